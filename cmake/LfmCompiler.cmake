@@ -1,0 +1,20 @@
+# Language level, warnings and sanitizers, as one interface target that every target of the project links.
+add_library(lfm_build_flags INTERFACE)
+target_compile_features(lfm_build_flags INTERFACE cxx_std_20)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET default)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+option(LFM_WERROR "Treat warnings as errors" ${PROJECT_IS_TOP_LEVEL})
+target_compile_options(lfm_build_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Wconversion;-Wno-sign-conversion>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${LFM_WERROR}>>:-Werror>)
+
+# -DLFM_SANITIZE=address, undefined, thread, or a comma-separated pair
+set(LFM_SANITIZE "" CACHE STRING "Sanitizers to build with")
+if(LFM_SANITIZE)
+  target_compile_options(lfm_build_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${LFM_SANITIZE};-fno-sanitize-recover=all;-fno-omit-frame-pointer;-g>)
+  target_link_options(lfm_build_flags INTERFACE -fsanitize=${LFM_SANITIZE})
+endif()

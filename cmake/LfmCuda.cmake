@@ -1,0 +1,18 @@
+# CUDA is used when it is there. LFM_HAVE_CUDA tells the rest of the build.
+set(LFM_HAVE_CUDA FALSE)
+if(NOT LFM_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    # One binary for every architecture from Turing to Blackwell; the last entry also carries PTX for newer ones.
+    set(CMAKE_CUDA_ARCHITECTURES 75-real;80-real;86-real;89-real;90-real;100-real;120)
+  endif()
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    enable_language(CUDA)
+    find_package(CUDAToolkit REQUIRED)
+    set(LFM_HAVE_CUDA TRUE)
+  elseif(LFM_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "LFM_CUDA=ON, but no nvcc was found. Put it on PATH, set CUDACXX, or use -DLFM_CUDA=OFF.")
+  endif()
+endif()
+message(STATUS "CUDA engine: ${LFM_HAVE_CUDA}")

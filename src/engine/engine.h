@@ -1,0 +1,168 @@
+// The interface every engine implements: the network's stages, forward and backward. engine/network.cpp calls them in order
+// and is the one place that shows the whole model. An engine owns the layout of its buffers and fuses inside a stage
+// as it likes; nothing virtual lies below a stage.
+//
+// Stages communicate through the engine's own activations, which live in one arena per role, sized by reserve() and never
+// reallocated per step. Calls come from one thread. All errors are lfm::Error.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lfm/model.h"
+#include "src/model/architecture.h"
+
+namespace lfm {
+
+/// n images of one size, [n][height][width][3] uint8, on the host. height and width as decoded: an odd last row or column
+/// is dropped by the engine.
+struct PixelBatch {
+  const std::uint8_t* pixels = nullptr;
+  int n = 0;
+  int height = 0;
+  int width = 0;
+};
+
+enum class RbldScale {
+  none,  ///< the paper: kept values are not rescaled
+  mean,  ///< x 1/(1 - mean p), as the reference does
+  rank,  ///< x 1/(1 - p_rank): keeps the expectation of each rank
+};
+
+/// What regularises and weighs the training step (paper, sections 3.3 and 3.4).
+struct TrainingOptions {
+  bool rbld = true;
+  float p_min = 0.1f;  ///< drop probability of the smallest of the k
+  float p_max = 0.3f;  ///< of the largest; linear in between
+  RbldScale rbld_scale = RbldScale::mean;
+  bool rks = true;      ///< the auxiliary branch; without it the loss is BCE(logit_a) alone
+  float alpha = 0.1f;   ///< weight of the auxiliary branch's loss
+};
+
+/// Keys of the counter-based generator (src/engine/philox.h) for one micro-batch: the same image at the same step draws the
+/// same numbers on every engine, thread count and batch split.
+struct DrawKey {
+  std::uint64_t seed = 0;
+  std::uint64_t step = 0;
+  int first_image = 0;  ///< index in the global batch of the micro-batch's first image
+};
+
+/// Injected draws, for tests: [n][64][k], rank 0 = largest. Null pointers: drawn from the key.
+struct InjectedDraws {
+  const std::uint8_t* rbld_keep = nullptr;  ///< 1 = kept
+  const std::int32_t* rks_index = nullptr;  ///< positions in the flattened map, in any order
+};
+
+struct AdamOptions {
+  float learning_rate = 1e-4f;
+  float beta1 = 0.9f;
+  float beta2 = 0.999f;
+  float eps = 1e-8f;
+  float weight_decay = 0.0f;  ///< L2, added to the gradient as torch.optim.Adam does
+};
+
+/// Per-image results of a training step's forward pass. Losses are sums over the micro-batch, not means.
+struct TrainingResult {
+  std::vector<float> logit_a;
+  std::vector<float> logit_b;  ///< empty without RKS
+  double loss_a = 0;           ///< sum over images of BCE(logit_a, y)
+  double loss_b = 0;
+};
+
+/// Activations that tests, explanation and evaluation may read, as float [n][c][h][w] (features: [n][64*k]).
+enum class Activation { block1, block2, block3, block4, maps, features, grad_maps };
+
+enum class GradientMode { overwrite, accumulate };
+
+enum class PlanMode { inference, training };
+
+/// What an engine must have room for.
+struct PlanRequest {
+  int n = 0;
+  int height = 0;
+  int width = 0;
+  PlanMode mode = PlanMode::inference;
+};
+
+/// Sums arrays over the processes of a data-parallel run, in a fixed order; the default is a single process.
+struct Communicator {
+  int rank = 0;
+  int size = 1;
+  std::function<void(std::span<double>)> sum_doubles;  ///< in place; empty when size == 1
+  std::function<void(std::span<float>)> sum_floats;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  /// For people: "cpu (AVX-512, 2 threads)".
+  virtual std::string description() const = 0;
+
+  /// Copies the model's parameters; folds and packs what its inference path wants. Resets the optimizer.
+  virtual void load(const Architecture& architecture, std::span<const float> values) = 0;
+
+  /// Makes room for the request, and keeps the arena if it already has.
+  virtual void reserve(const PlanRequest& request) = 0;
+
+  /// Bytes that reserve(request) would take, by arithmetic alone.
+  virtual std::size_t arena_bytes(const PlanRequest& request) const = 0;
+
+  /// Images of this size that are best passed through all stages together; larger batches are cut up by network.cpp.
+  virtual int inference_chunk(int height, int width) const = 0;
+
+  // ---- inference: running statistics, neither RBLD nor RKS ----
+  virtual void infer_first_block(const PixelBatch& batch) = 0;  ///< pixels -> residual -> block1 [n][64]
+  virtual void infer_block(int block) = 0;                      ///< block = 1, 2: -> [n][128], [n][256]
+  virtual void infer_last_block() = 0;                          ///< block 3 and the 1x1: -> maps [n][64]
+  virtual void infer_pool() = 0;                                ///< maps -> features
+  virtual void infer_head(std::span<float> logits) = 0;         ///< features -> logits [n], on the host when it returns
+
+  /// Copies an activation of the last pass to the host; nothing where the engine never materialises it.
+  virtual std::optional<std::vector<float>> read(Activation activation) = 0;
+
+  // ---- training, forward: batch statistics; running ones are updated ----
+  virtual void train_first_block(const PixelBatch& batch) = 0;
+  virtual void train_block(int block) = 0;
+  virtual void train_last_block() = 0;
+  virtual void train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) = 0;
+  /// loss_scale: 1 / images of the whole (global) batch; the gradients are those of loss_scale * (sum A + alpha * sum B).
+  virtual TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale) = 0;
+
+  // ---- training, backward: the mirror image ----
+  virtual void backward_head(GradientMode mode) = 0;
+  virtual void backward_pool() = 0;
+  virtual void backward_last_block(GradientMode mode) = 0;
+  virtual void backward_block(int block, GradientMode mode) = 0;
+  virtual void backward_first_block(GradientMode mode) = 0;
+
+  /// Adam on all trainable parameters; step counts from 1. Returns the L2 norm of the gradient it applied.
+  virtual double adam_step(const AdamOptions& options, std::uint64_t step) = 0;
+
+  // ---- state, laid out by parameter_table ----
+  virtual void read_parameters(std::span<float> values) = 0;          ///< total_floats
+  virtual void read_gradients(std::span<float> gradients) = 0;        ///< trainable_floats
+  virtual void read_moments(std::span<float> m, std::span<float> v) = 0;  ///< trainable_floats each
+  virtual void write_moments(std::span<const float> m, std::span<const float> v) = 0;
+
+  /// Sums gradients over processes, and batch-norm statistics inside the stages.
+  virtual void set_communicator(Communicator communicator) = 0;
+};
+
+/// The engines, each behind its own factory. threads 0: all cores this process may use.
+std::unique_ptr<Engine> make_reference_engine();
+std::unique_ptr<Engine> make_cpu_engine(int threads = 0);
+#if defined(LFM_HAVE_CUDA)
+std::unique_ptr<Engine> make_cuda_engine(int device = 0);
+#endif
+#if defined(LFM_HAVE_EMULATION)
+/// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow.
+std::unique_ptr<Engine> make_emulated_engine();
+#endif
+
+}  // namespace lfm
