@@ -44,7 +44,7 @@ struct TrainingOptions {
   float alpha = 0.1f;   ///< weight of the auxiliary branch's loss
 };
 
-/// Keys of the counter-based generator (src/engine/philox.h) for one micro-batch: the same image at the same step draws the
+/// Keys of the counter-based generator (kernels/philox.h) for one micro-batch: the same image at the same step draws the
 /// same numbers on every engine, thread count and batch split.
 struct DrawKey {
   std::uint64_t seed = 0;
