@@ -1,0 +1,44 @@
+#include "src/model/fold.h"
+
+#include <cmath>
+#include <cstddef>
+
+namespace lfm {
+
+namespace {
+
+FoldedBlock fold_block(const ParameterTable& table, std::span<const float> values, int block) {
+  const auto weight = parameter(values, table, conv_weight(block));
+  const auto bias = parameter(values, table, conv_bias(block));
+  const auto scale = parameter(values, table, norm_scale(block));
+  const auto shift = parameter(values, table, norm_shift(block));
+  const auto mean = parameter(values, table, running_mean(block));
+  const auto variance = parameter(values, table, running_var(block));
+  constexpr std::size_t taps = 4;
+  const auto ic = static_cast<std::size_t>(kChannels[block]);
+  const auto oc = static_cast<std::size_t>(kChannels[block + 1]);
+
+  FoldedBlock folded{std::vector<float>(weight.size()), std::vector<float>(oc)};
+  for (std::size_t o = 0; o < oc; ++o) {
+    const double gain = scale[o] / std::sqrt(double{variance[o]} + double{kBatchNormEps});
+    folded.bias[o] = static_cast<float>(gain * (double{bias[o]} - double{mean[o]}) + double{shift[o]});
+    for (std::size_t i = 0; i < ic; ++i) {
+      const double input_scale = block == 0 ? 1.0 / (255.0 * kPixelStd[i]) : 1.0;
+      for (std::size_t t = 0; t < taps; ++t) {
+        const std::size_t at = (o * ic + i) * taps + t;
+        folded.weight[at] = static_cast<float>(gain * input_scale * double{weight[at]});
+      }
+    }
+  }
+  return folded;
+}
+
+}  // namespace
+
+std::array<FoldedBlock, kBlocks> fold_blocks(const ParameterTable& table, std::span<const float> values) {
+  std::array<FoldedBlock, kBlocks> blocks;
+  for (int b = 0; b < kBlocks; ++b) blocks[b] = fold_block(table, values, b);
+  return blocks;
+}
+
+}  // namespace lfm
