@@ -1,10 +1,85 @@
-// lfm-cuda: dispatches to the subcommands, one file each.
-#include <CLI/CLI.hpp>
+// lfm-cuda: dispatches to the subcommands and turns what they throw into messages and exit codes.
+#include <fmt/core.h>
+
+#include <csignal>
+#include <exception>
+#include <new>
+
+#include "src/cli/commands.h"
+#include "src/report/terminal.h"
+
+namespace lfm {
+
+ExitCode exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::usage:
+      return kUsage;
+    case ErrorCode::model:
+    case ErrorCode::device:
+      return kUnusable;
+    case ErrorCode::input:
+    case ErrorCode::output:
+      break;
+  }
+  return kFailure;
+}
+
+namespace {
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  lfm-cuda detect photo.jpg                    one score: 0 = real, 1 = generated\n"
+    "  lfm-cuda detect --format csv photos/         every image in a folder, as a table for a spreadsheet\n"
+    "\n"
+    "Exit codes: 0 all is well, 1 some inputs failed or the output could not be written,\n"
+    "            2 wrong usage, 3 no usable device or model.\n"
+    "'lfm-cuda COMMAND --help' explains a command.\n";
+
+void print_error(const char* message) { fmt::print(stderr, "lfm-cuda: error: {}\n", printable(message)); }
+
+int parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return kSuccess;
+  } catch (const CLI::Success& help_or_version) {
+    return app.exit(help_or_version);
+  } catch (const CLI::RuntimeError& reported) {
+    return reported.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    print_error(error.what());
+    std::string command = app.get_name();
+    for (const CLI::App* used : app.get_subcommands()) command += " " + used->get_name();
+    fmt::print(stderr, "'{} --help' shows the options.\n", command);
+    return kUsage;
+  }
+}
+
+}  // namespace
+}  // namespace lfm
 
 int main(int argc, char** argv) {
-  CLI::App app{"Tells real photos from AI-generated and manipulated ones."};
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other, reported by the command that writes
+  CLI::App app{"Tells real photos from AI-generated and manipulated ones (LFM: local focus mechanism).", "lfm-cuda"};
   app.set_version_flag("--version", "lfm-cuda " LFM_VERSION);
-  app.require_subcommand(0, 1);
-  CLI11_PARSE(app, argc, argv);
-  return 0;
+  app.footer(lfm::kFooter);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  lfm::add_detect_command(app);
+
+  if (argc == 1) {
+    fmt::print(stderr, "{}", app.help());
+    return lfm::kUsage;
+  }
+  try {
+    return lfm::parse(app, argc, argv);
+  } catch (const lfm::Error& error) {
+    lfm::print_error(error.what());
+    return lfm::exit_code(error.code());
+  } catch (const std::bad_alloc&) {
+    lfm::print_error("out of memory");
+    return lfm::kFailure;
+  } catch (const std::exception& error) {
+    lfm::print_error(error.what());
+    return lfm::kFailure;
+  }
 }

@@ -1,0 +1,26 @@
+// The subcommands of lfm-cuda, one file each. A command registers itself on the app; its callback throws lfm::Error, which main
+// prints and turns into the exit code.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "lfm/error.h"
+
+namespace lfm {
+
+/// Exit codes of every command (documented in lfm-cuda(1)).
+enum ExitCode : int {
+  kSuccess = 0,
+  kFailure = 1,   ///< some inputs failed, or the results could not be written
+  kUsage = 2,     ///< the command line is wrong
+  kUnusable = 3,  ///< no usable device or model
+};
+
+ExitCode exit_code(ErrorCode code);
+
+/// Ends a command that has already reported what failed.
+[[noreturn]] inline void end_with(ExitCode code) { throw CLI::RuntimeError(code); }
+
+void add_detect_command(CLI::App& app);
+
+}  // namespace lfm

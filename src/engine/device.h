@@ -1,0 +1,37 @@
+// Choosing an engine by the name a user gives it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "src/engine/engine.h"
+
+namespace lfm {
+
+enum class DeviceKind {
+  automatic,  ///< CUDA where it is built in and a GPU is present, else the CPU
+  cpu,
+  cuda,
+  reference,  ///< the slow engine in double precision that tests trust
+  emulated,   ///< the CUDA engine's kernels on the host
+};
+
+struct Device {
+  DeviceKind kind = DeviceKind::automatic;
+  int index = 0;  ///< of the GPU
+};
+
+/// The names parse_device knows, for help texts.
+inline constexpr const char* kDeviceNames = "auto, cpu, cuda, cuda:N, reference or emulated";
+
+/// Throws Error{usage} for any other name.
+Device parse_device(std::string_view name);
+
+/// threads: of the CPU engine, 0 = all cores this process may use. note receives one sentence when `automatic` finds CUDA built in
+/// but no usable GPU. Throws Error{device} where the asked engine is not in this build or its device is missing.
+std::unique_ptr<Engine> make_engine(const Device& device, int threads = 0,
+                                    const std::function<void(const std::string&)>& note = {});
+
+}  // namespace lfm
