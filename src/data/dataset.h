@@ -20,28 +20,30 @@ struct RootSummary {
   std::filesystem::path path;
   std::size_t reals = 0;
   std::size_t fakes = 0;
-  std::size_t ignored = 0;  ///< files in 0_real or 1_fake that have another extension than an image's
+  std::size_t ignored = 0;  ///< what else lies in 0_real and 1_fake: other extensions, broken links
 };
 
 struct Dataset {
-  /// Root after root as given, within each by relative path, compared byte by byte: the same on every machine.
+  /// Root after root as given, within each by relative path, compared byte by byte: the same on every
+  /// machine.
   std::vector<Sample> samples;
-  /// The class folders above 0_real and 1_fake, joined by '/' ("car", "aligned/nearest"); the root's own name where there
-  /// are none. The same group of two roots is one group.
+  /// The class folders above 0_real and 1_fake, joined by '/' ("car", "aligned/nearest"); the root's own name
+  /// where there are none. The same group of two roots is one group.
   std::vector<std::string> groups;
   std::vector<RootSummary> roots;
   std::size_t reals = 0;
   std::size_t fakes = 0;
-  /// Changes with every name, label and place in the order, not with where the roots lie: a checkpoint keeps it, and a run that
-  /// resumes on other data is told so.
+  /// Changes with every name, label and place in the order, not with where the roots lie: a checkpoint keeps
+  /// it, and a run that resumes on other data is told so.
   std::uint64_t fingerprint = 0;
 };
 
-/// Scans the roots. classes, where not empty, keeps what has a class folder of one of these names (any of the folders above 0_real or
-/// 1_fake, or the root itself where there are none). Links to folders are followed, but never round in a circle; hidden files and
-/// files with another extension than an image's are left out. Throws Error{input} for a root that is missing or holds no image,
-/// and for a class that is nowhere found.
-Dataset scan_dataset(const std::vector<std::filesystem::path>& roots, const std::vector<std::string>& classes = {});
+/// Scans the roots. classes, where not empty, keeps what has a class folder of one of these names (any of the
+/// folders above 0_real or 1_fake, or the root itself where there are none). Links to folders are followed,
+/// but never round in a circle; hidden files and files with another extension than an image's are left out.
+/// Throws Error{input} for a root that is missing or holds no image, and for a class that is nowhere found.
+Dataset scan_dataset(const std::vector<std::filesystem::path>& roots,
+                     const std::vector<std::string>& classes = {});
 
 /// Throws Error{input} naming the roots and what was found in them, where reals or fakes are missing.
 void require_both_labels(const Dataset& dataset);

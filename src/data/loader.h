@@ -1,19 +1,23 @@
 // The loader: decoded, augmented, equal-size crops in batches, prefetched by threads.
 //
-// What is served depends on (data set, options, epoch, step) alone. Every draw is Philox's, keyed by seed, epoch and the place in
-// the epoch (kernels/philox.h, streams shuffle and augmentation), so neither the number of threads nor the moment a run was
-// interrupted and resumed changes a byte.
+// What is served depends on (data set, options, epoch, step) alone. Every draw is Philox's, keyed by seed,
+// epoch and the place in the epoch (kernels/philox.h, streams shuffle and augmentation), so neither the
+// number of threads nor the moment a run was interrupted and resumed changes a byte.
 //
-// From a file to a crop, in this order; each of the optional steps happens with its own probability, per image:
+// From a file to a crop, in this order; each of the optional steps happens with its own probability, per
+// image:
 //   1. random rescale            by a factor of its range
-//   2. the view                  resize: to resize x resize, aspect ratio not kept; else the pixels as they are
+//   2. the view                  resize: to resize x resize, aspect ratio not kept; else the pixels as they
+//   are
 //   3. Gaussian blur             sigma of its range
 //   4. re-compression            as JPEG or as WebP (or one after the other), quality of its range
-//   5. crop x crop               at random (training) or centred (validation); an image smaller than the crop is first
+//   5. crop x crop               at random (training) or centred (validation); an image smaller than the crop
+//   is first
 //                                enlarged, aspect ratio kept, until it covers it
 //   6. horizontal flip
-// Steps 3 and 4 come after the resize and before the crop, as in the reference's data pipeline. In the native view only a window
-// somewhat larger than the crop goes through steps 1, 3 and 4, so a 12-megapixel photo costs no more than its decoding.
+// Steps 3 and 4 come after the resize and before the crop, as in the reference's data pipeline. In the native
+// view only a window somewhat larger than the crop goes through steps 1, 3 and 4, so a 12-megapixel photo
+// costs no more than its decoding.
 #pragma once
 
 #include <cstddef>
@@ -47,29 +51,34 @@ struct Augmentation {
 };
 
 struct LoaderOptions {
-  int batch = 32;       ///< images of a global batch, over all ranks
+  int batch = 32;  ///< images of a global batch, over all ranks
   std::uint64_t seed = 0;
-  bool training = true;  ///< false: the data set's own order, centred crops, no augmentation, no balance, nothing dropped
+  bool training =
+      true;  ///< false: the data set's own order, centred crops, no augmentation, no balance, nothing dropped
   View view = View::resize;
-  int resize = 256;     ///< View::resize
-  int crop = 224;       ///< side of what is served; 0 with View::resize: no crop
+  int resize = 256;  ///< View::resize
+  int crop = 224;    ///< side of what is served; 0 with View::resize: no crop
   Augmentation augmentation;
   bool balance = false;   ///< as many reals as fakes per epoch: the rarer label's images come several times
-  bool drop_last = true;  ///< leaves out an epoch's last, smaller batch (the order changes every epoch, so nothing is left out for good)
+  bool drop_last = true;  ///< leaves out an epoch's last, smaller batch (the order changes every epoch, so
+                          ///< nothing is left out for good)
 
-  int threads = 0;      ///< 0: all cores this process may use
-  int prefetch = 3;     ///< batches ready or in the making; bounds the memory
-  std::size_t cache_bytes = 0;  ///< decoded (and, with View::resize and no rescaling, resized) images kept in memory
+  int threads = 0;   ///< 0: all cores this process may use
+  int prefetch = 3;  ///< batches ready or in the making; bounds the memory
+  std::size_t cache_bytes =
+      0;  ///< decoded (and, with View::resize and no rescaling, resized) images kept in memory
 
-  /// Data-parallel runs: of each global batch of n images this process is served [n*rank/size, n*(rank + 1)/size).
+  /// Data-parallel runs: of each global batch of n images this process is served [n*rank/size, n*(rank +
+  /// 1)/size).
   int rank = 0;
   int size = 1;
 };
 
 struct Batch {
-  std::vector<std::uint8_t> pixels;    ///< [n][height][width][3]
-  std::vector<std::uint8_t> labels;    ///< [n], 1 = fake
-  std::vector<std::uint32_t> samples;  ///< [n], indices into Dataset::samples, of the images that are really there
+  std::vector<std::uint8_t> pixels;  ///< [n][height][width][3]
+  std::vector<std::uint8_t> labels;  ///< [n], 1 = fake
+  std::vector<std::uint32_t>
+      samples;  ///< [n], indices into Dataset::samples, of the images that are really there
   int n = 0;
   int height = 0;
   int width = 0;
@@ -78,7 +87,6 @@ struct Batch {
   int first_image = 0;     ///< index in the global batch of this rank's first image
   int global_n = 0;        ///< images of the global batch
 };
-
 
 /// Not movable; one consumer thread. The destructor stops the threads.
 class Loader {
@@ -94,12 +102,13 @@ class Loader {
   std::uint64_t images_per_epoch() const;  ///< over all ranks, of the batches served
   const Dataset& dataset() const;
 
-  /// (Re)starts at any step of any epoch and serves until epoch `end_epoch` begins: start(e, s, epochs) resumes a
-  /// training run, start(0, 0, 1) validates. Drops what was prefetched before.
+  /// (Re)starts at any step of any epoch and serves until epoch `end_epoch` begins: start(e, s, epochs)
+  /// resumes a training run, start(0, 0, 1) validates. Drops what was prefetched before.
   void start(std::uint64_t epoch, std::uint64_t step, std::uint64_t end_epoch);
 
-  /// The next batch into `batch`, whose memory is reused; false after the last. An image that can't be read is replaced by
-  /// the next in the data set with the same label that can; if there is none, throws Error{input}.
+  /// The next batch into `batch`, whose memory is reused; false after the last. An image that can't be read
+  /// is replaced by the next in the data set with the same label that can; if there is none, throws
+  /// Error{input}.
   bool next(Batch& batch);
 
   /// Called by next(), once per file and process, in the order in which the images are served.

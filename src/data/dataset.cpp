@@ -1,0 +1,188 @@
+#include "src/data/dataset.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <system_error>
+
+#include "lfm/error.h"
+
+namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kRealFolder = "0_real";
+constexpr std::string_view kFakeFolder = "1_fake";
+
+/// A file is opened as an image if its name ends so, or has no ending at all; its content decides what it is.
+bool has_image_extension(const fs::path& path) {
+  static constexpr std::array<std::string_view, 14> known = {".jpg",  ".jpeg", ".jpe", ".jfif", ".png",
+                                                             ".webp", ".bmp",  ".gif", ".tga",  ".psd",
+                                                             ".pnm",  ".ppm",  ".pgm", ".pbm"};
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
+  return extension.empty() || std::find(known.begin(), known.end(), extension) != known.end();
+}
+
+struct FoundFile {
+  std::string relative;  ///< to the root, '/'-separated
+  std::string group;
+  std::uint8_t label = 0;
+};
+
+/// One walk below one root.
+class Walk {
+ public:
+  Walk(const fs::path& root, const std::vector<std::string>& classes) : root_(root), classes_(classes) {
+    fs::path name = fs::canonical(root).filename();
+    root_name_ = name.empty() ? root.string() : name.string();
+    visit(root, "", std::nullopt);
+    std::sort(files.begin(), files.end(),
+              [](const auto& a, const auto& b) { return a.relative < b.relative; });
+  }
+
+  std::vector<FoundFile> files;
+  std::size_t ignored = 0;
+  std::size_t images = 0;             ///< before the filter
+  std::set<std::string> class_names;  ///< every class folder that holds images
+  std::set<std::string> matched_classes;
+
+ private:
+  void visit(const fs::path& folder, const std::string& relative, std::optional<std::uint8_t> label) {
+    const fs::path real_place = fs::canonical(folder);
+    if (std::find(chain_.begin(), chain_.end(), real_place) != chain_.end())
+      return;  // a link back to a folder above
+    chain_.push_back(real_place);
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      std::error_code missing;  // a broken link is neither file nor folder
+      if (name.starts_with('.')) continue;
+      const std::string inner = relative.empty() ? name : relative + '/' + name;
+      if (entry.is_directory(missing)) {
+        if (label) {
+          visit(entry.path(), inner, label);
+        } else if (name == kRealFolder || name == kFakeFolder) {
+          visit(entry.path(), inner, name == kFakeFolder);
+        } else {
+          class_folders_.push_back(name);
+          visit(entry.path(), inner, label);
+          class_folders_.pop_back();
+        }
+      } else if (label) {
+        if (entry.is_regular_file(missing) && has_image_extension(entry.path())) {
+          add_file(inner, *label);
+        } else {
+          ++ignored;
+        }
+      }
+    }
+    chain_.pop_back();
+  }
+
+  void add_file(const std::string& relative, std::uint8_t label) {
+    ++images;
+    const std::vector<std::string>& folders =
+        class_folders_.empty() ? std::vector{root_name_} : class_folders_;
+    class_names.insert(folders.begin(), folders.end());
+    bool wanted = classes_.empty();
+    for (const std::string& folder : folders) {
+      if (std::find(classes_.begin(), classes_.end(), folder) == classes_.end()) continue;
+      matched_classes.insert(folder);
+      wanted = true;
+    }
+    if (wanted) files.push_back({relative, fmt::format("{}", fmt::join(folders, "/")), label});
+  }
+
+  const fs::path& root_;
+  const std::vector<std::string>& classes_;
+  std::string root_name_;
+  std::vector<fs::path> chain_;             ///< real places of the folders from the root to here
+  std::vector<std::string> class_folders_;  ///< names of those above 0_real or 1_fake
+};
+
+Walk walk_root(const fs::path& root, const std::vector<std::string>& classes) {
+  std::error_code error;
+  if (!fs::is_directory(root, error)) {
+    throw Error(ErrorCode::input,
+                fmt::format("{}: not a folder; give the folder that holds {} and {}, at any depth",
+                            root.string(), kRealFolder, kFakeFolder));
+  }
+  try {
+    Walk walk(root, classes);
+    if (walk.images > 0) return walk;
+    throw Error(ErrorCode::input,
+                fmt::format("{}: no image in any folder named {} or {} ({} other files there); expected "
+                            "{}/[class/...]/{}/* and {}/*",
+                            root.string(), kRealFolder, kFakeFolder, walk.ignored, root.string(), kRealFolder,
+                            kFakeFolder));
+  } catch (const fs::filesystem_error& cause) {
+    throw Error(ErrorCode::input, fmt::format("{}: can't be read ({}); check its permissions",
+                                              cause.path1().string(), cause.code().message()));
+  }
+}
+
+void require_known(const std::vector<std::string>& classes, const std::set<std::string>& matched,
+                   const std::set<std::string>& known) {
+  for (const std::string& name : classes) {
+    if (matched.contains(name)) continue;
+    throw Error(ErrorCode::input, fmt::format("class '{}' is in none of the data folders; they hold: {}",
+                                              name, fmt::join(known, " ")));
+  }
+}
+
+}  // namespace
+
+Dataset scan_dataset(const std::vector<fs::path>& roots, const std::vector<std::string>& classes) {
+  if (roots.empty()) throw Error(ErrorCode::input, "no data folder was given");
+  Dataset dataset;
+  std::set<std::string> matched, known;
+  std::set<std::string> seen;  // overlapping roots, or one given twice: an image counts once
+  std::map<std::string, std::uint32_t> group_index;
+  std::string identity;
+  for (const fs::path& root : roots) {
+    const Walk walk = walk_root(root, classes);
+    matched.insert(walk.matched_classes.begin(), walk.matched_classes.end());
+    known.insert(walk.class_names.begin(), walk.class_names.end());
+    const fs::path place = fs::canonical(root);
+    RootSummary summary{root, 0, 0, walk.ignored};
+    for (const FoundFile& file : walk.files) {
+      if (!seen.insert((place / file.relative).string()).second) continue;
+      const auto [group, is_new] =
+          group_index.try_emplace(file.group, static_cast<std::uint32_t>(dataset.groups.size()));
+      if (is_new) dataset.groups.push_back(file.group);
+      dataset.samples.push_back({root / file.relative, file.label, group->second});
+      ++(file.label ? summary.fakes : summary.reals);
+      identity += file.relative;
+      identity += '\0';
+    }
+    dataset.reals += summary.reals;
+    dataset.fakes += summary.fakes;
+    dataset.roots.push_back(std::move(summary));
+  }
+  require_known(classes, matched, known);
+  dataset.fingerprint = XXH3_64bits(identity.data(), identity.size());  // the label is part of the name
+  return dataset;
+}
+
+void require_both_labels(const Dataset& dataset) {
+  if (dataset.reals > 0 && dataset.fakes > 0) return;
+  std::string found;
+  for (const RootSummary& root : dataset.roots) {
+    found += fmt::format("{}{}: {} reals, {} fakes", found.empty() ? "" : "; ", root.path.string(),
+                         root.reals, root.fakes);
+  }
+  throw Error(ErrorCode::input,
+              fmt::format("the data set has no {}: {}. Both are needed, in folders named {} and {}",
+                          dataset.fakes == 0 ? "fakes" : "reals", found, kRealFolder, kFakeFolder));
+}
+
+}  // namespace lfm
