@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/rbld.h"
 #include "lfm/model.h"
 #include "src/model/architecture.h"
 
@@ -26,12 +27,6 @@ struct PixelBatch {
   int n = 0;
   int height = 0;
   int width = 0;
-};
-
-enum class RbldScale {
-  none,  ///< the paper: kept values are not rescaled
-  mean,  ///< x 1/(1 - mean p), as the reference does
-  rank,  ///< x 1/(1 - p_rank): keeps the expectation of each rank
 };
 
 /// What regularises and weighs the training step (paper, sections 3.3 and 3.4).

@@ -1,0 +1,289 @@
+// The slow, obvious engine: the network's stages out of reference/operations.h, every map kept in double precision.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+
+#include "lfm/error.h"
+#include "src/engine/reference/operations.h"
+
+namespace lfm {
+namespace {
+
+using reference::BatchStatistics;
+using reference::Maps;
+using reference::Selection;
+
+struct Block {
+  Maps conv;                   // x [oc]
+  BatchStatistics statistics;  // of conv; training only
+  Maps norm;
+  Maps relu;
+  Maps out;        // max-pooled, or relu itself in the last block
+  Maps grad_out;   // training only
+};
+
+struct Head {
+  std::vector<double> features;       // branch A: top-k values (after RBLD in training) or averages
+  std::vector<double> rbld_factors;   // empty without RBLD
+  Selection topk, rks;                // rks.value: branch B's features
+  std::vector<double> grad_features, grad_rks;
+  std::vector<double> grad_logits_a, grad_logits_b;
+};
+
+std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
+
+class ReferenceEngine final : public Engine {
+ public:
+  std::string description() const override { return "reference (double precision)"; }
+
+  void load(const Architecture& architecture, std::span<const float> values) override {
+    architecture_ = architecture;
+    table_ = parameter_table(architecture);
+    parameters_.assign(values.begin(), values.end());
+    gradients_.assign(table_.trainable_floats, 0.0);
+    m_.assign(table_.trainable_floats, 0.0f);
+    v_.assign(table_.trainable_floats, 0.0f);
+  }
+
+  void reserve(const PlanRequest& request) override { network_shape(architecture_, request.height, request.width); }
+
+  std::size_t arena_bytes(const PlanRequest& request) const override {
+    const NetworkShape shape = network_shape(architecture_, request.height, request.width);
+    std::size_t values = std::size_t{3} * shape.input.area() + std::size_t{kMapChannels} * shape.maps().area();
+    for (int b = 0; b < kBlocks; ++b) {
+      values += static_cast<std::size_t>(kChannels[b + 1]) * (3 * shape.conv[b].area() + shape.out[b].area());
+    }
+    return values * sizeof(double) * request.n * (request.mode == PlanMode::training ? 2 : 1);
+  }
+
+  int inference_chunk(int, int) const override { return 4; }
+
+  // ---- inference ----
+
+  void infer_first_block(const PixelBatch& batch) override {
+    npr_ = reference::residual(batch);
+    infer_conv_norm_relu(0, npr_);
+    blocks_[0].out = reference::max_pool2x2(blocks_[0].relu);
+  }
+
+  void infer_block(int block) override {
+    infer_conv_norm_relu(block, blocks_[block - 1].out);
+    blocks_[block].out = reference::max_pool2x2(blocks_[block].relu);
+  }
+
+  void infer_last_block() override {
+    infer_conv_norm_relu(3, blocks_[2].out);
+    blocks_[3].out = blocks_[3].relu;
+    maps_ = reference::project(blocks_[3].out, value(kProjection));
+  }
+
+  void infer_pool() override {
+    if (architecture_.pooling == Pooling::average) {
+      head_.features = reference::average_pool(maps_);
+    } else {
+      head_.features = reference::select_topk(maps_, architecture_.k).value;
+    }
+  }
+
+  void infer_head(std::span<float> logits) override {
+    std::ranges::copy(to_float(reference::head(head_.features, value(kHeadWeight), value(kHeadBias)[0])), logits.begin());
+  }
+
+  std::optional<std::vector<float>> read(Activation activation) override {
+    switch (activation) {
+      case Activation::block1: return to_float(blocks_[0].out.values);
+      case Activation::block2: return to_float(blocks_[1].out.values);
+      case Activation::block3: return to_float(blocks_[2].out.values);
+      case Activation::block4: return to_float(blocks_[3].out.values);
+      case Activation::maps: return to_float(maps_.values);
+      case Activation::features: return to_float(head_.features);
+      case Activation::grad_maps: return to_float(grad_maps_.values);
+    }
+    return std::nullopt;
+  }
+
+  // ---- training, forward ----
+
+  void train_first_block(const PixelBatch& batch) override {
+    npr_ = reference::residual(batch);
+    train_conv_norm_relu(0, npr_);
+    blocks_[0].out = reference::max_pool2x2(blocks_[0].relu);
+  }
+
+  void train_block(int block) override {
+    train_conv_norm_relu(block, blocks_[block - 1].out);
+    blocks_[block].out = reference::max_pool2x2(blocks_[block].relu);
+  }
+
+  void train_last_block() override {
+    train_conv_norm_relu(3, blocks_[2].out);
+    blocks_[3].out = blocks_[3].relu;
+    maps_ = reference::project(blocks_[3].out, value(kProjection));
+  }
+
+  void train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) override {
+    options_ = options;
+    if (architecture_.pooling == Pooling::average) {
+      if (options.rbld || options.rks) {
+        throw Error(ErrorCode::usage, "RBLD and RKS select among top-k values: average pooling trains without them");
+      }
+      head_.features = reference::average_pool(maps_);
+      return;
+    }
+    const int n = maps_.n, k = architecture_.k;
+    const std::size_t selected = static_cast<std::size_t>(n) * kMapChannels * k;
+    head_.topk = reference::select_topk(maps_, k);
+    head_.features = head_.topk.value;
+    if (options.rbld) {
+      const auto keep = injected.rbld_keep ? std::vector(injected.rbld_keep, injected.rbld_keep + selected)
+                                           : reference::draw_rbld_keep(options, key, n, kMapChannels, k);
+      head_.rbld_factors = reference::rbld_factors(options, k, keep);
+      for (std::size_t i = 0; i < selected; ++i) head_.features[i] *= head_.rbld_factors[i];
+    }
+    if (options.rks) {
+      const auto positions = injected.rks_index ? std::vector(injected.rks_index, injected.rks_index + selected)
+                                                : reference::draw_rks_positions(key, n, kMapChannels, k, maps_.h * maps_.w);
+      head_.rks = reference::select_at(maps_, positions, k);
+    }
+  }
+
+  TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale) override {
+    TrainingResult result;
+    const auto branch = [&](const std::vector<double>& features, double weight, double& loss, std::vector<double>& grad_logits) {
+      const std::vector<double> logits = reference::head(features, value(kHeadWeight), value(kHeadBias)[0]);
+      grad_logits.clear();
+      for (std::size_t i = 0; i < logits.size(); ++i) {
+        loss += reference::bce_with_logits(logits[i], labels[i]);
+        grad_logits.push_back(weight * loss_scale * reference::bce_with_logits_derivative(logits[i], labels[i]));
+      }
+      return to_float(logits);
+    };
+    result.logit_a = branch(head_.features, 1.0, result.loss_a, head_.grad_logits_a);
+    if (options_.rks) result.logit_b = branch(head_.rks.value, options_.alpha, result.loss_b, head_.grad_logits_b);
+    return result;
+  }
+
+  // ---- training, backward ----
+
+  void backward_head(GradientMode mode) override {
+    const auto grad_weight = gradient(kHeadWeight, mode);
+    double& grad_bias = gradient(kHeadBias, mode)[0];
+    head_.grad_features = reference::head_backward(head_.features, value(kHeadWeight), head_.grad_logits_a, grad_weight, grad_bias);
+    if (options_.rks) {
+      head_.grad_rks = reference::head_backward(head_.rks.value, value(kHeadWeight), head_.grad_logits_b, grad_weight, grad_bias);
+    }
+  }
+
+  void backward_pool() override {
+    grad_maps_ = Maps(maps_.n, maps_.c, maps_.h, maps_.w);
+    if (architecture_.pooling == Pooling::average) {
+      reference::average_pool_backward(head_.grad_features, grad_maps_);
+      return;
+    }
+    if (options_.rbld) {
+      for (std::size_t i = 0; i < head_.grad_features.size(); ++i) head_.grad_features[i] *= head_.rbld_factors[i];
+    }
+    reference::select_backward(head_.topk, head_.grad_features, grad_maps_);
+    if (options_.rks) reference::select_backward(head_.rks, head_.grad_rks, grad_maps_);
+  }
+
+  void backward_last_block(GradientMode mode) override {
+    Block& block = blocks_[3];
+    reference::project_backward_weight(block.out, grad_maps_, gradient(kProjection, mode));
+    block.grad_out = reference::project_backward_input(grad_maps_, value(kProjection), kChannels[4]);
+    const Maps grad_conv = backward_norm_relu(3, block.grad_out, mode);
+    reference::conv2x2_backward_weight(blocks_[2].out, grad_conv, gradient(conv_weight(3), mode));
+    blocks_[2].grad_out = reference::conv2x2_backward_input(grad_conv, value(conv_weight(3)), kChannels[3]);
+  }
+
+  void backward_block(int b, GradientMode mode) override {
+    Block& block = blocks_[b];
+    const Maps grad_conv = backward_norm_relu(b, reference::max_pool2x2_backward(block.relu, block.grad_out), mode);
+    reference::conv2x2_backward_weight(blocks_[b - 1].out, grad_conv, gradient(conv_weight(b), mode));
+    blocks_[b - 1].grad_out = reference::conv2x2_backward_input(grad_conv, value(conv_weight(b)), kChannels[b]);
+  }
+
+  void backward_first_block(GradientMode mode) override {
+    Block& block = blocks_[0];
+    const Maps grad_conv = backward_norm_relu(0, reference::max_pool2x2_backward(block.relu, block.grad_out), mode);
+    reference::conv2x2_backward_weight(npr_, grad_conv, gradient(conv_weight(0), mode));
+  }
+
+  double adam_step(const AdamOptions& options, std::uint64_t step) override {
+    if (communicator_.size > 1) communicator_.sum_doubles(gradients_);
+    double squares = 0;
+    for (const double g : gradients_) squares += g * g;
+    reference::adam(options, step, gradients_, std::span(parameters_).first(table_.trainable_floats), m_, v_);
+    return std::sqrt(squares);
+  }
+
+  // ---- state ----
+
+  void read_parameters(std::span<float> values) override { std::ranges::copy(to_float(parameters_), values.begin()); }
+  void read_gradients(std::span<float> gradients) override { std::ranges::copy(to_float(gradients_), gradients.begin()); }
+  void read_moments(std::span<float> m, std::span<float> v) override {
+    std::ranges::copy(m_, m.begin());
+    std::ranges::copy(v_, v.begin());
+  }
+  void write_moments(std::span<const float> m, std::span<const float> v) override {
+    m_.assign(m.begin(), m.end());
+    v_.assign(v.begin(), v.end());
+  }
+  void set_communicator(Communicator communicator) override { communicator_ = std::move(communicator); }
+
+ private:
+  std::span<double> value(int id) { return parameter(std::span(parameters_), table_, id); }
+
+  // Where a stage adds its gradient: emptied first unless micro-batches accumulate.
+  std::span<double> gradient(int id, GradientMode mode) {
+    const auto span = parameter(std::span(gradients_), table_, id);
+    if (mode == GradientMode::overwrite) std::ranges::fill(span, 0.0);
+    return span;
+  }
+
+  void infer_conv_norm_relu(int b, const Maps& x) {
+    Block& block = blocks_[b];
+    block.conv = reference::conv2x2(x, value(conv_weight(b)), value(conv_bias(b)));
+    block.norm = reference::batch_norm(block.conv, value(running_mean(b)), value(running_var(b)), value(norm_scale(b)),
+                                       value(norm_shift(b)));
+    block.relu = reference::relu(block.norm);
+  }
+
+  void train_conv_norm_relu(int b, const Maps& x) {
+    Block& block = blocks_[b];
+    block.conv = reference::conv2x2(x, value(conv_weight(b)), value(conv_bias(b)));
+    block.statistics = reference::batch_statistics(block.conv, communicator_);
+    block.norm = reference::batch_norm(block.conv, block.statistics.mean, block.statistics.variance, value(norm_scale(b)),
+                                       value(norm_shift(b)));
+    block.relu = reference::relu(block.norm);
+    reference::update_running_statistics(block.statistics, value(running_mean(b)), value(running_var(b)));
+  }
+
+  // The convolution's bias shifts every value of a channel, which batch norm takes away again: its gradient stays zero.
+  Maps backward_norm_relu(int b, const Maps& grad_relu, GradientMode mode) {
+    Block& block = blocks_[b];
+    const Maps grad_norm = reference::relu_backward(block.norm, grad_relu);
+    return reference::batch_norm_backward(block.conv, block.statistics, value(norm_scale(b)), grad_norm,
+                                          gradient(norm_scale(b), mode), gradient(norm_shift(b), mode), communicator_);
+  }
+
+  Architecture architecture_;
+  ParameterTable table_ = parameter_table({});
+  std::vector<double> parameters_;  // always numbers that a float holds, as checkpoints keep floats
+  std::vector<double> gradients_;
+  std::vector<float> m_, v_;
+  Communicator communicator_;
+  TrainingOptions options_;
+
+  Maps npr_;
+  std::array<Block, kBlocks> blocks_;
+  Maps maps_, grad_maps_;
+  Head head_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> make_reference_engine() { return std::make_unique<ReferenceEngine>(); }
+
+}  // namespace lfm
