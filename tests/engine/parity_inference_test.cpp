@@ -1,0 +1,65 @@
+// Every engine against PyTorch's numbers: ../shared/fixtures/inference.{json,safetensors}.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "src/engine/network.h"
+#include "tests/cases/deviation.h"
+#include "tests/cases/engines.h"
+#include "tests/cases/fixture.h"
+
+namespace lfm {
+namespace {
+
+using cases::TensorFile;
+
+constexpr double kLimit = 2e-4;  // relative to max(1, |value|), FP32
+
+class InferenceParity : public ::testing::TestWithParam<cases::EngineCase> {
+ protected:
+  void SetUp() override {
+    if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
+    weights_ = TensorFile(cases::fixtures() / "lfm_official.safetensors").parameters("");
+    engine_ = GetParam().make();
+    engine_->load({}, weights_);
+  }
+
+  std::vector<float> weights_;
+  std::unique_ptr<Engine> engine_;
+};
+
+float expected_logit(const std::string& image, const std::string& mode) {
+  std::ifstream file(cases::fixtures() / "inference.json");
+  for (const auto& record : nlohmann::json::parse(file)) {
+    if (record["image"] == image && record["mode"] == mode) return record["logit"];
+  }
+  throw std::runtime_error("no record of " + image);
+}
+
+TEST_P(InferenceParity, EveryStageOfOneImage) {
+  const TensorFile expected(cases::fixtures() / "inference.safetensors");
+  const auto pixels = cases::interleave(expected.integers("chelsea.resize256.pixels"), 1, 256, 256);
+  std::vector<float> logit(1), features(1024);
+  infer(*engine_, {}, {pixels.data(), 1, 256, 256}, logit, features);
+
+  EXPECT_TRUE(cases::close_relative("logit", logit, {expected_logit("chelsea", "resize256")}, kLimit));
+  EXPECT_TRUE(cases::close_relative("features", features, expected.floats("chelsea.resize256.features"), kLimit));
+  if (const auto maps = engine_->read(Activation::maps)) {
+    EXPECT_TRUE(cases::close_relative("maps", *maps, expected.floats("chelsea.resize256.maps"), kLimit));
+  }
+  // The fixture keeps these in FP16: half a unit in the last place, 2^-11, is the fixture's own error.
+  const std::pair<Activation, const char*> blocks[] = {{Activation::block1, "block1"}, {Activation::block2, "block2"},
+                                                       {Activation::block3, "block3"}, {Activation::block4, "block4"}};
+  for (const auto& [activation, name] : blocks) {
+    if (const auto got = engine_->read(activation)) {
+      EXPECT_TRUE(cases::close_relative(name, *got, expected.floats(std::string("chelsea.resize256.") + name), kLimit + 0x1p-11));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, InferenceParity, ::testing::ValuesIn(cases::engines()),
+                         [](const auto& engine) { return engine.param.name; });
+
+}  // namespace
+}  // namespace lfm
