@@ -20,6 +20,7 @@ inline constexpr int kMapChannels = 64;
 inline constexpr float kBatchNormEps = 1e-5f;
 inline constexpr float kBatchNormMomentum = 0.1f;
 inline constexpr int kMinImageSide = 48;
+inline constexpr int kMaxTopK = 1024;  ///< the largest k a model may have; the 256 x 256 protocol's maps have 900 positions
 
 // x = (pixel/255 - mean)/std. The mean cancels in the residual.
 inline constexpr std::array<double, 3> kPixelMean = {0.485, 0.456, 0.406};

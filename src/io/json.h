@@ -1,0 +1,13 @@
+// JSON from files that strangers made.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace lfm {
+
+/// Parses one JSON object. Refuses what is not an object, nests deeper than 64, or names a key twice:
+/// throws std::runtime_error with the cause, for the caller to name the file.
+nlohmann::json parse_json_object(std::string_view text);
+
+}  // namespace lfm

@@ -1,0 +1,235 @@
+#include "src/model/weight_file.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lfm/error.h"
+#include "src/io/json.h"
+#include "src/model/architecture.h"
+
+namespace lfm {
+namespace {
+
+constexpr const char* kModelFormat = "lfm-model";
+constexpr const char* kCheckpointFormat = "lfm-checkpoint";
+constexpr const char* kResidual = "npr-nearest-2";
+constexpr int kInputSide = 256;
+constexpr std::array kViews = {View::resize, View::native, View::center};
+
+nlohmann::json model_header(const Model& model, const char* format) {
+  return {{"format", format},
+          {"architecture", {{"pooling", pooling_name(model.architecture.pooling)}, {"k", model.architecture.k}}},
+          {"residual", kResidual},
+          {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}},
+          {"threshold", model.threshold},
+          {"calibration", {{"temperature", model.calibration.temperature}, {"bias", model.calibration.bias}}},
+          {"name", model.name},
+          {"provenance", parse_json_object(model.provenance)}};
+}
+
+std::vector<Tensor> model_tensors(const Model& model) {
+  const ParameterTable table = parameter_table(model.architecture);
+  std::vector<Tensor> tensors;
+  for (int id = 0; id < kParameters; ++id) {
+    const ParameterSpec& spec = table[id];
+    tensors.push_back(float_tensor(spec.name, {spec.shape.begin(), spec.shape.begin() + spec.rank},
+                                   parameter(std::span<const float>(model.values), table, id)));
+  }
+  return tensors;
+}
+
+[[noreturn]] void fail(const std::string& source, const std::string& cause) {
+  throw Error(ErrorCode::model, fmt::format("{}: {}", source, cause));
+}
+
+/// Everything but the values. Throws json exceptions and std::runtime_error with the cause.
+Model read_header(const nlohmann::json& header) {
+  Model model;
+  const std::string pooling = header.at("architecture").at("pooling");
+  if (pooling != pooling_name(Pooling::topk) && pooling != pooling_name(Pooling::average)) {
+    throw std::runtime_error(fmt::format("its pooling \"{}\" is unknown; use a newer lfm-cuda", pooling));
+  }
+  model.architecture.pooling = pooling == pooling_name(Pooling::topk) ? Pooling::topk : Pooling::average;
+  const nlohmann::json& k = header.at("architecture").at("k");
+  if (!k.is_number_unsigned() || k.get<std::uint64_t>() < 1 || k.get<std::uint64_t>() > kMaxTopK) {
+    throw std::runtime_error(fmt::format("its k is not in 1 … {}", kMaxTopK));
+  }
+  model.architecture.k = k.get<int>();
+
+  if (header.at("residual") != kResidual) {
+    throw std::runtime_error(fmt::format("its residual {} is unknown; use a newer lfm-cuda", header.at("residual").dump()));
+  }
+  const nlohmann::json& input = header.at("input");
+  if (input.at("size") != kInputSide || input.at("mean") != nlohmann::json(kPixelMean) ||
+      input.at("std") != nlohmann::json(kPixelStd)) {
+    throw std::runtime_error("it was made for another input size or normalisation; use the lfm-cuda that wrote it");
+  }
+  const std::string view = input.at("view");
+  const auto known = std::find_if(kViews.begin(), kViews.end(), [&](View v) { return view == view_name(v); });
+  if (known == kViews.end()) throw std::runtime_error(fmt::format("its view \"{}\" is unknown; use a newer lfm-cuda", view));
+  model.view = *known;
+
+  const auto number = [](const nlohmann::json& value, const char* what) {
+    if (!value.is_number()) throw std::runtime_error(fmt::format("its {} is not a number", what));
+    return static_cast<float>(value.get<double>());
+  };
+  model.threshold = number(header.at("threshold"), "threshold");
+  model.calibration.temperature = number(header.at("calibration").at("temperature"), "temperature");
+  model.calibration.bias = number(header.at("calibration").at("bias"), "bias");
+  model.name = header.at("name").get<std::string>();
+  model.provenance = header.at("provenance").dump();
+  return model;
+}
+
+void read_values(const Container& file, bool checkpoint, Model& model, const std::string& source) {
+  const ParameterTable table = parameter_table(model.architecture);
+  model.values.assign(table.total_floats, 0.0f);
+  for (int id = 0; id < kParameters; ++id) {
+    const ParameterSpec& spec = table[id];
+    const TensorShape shape(spec.shape.begin(), spec.shape.begin() + spec.rank);
+    const Tensor* tensor = file.find(spec.name);
+    if (!tensor) fail(source, fmt::format("is incomplete: tensor \"{}\" is missing; export the model again", spec.name));
+    if (tensor->type != ElementType::f32 || tensor->shape != shape) {
+      fail(source, fmt::format("does not fit its own architecture: tensor \"{}\" is {} {}, expected F32 {}", spec.name,
+                               element_type_name(tensor->type), shape_text(tensor->shape), shape_text(shape)));
+    }
+    std::memcpy(model.values.data() + spec.offset, tensor->bytes.data(), tensor->bytes.size());
+  }
+  const auto extra = std::find_if(file.tensors().begin(), file.tensors().end(), [&](const Tensor& tensor) {
+    if (checkpoint && tensor.name.starts_with(kTrainingPrefix)) return false;
+    return std::none_of(table.specs.begin(), table.specs.end(), [&](const auto& spec) { return tensor.name == spec.name; });
+  });
+  if (extra != file.tensors().end()) fail(source, fmt::format("has a tensor \"{}\" that no model of its kind has", extra->name));
+}
+
+void write_model(const Model& model, const char* format, const nlohmann::json* training, std::span<const Tensor> extra,
+                 const std::filesystem::path& path) {
+  try {
+    check_model(model, path.string());
+  } catch (const Error& error) {
+    throw Error(ErrorCode::output, std::string("not written: ") + error.what());
+  }
+  nlohmann::json header = model_header(model, format);
+  if (training) header["training"] = *training;
+  std::vector<Tensor> tensors = model_tensors(model);
+  tensors.insert(tensors.end(), extra.begin(), extra.end());
+  write_container(path, std::move(header), tensors);
+}
+
+}  // namespace
+
+std::string_view pooling_name(Pooling pooling) { return pooling == Pooling::topk ? "topk" : "average"; }
+
+std::string_view view_name(View view) {
+  switch (view) {
+    case View::resize:
+      return "resize";
+    case View::native:
+      return "native";
+    case View::center:
+      return "center";
+  }
+  return "resize";
+}
+
+void check_model(const Model& model, const std::string& source) {
+  if (model.architecture.k < 1 || model.architecture.k > kMaxTopK) {
+    fail(source, fmt::format("its k is {}, not in 1 … {}", model.architecture.k, kMaxTopK));
+  }
+  if (model.architecture.pooling == Pooling::average && model.architecture.k != 1) {
+    fail(source, "it pools by averages, with k other than 1");
+  }
+  const ParameterTable table = parameter_table(model.architecture);
+  if (model.values.size() != table.total_floats) {
+    fail(source, fmt::format("it has {} values where its architecture has {}", model.values.size(), table.total_floats));
+  }
+  for (int id = 0; id < kParameters; ++id) {
+    const auto values = parameter(std::span<const float>(model.values), table, id);
+    const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+    if (bad != values.end()) {
+      fail(source, fmt::format("value {} of \"{}\" is not finite; the training that made it diverged", bad - values.begin(),
+                               table[id].name));
+    }
+  }
+  for (int block = 0; block < kBlocks; ++block) {
+    const auto variances = parameter(std::span<const float>(model.values), table, running_var(block));
+    if (std::any_of(variances.begin(), variances.end(), [](float v) { return v < 0; })) {
+      fail(source, fmt::format("\"{}\" has a negative variance", table[running_var(block)].name));
+    }
+  }
+  if (!(model.threshold >= 0 && model.threshold <= 1)) fail(source, "its threshold is not in 0 … 1");
+  if (!(model.calibration.temperature > 0) || !std::isfinite(model.calibration.temperature) ||
+      !std::isfinite(model.calibration.bias)) {
+    fail(source, "its calibration is not a positive temperature and a finite bias");
+  }
+  try {
+    parse_json_object(model.provenance);
+  } catch (const std::runtime_error& error) {
+    fail(source, fmt::format("its provenance can't be read: {}", error.what()));
+  }
+}
+
+Model read_model(const Container& file, const std::filesystem::path& path) {
+  const std::string source = path.string();
+  try {
+    const nlohmann::json& header = file.header();
+    const bool checkpoint = header.at("format") == kCheckpointFormat;
+    if (!checkpoint && header.at("format") != kModelFormat) fail(source, "holds neither a model nor a checkpoint");
+    Model model = read_header(header);
+    read_values(file, checkpoint, model, source);
+    check_model(model, source);
+    return model;
+  } catch (const Error&) {
+    throw;
+  } catch (const nlohmann::json::exception& error) {
+    fail(source, fmt::format("its header is incomplete or malformed ({})", error.what()));
+  } catch (const std::runtime_error& error) {
+    fail(source, error.what());
+  }
+}
+
+Model load_model(const std::filesystem::path& path) { return read_model(Container(path), path); }
+
+void save_model(const Model& model, const std::filesystem::path& path) {
+  write_model(model, kModelFormat, nullptr, {}, path);
+}
+
+void save_checkpoint(const Model& model, const nlohmann::json& training, std::span<const Tensor> tensors,
+                     const std::filesystem::path& path) {
+  for (const Tensor& tensor : tensors) {
+    if (!tensor.name.starts_with(kTrainingPrefix)) {
+      throw Error(ErrorCode::output, fmt::format("{}: not written: training tensor \"{}\" lacks the prefix \"{}\"",
+                                                 path.string(), tensor.name, kTrainingPrefix));
+    }
+  }
+  write_model(model, kCheckpointFormat, &training, tensors, path);
+}
+
+Checkpoint load_checkpoint(const std::filesystem::path& path) {
+  Container file(path);
+  Model model = read_model(file, path);
+  const auto training = file.header().find("training");
+  if (file.header().at("format") != kCheckpointFormat || training == file.header().end() || !training->is_object()) {
+    fail(path.string(), "is a model without training state; start from it with --init instead of --resume");
+  }
+  return {std::move(file), std::move(model), path};
+}
+
+std::span<const std::byte> Checkpoint::tensor(std::string_view name, ElementType type, std::uint64_t count) const {
+  const Tensor* found = file.find(name);
+  if (!found || found->type != type || found->count() != count) {
+    fail(path.string(), fmt::format("lacks training tensor \"{}\" of {} {} values; start again from the model with --init",
+                                    name, count, element_type_name(type)));
+  }
+  return found->bytes;
+}
+
+}  // namespace lfm

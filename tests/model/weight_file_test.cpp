@@ -1,0 +1,187 @@
+#include "src/model/weight_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "lfm/error.h"
+#include "src/model/architecture.h"
+#include "tests/model/random_model.h"
+#include "tests/model/temporary_folder.h"
+
+namespace lfm {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+/// The message of the Error of that code that `action` throws.
+std::string error_of(ErrorCode code, const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "no error";
+  return "";
+}
+
+void expect_equal(const Model& a, const Model& b) {
+  EXPECT_EQ(a.architecture, b.architecture);
+  EXPECT_EQ(a.values, b.values);
+  EXPECT_EQ(a.view, b.view);
+  EXPECT_EQ(a.threshold, b.threshold);
+  EXPECT_EQ(a.calibration.temperature, b.calibration.temperature);
+  EXPECT_EQ(a.calibration.bias, b.calibration.bias);
+  EXPECT_EQ(a.name, b.name);
+  EXPECT_EQ(nlohmann::json::parse(a.provenance), nlohmann::json::parse(b.provenance));
+}
+
+TEST(WeightFile, RoundTrip) {
+  const test::TemporaryFolder folder;
+  for (const Architecture architecture : {Architecture{}, Architecture{Pooling::topk, 5}, Architecture{Pooling::average, 1}}) {
+    for (const View view : {View::resize, View::native, View::center}) {
+      Model model = test::random_model(architecture, 1);
+      model.view = view;
+      model.threshold = 0.1f;
+      model.calibration = {1.7f, -0.3f};
+      model.name = "nümber \"1\"\n";
+      model.provenance = R"({"seed": 18446744073709551615, "data": ["a", {"b": null}]})";
+      save_model(model, folder / "a.lfmw");
+      expect_equal(load_model(folder / "a.lfmw"), model);
+    }
+  }
+}
+
+TEST(WeightFile, SameModelSameBytes) {
+  const test::TemporaryFolder folder;
+  const Model model = test::random_model({}, 2);
+  save_model(model, folder / "a.lfmw");
+  save_model(load_model(folder / "a.lfmw"), folder / "b.lfmw");
+  EXPECT_EQ(test::read_bytes(folder / "a.lfmw"), test::read_bytes(folder / "b.lfmw"));
+}
+
+TEST(WeightFile, TensorsAreAligned) {
+  const test::TemporaryFolder folder;
+  save_model(test::random_model({}, 3), folder / "a.lfmw");
+  const Container container(folder / "a.lfmw");
+  ASSERT_EQ(container.tensors().size(), std::size_t{kParameters});
+  for (const Tensor& tensor : container.tensors()) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % 64, 0u) << tensor.name;
+  }
+}
+
+TEST(WeightFile, RefusesToWriteWhatItWouldNotRead) {
+  const test::TemporaryFolder folder;
+  const auto expect_refused = [&](const char* cause, const std::function<void(Model&)>& spoil) {
+    Model model = test::random_model({}, 4);
+    spoil(model);
+    EXPECT_THAT(error_of(ErrorCode::output, [&] { save_model(model, folder / "a.lfmw"); }),
+                AllOf(HasSubstr("a.lfmw"), HasSubstr(cause)));
+    EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << cause;
+  };
+  expect_refused("values", [](Model& m) { m.values.pop_back(); });
+  expect_refused("block1.conv.weight", [](Model& m) { m.values[5] = std::numeric_limits<float>::quiet_NaN(); });
+  expect_refused("finite", [](Model& m) { m.values[5] = std::numeric_limits<float>::infinity(); });
+  expect_refused("negative variance", [](Model& m) { m.values[parameter_table({})[running_var(2)].offset + 7] = -1e-9f; });
+  expect_refused("threshold", [](Model& m) { m.threshold = 1.5f; });
+  expect_refused("threshold", [](Model& m) { m.threshold = std::numeric_limits<float>::quiet_NaN(); });
+  expect_refused("calibration", [](Model& m) { m.calibration.temperature = 0; });
+  expect_refused("calibration", [](Model& m) { m.calibration.bias = std::numeric_limits<float>::infinity(); });
+  expect_refused("provenance", [](Model& m) { m.provenance = "[1]"; });
+  expect_refused("provenance", [](Model& m) { m.provenance = "{"; });
+  expect_refused("UTF-8", [](Model& m) { m.name = "\xff"; });
+  expect_refused("k is 0", [](Model& m) { m.architecture.k = 0; });
+  expect_refused("average", [](Model& m) { m.architecture.pooling = Pooling::average; });
+}
+
+/// A header and tensors as save_model writes them, to be spoiled and written by write_container.
+struct Parts {
+  nlohmann::json header;
+  std::vector<Tensor> tensors;
+};
+
+std::string error_after(const std::function<void(Parts&)>& spoil) {
+  static const test::TemporaryFolder folder;
+  save_model(test::random_model({}, 5), folder / "good.lfmw");
+  const Container good(folder / "good.lfmw");
+  Parts parts{good.header(), {good.tensors().begin(), good.tensors().end()}};
+  spoil(parts);
+  write_container(folder / "bad.lfmw", parts.header, parts.tensors);
+  return error_of(ErrorCode::model, [&] { load_model(folder / "bad.lfmw"); });
+}
+
+TEST(WeightFile, EveryHeaderFieldIsNeededAndChecked) {
+  for (const char* field : {"/format", "/architecture", "/architecture/pooling", "/architecture/k", "/residual", "/input",
+                            "/input/view", "/input/size", "/input/mean", "/input/std", "/threshold", "/calibration",
+                            "/calibration/temperature", "/calibration/bias", "/name", "/provenance"}) {
+    const nlohmann::json::json_pointer pointer(field);
+    EXPECT_THAT(error_after([&](Parts& p) { p.header.at(pointer.parent_pointer()).erase(pointer.back()); }), HasSubstr("bad.lfmw"))
+        << field;
+    for (const nlohmann::json& other : {nlohmann::json(nullptr), nlohmann::json(-1), nlohmann::json("other"), nlohmann::json(1e300),
+                                        nlohmann::json::array(), nlohmann::json::object()}) {
+      if (pointer.back() == "name" && other.is_string()) continue;
+      if (pointer.back() == "provenance" && other.is_object()) continue;
+      if (pointer.back() == "bias" && other == -1) continue;
+      EXPECT_THAT(error_after([&](Parts& p) { p.header[pointer] = other; }), HasSubstr("bad.lfmw")) << field << " = " << other;
+    }
+  }
+}
+
+TEST(WeightFile, TensorsMustBeThoseOfTheArchitecture) {
+  EXPECT_THAT(error_after([](Parts& p) { p.tensors.erase(p.tensors.begin() + 3); }), HasSubstr("\"block1.norm.shift\" is missing"));
+  EXPECT_THAT(error_after([](Parts& p) { p.tensors[0].shape = {3, 64, 2, 2}; }), HasSubstr("[3, 64, 2, 2], expected F32 [64, 3, 2, 2]"));
+  EXPECT_THAT(error_after([](Parts& p) { p.tensors[1].type = ElementType::u8, p.tensors[1].shape = {256}; }), HasSubstr("U8"));
+  EXPECT_THAT(error_after([](Parts& p) { p.header["architecture"]["k"] = 8; }), HasSubstr("head.weight"));
+  EXPECT_THAT(error_after([](Parts& p) { p.tensors.push_back(p.tensors[0]), p.tensors.back().name = "more"; }), HasSubstr("\"more\""));
+  EXPECT_THAT(error_after([](Parts& p) { p.tensors.push_back(p.tensors[0]), p.tensors.back().name = "training.m"; }),
+              HasSubstr("training.m"));
+  static const std::vector<float> infinite(64, std::numeric_limits<float>::infinity());
+  EXPECT_THAT(error_after([](Parts& p) { p.tensors[1].bytes = std::as_bytes(std::span(infinite)); }),
+              AllOf(HasSubstr("block1.conv.bias"), HasSubstr("not finite")));
+}
+
+TEST(Checkpoint, RoundTripBesideTheModel) {
+  const test::TemporaryFolder folder;
+  const Model model = test::random_model({}, 6);
+  const std::vector<float> moments(1000, 0.25f);
+  const std::uint64_t step = 1234567890123;
+  const std::vector<Tensor> tensors = {
+      float_tensor("training.m", {10, 100}, moments),
+      {"training.step", ElementType::u64, {}, std::as_bytes(std::span(&step, 1))},
+      {"training.empty", ElementType::u8, {0}, {}},
+  };
+  save_checkpoint(model, {{"epoch", 3}}, tensors, folder / "last.ckpt");
+
+  const Checkpoint checkpoint = load_checkpoint(folder / "last.ckpt");
+  expect_equal(checkpoint.model, model);
+  EXPECT_EQ(checkpoint.training(), nlohmann::json({{"epoch", 3}}));
+  EXPECT_EQ(to_floats(*checkpoint.file.find("training.m")), moments);
+  EXPECT_EQ(checkpoint.tensor("training.step", ElementType::u64, 1).size(), 8u);
+  EXPECT_EQ(checkpoint.tensor("training.empty", ElementType::u8, 0).size(), 0u);
+  EXPECT_THAT(error_of(ErrorCode::model, [&] { checkpoint.tensor("training.v", ElementType::f32, 1000); }),
+              AllOf(HasSubstr("last.ckpt"), HasSubstr("training.v")));
+  EXPECT_THAT(error_of(ErrorCode::model, [&] { checkpoint.tensor("training.m", ElementType::f32, 999); }), HasSubstr("999"));
+  expect_equal(load_model(folder / "last.ckpt"), model);
+}
+
+TEST(Checkpoint, RefusesModelsAndUnprefixedTensors) {
+  const test::TemporaryFolder folder;
+  const Model model = test::random_model({}, 7);
+  save_model(model, folder / "a.lfmw");
+  EXPECT_THAT(error_of(ErrorCode::model, [&] { load_checkpoint(folder / "a.lfmw"); }), HasSubstr("--init"));
+  const std::vector<float> m(3);
+  EXPECT_THAT(error_of(ErrorCode::output,
+                       [&] {
+                         const std::vector<Tensor> tensors = {float_tensor("m", {3}, m)};
+                         save_checkpoint(model, nlohmann::json::object(), tensors, folder / "b.ckpt");
+                       }),
+              HasSubstr("prefix"));
+}
+
+}  // namespace
+}  // namespace lfm
