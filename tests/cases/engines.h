@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -13,13 +14,16 @@ namespace lfm::cases {
 struct EngineCase {
   std::string name;
   std::function<std::unique_ptr<Engine>()> make;
+  bool trains = true;  ///< false until the engine has its training stages: tests of training skip it
 };
+
+inline void PrintTo(const EngineCase& engine, std::ostream* out) { *out << engine.name; }
 
 inline const std::vector<EngineCase>& engines() {
   static const std::vector<EngineCase> all = {
-      {"reference", [] { return make_reference_engine(); }},
+      {"reference", [] { return make_reference_engine(); }, true},
 #if defined(LFM_HAVE_EMULATION)
-      {"emulated", [] { return make_emulated_engine(); }},
+      {"emulated", [] { return make_emulated_engine(); }, false},
 #endif
   };
   return all;
