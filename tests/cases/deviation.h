@@ -48,7 +48,7 @@ inline ::testing::AssertionResult close_to_largest(const std::string& what, cons
     largest = std::max(largest, std::abs(double{expected[i]}));
   }
   const std::string report =
-      fmt::format("{}: worst deviation {:.2e} of the largest entry at {} (limit {:.0e})", what, worst / largest, where, limit);
+      fmt::format("{}: worst deviation {:.2e} of the largest entry at {} (limit {:.0e})", what, largest > 0 ? worst / largest : worst, where, limit);
   if (worst <= limit * largest) {
     fmt::print("  {}\n", report);
     return ::testing::AssertionSuccess();

@@ -1,0 +1,95 @@
+// Every engine against the reference engine on small odd images: a fresh network's inference, and one training step with drawn (not
+// injected) masks and positions, so that the draws themselves are compared too.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "src/engine/network.h"
+#include "tests/cases/cases.h"
+#include "tests/cases/deviation.h"
+#include "tests/cases/engines.h"
+
+namespace lfm {
+namespace {
+
+class AgainstReference : public ::testing::TestWithParam<cases::EngineCase> {
+ protected:
+  void SetUp() override {
+    if (GetParam().name == "reference") GTEST_SKIP() << "the reference needs no comparison with itself";
+    engine_ = GetParam().make();
+  }
+
+  void random_case(const cases::NetworkCase& c, unsigned seed) {
+    std::mt19937 generator(seed);
+    pixels_.resize(std::size_t{3} * c.n * c.h * c.w);
+    for (auto& pixel : pixels_) pixel = static_cast<std::uint8_t>(generator());
+    labels_.resize(static_cast<std::size_t>(c.n));
+    for (auto& label : labels_) label = generator() & 1;
+    values_.assign(table_.total_floats, 0.0f);
+    for (int id = 0; id < kParameters; ++id) {
+      const int fan_in = table_[id].fan_in;
+      std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
+      for (float& value : parameter(std::span(values_), table_, id)) value = noise(generator);
+    }
+    engine_->load({}, values_);
+    reference_->load({}, values_);
+  }
+
+  std::unique_ptr<Engine> engine_, reference_ = make_reference_engine();
+  ParameterTable table_ = parameter_table({});
+  std::vector<std::uint8_t> pixels_, labels_;
+  std::vector<float> values_;
+};
+
+TEST_P(AgainstReference, Inference) {
+  for (std::size_t i = 0; i < cases::kNetworkTests.size(); ++i) {
+    const auto& c = cases::kNetworkTests[i];
+    SCOPED_TRACE(to_string(c));
+    random_case(c, static_cast<unsigned>(i));
+    const PixelBatch batch{pixels_.data(), c.n, c.h, c.w};
+    const std::size_t n = static_cast<std::size_t>(c.n);
+    std::vector<float> got(n), got_features(n * 1024), expected(n), expected_features(n * 1024);
+    infer(*engine_, {}, batch, got, got_features);
+    infer(*reference_, {}, batch, expected, expected_features);
+    EXPECT_TRUE(cases::close_relative("logits " + to_string(c), got, expected, 2e-4));
+    EXPECT_TRUE(cases::close_relative("features " + to_string(c), got_features, expected_features, 2e-4));
+  }
+}
+
+TEST_P(AgainstReference, TrainingStepWithDrawnMasks) {
+  if (!GetParam().trains) GTEST_SKIP() << GetParam().name << " doesn't train yet";
+  for (std::size_t i = 0; i < cases::kNetworkTests.size(); ++i) {
+    const auto& c = cases::kNetworkTests[i];
+    SCOPED_TRACE(to_string(c));
+    random_case(c, 100 + static_cast<unsigned>(i));
+    TrainingOptions options;
+    options.rbld_scale = static_cast<RbldScale>(i % 3);
+    const TrainingBatch batch{{pixels_.data(), c.n, c.h, c.w}, labels_};
+    const DrawKey key{i, 1000 + i, static_cast<int>(7 * i)};
+    const float loss_scale = 1.0f / static_cast<float>(c.n);
+    const auto got = forward_backward(*engine_, batch, options, key, loss_scale, GradientMode::overwrite);
+    const auto expected = forward_backward(*reference_, batch, options, key, loss_scale, GradientMode::overwrite);
+    EXPECT_TRUE(cases::close_relative("logit_a " + to_string(c), got.logit_a, expected.logit_a, 2e-4));
+    EXPECT_TRUE(cases::close_relative("logit_b " + to_string(c), got.logit_b, expected.logit_b, 2e-4));
+
+    // A second pass in accumulate mode, on the same images with other draws, adds up.
+    const DrawKey next{i, 2000 + i, 0};
+    forward_backward(*engine_, batch, options, next, loss_scale, GradientMode::accumulate);
+    forward_backward(*reference_, batch, options, next, loss_scale, GradientMode::accumulate);
+    std::vector<float> got_gradients(table_.trainable_floats), expected_gradients(table_.trainable_floats);
+    engine_->read_gradients(got_gradients);
+    reference_->read_gradients(expected_gradients);
+    for (int id = 0; id < kTrainable; ++id) {
+      const auto g = parameter(std::span<const float>(got_gradients), table_, id);
+      const auto e = parameter(std::span<const float>(expected_gradients), table_, id);
+      EXPECT_TRUE(cases::close_to_largest(table_[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, AgainstReference, ::testing::ValuesIn(cases::engines()),
+                         [](const auto& engine) { return engine.param.name; });
+
+}  // namespace
+}  // namespace lfm
