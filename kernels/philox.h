@@ -13,7 +13,7 @@
 //   rks             training step   index in global batch    channel << 16 | draw / 4          word draw % 4
 //   initialisation  0               parameter id             element / 4                       word element % 4
 //   shuffle         epoch           position                 which order (0: the images)       word 0
-//   augmentation    epoch           index in the data set    which draw (data/loader says)     any
+//   augmentation    epoch           place in the epoch       which draw (src/data/view.cpp)     any
 #pragma once
 
 #include <cstdint>

@@ -2,22 +2,8 @@
 //
 // What is served depends on (data set, options, epoch, step) alone. Every draw is Philox's, keyed by seed,
 // epoch and the place in the epoch (kernels/philox.h, streams shuffle and augmentation), so neither the
-// number of threads nor the moment a run was interrupted and resumed changes a byte.
-//
-// From a file to a crop, in this order; each of the optional steps happens with its own probability, per
-// image:
-//   1. random rescale            by a factor of its range
-//   2. the view                  resize: to resize x resize, aspect ratio not kept; else the pixels as they
-//   are
-//   3. Gaussian blur             sigma of its range
-//   4. re-compression            as JPEG or as WebP (or one after the other), quality of its range
-//   5. crop x crop               at random (training) or centred (validation); an image smaller than the crop
-//   is first
-//                                enlarged, aspect ratio kept, until it covers it
-//   6. horizontal flip
-// Steps 3 and 4 come after the resize and before the crop, as in the reference's data pipeline. In the native
-// view only a window somewhat larger than the crop goes through steps 1, 3 and 4, so a 12-megapixel photo
-// costs no more than its decoding.
+// number of threads nor the moment a run was interrupted and resumed changes a byte. How a file becomes a
+// crop: src/data/view.h.
 #pragma once
 
 #include <cstddef>
@@ -27,37 +13,17 @@
 #include <string>
 #include <vector>
 
-#include "lfm/model.h"
 #include "src/data/dataset.h"
+#include "src/data/view.h"
 
 namespace lfm {
-
-struct Range {
-  float min = 0;
-  float max = 0;
-};
-
-/// Probabilities per image, and what is drawn uniformly from a range when it happens.
-struct Augmentation {
-  float flip = 0.5f;
-  float blur = 0;
-  Range blur_sigma = {0.1f, 3.0f};
-  float jpeg = 0;
-  Range jpeg_quality = {60, 100};  ///< whole numbers are drawn
-  float webp = 0;
-  Range webp_quality = {60, 100};
-  float rescale = 0;
-  Range rescale_factor = {0.5f, 1.5f};
-};
 
 struct LoaderOptions {
   int batch = 32;  ///< images of a global batch, over all ranks
   std::uint64_t seed = 0;
-  bool training =
-      true;  ///< false: the data set's own order, centred crops, no augmentation, no balance, nothing dropped
-  View view = View::resize;
-  int resize = 256;  ///< View::resize
-  int crop = 224;    ///< side of what is served; 0 with View::resize: no crop
+  /// false: the data set's own order, centred crops, no augmentation, no balance, nothing dropped.
+  bool training = true;
+  ViewOptions view;
   Augmentation augmentation;
   bool balance = false;   ///< as many reals as fakes per epoch: the rarer label's images come several times
   bool drop_last = true;  ///< leaves out an epoch's last, smaller batch (the order changes every epoch, so

@@ -1,0 +1,69 @@
+// From a decoded image to the square of pixels that the network is served.
+//
+// In this order; each of the optional steps happens with its own probability, per image:
+//   1. random rescale    by a factor of its range
+//   2. the view          resize: to resize x resize, aspect ratio not kept; otherwise the pixels as they are
+//   3. Gaussian blur     sigma of its range
+//   4. re-compression    as JPEG, as WebP, or as one after the other; quality of its range
+//   5. crop              at random (training) or centred (validation). An image smaller than the crop is
+//   first
+//                        enlarged, aspect ratio kept, until it covers it
+//   6. horizontal flip
+// Steps 3 and 4 come after the resize and before the crop, as in the reference's data pipeline. Without
+// resize only a window somewhat larger than the crop goes through steps 1, 3 and 4, so a 12-megapixel photo
+// costs little more than its decoding.
+#pragma once
+
+#include <cstdint>
+
+#include "lfm/image.h"
+#include "lfm/model.h"
+
+namespace lfm {
+
+struct Range {
+  float min = 0;
+  float max = 0;
+};
+
+/// Probabilities per image, and what is drawn uniformly from a range when it happens.
+struct Augmentation {
+  float flip = 0.5f;
+  float blur = 0;
+  Range blur_sigma = {0.1f, 3.0f};
+  float jpeg = 0;
+  Range jpeg_quality = {60, 100};  ///< whole numbers are drawn
+  float webp = 0;
+  Range webp_quality = {60, 100};
+  float rescale = 0;
+  Range rescale_factor = {0.5f, 1.5f};
+};
+
+struct ViewOptions {
+  View view = View::resize;  ///< native and center differ only in what the model is later used with
+  int resize = 256;          ///< View::resize
+  int crop = 224;            ///< side of the square that is served; 0 with View::resize: no crop
+};
+
+/// Side of the square that is served.
+int served_side(const ViewOptions& options);
+
+/// Throws Error{usage} for sizes, probabilities and ranges that can't be.
+void validate(const ViewOptions& view, const Augmentation& augmentation);
+
+/// Philox's key of one image's draws: its place in the epoch, not its name, since a balanced epoch has images
+/// twice.
+struct ViewKey {
+  std::uint64_t seed = 0;
+  std::uint64_t epoch = 0;
+  std::uint32_t position = 0;
+};
+
+/// Writes the augmented square [side][side][3].
+void training_view(const Image& image, const ViewOptions& view, const Augmentation& augmentation,
+                   const ViewKey& key, std::uint8_t* square);
+
+/// Writes the centred square [side][side][3]: nothing is drawn.
+void validation_view(const Image& image, const ViewOptions& view, std::uint8_t* square);
+
+}  // namespace lfm

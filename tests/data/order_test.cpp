@@ -1,0 +1,93 @@
+#include "src/data/order.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace lfm {
+namespace {
+
+Dataset dataset_of(std::size_t reals, std::size_t fakes) {
+  Dataset dataset;
+  dataset.samples.resize(reals + fakes);
+  for (std::size_t i = reals; i < reals + fakes; ++i) dataset.samples[i].label = 1;
+  dataset.reals = reals;
+  dataset.fakes = fakes;
+  return dataset;
+}
+
+TEST(Order, IsAPermutationThatChangesWithSeedAndEpoch) {
+  const Dataset dataset = dataset_of(70, 30);
+  const auto order = training_order(dataset, 7, 3, false);
+  auto sorted = order;
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<std::uint32_t> all(100);
+  std::iota(all.begin(), all.end(), 0u);
+  EXPECT_EQ(sorted, all);
+  EXPECT_NE(order, all);
+  EXPECT_EQ(order, training_order(dataset, 7, 3, false));
+  EXPECT_NE(order, training_order(dataset, 7, 4, false));
+  EXPECT_NE(order, training_order(dataset, 8, 3, false));
+}
+
+// Every image is equally likely at every place: a chi-squared statistic with 19 degrees of freedom, whose
+// 99.99 % point is 50.8.
+TEST(Order, IsUniform) {
+  const Dataset dataset = dataset_of(20, 0);
+  std::vector<int> at_first(20), at_last(20);
+  constexpr int epochs = 4000;
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    const auto order = training_order(dataset, 1, static_cast<std::uint64_t>(epoch), false);
+    ++at_first[order.front()];
+    ++at_last[order.back()];
+  }
+  for (const auto& counts : {at_first, at_last}) {
+    double chi_squared = 0;
+    for (const int count : counts)
+      chi_squared += (count - epochs / 20.0) * (count - epochs / 20.0) / (epochs / 20.0);
+    EXPECT_LT(chi_squared, 50.8);
+  }
+}
+
+TEST(Order, BalanceRepeatsTheRarerLabelEvenly) {
+  const Dataset dataset = dataset_of(50, 15);
+  const auto order = training_order(dataset, 7, 0, true);
+  ASSERT_EQ(order.size(), training_order_size(dataset, true));
+  ASSERT_EQ(order.size(), 100u);
+  std::map<std::uint32_t, int> times;
+  for (const std::uint32_t i : order) ++times[i];
+  for (std::uint32_t i = 0; i < 50; ++i) EXPECT_EQ(times[i], 1) << i;
+  for (std::uint32_t i = 50; i < 65; ++i) EXPECT_TRUE(times[i] == 3 || times[i] == 4) << i;
+  // The repeated images are spread over the epoch, not appended to it.
+  EXPECT_GT(std::count_if(order.begin(), order.begin() + 50, [](auto i) { return i >= 50; }), 10);
+}
+
+TEST(EpochCut, CountsSteps) {
+  EXPECT_EQ((EpochCut{100, 32, 1, true}.steps()), 3u);
+  EXPECT_EQ((EpochCut{100, 32, 1, false}.steps()), 4u);
+  EXPECT_EQ((EpochCut{96, 32, 1, false}.steps()), 3u);
+  EXPECT_EQ((EpochCut{97, 32, 2, false}.steps()), 3u) << "one image can't be split over two ranks";
+  EXPECT_EQ((EpochCut{10, 32, 1, true}.steps()), 0u);
+}
+
+TEST(EpochCut, RanksShareEachBatchContiguously) {
+  const EpochCut cut{103, 32, 3, false};
+  ASSERT_EQ(cut.steps(), 4u);
+  std::size_t place = 0;
+  for (std::size_t step = 0; step < cut.steps(); ++step) {
+    for (std::size_t rank = 0; rank < 3; ++rank) {
+      const ImageRange mine = cut.of_rank(step, rank);
+      EXPECT_EQ(mine.first, place);
+      EXPECT_GE(mine.count(), cut.global(step).count() / 3);
+      place = mine.last;
+    }
+    EXPECT_EQ(place, cut.global(step).last);
+  }
+  EXPECT_EQ(place, 103u);
+}
+
+}  // namespace
+}  // namespace lfm
