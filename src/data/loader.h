@@ -24,7 +24,7 @@ struct LoaderOptions {
   /// false: the data set's own order, centred crops, no augmentation, no balance, nothing dropped.
   bool training = true;
   ViewOptions view;
-  Augmentation augmentation;
+  RandomAugmentation augmentation;
   bool balance = false;   ///< as many reals as fakes per epoch: the rarer label's images come several times
   bool drop_last = true;  ///< leaves out an epoch's last, smaller batch (the order changes every epoch, so
                           ///< nothing is left out for good)

@@ -27,7 +27,7 @@ struct Range {
 };
 
 /// Probabilities per image, and what is drawn uniformly from a range when it happens.
-struct Augmentation {
+struct RandomAugmentation {
   float flip = 0.5f;
   float blur = 0;
   Range blur_sigma = {0.1f, 3.0f};
@@ -49,7 +49,7 @@ struct ViewOptions {
 int served_side(const ViewOptions& options);
 
 /// Throws Error{usage} for sizes, probabilities and ranges that can't be.
-void validate(const ViewOptions& view, const Augmentation& augmentation);
+void validate(const ViewOptions& view, const RandomAugmentation& augmentation);
 
 /// Philox's key of one image's draws: its place in the epoch, not its name, since a balanced epoch has images
 /// twice.
@@ -60,7 +60,7 @@ struct ViewKey {
 };
 
 /// Writes the augmented square [side][side][3].
-void training_view(const Image& image, const ViewOptions& view, const Augmentation& augmentation,
+void training_view(const Image& image, const ViewOptions& view, const RandomAugmentation& augmentation,
                    const ViewKey& key, std::uint8_t* square);
 
 /// Writes the centred square [side][side][3]: nothing is drawn.
