@@ -10,9 +10,25 @@ if(NOT LFM_CUDA STREQUAL "OFF")
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
     find_package(CUDAToolkit REQUIRED)
+    # CMake 3.25 does not know that nvcc 13 has C++20.
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    endif()
+    set(CMAKE_CUDA_STANDARD 20)
     set(LFM_HAVE_CUDA TRUE)
   elseif(LFM_CUDA STREQUAL "ON")
     message(FATAL_ERROR "LFM_CUDA=ON, but no nvcc was found. Put it on PATH, set CUDACXX, or use -DLFM_CUDA=OFF.")
   endif()
 endif()
+
+# The kernels and the CUDA engine's runtime are compiled once per target (kernels/target.h):
+# a target's objects link one of these two.
+add_library(lfm_target_cuda INTERFACE)
+target_compile_definitions(lfm_target_cuda INTERFACE LFM_TARGET=cuda)
+target_compile_options(lfm_target_cuda INTERFACE
+  $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo;--threads=2;-Xcompiler=-Wall,-Wextra,-Wno-sign-conversion>
+  $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${LFM_WERROR}>>:-Werror=all-warnings>)
+add_library(lfm_target_emulated INTERFACE)
+target_compile_definitions(lfm_target_emulated INTERFACE LFM_TARGET=emulated LFM_TARGET_EMULATED=1)
+
 message(STATUS "CUDA engine: ${LFM_HAVE_CUDA}")

@@ -12,3 +12,6 @@ pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
+if(LFM_EMULATION)
+  find_package(Boost REQUIRED COMPONENTS context)  # fibers of the kernel emulation
+endif()

@@ -1,0 +1,92 @@
+// The vocabulary of the kernels, and the only place with intrinsics and inline PTX. Each word means the same on the GPU and in
+// the emulation (simt/device.h), which also checks it: masks, shared indices, alignment.
+//
+//   SHARED_ARRAY(float, tile, 8, 132)      __shared__ float tile[8][132], 16-byte aligned, at the top of a kernel
+//   UNROLL                               before a loop of constant length
+//   sync_block(), sync_warp(mask)        barriers
+//   shuffle, shuffle_up/down/xor, ballot the mask comes first; kAllLanes for a whole warp
+//   load4, store4                        128-bit accesses, aligned to 16 bytes
+//   maximum, count_bits, lowest_bit, float_bits, bits_float
+#pragma once
+
+#if defined(__CUDACC__)
+
+#include <cstdint>
+
+#include "kernels/target.h"
+
+#define UNROLL _Pragma("unroll")
+#define SHARED_ARRAY(type, name, ...) \
+  __shared__ alignas(16) typename ::lfm::kernels::ArrayOf<type, __VA_ARGS__>::type name
+
+namespace lfm::kernels {
+
+template <typename T, int extent, int... more>
+struct ArrayOf {
+  using type = typename ArrayOf<T, more...>::type[extent];
+};
+template <typename T, int extent>
+struct ArrayOf<T, extent> {
+  using type = T[extent];
+};
+
+inline namespace LFM_TARGET {
+
+__device__ __forceinline__ void sync_block() { __syncthreads(); }
+__device__ __forceinline__ void sync_warp(std::uint32_t mask) { __syncwarp(mask); }
+
+template <typename T>
+__device__ __forceinline__ T shuffle(std::uint32_t mask, T value, int source) {
+  return __shfl_sync(mask, value, source);
+}
+template <typename T>
+__device__ __forceinline__ T shuffle_up(std::uint32_t mask, T value, int delta) {
+  return __shfl_up_sync(mask, value, static_cast<unsigned>(delta));
+}
+template <typename T>
+__device__ __forceinline__ T shuffle_down(std::uint32_t mask, T value, int delta) {
+  return __shfl_down_sync(mask, value, static_cast<unsigned>(delta));
+}
+template <typename T>
+__device__ __forceinline__ T shuffle_xor(std::uint32_t mask, T value, int bits) {
+  return __shfl_xor_sync(mask, value, bits);
+}
+__device__ __forceinline__ std::uint32_t ballot(std::uint32_t mask, bool predicate) {
+  return __ballot_sync(mask, predicate);
+}
+
+__device__ __forceinline__ float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
+__device__ __forceinline__ void store4(float* p, const float4& v) { *reinterpret_cast<float4*>(p) = v; }
+
+__device__ __forceinline__ float maximum(float a, float b) { return fmaxf(a, b); }
+__device__ __forceinline__ int count_bits(std::uint32_t v) { return __popc(v); }
+__device__ __forceinline__ int lowest_bit(std::uint32_t v) { return __ffs(static_cast<int>(v)) - 1; }
+__device__ __forceinline__ std::uint32_t float_bits(float v) { return __float_as_uint(v); }
+__device__ __forceinline__ float bits_float(std::uint32_t v) { return __uint_as_float(v); }
+
+}  // namespace LFM_TARGET
+}  // namespace lfm::kernels
+
+#else
+#include "kernels/simt/device.h"
+#endif
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+inline constexpr int kWarp = 32;
+inline constexpr std::uint32_t kAllLanes = 0xffffffffu;
+
+__device__ __forceinline__ int lane_index() { return static_cast<int>(threadIdx.x % kWarp); }
+__device__ __forceinline__ int warp_index() { return static_cast<int>(threadIdx.x / kWarp); }
+
+__device__ __forceinline__ float relu(float v) { return maximum(v, 0.0f); }
+
+/// The sum over the warp, in every lane: a butterfly, so the order is fixed.
+template <typename T>
+__device__ __forceinline__ T warp_sum(T value) {
+  UNROLL
+  for (int bits = kWarp / 2; bits > 0; bits /= 2) value += shuffle_xor(kAllLanes, value, bits);
+  return value;
+}
+
+}  // namespace lfm::kernels::inline LFM_TARGET

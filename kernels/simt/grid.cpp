@@ -1,0 +1,361 @@
+#include "kernels/simt/grid.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "kernels/simt/fiber.h"
+
+namespace lfm::simt {
+
+thread_local constinit const Position* current_position = nullptr;
+
+namespace {
+
+thread_local constinit Schedule schedule;
+
+std::string name_of(const Site& site) { return fmt::format("{}:{}", site.file_name(), site.line()); }
+
+std::string name_of(const Extent& e) { return fmt::format("({}, {}, {})", e.x, e.y, e.z); }
+
+// The order of `count` items; shuffled anew at each call.
+class Turns {
+ public:
+  explicit Turns(std::uint64_t count) : order_(count), random_(schedule.seed) {
+    std::iota(order_.begin(), order_.end(), 0u);
+    if (schedule.order == Order::descending) std::reverse(order_.begin(), order_.end());
+  }
+  const std::vector<unsigned>& next() {
+    if (schedule.order == Order::shuffled) {
+      for (std::size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random_() % i]);
+    }
+    return order_;
+  }
+
+ private:
+  std::vector<unsigned> order_;
+  std::mt19937_64 random_;
+};
+
+Extent unflatten(std::uint64_t index, const Extent& extent) {
+  return {static_cast<unsigned>(index % extent.x), static_cast<unsigned>(index / extent.x % extent.y),
+          static_cast<unsigned>(index / extent.x / extent.y)};
+}
+
+// The shared memory of the block that runs: arrays in order of declaration, 16-byte aligned.
+class SharedMemory {
+ public:
+  void reset() {
+    used_ = 0;
+    arrays_.clear();
+  }
+  void* declare(const void* key, const char* name, std::size_t bytes, const Site& site) {
+    for (const Array& array : arrays_) {
+      if (array.key == key) return memory_.data() + array.begin;
+    }
+    const std::size_t begin = used_;
+    used_ = (begin + bytes + 15) / 16 * 16;
+    if (used_ > kStaticSharedLimit) {
+      fail(fmt::format("shared array {} of {} bytes takes the block to {} bytes, over the limit of {}", name, bytes, used_,
+                       kStaticSharedLimit),
+           site);
+    }
+    arrays_.push_back({key, name, begin, bytes});
+    std::memset(memory_.data() + begin, 0xff, bytes);  // NaN
+    return memory_.data() + begin;
+  }
+  void check(const void* p, std::size_t bytes, const Site& site) const {
+    const auto* at = static_cast<const std::byte*>(p);
+    if (at < memory_.data() || at >= memory_.data() + memory_.size()) return;
+    const auto begin = static_cast<std::size_t>(at - memory_.data());
+    for (const Array& array : arrays_) {
+      if (begin >= array.begin && begin + bytes <= array.begin + array.bytes) return;
+    }
+    fail(fmt::format("a {}-byte access to shared memory crosses the end of its array", bytes), site);
+  }
+
+ private:
+  struct Array {
+    const void* key;
+    const char* name;
+    std::size_t begin;
+    std::size_t bytes;
+  };
+  alignas(128) std::array<std::byte, kStaticSharedLimit> memory_;
+  std::size_t used_ = 0;
+  std::vector<Array> arrays_;
+};
+
+// Runs the blocks of one grid after the other; one per host thread.
+class Multiprocessor {
+ public:
+  void run(const Grid& grid, void (*thread)(const void*), const void* arguments);
+
+  const Grid& grid() const { return *grid_; }
+  SharedMemory& shared() { return shared_; }
+  void sync_block(const Site& site);
+  void warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands, const Site& site);
+
+ private:
+  enum class State { ready, at_barrier, in_warp_operation, exited };
+  struct Thread {
+    Position position;
+    State state = State::ready;
+    Site site;
+    // of a warp operation that waits for its other lanes
+    const char* name = nullptr;
+    WarpOperation operation = nullptr;
+    std::uint32_t mask = 0;
+    void* operands = nullptr;
+  };
+
+  void run_block(Turns& turns);
+  void fiber_body();
+  void release_barrier();
+  void wait();
+  [[noreturn]] void report_deadlock() const;
+  std::string describe(const Thread& thread) const;
+
+  const Grid* grid_ = nullptr;
+  void (*thread_)(const void*) = nullptr;
+  const void* arguments_ = nullptr;
+  SharedMemory shared_;
+  FiberPool fibers_;
+  std::vector<Thread> threads_;
+  Thread* running_ = nullptr;
+  int at_barrier_ = 0;
+  int exited_ = 0;
+  std::exception_ptr error_;
+};
+
+Multiprocessor& multiprocessor() {
+  thread_local auto instance = std::make_unique<Multiprocessor>();
+  return *instance;
+}
+
+void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const void* arguments) {
+  const std::uint64_t threads = grid.threads.count();
+  if (threads == 0 || threads > kMaxThreads || grid.blocks.count() == 0) {
+    throw Failure(fmt::format("kernel {}: invalid launch of {} blocks of {} threads", grid.kernel, name_of(grid.blocks),
+                              name_of(grid.threads)));
+  }
+  if (current_position) throw Failure(fmt::format("kernel {}: launched from inside a kernel", grid.kernel));
+  grid_ = &grid;
+  thread_ = thread;
+  arguments_ = arguments;
+  threads_.assign(threads, {});
+  for (std::uint64_t i = 0; i < threads; ++i) {
+    threads_[i].position = {unflatten(i, grid.threads), {}, grid.threads, grid.blocks};
+  }
+  if (grid.synchronises) {
+    fibers_.prepare(static_cast<int>(threads), [](void* self) { static_cast<Multiprocessor*>(self)->fiber_body(); }, this);
+  }
+  Turns block_turns(grid.blocks.count());
+  Turns thread_turns(threads);
+  struct Leave {
+    ~Leave() { current_position = nullptr; }
+  } leave;
+  for (const unsigned block : block_turns.next()) {
+    shared_.reset();
+    for (Thread& t : threads_) {
+      t.position.block = unflatten(block, grid.blocks);
+      t.state = State::ready;
+    }
+    if (grid.synchronises) {
+      run_block(thread_turns);
+    } else {
+      for (const unsigned i : thread_turns.next()) {
+        running_ = &threads_[i];
+        current_position = &running_->position;
+        thread_(arguments_);
+      }
+    }
+  }
+}
+
+void Multiprocessor::run_block(Turns& turns) {
+  at_barrier_ = exited_ = 0;
+  error_ = nullptr;
+  const int count = static_cast<int>(threads_.size());
+  while (exited_ < count) {
+    bool progress = false;
+    for (const unsigned i : turns.next()) {
+      if (threads_[i].state != State::ready) continue;
+      progress = true;
+      running_ = &threads_[i];
+      current_position = &running_->position;
+      fibers_.resume(static_cast<int>(i));
+      if (error_) {
+        fibers_.abandon();
+        std::rethrow_exception(error_);
+      }
+    }
+    if (at_barrier_ == count) {
+      release_barrier();
+    } else if (!progress) {
+      fibers_.abandon();
+      report_deadlock();
+    }
+  }
+}
+
+void Multiprocessor::fiber_body() {
+  try {
+    thread_(arguments_);
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+  running_->state = State::exited;
+  ++exited_;
+}
+
+void Multiprocessor::wait() {
+  Thread* self = running_;
+  fibers_.suspend();
+  running_ = self;
+  current_position = &self->position;
+}
+
+void Multiprocessor::sync_block(const Site& site) {
+  if (!grid_->synchronises) fail("a barrier in a kernel that was launched as having none", site);
+  if (at_barrier_ > 0) {
+    for (const Thread& other : threads_) {
+      if (other.state != State::at_barrier) continue;
+      if (other.site.line() != site.line() || std::strcmp(other.site.file_name(), site.file_name()) != 0) {
+        fail(fmt::format("threads wait at different barriers: {}", describe(other)), site);
+      }
+      break;  // all that wait already wait at the same one
+    }
+  }
+  running_->state = State::at_barrier;
+  running_->site = site;
+  ++at_barrier_;
+  wait();
+}
+
+void Multiprocessor::release_barrier() {
+  for (Thread& t : threads_) t.state = State::ready;
+  at_barrier_ = 0;
+}
+
+void Multiprocessor::warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands,
+                                     const Site& site) {
+  if (!grid_->synchronises) fail(fmt::format("{} in a kernel that was launched without synchronisation", name), site);
+  const auto self = static_cast<int>(running_ - threads_.data());
+  const int first = self / kWarp * kWarp;
+  const int lanes = std::min(kWarp, static_cast<int>(threads_.size()) - first);
+  if ((mask >> (self - first) & 1u) == 0) {
+    fail(fmt::format("{} with mask {:#010x}, which does not name the calling lane {}", name, mask, self - first), site);
+  }
+  if (lanes < kWarp && mask >> lanes != 0) {
+    fail(fmt::format("{} with mask {:#010x} in a warp of {} lanes", name, mask, lanes), site);
+  }
+  running_->state = State::in_warp_operation;
+  running_->site = site;
+  running_->name = name;
+  running_->operation = operation;
+  running_->mask = mask;
+  running_->operands = operands;
+
+  bool complete = true;
+  for (int lane = 0; lane < lanes; ++lane) {
+    if ((mask >> lane & 1u) == 0) continue;
+    const Thread& other = threads_[static_cast<std::size_t>(first + lane)];
+    if (other.state != State::in_warp_operation) {
+      complete = false;
+    } else if (other.mask != mask || other.operation != operation || other.site.line() != site.line()) {
+      fail(fmt::format("{} with mask {:#010x} meets a different warp operation or mask: {}", name, mask, describe(other)),
+           site);
+    }
+  }
+  if (!complete) {
+    wait();
+    return;
+  }
+  std::array<void*, kWarp> all{};
+  for (int lane = 0; lane < lanes; ++lane) {
+    if (mask >> lane & 1u) all[static_cast<std::size_t>(lane)] = threads_[static_cast<std::size_t>(first + lane)].operands;
+  }
+  operation(all.data(), mask, site);
+  for (int lane = 0; lane < lanes; ++lane) {
+    if (mask >> lane & 1u) threads_[static_cast<std::size_t>(first + lane)].state = State::ready;
+  }
+}
+
+std::string Multiprocessor::describe(const Thread& thread) const {
+  const std::string who = fmt::format("thread {}", name_of(thread.position.thread));
+  switch (thread.state) {
+    case State::exited:
+      return who + " has exited";
+    case State::at_barrier:
+      return fmt::format("{} waits at the barrier {}", who, name_of(thread.site));
+    case State::in_warp_operation:
+      return fmt::format("{} waits in {} with mask {:#010x} at {}", who, thread.name, thread.mask, name_of(thread.site));
+    case State::ready:
+      break;
+  }
+  return who + " runs";
+}
+
+void Multiprocessor::report_deadlock() const {
+  const auto find = [&](auto&& predicate) { return std::find_if(threads_.begin(), threads_.end(), predicate); };
+  const auto waiting = find([](const Thread& t) { return t.state == State::at_barrier; });
+  const auto other = find([&](const Thread& t) {
+    return waiting != threads_.end() ? t.state != State::at_barrier : t.state == State::in_warp_operation;
+  });
+  const Thread& blocked = waiting != threads_.end() ? *waiting : *other;
+  std::string cause = describe(blocked);
+  if (waiting != threads_.end()) {
+    cause += ", but " + describe(*other);
+  } else {
+    const auto first = (other - threads_.begin()) / kWarp * kWarp;
+    for (int lane = 0; lane < kWarp && first + lane < static_cast<long>(threads_.size()); ++lane) {
+      const Thread& missing = threads_[static_cast<std::size_t>(first + lane)];
+      if ((blocked.mask >> lane & 1u) && missing.state != State::in_warp_operation) {
+        cause += ", but " + describe(missing);
+        break;
+      }
+    }
+  }
+  throw Failure(fmt::format("kernel {}, block {}: {}", grid_->kernel, name_of(blocked.position.block), cause));
+}
+
+}  // namespace
+
+ScopedSchedule::ScopedSchedule(const Schedule& next) : previous_(std::exchange(schedule, next)) {}
+ScopedSchedule::~ScopedSchedule() { schedule = previous_; }
+
+void run_grid(const Grid& grid, void (*thread)(const void*), const void* arguments) {
+  multiprocessor().run(grid, thread, arguments);
+}
+
+void sync_block(const Site& site) { multiprocessor().sync_block(site); }
+
+void warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands, const Site& site) {
+  multiprocessor().warp_collective(name, operation, mask, operands, site);
+}
+
+void* shared_memory(const void* key, const char* name, std::size_t bytes, const Site& site) {
+  return multiprocessor().shared().declare(key, name, bytes, site);
+}
+
+void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
+  if (reinterpret_cast<std::uintptr_t>(p) % bytes != 0) fail(fmt::format("a {}-byte access is not aligned", bytes), site);
+  multiprocessor().shared().check(p, bytes, site);
+}
+
+void fail(const std::string& what, const Site& site) {
+  const Position& at = *current_position;
+  throw Failure(fmt::format("kernel {}, block {}, thread {}, {}: {}", multiprocessor().grid().kernel, name_of(at.block),
+                            name_of(at.thread), name_of(site), what));
+}
+
+}  // namespace lfm::simt

@@ -1,0 +1,113 @@
+// The device of the CUDA runtime.
+#include <cuda_runtime_api.h>
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "lfm/error.h"
+#include "src/engine/cuda/device.h"
+
+namespace lfm::device::inline LFM_TARGET {
+
+namespace {
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  throw Error(ErrorCode::device, fmt::format("{} failed: {}", what, cudaGetErrorString(error)));
+}
+
+void check_allocation(cudaError_t error, const char* what, std::size_t bytes) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // an allocation that fails leaves the device usable: forget it
+  throw Error(ErrorCode::device, fmt::format("{} of {} bytes failed: {}; a smaller batch or smaller images need less", what,
+                                             bytes, cudaGetErrorString(error)));
+}
+
+cudaStream_t stream_of(kernels::Stream handle) { return reinterpret_cast<cudaStream_t>(handle); }
+
+}  // namespace
+
+struct Context::State {
+  int ordinal;
+};
+
+Context::Context(int ordinal) : state_(new State{ordinal}) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, ordinal), "reading the device's properties");
+  name_ = properties.name;
+  make_current();
+}
+Context::~Context() = default;
+void Context::make_current() const { check(cudaSetDevice(state_->ordinal), "selecting the device"); }
+
+Memory::Memory(const Context& context, std::size_t bytes) : bytes_(bytes) {
+  context.make_current();
+  check_allocation(cudaMalloc(reinterpret_cast<void**>(&data_), bytes), "allocating device memory", bytes);
+}
+Memory::Memory(Memory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+Memory& Memory::operator=(Memory&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+Memory::~Memory() { cudaFree(data_); }
+
+PinnedMemory::PinnedMemory(const Context& context, std::size_t bytes) : bytes_(bytes) {
+  context.make_current();
+  check_allocation(cudaMallocHost(reinterpret_cast<void**>(&data_), bytes), "allocating pinned host memory", bytes);
+}
+PinnedMemory::PinnedMemory(PinnedMemory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+PinnedMemory& PinnedMemory::operator=(PinnedMemory&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+PinnedMemory::~PinnedMemory() {
+  if (data_) cudaFreeHost(data_);
+}
+
+Stream::Stream(const Context& context) : context_(context) {
+  context.make_current();
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
+  handle_ = reinterpret_cast<kernels::Stream>(stream);
+}
+Stream::~Stream() { cudaStreamDestroy(stream_of(handle_)); }
+
+void Stream::copy_to_device(void* device, const void* pinned, std::size_t bytes) {
+  check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, stream_of(handle_)), "copying to the device");
+}
+void Stream::copy_to_host(void* pinned, const void* device, std::size_t bytes) {
+  check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream_of(handle_)), "copying from the device");
+}
+void Stream::zero(void* device, std::size_t bytes) {
+  check(cudaMemsetAsync(device, 0, bytes, stream_of(handle_)), "zeroing device memory");
+}
+void Stream::synchronize() {
+  context_.make_current();
+  check(cudaStreamSynchronize(stream_of(handle_)), "running kernels");
+}
+
+struct Event::State {
+  cudaEvent_t event = nullptr;
+};
+
+Event::Event(const Context& context) : context_(context), state_(std::make_unique<State>()) {
+  context.make_current();
+  check(cudaEventCreateWithFlags(&state_->event, cudaEventDisableTiming), "creating an event");
+}
+Event::~Event() { cudaEventDestroy(state_->event); }
+void Event::record(Stream& stream) {
+  check(cudaEventRecord(state_->event, stream_of(stream.handle())), "recording an event");
+}
+void Event::make_wait(Stream& stream) {
+  check(cudaStreamWaitEvent(stream_of(stream.handle()), state_->event, 0), "waiting for an event");
+}
+void Event::synchronize() {
+  context_.make_current();
+  check(cudaEventSynchronize(state_->event), "running kernels");
+}
+
+}  // namespace lfm::device::inline LFM_TARGET

@@ -1,0 +1,82 @@
+// The device of kernels/simt: host memory, deferred streams.
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "kernels/simt/queue.h"
+#include "src/engine/cuda/device.h"
+
+namespace lfm::device::inline LFM_TARGET {
+
+namespace {
+
+constexpr std::align_val_t kAlignment{256};
+
+// Filled with NaN, so that reading what was never written shows.
+std::byte* allocate(std::size_t bytes) {
+  auto* data = static_cast<std::byte*>(::operator new(bytes, kAlignment));
+  std::memset(data, 0xff, bytes);
+  return data;
+}
+
+void release(std::byte* data) { ::operator delete(data, kAlignment); }
+
+simt::Queue& queue(kernels::Stream handle) { return *reinterpret_cast<simt::Queue*>(handle); }
+
+}  // namespace
+
+struct Context::State {
+  simt::Context queues;
+};
+
+Context::Context(int ordinal)
+    : state_(new State{simt::Context(static_cast<std::uint64_t>(ordinal))}), name_("emulated") {}
+Context::~Context() = default;
+void Context::make_current() const {}
+
+Memory::Memory(const Context&, std::size_t bytes) : data_(allocate(bytes)), bytes_(bytes) {}
+Memory::Memory(Memory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+Memory& Memory::operator=(Memory&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+Memory::~Memory() { release(data_); }
+
+PinnedMemory::PinnedMemory(const Context&, std::size_t bytes) : data_(allocate(bytes)), bytes_(bytes) {}
+PinnedMemory::PinnedMemory(PinnedMemory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+PinnedMemory& PinnedMemory::operator=(PinnedMemory&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+PinnedMemory::~PinnedMemory() { release(data_); }
+
+Stream::Stream(const Context& context)
+    : context_(context), handle_(reinterpret_cast<kernels::Stream>(&context.state().queues.create_queue())) {}
+Stream::~Stream() { context_.state().queues.destroy_queue(queue(handle_)); }
+
+void Stream::copy_to_device(void* device, const void* pinned, std::size_t bytes) {
+  queue(handle_).enqueue([=] { std::memcpy(device, pinned, bytes); });
+}
+void Stream::copy_to_host(void* pinned, const void* device, std::size_t bytes) {
+  queue(handle_).enqueue([=] { std::memcpy(pinned, device, bytes); });
+}
+void Stream::zero(void* device, std::size_t bytes) {
+  queue(handle_).enqueue([=] { std::memset(device, 0, bytes); });
+}
+void Stream::synchronize() { queue(handle_).synchronize(); }
+
+struct Event::State {
+  simt::Event event;
+};
+
+Event::Event(const Context& context) : context_(context), state_(std::make_unique<State>()) {}
+Event::~Event() = default;
+void Event::record(Stream& stream) { queue(stream.handle()).record(state_->event); }
+void Event::make_wait(Stream& stream) { queue(stream.handle()).wait(state_->event); }
+void Event::synchronize() { context_.state().queues.synchronize(state_->event); }
+
+}  // namespace lfm::device::inline LFM_TARGET

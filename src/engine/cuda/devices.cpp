@@ -1,0 +1,40 @@
+#include "src/engine/cuda/devices.h"
+
+#if defined(LFM_HAVE_CUDA)
+#include <cuda_runtime_api.h>
+#endif
+
+namespace lfm {
+
+#if defined(LFM_HAVE_CUDA)
+
+CudaDevices cuda_devices() {
+  constexpr int oldest = 75;  // Turing: the oldest architecture the kernels are compiled for
+  CudaDevices found;
+  int count = 0;
+  if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess) {
+    cudaGetLastError();
+    found.reason = cudaGetErrorString(error);
+    return found;
+  }
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties{};
+    if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+    if (properties.major * 10 + properties.minor < oldest) {
+      found.reason = std::string(properties.name) + " is older than compute capability 7.5";
+      continue;
+    }
+    found.devices.push_back({i, properties.name, properties.major, properties.minor, properties.totalGlobalMem});
+  }
+  if (!found.devices.empty()) found.reason.clear();
+  if (found.devices.empty() && found.reason.empty()) found.reason = "no CUDA device is visible";
+  return found;
+}
+
+#else
+
+CudaDevices cuda_devices() { return {{}, "this build has no CUDA engine (configure with -DLFM_CUDA=ON)"}; }
+
+#endif
+
+}  // namespace lfm

@@ -1,0 +1,135 @@
+// What the kernel tests share: arrays on the device under test, every order of the emulated threads, error bounds.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "src/engine/cuda/device.h"
+#if defined(LFM_TARGET_EMULATED)
+#include "kernels/simt/grid.h"
+#else
+#include "src/engine/cuda/devices.h"
+#endif
+
+namespace lfm::test {
+
+/// The device under test.
+inline const device::Context& context() {
+  static const device::Context instance(0);
+  return instance;
+}
+
+/// Skips the test where the device under test is missing; with LFM_REQUIRE naming it, fails instead.
+class KernelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if !defined(LFM_TARGET_EMULATED)
+    const CudaDevices found = cuda_devices();
+    if (!found.devices.empty()) return;
+    const char* required = std::getenv("LFM_REQUIRE");
+    if (required && std::string(required).find("cuda") != std::string::npos) FAIL() << "LFM_REQUIRE=cuda: " << found.reason;
+    GTEST_SKIP() << "no CUDA device: " << found.reason;
+#endif
+  }
+};
+
+/// An array in the device's memory; copies wait.
+template <typename T>
+class DeviceArray {
+ public:
+  explicit DeviceArray(std::size_t count) : count_(count), memory_(context(), count * sizeof(T)) {}
+  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) {
+    const device::PinnedMemory pinned(context(), count_ * sizeof(T));
+    std::memcpy(pinned.data(), values.data(), count_ * sizeof(T));
+    device::Stream stream(context());
+    stream.copy_to_device(memory_.data(), pinned.data(), count_ * sizeof(T));
+    stream.synchronize();
+  }
+  T* data() const { return reinterpret_cast<T*>(memory_.data()); }
+  std::vector<T> read() const {
+    const device::PinnedMemory pinned(context(), count_ * sizeof(T));
+    device::Stream stream(context());
+    stream.copy_to_host(pinned.data(), memory_.data(), count_ * sizeof(T));
+    stream.synchronize();
+    std::vector<T> values(count_);
+    std::memcpy(values.data(), pinned.data(), count_ * sizeof(T));
+    return values;
+  }
+
+ private:
+  std::size_t count_;
+  device::Memory memory_;
+};
+
+/// What a launcher leaves in an output of `count` values. launch(T* output, stream) runs in every order of the emulated threads, and
+/// all orders must agree bit for bit; on a GPU it runs twice.
+template <typename T, typename Launch>
+std::vector<T> result_of(std::size_t count, Launch launch) {
+  const auto run = [&] {
+    DeviceArray<T> output(count);
+    device::Stream stream(context());
+    launch(output.data(), stream.handle());
+    stream.synchronize();
+    return output.read();
+  };
+  const std::vector<T> first = run();
+  const auto expect_same_bits = [&](const std::vector<T>& other, const std::string& what) {
+    EXPECT_EQ(std::memcmp(first.data(), other.data(), count * sizeof(T)), 0) << "results differ: " << what;
+  };
+#if defined(LFM_TARGET_EMULATED)
+  for (const simt::Schedule& schedule : {simt::Schedule{simt::Order::descending, 0}, {simt::Order::shuffled, 1}}) {
+    const simt::ScopedSchedule scoped(schedule);
+    expect_same_bits(run(), schedule.order == simt::Order::descending ? "threads in descending order" : "threads shuffled, seed 1");
+  }
+#else
+  expect_same_bits(run(), "two runs");
+#endif
+  return first;
+}
+
+/// Uniform values in [low, high); the same for the same seed.
+inline std::vector<float> uniform(std::size_t count, unsigned seed, float low = -1.0f, float high = 1.0f) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> distribution(low, high);
+  std::vector<float> values(count);
+  for (float& v : values) v = distribution(random);
+  return values;
+}
+
+/// A sum in double, and the same sum over absolute values, which bounds the rounding of any order of summation.
+struct Reference {
+  double value = 0;
+  double magnitude = 0;
+  void add(double product) {
+    value += product;
+    magnitude += std::abs(product);
+  }
+};
+
+/// |got - value| <= u (4 + 2 sqrt(depth)) magnitude for each element, u = 2^-24; fails with the worst one, and prints the margin used.
+inline void expect_close(std::span<const float> got, std::span<const Reference> want, double depth, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  constexpr double u = 0x1p-24;
+  double worst = 0;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double limit = u * (4 + 2 * std::sqrt(depth)) * want[i].magnitude;
+    const double error = std::abs(got[i] - want[i].value);
+    const double share = error == 0 ? 0 : error / limit;
+    if (!(share <= worst)) {
+      worst = share;
+      at = i;
+    }
+  }
+  EXPECT_LE(worst, 1.0) << what << ": worst at " << at << ", got " << got[at] << ", want " << want[at].value;
+  std::printf("    %s: %.2f of the limit\n", what.c_str(), worst);
+}
+
+}  // namespace lfm::test

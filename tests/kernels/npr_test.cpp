@@ -1,0 +1,39 @@
+#include "kernels/npr.h"
+
+#include <cstdlib>
+#include <tuple>
+
+#include "tests/kernels/device_array.h"
+
+namespace lfm::test {
+namespace {
+
+using Npr = KernelTest;
+
+TEST_F(Npr, EqualsTheDefinition) {
+  for (const auto& [n, height, width] : {std::tuple{1, 2, 2}, {2, 7, 5}, {3, 33, 48}, {1, 49, 63}}) {
+    std::mt19937 random(static_cast<unsigned>(height));
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(n) * height * width * 3);
+    for (auto& p : pixels) p = static_cast<std::uint8_t>(random());
+    const int h = height & ~1, w = width & ~1;
+    const DeviceArray<std::uint8_t> input(pixels);
+    const auto got = result_of<float>(static_cast<std::size_t>(n) * h * w * 3, [&](float* output, kernels::Stream stream) {
+      kernels::npr(output, input.data(), n, height, width, stream);
+    });
+    const auto pixel = [&](int i, int y, int x, int c) { return int{pixels[((i * height + y) * width + x) * 3 + c]}; };
+    std::size_t at = 0;
+    for (int i = 0; i < n; ++i) {
+      for (int y = 0; y < h; ++y) {
+        for (int x = 0; x < w; ++x) {
+          for (int c = 0; c < 3; ++c, ++at) {
+            ASSERT_EQ(got[at], std::abs(pixel(i, y, x, c) - pixel(i, y / 2 * 2, x / 2 * 2, c)))
+                << "image " << i << ", y " << y << ", x " << x << ", channel " << c << " of " << height << "x" << width;
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lfm::test
