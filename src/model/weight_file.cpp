@@ -24,17 +24,6 @@ constexpr const char* kResidual = "npr-nearest-2";
 constexpr int kInputSide = 256;
 constexpr std::array kViews = {View::resize, View::native, View::center};
 
-nlohmann::json model_header(const Model& model, const char* format) {
-  return {{"format", format},
-          {"architecture", {{"pooling", pooling_name(model.architecture.pooling)}, {"k", model.architecture.k}}},
-          {"residual", kResidual},
-          {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}},
-          {"threshold", model.threshold},
-          {"calibration", {{"temperature", model.calibration.temperature}, {"bias", model.calibration.bias}}},
-          {"name", model.name},
-          {"provenance", parse_json_object(model.provenance)}};
-}
-
 std::vector<Tensor> model_tensors(const Model& model) {
   const ParameterTable table = parameter_table(model.architecture);
   std::vector<Tensor> tensors;
@@ -110,21 +99,45 @@ void read_values(const Container& file, bool checkpoint, Model& model, const std
   if (extra != file.tensors().end()) fail(source, fmt::format("has a tensor \"{}\" that no model of its kind has", extra->name));
 }
 
-void write_model(const Model& model, const char* format, const nlohmann::json* training, std::span<const Tensor> extra,
+void write_model(const Model& model, const nlohmann::json* training, std::span<const Tensor> extra,
                  const std::filesystem::path& path) {
   try {
     check_model(model, path.string());
   } catch (const Error& error) {
     throw Error(ErrorCode::output, std::string("not written: ") + error.what());
   }
-  nlohmann::json header = model_header(model, format);
-  if (training) header["training"] = *training;
+  nlohmann::json header = model_header(model);
+  if (training) {
+    header["format"] = kCheckpointFormat;
+    header["training"] = *training;
+  }
   std::vector<Tensor> tensors = model_tensors(model);
   tensors.insert(tensors.end(), extra.begin(), extra.end());
   write_container(path, std::move(header), tensors);
 }
 
 }  // namespace
+
+nlohmann::json model_header(const Model& model) {
+  return {{"format", kModelFormat},
+          {"architecture", {{"pooling", pooling_name(model.architecture.pooling)}, {"k", model.architecture.k}}},
+          {"residual", kResidual},
+          {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}},
+          {"threshold", model.threshold},
+          {"calibration", {{"temperature", model.calibration.temperature}, {"bias", model.calibration.bias}}},
+          {"name", model.name},
+          {"provenance", parse_json_object(model.provenance)}};
+}
+
+Model model_from_header(std::string_view json, const std::string& source) {
+  try {
+    return read_header(parse_json_object(json));
+  } catch (const nlohmann::json::exception& error) {
+    fail(source, fmt::format("its header is incomplete or malformed ({})", error.what()));
+  } catch (const std::runtime_error& error) {
+    fail(source, error.what());
+  }
+}
 
 std::string_view pooling_name(Pooling pooling) { return pooling == Pooling::topk ? "topk" : "average"; }
 
@@ -199,7 +212,7 @@ Model read_model(const Container& file, const std::filesystem::path& path) {
 Model load_model(const std::filesystem::path& path) { return read_model(Container(path), path); }
 
 void save_model(const Model& model, const std::filesystem::path& path) {
-  write_model(model, kModelFormat, nullptr, {}, path);
+  write_model(model, nullptr, {}, path);
 }
 
 void save_checkpoint(const Model& model, const nlohmann::json& training, std::span<const Tensor> tensors,
@@ -210,7 +223,7 @@ void save_checkpoint(const Model& model, const nlohmann::json& training, std::sp
                                                  path.string(), tensor.name, kTrainingPrefix));
     }
   }
-  write_model(model, kCheckpointFormat, &training, tensors, path);
+  write_model(model, &training, tensors, path);
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path) {

@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "lfm/model.h"
@@ -53,6 +54,10 @@ Model read_model(const Container& file, const std::filesystem::path& path);
 /// Throws Error{model} naming `source` unless the values are as many as the table wants, finite, and no variance is
 /// negative; and threshold, calibration, provenance and k make sense. What both readers and writers demand of a model.
 void check_model(const Model& model, const std::string& source);
+
+/// The header of a model, and a model without values from one: throws Error{model} naming `source`.
+nlohmann::json model_header(const Model& model);
+Model model_from_header(std::string_view json, const std::string& source);
 
 /// The words the header uses.
 std::string_view pooling_name(Pooling pooling);

@@ -9,6 +9,7 @@
 
 #include "lfm/error.h"
 #include "src/model/architecture.h"
+#include "tests/model/expect_error.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 
@@ -17,18 +18,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-/// The message of the Error of that code that `action` throws.
-std::string error_of(ErrorCode code, const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return "";
-}
+using test::error_of;
 
 void expect_equal(const Model& a, const Model& b) {
   EXPECT_EQ(a.architecture, b.architecture);

@@ -1,0 +1,268 @@
+#include "src/model/interchange.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lfm/error.h"
+#include "src/io/json.h"
+#include "src/model/architecture.h"
+#include "src/model/pytorch.h"
+#include "src/model/safetensors.h"
+#include "src/model/weight_file.h"
+
+namespace lfm {
+namespace {
+
+constexpr const char* kMetadataKey = "lfm";               // safetensors metadata: the .lfmw header as text
+constexpr const char* kBatchesKey = "num_batches_tracked";  // provenance: what the counters of an imported file said
+constexpr std::string_view kHeadName = "fc1.weight";
+
+/// The residual's two convolutions as the reference stores them, [3][3][2][2]: `down` takes the top-left pixel of every 2x2 cell,
+/// `up` (transposed) repeats it over the cell.
+struct FixedConvolution {
+  const char* name;
+  std::array<float, 4> diagonal;  ///< the 2x2 kernel from a channel to itself; 0 to others
+};
+constexpr std::array<FixedConvolution, 2> kFixed = {{{"downsample_conv.weight", {1, 0, 0, 0}},
+                                                     {"upsample_conv.weight", {1, 1, 1, 1}}}};
+
+std::vector<float> fixed_values(const FixedConvolution& fixed) {
+  std::vector<float> values(3 * 3 * 4, 0.0f);
+  for (std::size_t c = 0; c < 3; ++c) std::copy(fixed.diagonal.begin(), fixed.diagonal.end(), values.begin() + (c * 3 + c) * 4);
+  return values;
+}
+
+std::string counter_name(int block) { return fmt::format("cnn.layer{}.1.num_batches_tracked", block + 1); }
+
+TensorShape shape_of(const ParameterSpec& spec) { return {spec.shape.begin(), spec.shape.begin() + spec.rank}; }
+
+bool holds_reals(ElementType type) {
+  return type == ElementType::f32 || type == ElementType::f64 || type == ElementType::f16 || type == ElementType::bf16;
+}
+
+/// What a state dict lacks or has too much, gathered so that one message tells all of it.
+struct Problems {
+  std::vector<std::string> missing, unexpected, mismatched;
+
+  std::string text() const {
+    std::string out;
+    const auto list = [&](const char* what, const std::vector<std::string>& names) {
+      constexpr std::size_t shown = 40;
+      if (names.empty()) return;
+      out += fmt::format("\n  {} ({}):", what, names.size());
+      for (std::size_t i = 0; i < std::min(names.size(), shown); ++i) out += fmt::format("\n    {}", names[i]);
+      if (names.size() > shown) out += "\n    …";
+    };
+    list("missing", missing);
+    list("unexpected", unexpected);
+    list("of another shape or type", mismatched);
+    return out;
+  }
+};
+
+/// The tensors of the state dict by name, without their common prefix.
+std::map<std::string, const Tensor*> without_prefix(std::span<const Tensor> tensors, const std::string& source) {
+  std::vector<std::string_view> prefixes;
+  for (const Tensor& tensor : tensors) {
+    const std::string_view name = tensor.name;
+    if (!name.ends_with(kHeadName)) continue;
+    const std::string_view prefix = name.substr(0, name.size() - kHeadName.size());
+    if (prefix.empty() || prefix.back() == '.') prefixes.push_back(prefix);
+  }
+  if (prefixes.size() != 1) {
+    throw Error(ErrorCode::model,
+                fmt::format("{}: holds {} tensors named {}, expected one; give a state dict of the LFM reference model", source,
+                            prefixes.size(), kHeadName));
+  }
+  std::map<std::string, const Tensor*> dict;
+  for (const Tensor& tensor : tensors) {
+    if (tensor.name.starts_with(prefixes[0])) dict[tensor.name.substr(prefixes[0].size())] = &tensor;
+  }
+  return dict;
+}
+
+Architecture architecture_of(const Tensor& head, const std::string& source) {
+  if (head.shape.size() == 2 && head.shape[0] == 1 && head.shape[1] % kMapChannels == 0 && head.shape[1] > 0 &&
+      head.shape[1] / kMapChannels <= kMaxTopK) {
+    return {Pooling::topk, static_cast<int>(head.shape[1] / kMapChannels)};
+  }
+  throw Error(ErrorCode::model, fmt::format("{}: {} is {}, not [1, {}·k]; give a state dict of the LFM reference model", source,
+                                            head.name, shape_text(head.shape), kMapChannels));
+}
+
+void check_fixed_convolutions(std::map<std::string, const Tensor*>& dict, const std::string& source) {
+  for (const FixedConvolution& fixed : kFixed) {
+    const auto found = dict.find(fixed.name);
+    if (found == dict.end()) continue;
+    const Tensor& tensor = *found->second;
+    if (tensor.shape != TensorShape{3, 3, 2, 2} || to_floats(tensor) != fixed_values(fixed)) {
+      throw Error(ErrorCode::model, fmt::format("{}: {} is not the 2x2 nearest-neighbour residual's; this engine computes no other",
+                                                source, tensor.name));
+    }
+    dict.erase(found);
+  }
+}
+
+/// Takes the batch counters out of `dict`; null unless all are there.
+nlohmann::json take_counters(std::map<std::string, const Tensor*>& dict) {
+  nlohmann::json counters = nlohmann::json::array();
+  for (int block = 0; block < kBlocks; ++block) {
+    const auto found = dict.find(counter_name(block));
+    if (found == dict.end()) continue;
+    const Tensor& tensor = *found->second;
+    if (tensor.type == ElementType::i64 && tensor.count() == 1) {
+      std::int64_t value = 0;
+      std::memcpy(&value, tensor.bytes.data(), sizeof value);
+      counters.push_back(value);
+    }
+    dict.erase(found);
+  }
+  return counters.size() == kBlocks ? counters : nlohmann::json();
+}
+
+/// The counters that an imported model came with, else zeros.
+std::array<std::int64_t, kBlocks> counters_of(const Model& model) {
+  std::array<std::int64_t, kBlocks> counters{};
+  const nlohmann::json provenance = parse_json_object(model.provenance);
+  const auto found = provenance.find(kBatchesKey);
+  if (found == provenance.end() || !found->is_array() || found->size() != kBlocks) return counters;
+  for (std::size_t block = 0; block < kBlocks; ++block) {
+    const nlohmann::json& counter = (*found)[block];
+    if (counter.is_number_integer()) counters[block] = counter.get<std::int64_t>();
+  }
+  return counters;
+}
+
+Model model_from_file(const TensorFile& file, ModelFormat format, const std::filesystem::path& path) {
+  Model model = model_from_state_dict(file.tensors, path.string());
+  const auto metadata = file.metadata.find(kMetadataKey);
+  if (metadata != file.metadata.end()) {
+    Model described = model_from_header(metadata->second, path.string());
+    if (feature_count(described.architecture) != feature_count(model.architecture)) {
+      throw Error(ErrorCode::model, fmt::format("{}: its metadata says k = {}, its tensors k = {}; export it again", path.string(),
+                                                described.architecture.k, model.architecture.k));
+    }
+    described.values = std::move(model.values);
+    model = std::move(described);
+  } else {
+    nlohmann::json provenance = parse_json_object(model.provenance);
+    provenance["imported_from"] = {{"file", path.filename().string()}, {"format", model_format_name(format)}};
+    model.provenance = provenance.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+  check_model(model, path.string());
+  return model;
+}
+
+void export_safetensors(const Model& model, const std::filesystem::path& path) {
+  const ParameterTable table = parameter_table(model.architecture);
+  std::vector<Tensor> tensors;
+  for (int id = 0; id < kParameters; ++id) {
+    tensors.push_back(float_tensor(table[id].reference_name, shape_of(table[id]),
+                                   parameter(std::span<const float>(model.values), table, id)));
+  }
+  const auto counters = counters_of(model);
+  for (int block = 0; block < kBlocks; ++block) {
+    tensors.push_back({counter_name(block), ElementType::i64, {}, std::as_bytes(std::span(&counters[static_cast<std::size_t>(block)], 1))});
+  }
+  std::array<std::vector<float>, kFixed.size()> fixed;
+  for (std::size_t i = 0; i < kFixed.size(); ++i) {
+    fixed[i] = fixed_values(kFixed[i]);
+    tensors.push_back(float_tensor(kFixed[i].name, {3, 3, 2, 2}, fixed[i]));
+  }
+  write_safetensors(path, tensors, {{kMetadataKey, model_header(model).dump()}});
+}
+
+}  // namespace
+
+const char* model_format_name(ModelFormat format) {
+  switch (format) {
+    case ModelFormat::lfmw:
+      return "lfmw";
+    case ModelFormat::safetensors:
+      return "safetensors";
+    case ModelFormat::pytorch:
+      return "PyTorch";
+  }
+  return "";
+}
+
+ModelFormat detect_model_format(const std::filesystem::path& path) {
+  const MappedFile file(path, ErrorCode::model);
+  const auto bytes = file.bytes();
+  const auto begins_with = [&](std::string_view text) {
+    return bytes.size() >= text.size() && std::memcmp(bytes.data(), text.data(), text.size()) == 0;
+  };
+  if (begins_with(kContainerMagic)) return ModelFormat::lfmw;
+  if (begins_with("PK\3\4") || begins_with("\x80\x02")) return ModelFormat::pytorch;
+  if (bytes.size() > 8 && bytes[8] == std::byte{'{'}) return ModelFormat::safetensors;
+  throw Error(ErrorCode::model, fmt::format("{}: is neither an .lfmw, a safetensors nor a PyTorch file", path.string()));
+}
+
+Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& source) {
+  auto dict = without_prefix(tensors, source);
+  check_fixed_convolutions(dict, source);
+  const nlohmann::json counters = take_counters(dict);
+
+  Model model;
+  model.architecture = architecture_of(*dict.at(std::string(kHeadName)), source);
+  const ParameterTable table = parameter_table(model.architecture);
+  model.values.assign(table.total_floats, 0.0f);
+  Problems problems;
+  for (int id = 0; id < kParameters; ++id) {
+    const ParameterSpec& spec = table[id];
+    const auto found = dict.find(spec.reference_name);
+    if (found == dict.end()) {
+      problems.missing.push_back(fmt::format("{} {}", spec.reference_name, shape_text(shape_of(spec))));
+      continue;
+    }
+    const Tensor& tensor = *found->second;
+    if (tensor.shape == shape_of(spec) && holds_reals(tensor.type)) {
+      std::ranges::copy(to_floats(tensor), model.values.begin() + static_cast<std::ptrdiff_t>(spec.offset));
+    } else {
+      problems.mismatched.push_back(fmt::format("{} is {} {}, expected {}", tensor.name, element_type_name(tensor.type),
+                                                shape_text(tensor.shape), shape_text(shape_of(spec))));
+    }
+    dict.erase(found);
+  }
+  for (const auto& [name, tensor] : dict) problems.unexpected.push_back(fmt::format("{} {}", tensor->name, shape_text(tensor->shape)));
+  if (const std::string text = problems.text(); !text.empty()) {
+    throw Error(ErrorCode::model, fmt::format("{}: is not a state dict of the LFM reference model; its tensors differ:{}", source, text));
+  }
+  if (!counters.is_null()) model.provenance = nlohmann::json({{kBatchesKey, counters}}).dump();
+  check_model(model, source);
+  return model;
+}
+
+Model import_model(const std::filesystem::path& path) {
+  const ModelFormat format = detect_model_format(path);
+  switch (format) {
+    case ModelFormat::lfmw:
+      break;
+    case ModelFormat::safetensors:
+      return model_from_file(read_safetensors(path), format, path);
+    case ModelFormat::pytorch:
+      return model_from_file(read_pytorch(path), format, path);
+  }
+  return load_model(path);
+}
+
+void export_model(const Model& model, const std::filesystem::path& path) {
+  if (path.extension() == ".lfmw") {
+    save_model(model, path);
+  } else if (path.extension() == ".safetensors") {
+    export_safetensors(model, path);
+  } else {
+    throw Error(ErrorCode::usage, fmt::format("{}: the extension names no format to write; use .lfmw or .safetensors", path.string()));
+  }
+}
+
+}  // namespace lfm

@@ -1,0 +1,35 @@
+// Models from and to other programs: the reference's state dict in safetensors and PyTorch files.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "lfm/model.h"
+#include "src/model/tensor.h"
+
+namespace lfm {
+
+enum class ModelFormat { lfmw, safetensors, pytorch };
+
+/// "lfmw", "safetensors", "PyTorch"
+const char* model_format_name(ModelFormat format);
+
+/// Told by the file's first bytes. Throws Error{model} where they are none of these.
+ModelFormat detect_model_format(const std::filesystem::path& path);
+
+/// Reads a model in any of the formats, told apart by content; no code in the file is run. Throws Error{model}.
+Model import_model(const std::filesystem::path& path);
+
+/// Writes .lfmw or .safetensors, told by the extension. The latter has the reference's names, its fixed convolutions and batch
+/// counters, so that the reference loads it strictly; threshold, calibration, view and provenance go into its metadata.
+/// Throws Error{output}, or Error{usage} for another extension.
+void export_model(const Model& model, const std::filesystem::path& path);
+
+/// The model in a state dict of the reference (SPEC section 8). What stands before "fc1.weight" ("module.", "model.", …)
+/// is a prefix of every name; other tensors without it are left alone. k follows from the shape of fc1.weight. The fixed
+/// convolutions of the residual may be missing, but must not be others. Throws Error{model} naming `source` and listing every
+/// missing, unexpected and mis-shaped tensor.
+Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& source);
+
+}  // namespace lfm

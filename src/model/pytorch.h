@@ -1,0 +1,15 @@
+// Tensors of a PyTorch checkpoint (.pth, .pt), read without running any of its pickle code.
+#pragma once
+
+#include <filesystem>
+
+#include "src/model/tensor_file.h"
+
+namespace lfm {
+
+/// Reads a file that torch.save wrote (PyTorch 1.6 and later: a zip archive) of dicts of tensors, nested or not: names are the keys,
+/// joined by dots. What is neither dict nor tensor (numbers, lists, text) is left alone. Throws Error{model} naming the file,
+/// the cause and the remedy; globals and calls that tensors don't need are refused by name.
+TensorFile read_pytorch(const std::filesystem::path& path);
+
+}  // namespace lfm

@@ -1,0 +1,25 @@
+// The message of an expected error.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "lfm/error.h"
+
+namespace lfm::test {
+
+/// Runs `action`, expects an Error of that code, returns its message.
+inline std::string error_of(ErrorCode code, const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "no error";
+  return "";
+}
+
+}  // namespace lfm::test
