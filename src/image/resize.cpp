@@ -1,0 +1,130 @@
+#include "src/image/resize.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <tuple>
+#include <utility>
+
+#include "lfm/error.h"
+#include "src/image/decoders.h"
+
+namespace lfm {
+
+ResizeFilter bilinear_filter(int in_size, int out_size) {
+  const double scale = static_cast<double>(in_size) / out_size;
+  const double half_width = std::max(scale, 1.0);
+  const double inverse = 1.0 / half_width;
+
+  ResizeFilter filter;
+  filter.first.resize(out_size);
+  filter.count.resize(out_size);
+  const auto window = [&](int i) {
+    // Pillow rounds by adding 0.5 and cutting off, also below 0; then the window is clamped.
+    const double center = (i + 0.5) * scale;
+    const int first = std::max(0, static_cast<int>(center - half_width + 0.5));
+    const int end = std::min(in_size, static_cast<int>(center + half_width + 0.5));
+    return std::pair(first, end - first);
+  };
+  for (int i = 0; i < out_size; ++i) {
+    std::tie(filter.first[i], filter.count[i]) = window(i);
+    filter.max_count = std::max(filter.max_count, filter.count[i]);
+  }
+
+  filter.stride = (static_cast<std::size_t>(filter.max_count) + 3) / 4 * 4;
+  filter.weights.assign(filter.stride * out_size + 4, 0);
+  std::vector<double> weights(filter.max_count);
+  for (int i = 0; i < out_size; ++i) {
+    const double center = (i + 0.5) * scale;
+    double sum = 0;
+    for (int t = 0; t < filter.count[i]; ++t) {
+      const double distance = std::abs((t + filter.first[i] - center + 0.5) * inverse);
+      weights[t] = distance < 1.0 ? 1.0 - distance : 0.0;
+      sum += weights[t];
+    }
+    for (int t = 0; t < filter.count[i]; ++t) {
+      const double weight = sum != 0.0 ? weights[t] / sum : weights[t];
+      filter.weights[i * filter.stride + t] = static_cast<std::int32_t>(0.5 + weight * (1 << kWeightBits));
+    }
+  }
+  return filter;
+}
+
+BilinearResizer::BilinearResizer(int in_width, int in_height, int out_width, int out_height,
+                                 const ResizeKernels& kernels)
+    : kernels_(kernels), resize_width_(in_width != out_width), resize_height_(in_height != out_height) {
+  if (in_width < 1 || in_height < 1 || out_width < 1 || out_height < 1) {
+    throw Error(ErrorCode::usage,
+                fmt::format("can't resize {} x {} pixels to {} x {}: every side must be at least 1", in_width,
+                            in_height, out_width, out_height));
+  }
+  if (resize_width_) horizontal_ = bilinear_filter(in_width, out_width);
+  if (resize_height_) vertical_ = bilinear_filter(in_height, out_height);
+  out_ = make_image(out_width, out_height);
+  row_bytes_ = std::size_t{3} * out_width;
+  ring_stride_ = row_bytes_ + kRowPadding;
+  ring_rows_ = resize_height_ ? vertical_.max_count : 1;
+  ring_.resize(ring_stride_ * ring_rows_);
+  emit_row_.resize(ring_stride_);
+  window_.resize(ring_rows_);
+}
+
+void BilinearResizer::emit(const std::uint8_t* row) {
+  std::memcpy(&out_.rgb[emitted_ * row_bytes_], row, row_bytes_);
+  ++emitted_;
+}
+
+void BilinearResizer::push(const std::uint8_t* row) {
+  std::uint8_t* slot = &ring_[pushed_ % ring_rows_ * ring_stride_];
+  if (resize_width_) {
+    kernels_.horizontal(row, horizontal_, slot);
+  } else {
+    std::memcpy(slot, row, row_bytes_);
+  }
+  ++pushed_;
+  if (!resize_height_) return emit(slot);
+
+  // Windows move on from one output row to the next, so a row is overwritten only when no window needs it any
+  // more.
+  while (emitted_ < out_.height && vertical_.first[emitted_] + vertical_.count[emitted_] <= pushed_) {
+    const int first = vertical_.first[emitted_], count = vertical_.count[emitted_];
+    for (int t = 0; t < count; ++t) window_[t] = &ring_[(first + t) % ring_rows_ * ring_stride_];
+    kernels_.vertical(window_.data(), &vertical_.weights[emitted_ * vertical_.stride], count, row_bytes_,
+                      emit_row_.data());
+    emit(emit_row_.data());
+  }
+}
+
+Image BilinearResizer::finish() {
+  return std::move(out_);
+}
+
+void ResizeSink::start(int width, int height) {
+  width_ = width, height_ = height;
+  resizer_.emplace(width, height, out_width_, out_height_);
+  row_.resize(std::size_t{3} * width + kRowPadding);
+}
+
+ResizedImage ResizeSink::finish() {
+  return {resizer_->finish(), width_, height_};
+}
+
+Image resize_bilinear(const Image& image, int width, int height) {
+  if (image.width == width && image.height == height) return image;
+  BilinearResizer resizer(image.width, image.height, width, height);
+  const std::size_t row_bytes = std::size_t{3} * image.width;
+  std::vector<std::uint8_t> padded(row_bytes + kRowPadding);
+  for (int y = 0; y < image.height; ++y) {
+    const std::uint8_t* row = &image.rgb[y * row_bytes];
+    if ((y + 1) * row_bytes + kRowPadding > image.rgb.size()) {  // too near the end to be read past
+      std::memcpy(padded.data(), row, row_bytes);
+      row = padded.data();
+    }
+    resizer.push(row);
+  }
+  return resizer.finish();
+}
+
+}  // namespace lfm

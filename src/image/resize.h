@@ -1,0 +1,69 @@
+// Pillow's bilinear resize as a stream of rows: the decoder pushes source rows, finished rows of the result
+// fall out.
+//
+// Pillow (src/libImaging/Resample.c) works on the width first and rounds to 8 bits, then on the height and
+// rounds again. Output pixel i looks at the source around its centre c = (i + 0.5)*scale, where the triangle
+// filter of half-width max(1, scale) is positive; weights are computed in double, normalised to sum 1, and
+// rounded to multiples of 2^-22.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "lfm/image.h"
+#include "src/image/pixel_sink.h"
+#include "src/image/resize_kernels.h"
+
+namespace lfm {
+
+/// The filter along one axis, from in_size to out_size samples.
+ResizeFilter bilinear_filter(int in_size, int out_size);
+
+class BilinearResizer {
+ public:
+  /// Sizes in pixels, all at least 1 (else Error{usage}).
+  BilinearResizer(int in_width, int in_height, int out_width, int out_height,
+                  const ResizeKernels& kernels = fast_resize_kernels());
+
+  /// The next source row: in_width*3 bytes, followed by kRowPadding bytes that may be read but don't matter.
+  void push(const std::uint8_t* row);
+
+  /// The result; good once, after all in_height rows.
+  Image finish();
+
+ private:
+  void emit(const std::uint8_t* row);
+
+  ResizeKernels kernels_;
+  bool resize_width_, resize_height_;
+  ResizeFilter horizontal_, vertical_;
+  Image out_;
+  std::size_t row_bytes_;         // of an output row
+  int pushed_ = 0, emitted_ = 0;  // rows
+  int ring_rows_ = 0;             // the vertical filter's longest window
+  std::size_t ring_stride_ = 0;
+  std::vector<std::uint8_t>
+      ring_;  // the last ring_rows_ rows, resized in width; row y is in slot y % ring_rows_
+  std::vector<std::uint8_t> emit_row_;  // padded, as the kernels need it
+  std::vector<const std::uint8_t*> window_;
+};
+
+/// A decoder's rows, resized as they come.
+class ResizeSink final : public PixelSink {
+ public:
+  ResizeSink(int out_width, int out_height) : out_width_(out_width), out_height_(out_height) {}
+  void start(int width, int height) override;
+  std::uint8_t* row() override { return row_.data(); }
+  void row_done() override { resizer_->push(row_.data()); }
+  ResizedImage finish();
+
+ private:
+  int out_width_, out_height_;
+  int width_ = 0, height_ = 0;
+  std::vector<std::uint8_t> row_;
+  std::optional<BilinearResizer> resizer_;
+};
+
+}  // namespace lfm

@@ -1,0 +1,217 @@
+// Decoding equals Pillow's, byte for byte, and whatever is no sound picture is refused with a cause.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/sha.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+
+#include "lfm/error.h"
+#include "lfm/image.h"
+#include "src/image/encode.h"
+#include "src/image/file.h"
+#include "tests/image/random_image.h"
+
+namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+std::string sha256(const std::vector<std::uint8_t>& bytes) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(bytes.data(), bytes.size(), digest);
+  std::string text;
+  for (const unsigned char byte : digest) {
+    constexpr char digits[] = "0123456789abcdef";
+    text += {digits[byte >> 4], digits[byte & 15]};
+  }
+  return text;
+}
+
+nlohmann::json load_expected(const fs::path& folder) {
+  std::ifstream file(folder / "expected.json");
+  return nlohmann::json::parse(file);
+}
+
+/// Every file of the folder's expected.json, made by Pillow: size, SHA-256 of the pixels and of their 256 x
+/// 256 resize.
+void expect_pillows_pixels(const fs::path& folder, std::size_t at_least) {
+  const auto expected = load_expected(folder);
+  ASSERT_GE(expected.size(), at_least);
+  for (const auto& entry : expected) {
+    const std::string name = entry["file"];
+    SCOPED_TRACE(name);
+    const Image image = read_image(folder / name);
+    EXPECT_EQ(image.width, entry["width"]);
+    EXPECT_EQ(image.height, entry["height"]);
+    EXPECT_EQ(sha256(image.rgb), entry["rgb_sha256"]);
+    EXPECT_EQ(sha256(resize_bilinear(image, 256, 256).rgb), entry["resize256_sha256"]);
+    const ResizedImage streamed = read_image_resized(folder / name, 256, 256);
+    EXPECT_EQ(streamed.source_width, image.width);
+    EXPECT_EQ(streamed.source_height, image.height);
+    EXPECT_EQ(sha256(streamed.image.rgb), entry["resize256_sha256"]);
+  }
+}
+
+std::string error_of(std::span<const std::byte> bytes, const DecodeLimits& limits = {}) {
+  try {
+    decode_image(bytes, limits);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::input);
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string error_of(const std::string& bytes) {
+  return error_of(std::as_bytes(std::span(bytes)));
+}
+
+const fs::path kFixtures = fs::path(LFM_TEST_FIXTURES) / "images";
+
+TEST(Decode, EqualsPillowOnOwnFixtures) {
+  expect_pillows_pixels(kFixtures, 30);
+}
+
+TEST(Decode, EqualsPillowOnSharedFixtures) {
+  const fs::path folder = fs::path(LFM_SHARED) / "fixtures/decode";
+  if (!fs::exists(folder)) GTEST_SKIP() << folder << " is missing: the larger fixtures beside the checkout";
+  expect_pillows_pixels(folder, 14);
+}
+
+TEST(Decode, SixteenBitGrayKeepsTheHighByte) {
+  const Image image = read_image(kFixtures / "not_pillow/gray16.png");
+  ASSERT_EQ(image.width, 16);
+  // Row 0 of the file is 0, 4369, 8738, ... 65535: 0x0000, 0x1111, ... 0xffff.
+  for (int x = 0; x < 16; ++x) EXPECT_EQ(image.rgb[3 * x], 0x11 * x);
+}
+
+TEST(Decode, TellsFormatsByContent) {
+  for (const auto& [name, format] :
+       std::initializer_list<std::pair<const char*, ImageFormat>>{{"rgb_420.jpg", ImageFormat::jpeg},
+                                                                  {"rgb.png", ImageFormat::png},
+                                                                  {"lossy.webp", ImageFormat::webp},
+                                                                  {"first_frame.gif", ImageFormat::gif},
+                                                                  {"rgb.bmp", ImageFormat::bmp},
+                                                                  {"rgb.psd", ImageFormat::psd},
+                                                                  {"rgb.ppm", ImageFormat::pnm},
+                                                                  {"rgb.tga", ImageFormat::tga}}) {
+    EXPECT_EQ(sniff_image(read_file(kFixtures / name, 1 << 20)), format) << name;
+  }
+  EXPECT_EQ(sniff_image({}), ImageFormat::unknown);
+}
+
+// Cut anywhere, a file decodes to exactly the whole file's pixels (the cut took only what follows them) or is
+// refused.
+TEST(Decode, TruncatedFilesAreRefused) {
+  for (const auto& entry : load_expected(kFixtures)) {
+    const std::string name = entry["file"];
+    SCOPED_TRACE(name);
+    const auto bytes = read_file(kFixtures / name, 1 << 20);
+    const Image whole = decode_image(bytes);
+    std::size_t last_refused = 0;
+    const std::size_t step = std::max<std::size_t>(1, bytes.size() / 300);
+    for (std::size_t size = 0; size < bytes.size(); size += size + 40 < bytes.size() ? step : 1) {
+      const std::vector<std::byte> cut(bytes.begin(),
+                                       bytes.begin() + size);  // its own block: over-reads show under ASan
+      try {
+        ASSERT_EQ(decode_image(cut).rgb, whole.rgb)
+            << "cut to " << size << " of " << bytes.size() << " bytes";
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code(), ErrorCode::input);
+        last_refused = size;
+      }
+    }
+    EXPECT_GT(last_refused, bytes.size() / 3);
+  }
+}
+
+TEST(Decode, MessagesNameCauseAndRemedy) {
+  const auto jpeg = encode_jpeg(smooth_image(64, 64), 90);
+  EXPECT_THAT(error_of(std::span(jpeg).first(jpeg.size() / 2)), HasSubstr("truncated"));
+  const auto png = encode_png(smooth_image(64, 64));
+  EXPECT_THAT(error_of(std::span(png).first(png.size() / 2)), HasSubstr("truncated"));
+  const auto webp = encode_webp(smooth_image(64, 64), 80);
+  EXPECT_THAT(error_of(std::span(webp).first(webp.size() / 2)), HasSubstr("truncated"));
+  EXPECT_THAT(error_of(std::span<const std::byte>{}), HasSubstr("empty"));
+  EXPECT_THAT(error_of("hello, world"), HasSubstr("no image in a known format"));
+  EXPECT_THAT(error_of(std::string("II*\0aaaa", 8)), HasSubstr("TIFF"));
+  EXPECT_THAT(error_of(std::string("\0\0\0\x1c"
+                                   "ftypavif",
+                                   12)),
+              HasSubstr("AVIF"));
+  EXPECT_THAT(error_of("P6 1 1 100 abc"), HasSubstr("PNM samples"));
+  EXPECT_THAT(error_of("P3 1 1 255 1 2 3"), HasSubstr("P5 and P6"));
+}
+
+TEST(Decode, FileErrorsNameTheFile) {
+  const auto message_of = [](const fs::path& path) {
+    try {
+      read_image(path);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(message_of("/nonexistent/a.png"),
+              testing::AllOf(HasSubstr("/nonexistent/a.png"), HasSubstr("No such file")));
+  EXPECT_THAT(message_of(kFixtures), testing::AllOf(HasSubstr(kFixtures.string()), HasSubstr("folder")));
+  EXPECT_THAT(message_of(kFixtures / "expected.json"),
+              testing::AllOf(HasSubstr("expected.json"), HasSubstr("no image")));
+}
+
+TEST(Decode, LimitsAreCheckedBeforeAllocation) {
+  const Image image = smooth_image(40, 30);
+  for (const auto& bytes : {encode_jpeg(image, 80), encode_png(image), encode_webp(image, 80)}) {
+    EXPECT_EQ(decode_image(bytes, {.max_pixels = 1200}).width, 40);
+    EXPECT_THAT(error_of(bytes, {.max_pixels = 1199}),
+                HasSubstr("40 x 30 pixels, more than the limit of 1199"));
+  }
+  for (const auto* name : {"first_frame.gif", "rgb.bmp", "rgb.psd", "rgb.ppm", "rgb.tga", "animated.webp"}) {
+    EXPECT_THAT(error_of(read_file(kFixtures / name, 1 << 20), {.max_pixels = 10}), HasSubstr("limit of 10"))
+        << name;
+  }
+  EXPECT_THROW(read_file(kFixtures / "rgb.bmp", 100), Error);
+}
+
+// Headers that claim far more than there is: 2^31 - 1 squared and the like.
+TEST(Decode, HugeClaimsAreRefused) {
+  auto png = encode_png(smooth_image(8, 8));
+  for (int i = 16; i < 24; ++i)
+    png[i] = std::byte{0x7f};  // width and height; the checksum no longer fits either
+  EXPECT_NE(error_of(png), "no error");
+  EXPECT_THAT(error_of("P6 100000 100000 255 "), HasSubstr("limit"));
+  EXPECT_THAT(error_of(std::string("P6 10000 10000 255 ")), HasSubstr("truncated"));
+  std::string gif("GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\2", 24);
+  EXPECT_THAT(error_of(gif), HasSubstr("limit"));
+}
+
+// Any damage gives pixels or an Error, never a crash; ASan and UBSan watch.
+TEST(Decode, DamagedFilesNeverCrash) {
+  std::mt19937_64 generator(20260501);
+  for (const auto& entry : load_expected(kFixtures)) {
+    const std::string name = entry["file"];
+    const auto bytes = read_file(kFixtures / name, 1 << 20);
+    for (int round = 0; round < 60; ++round) {
+      auto damaged = bytes;
+      const int changes = 1 + static_cast<int>(generator() % 8);
+      // Half of the rounds aim at the header, where the sizes are.
+      const std::size_t range = round % 2 == 0 ? damaged.size() : std::min<std::size_t>(damaged.size(), 64);
+      for (int i = 0; i < changes; ++i) damaged[generator() % range] = static_cast<std::byte>(generator());
+      try {
+        const Image image = decode_image(damaged, {.max_pixels = 1'000'000});
+        ASSERT_EQ(image.rgb.size(), std::size_t{3} * image.width * image.height);
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code(), ErrorCode::input) << name << " round " << round;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lfm

@@ -1,0 +1,145 @@
+// The resize equals a naive implementation of Pillow's algorithm on every vector target of this machine.
+#include "src/image/resize.h"
+
+#include <gtest/gtest.h>
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "lfm/error.h"
+#include "tests/image/random_image.h"
+
+namespace lfm {
+namespace {
+
+/// Written from the definition, one sample at a time: whole-image passes, no windows kept, weights where they
+/// are needed. sample(i) is the source along the axis; returns output sample `at`.
+template <typename Sample>
+std::uint8_t naive_sample(int in_size, int out_size, int at, const Sample& sample) {
+  const double scale = double(in_size) / out_size;
+  const double support = scale < 1.0 ? 1.0 : scale;
+  const double center = (at + 0.5) * scale;
+  int first = int(center - support + 0.5), end = int(center + support + 0.5);
+  if (first < 0) first = 0;
+  if (end > in_size) end = in_size;
+  double sum = 0;
+  const auto triangle = [&](int i) {
+    const double x = std::fabs((i - center + 0.5) * (1.0 / support));
+    return x < 1.0 ? 1.0 - x : 0.0;
+  };
+  for (int i = first; i < end; ++i) sum += triangle(i);
+  long total = 1L << 21;
+  for (int i = first; i < end; ++i) total += sample(i) * long(0.5 + triangle(i) / sum * (1 << 22));
+  return std::uint8_t(std::clamp(total >> 22, 0L, 255L));
+}
+
+Image naive_resize(const Image& in, int width, int height) {
+  Image mid{width, in.height, std::vector<std::uint8_t>(std::size_t{3} * width * in.height)};
+  if (width == in.width) mid.rgb = in.rgb;
+  for (int y = 0; y < in.height && width != in.width; ++y) {
+    for (int x = 0; x < width * 3; ++x) {
+      mid.rgb[std::size_t{3} * y * width + x] = naive_sample(in.width, width, x / 3, [&](int i) {
+        return long(in.rgb[(std::size_t(y) * in.width + i) * 3 + x % 3]);
+      });
+    }
+  }
+  if (height == in.height) return mid;
+  Image out{width, height, std::vector<std::uint8_t>(std::size_t{3} * width * height)};
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width * 3; ++x) {
+      out.rgb[std::size_t{3} * y * width + x] = naive_sample(
+          in.height, height, y, [&](int i) { return long(mid.rgb[std::size_t{3} * i * width + x]); });
+    }
+  }
+  return out;
+}
+
+Image resize_with(const ResizeKernels& kernels, const Image& in, int width, int height) {
+  BilinearResizer resizer(in.width, in.height, width, height, kernels);
+  for (int y = 0; y < in.height; ++y) {
+    const auto first = in.rgb.begin() + std::ptrdiff_t{3} * y * in.width;
+    std::vector<std::uint8_t> row(first, first + std::ptrdiff_t{3} * in.width);
+    row.insert(row.end(), kRowPadding, 0xff);  // what the padding holds must not matter
+    resizer.push(row.data());
+  }
+  return resizer.finish();
+}
+
+struct Size {
+  int in_width, in_height, out_width, out_height;
+};
+
+std::vector<Size> sizes() {
+  std::vector<Size> sizes = {{1, 1, 1, 1},         {1, 1, 256, 256},     {1, 7, 5, 3},
+                             {7, 1, 3, 5},         {2, 2, 1, 1},         {3, 2, 256, 256},
+                             {255, 257, 256, 256}, {256, 100, 256, 33},  {100, 256, 33, 256},
+                             {256, 256, 256, 256}, {512, 512, 256, 256}, {500, 375, 256, 256},
+                             {5000, 2, 3, 9},      {2, 3000, 9, 4},      {1000, 3, 1, 1},
+                             {37, 41, 1, 200},     {64, 64, 63, 65},     {1023, 17, 31, 16}};
+  std::mt19937_64 generator(7);
+  const auto draw = [&] { return int(1 + generator() % (generator() % 3 == 0 ? 400 : 40)); };
+  for (int i = 0; i < 150; ++i) sizes.push_back({draw(), draw(), draw(), draw()});
+  return sizes;
+}
+
+void expect_naive(const ResizeKernels& kernels) {
+  std::uint64_t seed = 1;
+  for (const Size& s : sizes()) {
+    const Image in = random_image(s.in_width, s.in_height, ++seed);
+    ASSERT_EQ(resize_with(kernels, in, s.out_width, s.out_height).rgb,
+              naive_resize(in, s.out_width, s.out_height).rgb)
+        << s.in_width << " x " << s.in_height << " to " << s.out_width << " x " << s.out_height << ", seed "
+        << seed;
+  }
+}
+
+TEST(Resize, PlainKernelsEqualTheDefinition) {
+  expect_naive(plain_resize_kernels());
+}
+
+TEST(Resize, EveryVectorTargetEqualsTheDefinition) {
+  const auto supported = hwy::SupportedTargets();
+  for (std::int64_t bits = supported; bits != 0; bits &= bits - 1) {
+    const std::int64_t target = bits & -bits;
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    SCOPED_TRACE(hwy::TargetName(target));
+    expect_naive(fast_resize_kernels());
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+TEST(Resize, WholeImageEqualsTheDefinition) {
+  std::uint64_t seed = 1000;
+  for (const Size& s : sizes()) {
+    const Image in = random_image(s.in_width, s.in_height, ++seed);
+    const Image out = resize_bilinear(in, s.out_width, s.out_height);
+    ASSERT_EQ(out.width, s.out_width);
+    ASSERT_EQ(out.height, s.out_height);
+    ASSERT_EQ(out.rgb, naive_resize(in, s.out_width, s.out_height).rgb) << "seed " << seed;
+  }
+}
+
+TEST(Resize, FlatPicturesStayFlat) {
+  for (const int level : {0, 1, 254, 255}) {
+    const Image in{3001, 2, std::vector<std::uint8_t>(3001 * 2 * 3, static_cast<std::uint8_t>(level))};
+    for (const int size : {1, 17, 4000}) {
+      const Image out = resize_bilinear(in, size, size);
+      EXPECT_TRUE(std::all_of(out.rgb.begin(), out.rgb.end(), [&](int v) { return v == level; }))
+          << level << " " << size;
+    }
+  }
+}
+
+TEST(Resize, ImpossibleSizesAreRefused) {
+  const Image image = random_image(4, 4, 1);
+  EXPECT_THROW(resize_bilinear(image, 0, 4), Error);
+  EXPECT_THROW(resize_bilinear(image, 4, -1), Error);
+  EXPECT_THROW(resize_bilinear(Image{}, 4, 4), Error);
+}
+
+}  // namespace
+}  // namespace lfm
