@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "src/engine/cpu/cpu_engine.h"
 #include "src/engine/engine.h"
 
 namespace lfm::cases {
@@ -20,12 +21,18 @@ struct EngineCase {
 inline void PrintTo(const EngineCase& engine, std::ostream* out) { *out << engine.name; }
 
 inline const std::vector<EngineCase>& engines() {
-  static const std::vector<EngineCase> all = {
-      {"reference", [] { return make_reference_engine(); }, true},
+  static const std::vector<EngineCase> all = [] {
+    std::vector<EngineCase> list = {
+        {"reference", [] { return make_reference_engine(); }, true},
 #if defined(LFM_HAVE_EMULATION)
-      {"emulated", [] { return make_emulated_engine(); }, false},
+        {"emulated", [] { return make_emulated_engine(); }, false},
 #endif
-  };
+    };
+    for (const cpu::Kernels* kernels : cpu::supported_kernels()) {
+      list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels); }, false});
+    }
+    return list;
+  }();
   return all;
 }
 

@@ -1,0 +1,35 @@
+// What load() makes of a model's parameters for inference: batch norm and 1/(255 std) folded in, Winograd-transformed, packed.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "src/engine/cpu/buffer.h"
+#include "src/engine/cpu/kernels.h"
+#include "src/engine/cpu/thread_pool.h"
+#include "src/model/architecture.h"
+
+namespace lfm::cpu {
+
+/// Blocks 2 to 4: U = G g G^T per channel pair, as panels [oc/panel][49][ic][panel], read forward by the products.
+struct ConvWeights {
+  int ic = 0;
+  int oc = 0;
+  Buffer transformed;
+  Buffer bias;  ///< [oc]
+};
+
+struct InferenceWeights {
+  Buffer first;       ///< [64/16][12 taps: 00 01 10 11, each r g b][16]
+  Buffer first_bias;  ///< [64]
+  std::array<ConvWeights, 3> conv;
+  Buffer projection;  ///< [64/panel][512][panel]
+  std::vector<float> head;
+  float head_bias = 0;
+};
+
+/// values: laid out by parameter_table(architecture).
+InferenceWeights pack_weights(const Architecture& architecture, std::span<const float> values, const Kernels& kernels,
+                              ThreadPool& pool);
+
+}  // namespace lfm::cpu
