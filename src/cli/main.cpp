@@ -30,6 +30,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  lfm-cuda detect photo.jpg                    one score: 0 = real, 1 = generated\n"
     "  lfm-cuda detect --format csv photos/         every image in a folder, as a table for a spreadsheet\n"
+    "  lfm-cuda convert reference.pth model.lfmw    weights from PyTorch or safetensors, without running code in them\n"
     "\n"
     "Exit codes: 0 all is well, 1 some inputs failed or the output could not be written,\n"
     "            2 wrong usage, 3 no usable device or model.\n"
@@ -65,6 +66,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(36);
   lfm::add_detect_command(app);
+  lfm::add_convert_command(app);
+  lfm::add_info_command(app);
 
   if (argc == 1) {
     fmt::print(stderr, "{}", app.help());

@@ -1,6 +1,6 @@
 #include "src/model/interchange.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -55,12 +55,11 @@ struct Problems {
 
   std::string text() const {
     std::string out;
-    const auto list = [&](const char* what, const std::vector<std::string>& names) {
+    const auto list = [&](const char* what, std::span<const std::string> names) {
       constexpr std::size_t shown = 40;
       if (names.empty()) return;
-      out += fmt::format("\n  {} ({}):", what, names.size());
-      for (std::size_t i = 0; i < std::min(names.size(), shown); ++i) out += fmt::format("\n    {}", names[i]);
-      if (names.size() > shown) out += "\n    …";
+      out += fmt::format("{}{} ({}): {}{}", out.empty() ? "" : "; ", what, names.size(),
+                         fmt::join(names.first(std::min(names.size(), shown)), ", "), names.size() > shown ? ", …" : "");
     };
     list("missing", missing);
     list("unexpected", unexpected);
@@ -235,7 +234,7 @@ Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& 
   }
   for (const auto& [name, tensor] : dict) problems.unexpected.push_back(fmt::format("{} {}", tensor->name, shape_text(tensor->shape)));
   if (const std::string text = problems.text(); !text.empty()) {
-    throw Error(ErrorCode::model, fmt::format("{}: is not a state dict of the LFM reference model; its tensors differ:{}", source, text));
+    throw Error(ErrorCode::model, fmt::format("{}: is not a state dict of the LFM reference model; its tensors differ: {}", source, text));
   }
   if (!counters.is_null()) model.provenance = nlohmann::json({{kBatchesKey, counters}}).dump();
   check_model(model, source);

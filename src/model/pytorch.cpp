@@ -42,7 +42,7 @@ class Archive {
     }
     const std::string cause = zip_ ? "" : zip_error_strerror(&error);
     zip_error_fini(&error);
-    if (!zip_) refuse("is not a whole zip archive ({})", cause);
+    if (!zip_) refuse("is not a whole zip archive ({}); copy or download it again", cause);
     find_prefix();
   }
 
@@ -53,9 +53,9 @@ class Archive {
     zip_stat_init(&status);
     constexpr zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_INDEX;
     if (zip_stat(zip_.get(), (prefix_ + name).c_str(), 0, &status) != 0 || (status.valid & needed) != needed) {
-      refuse("lacks the entry \"{}\"", name);
+      refuse("lacks the entry \"{}\"; copy or download it again", name);
     }
-    if (status.comp_method != ZIP_CM_STORE) refuse("was compressed afterwards (entry \"{}\"), which torch.save does not do", name);
+    if (status.comp_method != ZIP_CM_STORE) refuse("was compressed afterwards (entry \"{}\"), which torch.save does not do; save it again with PyTorch", name);
     spend(status.size);
     std::vector<std::byte> bytes(status.size);
     const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> entry(zip_fopen_index(zip_.get(), status.index, 0), zip_fclose);
@@ -64,7 +64,7 @@ class Archive {
     std::byte beyond{};
     if (zip_fread(entry.get(), bytes.data(), bytes.size()) != static_cast<zip_int64_t>(bytes.size()) ||
         zip_fread(entry.get(), &beyond, 1) != 0) {
-      refuse("entry \"{}\" is damaged ({})", name, zip_file_strerror(entry.get()));
+      refuse("entry \"{}\" is damaged ({}); copy or download it again", name, zip_file_strerror(entry.get()));
     }
     return bytes;
   }
@@ -208,6 +208,14 @@ class Reader {
   std::size_t visits_ = 0;
 };
 
+Pickle read_state_dict_pickle(std::span<const std::byte> bytes) {
+  try {
+    return read_pickle(bytes);
+  } catch (const std::runtime_error& error) {
+    refuse("{}; save the state dict alone with PyTorch: torch.save(model.state_dict(), FILE)", error.what());
+  }
+}
+
 void read_into(TensorFile& result, std::span<const std::byte> file) {
   if (file.size() < 4 || std::memcmp(file.data(), "PK\3\4", 4) != 0) {
     refuse("is in PyTorch's old format, or damaged; load it with PyTorch and save it again, or save it as safetensors");
@@ -218,7 +226,7 @@ void read_into(TensorFile& result, std::span<const std::byte> file) {
     if (order.size() != 6 || std::memcmp(order.data(), "little", 6) != 0) refuse("was saved on a big-endian machine; save it on another");
   }
   const auto bytes = archive.read("data.pkl");
-  const Pickle pickle = read_pickle(bytes);
+  const Pickle pickle = read_state_dict_pickle(bytes);
   if (pickle[pickle.root].kind != Kind::dict) refuse("holds no dict of tensors; save model.state_dict()");
   Reader(archive, pickle, result).collect(pickle.root, "", 0);
 }
@@ -232,9 +240,7 @@ TensorFile read_pytorch(const std::filesystem::path& path) {
     read_into(result, file.bytes());
     return result;
   } catch (const std::runtime_error& error) {
-    throw Error(ErrorCode::model,
-                fmt::format("{}: {}. If you trust it, save its state dict alone with PyTorch: torch.save(model.state_dict(), FILE)",
-                            path.string(), error.what()));
+    throw Error(ErrorCode::model, fmt::format("{}: {}", path.string(), error.what()));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -62,8 +63,8 @@ Model read_header(const nlohmann::json& header) {
     throw std::runtime_error("it was made for another input size or normalisation; use the lfm-cuda that wrote it");
   }
   const std::string view = input.at("view");
-  const auto known = std::find_if(kViews.begin(), kViews.end(), [&](View v) { return view == view_name(v); });
-  if (known == kViews.end()) throw std::runtime_error(fmt::format("its view \"{}\" is unknown; use a newer lfm-cuda", view));
+  const auto known = view_from_name(view);
+  if (!known) throw std::runtime_error(fmt::format("its view \"{}\" is unknown; use a newer lfm-cuda", view));
   model.view = *known;
 
   const auto number = [](const nlohmann::json& value, const char* what) {
@@ -151,6 +152,12 @@ std::string_view view_name(View view) {
       return "center";
   }
   return "resize";
+}
+
+std::optional<View> view_from_name(std::string_view name) {
+  const auto found = std::find_if(kViews.begin(), kViews.end(), [&](View view) { return name == view_name(view); });
+  if (found == kViews.end()) return std::nullopt;
+  return *found;
 }
 
 void check_model(const Model& model, const std::string& source) {

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,5 +63,6 @@ Model model_from_header(std::string_view json, const std::string& source);
 /// The words the header uses.
 std::string_view pooling_name(Pooling pooling);
 std::string_view view_name(View view);
+std::optional<View> view_from_name(std::string_view name);
 
 }  // namespace lfm

@@ -1,0 +1,81 @@
+// lfm-cuda convert: weights from and to other programs' formats, and the settings kept with them.
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "lfm/model.h"
+#include "src/cli/commands.h"
+#include "src/io/json.h"
+#include "src/io/mapped_file.h"
+#include "src/model/interchange.h"
+#include "src/model/weight_file.h"
+#include "src/report/terminal.h"
+
+namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ConvertOptions {
+  fs::path input, output;
+  bool force = false;
+  std::optional<std::string> name, view;
+  std::optional<fs::path> provenance;
+  std::optional<float> threshold;
+};
+
+/// The object in `path` over what the model already says of its origin.
+std::string merged_provenance(const std::string& known, const fs::path& path) {
+  const MappedFile file(path, ErrorCode::input);
+  const auto bytes = file.bytes();
+  try {
+    nlohmann::json merged = parse_json_object(known);
+    merged.update(parse_json_object({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    return merged.dump();
+  } catch (const std::runtime_error& error) {
+    throw Error(ErrorCode::input, fmt::format("{}: {}; --provenance wants a file with one JSON object", path.string(), error.what()));
+  }
+}
+
+void convert(const ConvertOptions& options) {
+  std::error_code ignored;
+  if (!options.force && fs::exists(options.output, ignored)) {
+    throw Error(ErrorCode::output, fmt::format("{}: exists already; use --force to replace it", options.output.string()));
+  }
+  Model model = import_model(options.input);
+  if (options.name) model.name = *options.name;
+  if (options.provenance) model.provenance = merged_provenance(model.provenance, *options.provenance);
+  if (options.view) model.view = *view_from_name(*options.view);
+  if (options.threshold) model.threshold = *options.threshold;
+  export_model(model, options.output);
+  fmt::print("{}: written from {}\n", printable(options.output.string()), printable(options.input.string()));
+}
+
+}  // namespace
+
+void add_convert_command(CLI::App& app) {
+  const auto options = std::make_shared<ConvertOptions>();
+  CLI::App* command = app.add_subcommand("convert", "Converts weights between .lfmw, safetensors and PyTorch");
+  command->footer(
+      "The input's format is told by its content: .lfmw, .safetensors, or a PyTorch file (.pth, .pt) with a state dict, of\n"
+      "which no code is run. The output's format is told by its extension: .lfmw or .safetensors, the latter with the\n"
+      "reference's names, so that PyTorch loads it.\n");
+  command->add_option("IN", options->input, "The weights to read")->required();
+  command->add_option("OUT", options->output, "The file to write, .lfmw or .safetensors")->required();
+  command->add_flag("-f,--force", options->force, "Replace OUT if it exists");
+  command->add_option("--name", options->name, "A name for the model, shown by info and in reports");
+  command->add_option("--provenance", options->provenance, "A file with a JSON object: where the weights come from")
+      ->type_name("FILE");
+  command->add_option("--view", options->view, "How images are shown to the model: resize, native or center")
+      ->check(CLI::IsMember({"resize", "native", "center"}));
+  command->add_option("--threshold", options->threshold, "Score above which an image is called fake, 0 to 1")
+      ->check(CLI::Range(0.0, 1.0));
+  command->callback([options] { convert(*options); });
+}
+
+}  // namespace lfm

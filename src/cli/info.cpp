@@ -1,0 +1,164 @@
+// lfm-cuda info: what a weight file is, what it was made from, and what it costs to run.
+#include <fmt/core.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <initializer_list>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lfm/model.h"
+#include "src/cli/commands.h"
+#include "src/model/architecture.h"
+#include "src/model/container.h"
+#include "src/model/interchange.h"
+#include "src/model/weight_file.h"
+#include "src/report/terminal.h"
+
+namespace lfm {
+namespace {
+
+struct InfoOptions {
+  std::filesystem::path model;
+  int size = 256;
+  bool json = false;
+};
+
+struct Layer {
+  std::string name;
+  std::string output;         ///< its shape for one image
+  std::int64_t parameters;    ///< trainable
+  std::int64_t multiply_adds;  ///< for one image
+};
+
+std::int64_t parameters_of(const ParameterTable& table, std::initializer_list<int> ids) {
+  std::int64_t count = 0;
+  for (const int id : ids) count += static_cast<std::int64_t>(table[id].count());
+  return count;
+}
+
+std::vector<Layer> layers_of(const Architecture& architecture, int size) {
+  const ParameterTable table = parameter_table(architecture);
+  const NetworkShape shape = network_shape(architecture, size, size);
+  const auto multiplies = multiply_adds(architecture, size, size);
+  const auto maps = [](int channels, const MapSize& map) { return fmt::format("{} x {} x {}", channels, map.h, map.w); };
+
+  std::vector<Layer> layers = {{"residual", maps(kChannels[0], shape.input), 0, 0}};
+  for (int b = 0; b < kBlocks; ++b) {
+    layers.push_back({fmt::format("block {}", b + 1), maps(kChannels[b + 1], shape.out[b]),
+                      parameters_of(table, {conv_weight(b), conv_bias(b), norm_scale(b), norm_shift(b)}), multiplies[b]});
+  }
+  layers.push_back({"projection", maps(kMapChannels, shape.maps()), parameters_of(table, {kProjection}), multiplies[kBlocks]});
+  layers.push_back({architecture.pooling == Pooling::topk ? fmt::format("top-{} pooling", architecture.k) : "average pooling",
+                    fmt::format("{} x {}", kMapChannels, values_per_channel(architecture)), 0, 0});
+  layers.push_back({"head", "1", parameters_of(table, {kHeadWeight, kHeadBias}), multiplies[kBlocks + 1]});
+  return layers;
+}
+
+struct Facts {
+  Model model;
+  ModelFormat format;
+  std::optional<std::uint64_t> checksum;  ///< of .lfmw files
+  std::vector<Layer> layers;
+  std::int64_t parameters = 0, multiply_adds = 0;
+};
+
+Facts gather(const InfoOptions& options) {
+  Facts facts;
+  facts.format = detect_model_format(options.model);
+  if (facts.format == ModelFormat::lfmw) {
+    const Container file(options.model);
+    facts.model = read_model(file, options.model);
+    facts.checksum = file.checksum();
+  } else {
+    facts.model = import_model(options.model);
+  }
+  facts.layers = layers_of(facts.model.architecture, options.size);
+  for (const Layer& layer : facts.layers) {
+    facts.parameters += layer.parameters;
+    facts.multiply_adds += layer.multiply_adds;
+  }
+  return facts;
+}
+
+nlohmann::json as_json(const Facts& facts, const InfoOptions& options) {
+  nlohmann::json out = model_header(facts.model);
+  out["file"] = options.model.string();
+  out["file_format"] = model_format_name(facts.format);
+  out["checksum"] = facts.checksum ? nlohmann::json(fmt::format("{:016x}", *facts.checksum)) : nlohmann::json();
+  out["parameters"] = facts.parameters;
+  out["size"] = options.size;
+  out["multiply_adds"] = facts.multiply_adds;
+  for (const Layer& layer : facts.layers) {
+    out["layers"].push_back({{"name", layer.name}, {"output", layer.output}, {"parameters", layer.parameters},
+                             {"multiply_adds", layer.multiply_adds}});
+  }
+  return out;
+}
+
+/// 1234567 as "1,234,567".
+std::string grouped(std::int64_t number) {
+  const std::string digits = fmt::format("{}", number);
+  std::string out;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
+  }
+  return out;
+}
+
+void print_text(const Facts& facts, const InfoOptions& options) {
+  const Model& model = facts.model;
+  const auto line = [](const char* what, const std::string& value) { fmt::print("{:<13} {}\n", what, value); };
+  line("file", fmt::format("{} ({})", printable(options.model.string()), model_format_name(facts.format)));
+  line("name", model.name.empty() ? "(none)" : printable(model.name));
+  line("pooling", model.architecture.pooling == Pooling::topk ? fmt::format("the {} largest of each map", model.architecture.k)
+                                                              : "average of each map");
+  line("view", std::string(view_name(model.view)));
+  line("threshold", fmt::format("{:g}", model.threshold));
+  line("calibration", model.calibration.temperature == 1 && model.calibration.bias == 0
+                          ? "none"
+                          : fmt::format("sigmoid(logit / {:g} + {:g})", model.calibration.temperature, model.calibration.bias));
+  if (facts.checksum) line("checksum", fmt::format("{:016x} (XXH3-64, verified)", *facts.checksum));
+  line("provenance", "");
+  const auto provenance = nlohmann::json::parse(model.provenance);
+  if (provenance.empty()) fmt::print("  (none)\n");
+  for (const auto& [key, value] : provenance.items()) {
+    fmt::print("  {}: {}\n", printable(key), printable(value.is_string() ? value.get<std::string>() : value.dump()));
+  }
+
+  constexpr const char* row = "{:<16} {:>16} {:>12} {:>15}\n";
+  fmt::print("\n");
+  fmt::print(row, "layer", fmt::format("at {0} x {0}", options.size), "parameters", "multiply-adds");
+  for (const Layer& layer : facts.layers) {
+    fmt::print(row, layer.name, layer.output, grouped(layer.parameters), grouped(layer.multiply_adds));
+  }
+  fmt::print(row, "total", "", grouped(facts.parameters), grouped(facts.multiply_adds));
+}
+
+void show_info(const InfoOptions& options) {
+  const Facts facts = gather(options);
+  if (options.json) {
+    fmt::print("{}\n", as_json(facts, options).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    print_text(facts, options);
+  }
+}
+
+}  // namespace
+
+void add_info_command(CLI::App& app) {
+  const auto options = std::make_shared<InfoOptions>();
+  CLI::App* command = app.add_subcommand("info", "Shows what a weight file is and what it costs to run");
+  command->add_option("MODEL", options->model, "Weights: .lfmw, .safetensors or PyTorch")->required();
+  command->add_option("--size", options->size, "Side of the images the costs are counted for")
+      ->check(CLI::Range(kMinImageSide, 16384))
+      ->capture_default_str();
+  command->add_flag("--json", options->json, "Print JSON");
+  command->callback([options] { show_info(*options); });
+}
+
+}  // namespace lfm
