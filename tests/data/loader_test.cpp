@@ -1,0 +1,225 @@
+#include "src/data/loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "lfm/error.h"
+#include "lfm/image.h"
+#include "tests/data/image_folder.h"
+
+namespace lfm {
+namespace {
+
+using test::TemporaryFolder;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// 9 reals and 7 fakes of different sizes.
+class LoaderTest : public testing::Test {
+ protected:
+  LoaderTest() {
+    for (unsigned i = 0; i < 16; ++i) {
+      const bool fake = i >= 9;
+      folder_.write_image(std::string(fake ? "1_fake/" : "0_real/") + static_cast<char>('a' + i) + ".ppm",
+                          static_cast<int>(50 + i), static_cast<int>(70 - i), i);
+    }
+  }
+
+  Dataset dataset() const { return scan_dataset({folder_.path()}); }
+
+  static LoaderOptions small_options() {
+    LoaderOptions options;
+    options.batch = 5;
+    options.seed = 11;
+    options.view = {.view = View::resize, .resize = 56, .crop = 48};
+    options.augmentation.jpeg = 0.5f;
+    options.threads = 1;
+    return options;
+  }
+
+  TemporaryFolder folder_;
+};
+
+std::vector<Batch> serve(Loader& loader, std::uint64_t epoch, std::uint64_t step, std::uint64_t end_epoch) {
+  std::vector<Batch> batches;
+  loader.start(epoch, step, end_epoch);
+  for (Batch batch; loader.next(batch);) batches.push_back(batch);
+  return batches;
+}
+
+void expect_equal(const Batch& a, const Batch& b) {
+  EXPECT_EQ(a.epoch, b.epoch);
+  EXPECT_EQ(a.step, b.step);
+  EXPECT_EQ(a.samples, b.samples);
+  EXPECT_EQ(a.labels, b.labels);
+  EXPECT_TRUE(a.pixels == b.pixels) << "epoch " << a.epoch << " step " << a.step;
+}
+
+TEST_F(LoaderTest, ServesTheSameWhateverTheThreadsPrefetchAndCache) {
+  Loader alone(dataset(), small_options());
+  const auto expected = serve(alone, 0, 0, 3);
+  ASSERT_EQ(expected.size(), 9u);
+  EXPECT_NE(expected[0].samples, expected[3].samples) << "epochs differ in order";
+  for (const int threads : {2, 7}) {
+    for (const std::size_t cache : {std::size_t{0}, std::size_t{40'000}, std::size_t{100'000'000}}) {
+      LoaderOptions options = small_options();
+      options.threads = threads;
+      options.prefetch = threads;
+      options.cache_bytes = cache;
+      Loader loader(dataset(), options);
+      const auto got = serve(loader, 0, 0, 3);
+      ASSERT_EQ(got.size(), expected.size());
+      for (std::size_t i = 0; i < got.size(); ++i) expect_equal(got[i], expected[i]);
+    }
+  }
+}
+
+TEST_F(LoaderTest, ResumesAtAnyStep) {
+  LoaderOptions options = small_options();
+  options.balance = true;
+  options.threads = 2;
+  Loader uninterrupted(dataset(), options);
+  const auto expected = serve(uninterrupted, 0, 0, 2);
+  const auto steps = uninterrupted.steps_per_epoch();
+  ASSERT_EQ(expected.size(), 2 * steps);
+  Loader resumed(dataset(), options);
+  for (std::size_t at = 0; at < expected.size(); ++at) {
+    Batch batch;
+    resumed.start(at / steps, at % steps, 2);
+    ASSERT_TRUE(resumed.next(batch));
+    expect_equal(batch, expected[at]);  // and the rest is left unread: restarting drops it
+  }
+}
+
+TEST_F(LoaderTest, LabelsAndPixelsBelongToTheSample) {
+  LoaderOptions options = small_options();
+  options.view = {.view = View::native, .crop = 50};
+  options.augmentation = {.flip = 0};
+  Loader loader(dataset(), options);
+  for (const Batch& batch : serve(loader, 0, 0, 1)) {
+    ASSERT_EQ(batch.pixels.size(), static_cast<std::size_t>(batch.n) * 50 * 50 * 3);
+    for (std::size_t i = 0; i < batch.samples.size(); ++i) {
+      const Sample& sample = loader.dataset().samples[batch.samples[i]];
+      EXPECT_EQ(batch.labels[i], sample.label);
+      const Image image = read_image(sample.path);
+      const std::uint8_t* crop = batch.pixels.data() + i * 50 * 50 * 3;
+      EXPECT_NE(std::search(image.rgb.begin(), image.rgb.end(), crop, crop + 150), image.rgb.end());
+    }
+  }
+}
+
+TEST_F(LoaderTest, ValidationIsInOrderAndComplete) {
+  LoaderOptions options = small_options();
+  options.training = false;
+  options.threads = 3;
+  Loader loader(dataset(), options);
+  const auto batches = serve(loader, 0, 0, 1);
+  ASSERT_EQ(batches.size(), 4u);
+  EXPECT_EQ(batches.back().n, 1);
+  EXPECT_EQ(loader.images_per_epoch(), 16u);
+  std::uint32_t next = 0;
+  for (const Batch& batch : batches) {
+    for (const std::uint32_t sample : batch.samples) EXPECT_EQ(sample, next++);
+  }
+  const auto again = serve(loader, 0, 0, 1);
+  for (std::size_t i = 0; i < again.size(); ++i) EXPECT_TRUE(again[i].pixels == batches[i].pixels);
+}
+
+TEST_F(LoaderTest, RanksTogetherServeTheGlobalBatch) {
+  LoaderOptions options = small_options();
+  options.drop_last = false;
+  Loader whole(dataset(), options);
+  const auto expected = serve(whole, 0, 0, 1);
+  options.batch = 5;
+  options.size = 3;
+  std::vector<std::vector<Batch>> parts;
+  for (options.rank = 0; options.rank < 3; ++options.rank) {
+    Loader loader(dataset(), options);
+    parts.push_back(serve(loader, 0, 0, 1));
+    ASSERT_EQ(parts.back().size(), 3u) << "the last batch's one image can't be split over three";
+  }
+  for (std::size_t step = 0; step < 3; ++step) {
+    std::vector<std::uint8_t> pixels;
+    int images = 0;
+    for (const auto& part : parts) {
+      EXPECT_EQ(part[step].first_image, images);
+      EXPECT_EQ(part[step].global_n, 5);
+      images += part[step].n;
+      pixels.insert(pixels.end(), part[step].pixels.begin(), part[step].pixels.end());
+    }
+    EXPECT_TRUE(pixels == expected[step].pixels);
+  }
+}
+
+TEST_F(LoaderTest, UnreadableFilesAreReportedOnceAndReplacedByTheNextOfTheirLabel) {
+  folder_.write("0_real/b.ppm", "no picture");
+  folder_.write("0_real/c.ppm", "");
+  folder_.write("1_fake/p.ppm", "P6\n10 10\n255\ntruncated");
+  LoaderOptions options = small_options();
+  options.training = false;
+  for (const int threads : {1, 4}) {
+    options.threads = threads;
+    Loader loader(dataset(), options);
+    std::vector<std::string> reports;
+    loader.on_unreadable([&](const Sample& sample, const std::string& reason) {
+      reports.push_back(sample.path.filename().string());
+      EXPECT_THAT(reason, HasSubstr(sample.path.filename().string()));
+    });
+    const auto batches = serve(loader, 0, 0, 2);
+    EXPECT_THAT(reports, ElementsAre("b.ppm", "c.ppm", "p.ppm"));
+    EXPECT_EQ(loader.unreadable(), 3u);
+    ASSERT_EQ(batches.size(), 8u);
+    EXPECT_THAT(batches[0].samples, ElementsAre(0u, 3u, 3u, 3u, 4u));
+    EXPECT_THAT(batches[3].samples, ElementsAre(9u)) << "wraps round to the first fake";
+    EXPECT_THAT(batches[3].labels, ElementsAre(1));
+  }
+}
+
+TEST_F(LoaderTest, ALabelWithoutAnyReadableImageEndsInAnError) {
+  for (char name = 'j'; name <= 'p'; ++name) folder_.write(std::string("1_fake/") + name + ".ppm", "");
+  LoaderOptions options = small_options();
+  options.threads = 3;
+  Loader loader(dataset(), options);
+  try {
+    serve(loader, 0, 0, 1);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::input);
+    EXPECT_THAT(error.what(), HasSubstr("none of the 7 fakes can be read"));
+  }
+}
+
+TEST_F(LoaderTest, CanBeDroppedAndRestartedAtAnyMoment) {
+  LoaderOptions options = small_options();
+  options.threads = 4;
+  for (int i = 0; i < 20; ++i) {
+    Loader loader(dataset(), options);
+    loader.start(0, 0, 1000);
+    Batch batch;
+    for (int step = 0; step < i % 4; ++step) ASSERT_TRUE(loader.next(batch));
+    if (i % 2) loader.start(5, 1, 6);
+  }
+}
+
+TEST_F(LoaderTest, RefusesOptionsThatContradictEachOther) {
+  const auto refused = [&](auto change) {
+    LoaderOptions options = small_options();
+    change(options);
+    EXPECT_THROW(Loader(dataset(), options), Error);
+  };
+  refused([](auto& o) { o.batch = 0; });
+  refused([](auto& o) { o.batch = 17; });  // drop_last leaves nothing
+  refused([](auto& o) { o.size = 6; });
+  refused([](auto& o) { o.rank = 1; });
+  refused([](auto& o) { o.view.crop = 100; });
+  Loader loader(dataset(), small_options());
+  EXPECT_THROW(loader.start(0, 3, 1), Error);
+  Batch batch;
+  EXPECT_FALSE(loader.next(batch)) << "before any start";
+}
+
+}  // namespace
+}  // namespace lfm
