@@ -1,6 +1,7 @@
 // What the kernel tests share: arrays on the device under test, every order of the emulated threads, error bounds.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

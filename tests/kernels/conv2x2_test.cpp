@@ -1,0 +1,103 @@
+#include "kernels/conv2x2.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "lfm/error.h"
+#include "tests/kernels/device_array.h"
+
+namespace lfm::test {
+namespace {
+
+using kernels::Conv2x2;
+using kernels::Epilogue;
+
+struct Case {
+  int n, h, w, ic, oc;
+};
+
+struct Inputs {
+  explicit Inputs(const Case& c, unsigned seed)
+      : input(uniform(static_cast<std::size_t>(c.n) * c.h * c.w * c.ic, seed)),
+        weight(uniform(static_cast<std::size_t>(4) * c.ic * c.oc, seed + 1)),
+        bias(uniform(static_cast<std::size_t>(c.oc), seed + 2)) {}
+  std::vector<float> input, weight, bias;
+};
+
+int divisor(Epilogue epilogue) { return epilogue == Epilogue::bias_relu_pool ? 2 : 1; }
+
+std::size_t output_count(const Case& c, Epilogue epilogue) {
+  return static_cast<std::size_t>(c.n) * ((c.h - 1) / divisor(epilogue)) * ((c.w - 1) / divisor(epilogue)) * c.oc;
+}
+
+// Convolution, bias, ReLU and pooling one after the other, in double.
+std::vector<Reference> reference(const Case& c, const Inputs& in, Epilogue epilogue) {
+  const auto convolve = [&](int image, int y, int x, int o) {
+    Reference sum;
+    for (int tap = 0; tap < 4; ++tap) {
+      for (int i = 0; i < c.ic; ++i) {
+        sum.add(double{in.input[((image * c.h + y + tap / 2) * c.w + x + tap % 2) * c.ic + i]} *
+                in.weight[(tap * c.ic + i) * c.oc + o]);
+      }
+    }
+    sum.add(in.bias[o]);
+    if (epilogue != Epilogue::bias) sum.value = std::max(sum.value, 0.0);
+    return sum;
+  };
+  std::vector<Reference> out;
+  const int d = divisor(epilogue);
+  for (int image = 0; image < c.n; ++image) {
+    for (int y = 0; y < (c.h - 1) / d; ++y) {
+      for (int x = 0; x < (c.w - 1) / d; ++x) {
+        for (int o = 0; o < c.oc; ++o) {
+          Reference best = convolve(image, d * y, d * x, o);
+          for (int i = 1; i < d * d; ++i) {
+            const Reference other = convolve(image, d * y + i / 2, d * x + i % 2, o);
+            best.value = std::max(best.value, other.value);
+            best.magnitude = std::max(best.magnitude, other.magnitude);
+          }
+          out.push_back(best);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+void check(const Case& c, void (*launcher)(const Conv2x2&, Epilogue, kernels::Stream), const char* name) {
+  const unsigned seed = static_cast<unsigned>(c.h * 1000 + c.w);
+  const Inputs in(c, seed);
+  const DeviceArray<float> input(in.input), weight(in.weight), bias(in.bias);
+  for (const Epilogue epilogue : {Epilogue::bias, Epilogue::bias_relu, Epilogue::bias_relu_pool}) {
+    if ((c.h - 1) / divisor(epilogue) == 0 || (c.w - 1) / divisor(epilogue) == 0) continue;
+    const auto got = result_of<float>(output_count(c, epilogue), [&](float* output, kernels::Stream stream) {
+      launcher({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, epilogue, stream);
+    });
+    expect_close(got, reference(c, in, epilogue), 4.0 * c.ic + 1,
+                 fmt::format("{} [{}][{}][{}][{}] -> {}, epilogue {}, seed {}", name, c.n, c.h, c.w, c.ic, c.oc,
+                             static_cast<int>(epilogue), seed));
+  }
+}
+
+using Conv2x2Test = KernelTest;
+
+TEST_F(Conv2x2Test, NaiveEqualsTheDefinition) {
+  for (const Case& c : {Case{1, 2, 2, 1, 1}, {2, 3, 5, 3, 7}, {3, 6, 4, 5, 3}, {1, 9, 7, 3, 64}}) check(c, kernels::conv2x2_naive, "naive");
+}
+
+// One row, tiles with a tail, windows over image borders, odd sizes whose last row or column no window reads.
+TEST_F(Conv2x2Test, TunedEqualsTheDefinition) {
+  for (const Case& c : {Case{1, 2, 2, 8, 128}, {3, 5, 4, 16, 128}, {1, 15, 13, 8, 256}, {5, 7, 7, 24, 128}, {2, 12, 12, 64, 128}}) {
+    check(c, kernels::conv2x2, "tuned");
+  }
+}
+
+TEST_F(Conv2x2Test, RefusesShapesItCannotTile) {
+  EXPECT_THROW(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 3, 128}, Epilogue::bias, nullptr), Error);
+  EXPECT_THROW(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 64}, Epilogue::bias, nullptr), Error);
+  EXPECT_THROW(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 8, 128}, Epilogue::bias, nullptr), Error);
+  EXPECT_THROW(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 8, 128}, Epilogue::bias_relu_pool, nullptr), Error);
+}
+
+}  // namespace
+}  // namespace lfm::test
