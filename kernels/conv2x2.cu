@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
   const Position p = position_of<kPooled>(loaded < rows ? loaded : rows - 1, out_h, out_w);
   const float* own_input = input + ((static_cast<std::int64_t>(p.image) * h + p.y) * w + p.x) * ic;
   float acc[GemmTile::kThreadRows][kColumns / 16];
-  implicit_gemm<kColumns, 4>(acc, own_input, weight + first_column, ic, oc, w * ic, ic);
+  implicit_gemm<kColumns>(acc, own_input, weight + first_column, 2 * ic, 2, w * ic, oc);
 
   const GemmPosition<kColumns> own;
   UNROLL

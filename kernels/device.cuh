@@ -16,8 +16,8 @@
 #include "kernels/target.h"
 
 #define UNROLL _Pragma("unroll")
-#define SHARED_ARRAY(type, name, ...) \
-  __shared__ alignas(16) typename ::lfm::kernels::ArrayOf<type, __VA_ARGS__>::type name
+#define SHARED_ARRAY(item, name, ...) \
+  __shared__ alignas(16) typename ::lfm::kernels::ArrayOf<item, __VA_ARGS__>::type name
 
 namespace lfm::kernels {
 

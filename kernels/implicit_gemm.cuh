@@ -43,12 +43,12 @@ struct GemmPosition {
 __device__ __forceinline__ int gemm_loaded_row() { return static_cast<int>(threadIdx.x) / 2; }
 __device__ __forceinline__ int gemm_loaded_channel() { return static_cast<int>(threadIdx.x) % 2 * 4; }
 
-/// input: of this thread's gemm_loaded_row(), at channel 0 of the first tap; weight: B at the tile's first column.
-/// kTaps 4: taps lie at 0, step_x, step_y, step_y + step_x (in floats).
-template <int kColumns, int kTaps>
+/// input: this thread's gemm_loaded_row(), at channel 0 of the first tap. The depth is `runs` runs of `run` contiguous floats, `step`
+/// floats apart: in [h][w][ic], the two taps of a kernel row are one run of 2ic. weight: B at the tile's first column.
+template <int kColumns>
 __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16],
-                                              const float* __restrict__ input, const float* __restrict__ weight, int ic,
-                                              int oc, int step_y, int step_x) {
+                                              const float* __restrict__ input, const float* __restrict__ weight, int run,
+                                              int runs, int step, int oc) {
   constexpr int kDepth = GemmTile::kDepth, kThreadColumns = kColumns / 16, kColumnLoads = kColumns / 4;
   SHARED_ARRAY(float, tile_a, 2, kDepth, GemmTile::kRows + 4);
   SHARED_ARRAY(float, tile_b, 2, kDepth, kColumns);
@@ -64,17 +64,19 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
     for (int j = 0; j < kThreadColumns; ++j) acc[i][j] = 0.0f;
   }
 
+  const float* next_a = input + loaded_channel;
   const float* next_b = weight + loaded_k * oc + loaded_column;
-  int tap = 0, channel = 0;  // of the next slab to load
+  int left = run;  // of the run that is being loaded
   float4 a, b{};
   const auto load = [&] {
-    a = load4(input + (tap / 2) * step_y + (tap % 2) * step_x + channel + loaded_channel);
+    a = load4(next_a);
     if (loads_b) b = load4(next_b);
+    next_a += kDepth;
     next_b += kDepth * oc;
-    channel += kDepth;
-    if (channel == ic) {
-      channel = 0;
-      ++tap;
+    left -= kDepth;
+    if (left == 0) {
+      next_a += step - run;
+      left = run;
     }
   };
   const auto store = [&](int buffer) {
@@ -85,7 +87,7 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
     if (loads_b) store4(&tile_b[buffer][loaded_k][loaded_column], b);
   };
 
-  const int slabs = kTaps * ic / kDepth;
+  const int slabs = run * runs / kDepth;
   load();
   store(0);
   sync_block();

@@ -1,0 +1,126 @@
+// first_block: residual |x - top-left of its 2x2 cell|, 2x2 convolution 3->64, max-pool 2x2/2, bias, ReLU.
+//   pixels [n][height][width][3] uint8   weight [4][3][64]   bias [64]   ->   output [n][ph][pw][64]
+//   ph = (h-1)/2, pw = (w-1)/2 with h = height & ~1, w = width & ~1
+//
+// A pooled output sees 3x3 pixels whose corners and centre column ends start cells: of the nine residuals only
+//   . a .        four convolutions (one per position of the window) take three taps each of these five: 9 taps times
+//   b c d        3 channels... instead of 12, and their maximum is the pooled value. The always-zero quarter is never
+//   . e .        multiplied.
+//   grid   (n*ph*pw/256)    block 256 threads: 256 consecutive pooled outputs, all 64 channels
+//   stage  thread t computes the 15 residuals (5 positions x 3 channels) of output t into shared memory
+//   then   thread t owns channels 4(t%16)...+3 with their 48 weights in registers, and takes every 16th output: four 128-bit reads
+//          of shared memory (broadcast to 16 lanes) feed 144 multiply-adds; 16 lanes store 256 bytes side by side.
+// shared: a row of 16 floats per output, its four quarters permuted by the output's number, so that eight lanes that each write a
+// quarter of their own row meet eight different groups of four banks, and the two rows a warp reads lie in different halves.
+#include "kernels/first_block.h"
+
+#include "kernels/device.cuh"
+#include "kernels/launch.h"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kOutputs = 256;  // pooled outputs of a block
+constexpr int kChannelsOfThread = 4;
+constexpr int kThreadsAcross = kFirstBlockChannels / kChannelsOfThread;
+
+// Slot of the residual at (y, x) of the 3x3 patch, or -1 at the top-left of a cell, where it is zero.
+__device__ constexpr int slot_of(int y, int x) { return y % 2 == 0 && x % 2 == 0 ? -1 : y == 0 ? 0 : y == 1 ? 1 + x : 4; }
+
+// Where quarter q of output i's row of 16 floats lies in it.
+__device__ __forceinline__ int quarter(int q, int i) { return (q ^ (i >> 1 & 3)) * 4; }
+
+// The 15 residuals of one pooled output, slot-major. corner: its patch's first pixel; stride: bytes of an image row.
+__device__ __forceinline__ void residuals(float (&r)[16], const std::uint8_t* __restrict__ corner, int stride) {
+  UNROLL
+  for (int y = 0; y < 3; ++y) {
+    UNROLL
+    for (int x = 0; x < 3; ++x) {
+      const int slot = slot_of(y, x);
+      if (slot < 0) continue;
+      UNROLL
+      for (int c = 0; c < 3; ++c) {
+        const int here = corner[y * stride + x * 3 + c];
+        const int top_left = corner[(y & ~1) * stride + (x & ~1) * 3 + c];
+        r[slot * 3 + c] = static_cast<float>(here < top_left ? top_left - here : here - top_left);
+      }
+    }
+  }
+  r[15] = 0.0f;
+}
+
+__global__ void __launch_bounds__(kThreads, 2)
+    first_block_kernel(float* __restrict__ output, const std::uint8_t* __restrict__ pixels,
+                       const float* __restrict__ weight, const float* __restrict__ bias, int outputs, int height, int width,
+                       int out_h, int out_w) {
+  SHARED_ARRAY(float, patch, kOutputs, 16);
+  const int thread = static_cast<int>(threadIdx.x);
+  const int first = static_cast<int>(blockIdx.x) * kOutputs;
+
+  if (const int at = first + thread; at < outputs) {
+    const int image = at / (out_h * out_w), y = at / out_w % out_h * 2, x = at % out_w * 2;
+    float r[16];
+    residuals(r, pixels + ((static_cast<std::int64_t>(image) * height + y) * width + x) * 3, width * 3);
+    UNROLL
+    for (int q = 0; q < 4; ++q) {
+      store4(&patch[thread][quarter(q, thread)], {r[4 * q], r[4 * q + 1], r[4 * q + 2], r[4 * q + 3]});
+    }
+  }
+
+  const int channel = thread % kThreadsAcross * kChannelsOfThread;
+  float w[4][3][kChannelsOfThread];
+  UNROLL
+  for (int tap = 0; tap < 4; ++tap) {
+    UNROLL
+    for (int c = 0; c < 3; ++c) {
+      const float4 v = load4(weight + (tap * 3 + c) * kFirstBlockChannels + channel);
+      w[tap][c][0] = v.x, w[tap][c][1] = v.y, w[tap][c][2] = v.z, w[tap][c][3] = v.w;
+    }
+  }
+  const float4 b = load4(bias + channel);
+  sync_block();
+
+  for (int i = thread / kThreadsAcross; i < kOutputs && first + i < outputs; i += kThreads / kThreadsAcross) {
+    float r[16];
+    UNROLL
+    for (int q = 0; q < 4; ++q) {
+      const float4 v = load4(&patch[i][quarter(q, i)]);
+      r[4 * q] = v.x, r[4 * q + 1] = v.y, r[4 * q + 2] = v.z, r[4 * q + 3] = v.w;
+    }
+    float best[kChannelsOfThread];
+    UNROLL
+    for (int window = 0; window < 4; ++window) {
+      float sum[kChannelsOfThread] = {};
+      UNROLL
+      for (int tap = 0; tap < 4; ++tap) {
+        const int slot = slot_of(window / 2 + tap / 2, window % 2 + tap % 2);
+        if (slot < 0) continue;
+        UNROLL
+        for (int c = 0; c < 3; ++c) {
+          UNROLL
+          for (int j = 0; j < kChannelsOfThread; ++j) sum[j] += r[slot * 3 + c] * w[tap][c][j];
+        }
+      }
+      UNROLL
+      for (int j = 0; j < kChannelsOfThread; ++j) best[j] = window == 0 ? sum[j] : maximum(best[j], sum[j]);
+    }
+    store4(output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel,
+           {relu(best[0] + b.x), relu(best[1] + b.y), relu(best[2] + b.z), relu(best[3] + b.w)});
+  }
+}
+
+}  // namespace
+
+void first_block(float* output, const std::uint8_t* pixels, const float* weight, const float* bias, int n, int height,
+                 int width, Stream stream) {
+  const int out_h = ((height & ~1) - 1) / 2, out_w = ((width & ~1) - 1) / 2;
+  require(n > 0 && out_h > 0 && out_w > 0, "first_block: the output is empty");
+  const std::int64_t outputs = static_cast<std::int64_t>(n) * out_h * out_w;
+  require(outputs <= INT32_MAX - kOutputs, "first_block: the batch is too large for one launch");
+  launch({.kernel = "first_block", .blocks = {blocks_for(outputs, kOutputs)}, .threads = kThreads}, stream,
+         first_block_kernel, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h, out_w);
+}
+
+}  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,0 +1,111 @@
+#include "kernels/first_block.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <tuple>
+
+#include "kernels/conv2x2.h"
+#include "kernels/npr.h"
+#include "lfm/error.h"
+#include "tests/kernels/device_array.h"
+
+namespace lfm::test {
+namespace {
+
+constexpr int kChannels = kernels::kFirstBlockChannels;
+
+struct FirstBlockTest : KernelTest {
+  void prepare(int images, int image_height, int image_width) {
+    n = images, height = image_height, width = image_width;
+    h = height & ~1, w = width & ~1;
+    out_h = (h - 1) / 2, out_w = (w - 1) / 2;
+    seed = static_cast<unsigned>(height * 1000 + width);
+    std::mt19937 random(seed);
+    pixels.resize(static_cast<std::size_t>(n) * height * width * 3);
+    for (auto& p : pixels) p = static_cast<std::uint8_t>(random());
+    weight = uniform(4 * 3 * kChannels, seed + 1, -0.01f, 0.01f);
+    bias = uniform(kChannels, seed + 2);
+  }
+
+  std::vector<float> run() const {
+    const DeviceArray<std::uint8_t> in(pixels);
+    const DeviceArray<float> packed(weight), shift(bias);
+    return result_of<float>(static_cast<std::size_t>(n) * out_h * out_w * kChannels, [&](float* output, kernels::Stream stream) {
+      kernels::first_block(output, in.data(), packed.data(), shift.data(), n, height, width, stream);
+    });
+  }
+
+  int residual(int image, int y, int x, int c) const {
+    const auto pixel = [&](int py, int px) { return int{pixels[((image * height + py) * width + px) * 3 + c]}; };
+    return std::abs(pixel(y, x) - pixel(y & ~1, x & ~1));
+  }
+
+  // Straight from the definition, in double.
+  std::vector<Reference> reference() const {
+    std::vector<Reference> out;
+    for (int at = 0; at < n * out_h * out_w; ++at) {
+      const int image = at / (out_h * out_w), y = at / out_w % out_h, x = at % out_w;
+      for (int o = 0; o < kChannels; ++o) {
+        Reference best{-1e30, 0};
+        for (int i = 0; i < 4; ++i) {
+          Reference sum;
+          for (int tap = 0; tap < 4; ++tap) {
+            for (int c = 0; c < 3; ++c) {
+              sum.add(double(residual(image, 2 * y + i / 2 + tap / 2, 2 * x + i % 2 + tap % 2, c)) *
+                      weight[(tap * 3 + c) * kChannels + o]);
+            }
+          }
+          sum.add(bias[o]);
+          best.value = std::max(best.value, sum.value);
+          best.magnitude = std::max(best.magnitude, sum.magnitude);
+        }
+        best.value = std::max(best.value, 0.0);
+        out.push_back(best);
+      }
+    }
+    return out;
+  }
+
+  int n = 0, height = 0, width = 0, h = 0, w = 0, out_h = 0, out_w = 0;
+  unsigned seed = 0;
+  std::vector<std::uint8_t> pixels;
+  std::vector<float> weight, bias;
+};
+
+// Odd sizes, several images in one block of threads, a tail.
+const std::tuple<int, int, int> kCases[] = {{1, 4, 4}, {3, 7, 9}, {2, 33, 48}, {1, 49, 63}};
+
+TEST_F(FirstBlockTest, EqualsTheDefinition) {
+  for (const auto& [images, image_height, image_width] : kCases) {
+    prepare(images, image_height, image_width);
+    expect_close(run(), reference(), 13, fmt::format("first_block {}x{}x{}, seed {}", n, height, width, seed));
+  }
+}
+
+TEST_F(FirstBlockTest, EqualsTheComposedKernels) {
+  for (const auto& [images, image_height, image_width] : kCases) {
+    prepare(images, image_height, image_width);
+    const DeviceArray<std::uint8_t> in(pixels);
+    const DeviceArray<float> packed(weight), shift(bias), npr(static_cast<std::size_t>(n) * h * w * 3);
+    const auto composed = result_of<float>(
+        static_cast<std::size_t>(n) * out_h * out_w * kChannels, [&](float* output, kernels::Stream stream) {
+          kernels::npr(npr.data(), in.data(), n, height, width, stream);
+          kernels::conv2x2_naive({output, npr.data(), packed.data(), shift.data(), n, h, w, 3, kChannels},
+                                 kernels::Epilogue::bias_relu_pool, stream);
+        });
+    const auto limits = reference();
+    const auto fused = run();
+    ASSERT_EQ(fused.size(), composed.size());
+    for (std::size_t i = 0; i < fused.size(); ++i) {
+      ASSERT_NEAR(fused[i], composed[i], 0x1p-22 * 13 * limits[i].magnitude) << "at " << i << ", seed " << seed;
+    }
+  }
+}
+
+TEST_F(FirstBlockTest, RefusesImagesWithoutAnOutput) {
+  EXPECT_THROW(kernels::first_block(nullptr, nullptr, nullptr, nullptr, 1, 3, 8, nullptr), Error);
+  EXPECT_THROW(kernels::first_block(nullptr, nullptr, nullptr, nullptr, 0, 8, 8, nullptr), Error);
+}
+
+}  // namespace
+}  // namespace lfm::test
