@@ -42,6 +42,7 @@ inline std::vector<std::byte> read_bytes(const std::filesystem::path& path) {
 }
 
 inline void write_bytes(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  std::filesystem::remove(path);  // file systems flush a file that is overwritten: slow in a loop
   std::ofstream out(path, std::ios::binary);
   out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
