@@ -80,6 +80,12 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
+void AtomicFile::rewrite_start(std::string_view text) {
+  if (lseek(fd_, 0, SEEK_SET) < 0) fail("can't be written", errno);
+  write(text);
+  if (lseek(fd_, 0, SEEK_END) < 0) fail("can't be written", errno);
+}
+
 void AtomicFile::commit() {
   struct stat old {};
   if (stat(path_.c_str(), &old) == 0) fchmod(fd_, old.st_mode & 07777);  // a replaced file keeps its permissions

@@ -20,6 +20,8 @@ class AtomicFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  /// Overwrites the first bytes of what was written: a header that counts what follows it.
+  void rewrite_start(std::string_view text);
   /// Call once, last.
   void commit();
 

@@ -1,0 +1,112 @@
+// From files or pixels to scores. A program that does useful work:
+//
+//   #include <lfm/detector.h>
+//   #include <iostream>
+//   int main(int argc, char** argv) {
+//     lfm::Detector detector(lfm::find_model());
+//     for (const lfm::Detection& d : detector.detect_files({argv + 1, argv + argc})) {
+//       std::cout << d.path << ' ' << (d.scored() ? (d.fake ? "fake" : "real") : d.error) << ' ' << d.score << '\n';
+//     }
+//   }
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lfm/error.h"
+#include "lfm/image.h"
+#include "lfm/model.h"
+
+namespace lfm {
+
+/// The file of an installed model. A name that is an existing file, has a slash or ends in .lfmw is taken as a path; "" is $LFM_MODEL
+/// where that is set, else "default". Names are looked up as NAME.lfmw in ../share/lfm-cuda beside the running program, then in
+/// the share/lfm-cuda that the library was installed to. Throws Error{model} with the places searched and the remedy.
+std::filesystem::path find_model(const std::string& name = "");
+
+struct DetectorOptions {
+  std::string device = "auto";     ///< auto, cpu, cuda, cuda:N, reference or emulated
+  int threads = 0;                 ///< for decoding and for the CPU engine; 0: all cores this process may use
+  int batch = 0;                   ///< images that go through the network together; 0: what suits the device
+  std::optional<View> view;        ///< how an image becomes the network's input; the model's own by default
+  std::optional<float> threshold;  ///< score above which an image is called fake; the model's own by default
+  DecodeLimits limits;
+  bool features = false;           ///< also return what enters the last layer
+  std::function<void(const std::string&)> note;  ///< told once when `auto` can't use the GPU a CUDA build was made for
+};
+
+/// What is known about one image.
+struct Detection {
+  enum class Status {
+    scored,
+    failed,   ///< `error` says why
+    skipped,  ///< found in a folder and no image
+  };
+  Status status = Status::failed;
+  std::filesystem::path path;   ///< empty for an image from memory
+  std::string error;            ///< cause, without the path
+  int width = 0;                ///< of the image as decoded
+  int height = 0;
+  float logit = 0;
+  float score = 0;              ///< probability of being generated
+  bool fake = false;            ///< score > threshold
+  std::vector<float> features;  ///< [64*k] (channel, rank), if asked for
+
+  bool scored() const { return status == Status::scored; }
+};
+
+/// A path to score. Only a folder's members may be skipped for being no image.
+struct Input {
+  std::filesystem::path path;
+  bool from_folder = false;
+  std::string error;  ///< non-empty: it is known already that this path fails, and why
+};
+
+/// Where a stream's paths come from: one after the other until nothing is returned. Called from one thread at a time, not always the same.
+class InputSource {
+ public:
+  virtual ~InputSource() = default;
+  virtual std::optional<Input> next() = 0;
+  /// True while next() waits for someone else, a slow list for instance: what has been read so far should not wait with it.
+  /// Called from any thread, as is cancel(), which makes a waiting next() return nothing.
+  virtual bool starved() const { return false; }
+  virtual void cancel() {}
+};
+
+/// A model on a device. One caller at a time; movable.
+class Detector {
+ public:
+  /// Throws Error{model}, Error{device}, Error{usage}.
+  explicit Detector(const std::filesystem::path& model, const DetectorOptions& options = {});
+  explicit Detector(const Model& model, const DetectorOptions& options = {});
+  Detector(Detector&&) noexcept;
+  Detector& operator=(Detector&&) noexcept;
+  ~Detector();
+
+  /// Throws Error{input} where the image is too small.
+  Detection detect(const Image& image);
+
+  /// Files, and the images in folders at any depth, in this order; members of a folder by name. A file that can't be scored is
+  /// a Detection that failed; only a failing device throws.
+  std::vector<Detection> detect_files(const std::vector<std::filesystem::path>& inputs);
+
+  /// The same for any number of images in bounded memory: decoding, network and `sink` run at the same time, `sink` on
+  /// the calling thread and in the order of the source. What `sink` throws ends the run and is thrown on.
+  void detect_stream(InputSource& source, const std::function<void(Detection&&)>& sink);
+
+  View view() const;
+  float threshold() const;
+  std::size_t feature_count() const;
+  std::string description() const;  ///< of the device, for people
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lfm

@@ -1,0 +1,57 @@
+#include <fmt/core.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <system_error>
+#include <vector>
+
+#include "lfm/detector.h"
+#include "lfm/error.h"
+
+namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Where installed weights may lie, the best place first.
+std::vector<fs::path> weight_folders() {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (!error) folders.push_back(program.parent_path().parent_path() / "share" / "lfm-cuda");
+  if (folders.empty() || folders[0] != LFM_DATA_DIR) folders.emplace_back(LFM_DATA_DIR);
+  return folders;
+}
+
+bool is_path(const std::string& name) {
+  std::error_code ignored;
+  return name.find('/') != std::string::npos || fs::path(name).extension() == ".lfmw" || fs::exists(name, ignored);
+}
+
+}  // namespace
+
+fs::path find_model(const std::string& name) {
+  std::string wanted = name;
+  if (wanted.empty()) {
+    const char* from_environment = std::getenv("LFM_MODEL");
+    wanted = from_environment != nullptr && *from_environment != '\0' ? from_environment : "default";
+  }
+  std::error_code ignored;
+  if (is_path(wanted)) {
+    if (fs::exists(wanted, ignored)) return wanted;
+    throw Error(ErrorCode::model, fmt::format("{}: there is no such model file", wanted));
+  }
+  std::vector<std::string> searched;
+  for (const fs::path& folder : weight_folders()) {
+    const fs::path file = folder / (wanted + ".lfmw");
+    if (fs::exists(file, ignored)) return file;
+    searched.push_back(file.string());
+  }
+  throw Error(ErrorCode::model,
+              fmt::format("no model named '{}' is installed (searched {}); give one with --model FILE.lfmw or LFM_MODEL, or make "
+                          "one from a checkpoint: lfm-cuda convert checkpoint.pth model.lfmw",
+                          wanted, fmt::join(searched, ", ")));
+}
+
+}  // namespace lfm

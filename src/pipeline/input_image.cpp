@@ -1,0 +1,61 @@
+#include "src/pipeline/input_image.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstddef>
+#include <fstream>
+#include <span>
+#include <string_view>
+#include <system_error>
+
+#include "lfm/error.h"
+
+namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Formats that are not read count too: pictures must not be passed over in silence.
+bool has_image_extension(const fs::path& path) {
+  static constexpr std::array<std::string_view, 22> known = {
+      ".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".apng", ".webp", ".bmp",  ".dib", ".gif", ".tga",
+      ".psd", ".pnm",  ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".avif", ".heic", ".heif", ".jxl"};
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(known.begin(), known.end(), extension) != known.end();
+}
+
+/// False for a member that can be passed over. What can't be examined can't be passed over either.
+bool may_be_image(const fs::path& member) {
+  std::error_code error;
+  const fs::file_status status = fs::status(member, error);
+  // Pipes and devices are never opened: that could wait for ever.
+  if (!error && fs::exists(status) && !fs::is_regular_file(status)) return false;
+  if (has_image_extension(member)) return true;
+  std::ifstream file(member, std::ios::binary);
+  if (!file) return true;
+  std::array<char, 4096> head;
+  file.read(head.data(), head.size());
+  const auto bytes = std::as_bytes(std::span(head)).first(static_cast<std::size_t>(file.gcount()));
+  return sniff_image(bytes) != ImageFormat::unknown;
+}
+
+}  // namespace
+
+std::optional<ResizedImage> read_input(const Input& input, View view, const DecodeLimits& limits) {
+  if (!input.error.empty()) throw Error(ErrorCode::input, fmt::format("{}: {}", input.path.string(), input.error));
+  if (input.from_folder && !may_be_image(input.path)) return std::nullopt;
+  return read_view(input.path, view, limits);
+}
+
+std::string cause(const Error& error, const fs::path& path) {
+  const std::string message = error.what();
+  const std::string prefix = path.string() + ": ";
+  return message.compare(0, prefix.size(), prefix) == 0 ? message.substr(prefix.size()) : message;
+}
+
+}  // namespace lfm

@@ -1,0 +1,296 @@
+#include "src/pipeline/stream.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "lfm/error.h"
+#include "src/engine/network.h"
+#include "src/pipeline/input_image.h"
+
+namespace lfm {
+namespace {
+
+struct Slot {
+  enum class State { decoding, waiting, scoring, done };
+  State state = State::decoding;
+  Input input;
+  Detection detection;
+  Image pixels;  ///< the view; empty but while waiting and scoring
+};
+
+class ScoringStream {
+ public:
+  ScoringStream(Engine& engine, const StreamOptions& options, InputSource& source, const std::function<void(Detection&)>& finish)
+      : engine_(engine),
+        options_(options),
+        source_(source),
+        finish_(finish),
+        lookahead_(static_cast<std::size_t>(4 * options.batch + 32)),
+        window_(2 * lookahead_) {}
+
+  void run(const std::function<void(Detection&&)>& sink) {
+    std::vector<std::thread> threads;
+    try {
+      for (int i = 0; i < options_.workers; ++i) threads.emplace_back([this] { guarded(&ScoringStream::work); });
+      threads.emplace_back([this] { guarded(&ScoringStream::score); });
+      emit(sink);
+    } catch (...) {
+      stop(std::current_exception());
+    }
+    for (std::thread& thread : threads) thread.join();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void guarded(void (ScoringStream::*body)()) {
+    try {
+      (this->*body)();
+    } catch (...) {
+      stop(std::current_exception());
+    }
+  }
+
+  void stop(std::exception_ptr failure) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::move(failure);
+      stopped_ = true;
+    }
+    source_.cancel();
+    changed_.notify_all();
+  }
+
+  // ---- workers: path -> pixels ----
+
+  void work() {
+    std::unique_lock lock(mutex_);
+    while (Slot* slot = take_slot(lock)) {
+      lock.unlock();
+      Image pixels = decode(slot->input, slot->detection);
+      lock.lock();
+      if (pixels.rgb.empty()) {
+        slot->state = Slot::State::done;
+      } else {
+        wait_for_room(lock, *slot, pixels.rgb.size());
+        waiting_bytes_ += pixels.rgb.size();
+        slot->pixels = std::move(pixels);
+        slot->state = Slot::State::waiting;
+      }
+      changed_.notify_all();
+    }
+  }
+
+  /// The slot of the next path; null when there is none.
+  Slot* take_slot(std::unique_lock<std::mutex>& lock) {
+    changed_.wait(lock, [&] {
+      const bool room = slots_.size() < window_ && slots_.end() - first_unscored() < static_cast<std::ptrdiff_t>(lookahead_);
+      return stopped_ || exhausted_ || (!source_in_use_ && room);
+    });
+    if (stopped_ || exhausted_) return nullptr;
+    source_in_use_ = true;
+    lock.unlock();
+    std::optional<Input> input = source_.next();
+    lock.lock();
+    source_in_use_ = false;
+    changed_.notify_all();
+    if (!input) {
+      exhausted_ = true;
+      return nullptr;
+    }
+    Slot& slot = slots_.emplace_back();
+    slot.input = std::move(*input);
+    return &slot;
+  }
+
+  Image decode(const Input& input, Detection& detection) {
+    detection.path = input.path;
+    try {
+      std::optional<ResizedImage> view = read_input(input, options_.view, options_.limits);
+      if (!view) {
+        detection.status = Detection::Status::skipped;
+        return {};
+      }
+      detection.width = view->source_width;
+      detection.height = view->source_height;
+      network_shape(options_.architecture, view->image.height, view->image.width);  // throws where it is too small
+      return std::move(view->image);
+    } catch (const Error& error) {
+      detection.error = cause(error, input.path);
+    } catch (const std::bad_alloc&) {
+      detection.error = "there is not enough memory to decode it";
+    }
+    return {};
+  }
+
+  /// The image next in line always has room, so that nothing waits for ever.
+  void wait_for_room(std::unique_lock<std::mutex>& lock, const Slot& slot, std::size_t bytes) {
+    const auto has_room = [&] {
+      return stopped_ || waiting_bytes_ + bytes <= options_.pixel_budget || &*first_unscored() == &slot;
+    };
+    if (has_room()) return;
+    ++without_room_;
+    changed_.notify_all();
+    changed_.wait(lock, has_room);
+    --without_room_;
+  }
+
+  // ---- engine thread: pixels -> logits ----
+
+  void score() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      std::vector<Slot*> group;
+      changed_.wait(lock, [&] {
+        group = due_group();
+        return stopped_ || !group.empty() || (exhausted_ && first_unscored() == slots_.end());
+      });
+      if (stopped_ || group.empty()) return;
+      for (Slot* slot : group) slot->state = Slot::State::scoring;
+      lock.unlock();
+      score_group(group);
+      lock.lock();
+      for (Slot* slot : group) {
+        waiting_bytes_ -= slot->pixels.rgb.size();
+        slot->pixels = {};
+        slot->state = Slot::State::done;
+      }
+      changed_.notify_all();
+    }
+  }
+
+  std::deque<Slot>::iterator first_unscored() {
+    return std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) {
+      return s.state == Slot::State::decoding || s.state == Slot::State::waiting;
+    });
+  }
+
+  /// The first waiting image and those of its size behind it, up to the first slot still being decoded; empty while more of them
+  /// can come within the lookahead.
+  std::vector<Slot*> due_group() {
+    std::vector<Slot*> group;
+    std::size_t bytes = 0;
+    const auto first = first_unscored();
+    auto slot = first;
+    for (; slot != slots_.end() && slot->state != Slot::State::decoding; ++slot) {
+      if (slot->state != Slot::State::waiting) continue;
+      if (!group.empty() && (slot->pixels.width != group[0]->pixels.width || slot->pixels.height != group[0]->pixels.height)) {
+        continue;
+      }
+      if (!group.empty() && bytes + slot->pixels.rgb.size() > options_.pixel_budget) return group;
+      group.push_back(&*slot);
+      bytes += slot->pixels.rgb.size();
+      if (group.size() == static_cast<std::size_t>(options_.batch)) return group;
+    }
+    const bool all_there = slot == slots_.end() &&
+                           (exhausted_ || slots_.end() - first == static_cast<std::ptrdiff_t>(lookahead_));
+    if (!all_there && without_room_ == 0 && !source_.starved()) group.clear();
+    return group;
+  }
+
+  void score_group(const std::vector<Slot*>& group) {
+    try {
+      infer_group(group);
+      return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::input) throw;
+      if (group.size() == 1) group[0]->detection.error = error.what();
+    } catch (const std::bad_alloc&) {
+      if (group.size() == 1) group[0]->detection.error = "there is not enough memory to score it at its size; use another view";
+    }
+    // One image must not take the others of its batch down.
+    if (group.size() > 1) {
+      for (Slot* slot : group) score_group({slot});
+    }
+  }
+
+  void infer_group(const std::vector<Slot*>& group) {
+    const int n = static_cast<int>(group.size());
+    const Image& first = group[0]->pixels;
+    require_memory(first);
+    const std::uint8_t* pixels = first.rgb.data();
+    if (n > 1) {
+      batch_.clear();
+      for (const Slot* slot : group) batch_.insert(batch_.end(), slot->pixels.rgb.begin(), slot->pixels.rgb.end());
+      pixels = batch_.data();
+    }
+    const std::size_t width = options_.features ? static_cast<std::size_t>(feature_count(options_.architecture)) : 0;
+    logits_.resize(group.size());
+    features_.resize(group.size() * width);
+    infer(engine_, options_.architecture, {pixels, n, first.height, first.width}, logits_, features_);
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      Detection& detection = group[i]->detection;
+      detection.logit = logits_[i];
+      const auto begin = features_.begin() + static_cast<std::ptrdiff_t>(i * width);
+      detection.features.assign(begin, begin + static_cast<std::ptrdiff_t>(width));
+      finish_(detection);
+    }
+  }
+
+  void require_memory(const Image& image) {
+    const std::size_t needed = engine_.arena_bytes({1, image.height, image.width, PlanMode::inference});
+    if (options_.arena_limit == 0 || needed <= options_.arena_limit) return;
+    throw Error(ErrorCode::input,
+                fmt::format("at {}x{} the network needs {:.1f} GB of memory, more than this machine can spare; use --view "
+                            "resize or --view center",
+                            image.width, image.height, static_cast<double>(needed) / 1e9));
+  }
+
+  // ---- caller: results in input order ----
+
+  void emit(const std::function<void(Detection&&)>& sink) {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] {
+        return stopped_ || (slots_.empty() ? exhausted_ : slots_.front().state == Slot::State::done);
+      });
+      // What was done before a failure still goes out.
+      if (slots_.empty() || slots_.front().state != Slot::State::done) return;
+      Detection detection = std::move(slots_.front().detection);
+      slots_.pop_front();
+      lock.unlock();
+      changed_.notify_all();
+      sink(std::move(detection));
+      lock.lock();
+    }
+  }
+
+  Engine& engine_;
+  const StreamOptions& options_;
+  InputSource& source_;
+  const std::function<void(Detection&)>& finish_;
+  const std::size_t lookahead_;  ///< slots from the first unscored one on: bounds the pixels, and where batches may come from
+  const std::size_t window_;     ///< slots in all, with results that wait for the sink
+
+  std::mutex mutex_;  ///< guards all below; a slot that is decoding or scoring belongs to the thread that does it
+  std::condition_variable changed_;
+  std::deque<Slot> slots_;  ///< in input order, from the first not yet emitted
+  std::size_t waiting_bytes_ = 0;
+  int without_room_ = 0;  ///< workers that hold an image the pixel budget has no room for
+  bool source_in_use_ = false;
+  bool exhausted_ = false;
+  bool stopped_ = false;
+  std::exception_ptr failure_;
+
+  // the engine thread's own
+  std::vector<std::uint8_t> batch_;
+  std::vector<float> logits_;
+  std::vector<float> features_;
+};
+
+}  // namespace
+
+void score_stream(Engine& engine, const StreamOptions& options, InputSource& source,
+                  const std::function<void(Detection&)>& finish, const std::function<void(Detection&&)>& sink) {
+  ScoringStream(engine, options, source, finish).run(sink);
+}
+
+}  // namespace lfm

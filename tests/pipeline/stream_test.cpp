@@ -1,0 +1,208 @@
+// The streaming pipeline's promises: input order, whole batches, bounded memory, one image's failure is its own.
+#include "src/pipeline/stream.h"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <fstream>
+#include <new>
+#include <random>
+#include <string>
+
+#include "tests/model/temporary_folder.h"
+#include "tests/pipeline/stub_engine.h"
+
+namespace lfm::test {
+namespace {
+
+void write_ppm(const std::filesystem::path& path, int width, int height, int first_byte) {
+  std::ofstream out(path, std::ios::binary);
+  out << "P6\n" << width << ' ' << height << "\n255\n";
+  out << static_cast<char>(first_byte) << std::string(static_cast<std::size_t>(width * height * 3 - 1), '\x7f');
+}
+
+/// Gives the same files again and again.
+class RepeatingSource : public InputSource {
+ public:
+  RepeatingSource(std::vector<std::filesystem::path> files, std::size_t count) : files_(std::move(files)), count_(count) {}
+  std::optional<Input> next() override {
+    const std::size_t i = given++;
+    if (i >= count_) return std::nullopt;
+    return Input{files_[i % files_.size()], false, {}};
+  }
+  std::atomic<std::size_t> given = 0;
+
+ private:
+  std::vector<std::filesystem::path> files_;
+  std::size_t count_;
+};
+
+/// As a list does whose writer pauses: after some inputs it starves until it is cancelled.
+class StarvingSource : public RepeatingSource {
+ public:
+  StarvingSource(std::vector<std::filesystem::path> files, std::size_t before) : RepeatingSource(std::move(files), before) {}
+  std::optional<Input> next() override {
+    if (auto input = RepeatingSource::next()) return input;
+    starved_ = true;
+    while (!cancelled_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return std::nullopt;
+  }
+  bool starved() const override { return starved_; }
+  void cancel() override { cancelled_ = true; }
+
+ private:
+  std::atomic<bool> starved_ = false, cancelled_ = false;
+};
+
+class StreamTest : public ::testing::Test {
+ protected:
+  StreamTest() {
+    options.view = View::native;
+    options.workers = 3;
+    options.batch = 4;
+    for (int i = 0; i < 12; ++i) {
+      files.push_back(folder / fmt::format("{:02}.ppm", i));
+      write_ppm(files.back(), i % 3 == 0 ? 64 : 48, 48, i);  // two sizes
+    }
+  }
+  void run(InputSource& source, const std::function<void(Detection&&)>& sink) {
+    score_stream(engine, options, source, [](Detection& d) { d.status = Detection::Status::scored; }, sink);
+  }
+
+  TemporaryFolder folder;
+  std::vector<std::filesystem::path> files;
+  StubEngine engine;
+  StreamOptions options;
+};
+
+TEST_F(StreamTest, KeepsInputOrderWithMixedSizes) {
+  RepeatingSource source(files, 3000);
+  std::size_t seen = 0;
+  run(source, [&](Detection&& d) {
+    ASSERT_EQ(d.path, files[seen % files.size()]) << "result " << seen;
+    ASSERT_EQ(d.logit, static_cast<float>(seen % files.size()));
+    ASSERT_EQ(d.width, (seen % files.size()) % 3 == 0 ? 64 : 48);
+    ++seen;
+  });
+  EXPECT_EQ(seen, 3000u);
+}
+
+TEST_F(StreamTest, BatchesImagesOfOneSizeTheSameWayOnEveryRun) {
+  std::vector<int> first;
+  for (int repetition = 0; repetition < 8; ++repetition) {
+    options.workers = 1 + repetition % 4;
+    engine.batch_sizes.clear();
+    RepeatingSource source(files, 240);
+    run(source, [](Detection&&) {});
+    if (repetition == 0) first = engine.batch_sizes;
+    EXPECT_EQ(engine.batch_sizes, first) << "repetition " << repetition;
+  }
+  EXPECT_LE(first.size(), 240u / 4 + 4) << "most batches are full";
+}
+
+TEST_F(StreamTest, NeverRunsAheadOfASlowReader) {
+  RepeatingSource source(files, 500);
+  const std::size_t window = static_cast<std::size_t>(2 * (4 * options.batch + 32));
+  std::size_t seen = 0;
+  run(source, [&](Detection&&) {
+    ++seen;
+    if (seen % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ASSERT_LE(source.given, seen + window + 1);
+  });
+  EXPECT_EQ(seen, 500u);
+}
+
+TEST_F(StreamTest, StaysWithinThePixelBudget) {
+  options.pixel_budget = 64 * 48 * 3;  // one image
+  RepeatingSource source(files, 200);
+  std::size_t seen = 0;
+  run(source, [&](Detection&& d) { ASSERT_EQ(d.logit, static_cast<float>(seen++ % files.size())); });
+  EXPECT_EQ(seen, 200u);
+}
+
+TEST_F(StreamTest, AnImageThatFailsInTheNetworkTakesNoOtherDown) {
+  engine.on_batch = [](const PixelBatch& batch) {
+    for (int i = 0; i < batch.n; ++i) {
+      const int id = batch.pixels[std::size_t{3} * i * batch.height * batch.width];
+      if (id == 5) throw Error(ErrorCode::input, "five fails");
+      if (id == 7) throw std::bad_alloc();
+    }
+  };
+  RepeatingSource source(files, 120);
+  std::size_t seen = 0;
+  run(source, [&](Detection&& d) {
+    const std::size_t id = seen++ % files.size();
+    ASSERT_EQ(d.scored(), id != 5 && id != 7) << id << ' ' << d.error;
+    if (id == 5) {
+      ASSERT_EQ(d.error, "five fails");
+    }
+    if (id == 7) {
+      ASSERT_NE(d.error.find("memory"), std::string::npos);
+    }
+  });
+  EXPECT_EQ(seen, 120u);
+}
+
+TEST_F(StreamTest, RefusesImagesWhoseActivationsDoNotFit) {
+  options.arena_limit = 50 * 48;  // the stub takes a byte a pixel
+  const auto detections = [&] {
+    std::vector<Detection> all;
+    RepeatingSource source(files, 12);
+    run(source, [&](Detection&& d) { all.push_back(std::move(d)); });
+    return all;
+  }();
+  for (const Detection& d : detections) {
+    EXPECT_EQ(d.scored(), d.width == 48) << d.path;
+    if (!d.scored()) {
+      EXPECT_NE(d.error.find("--view"), std::string::npos) << d.error;
+    }
+  }
+}
+
+TEST_F(StreamTest, AFailingDeviceEndsTheRunAfterWhatWasDone) {
+  engine.on_batch = [this](const PixelBatch&) {
+    if (engine.batch_sizes.size() > 3) throw Error(ErrorCode::device, "the device fell off the bus");
+  };
+  RepeatingSource source(files, 100000);
+  std::size_t seen = 0;
+  try {
+    run(source, [&](Detection&&) { ++seen; });
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::device);
+  }
+  EXPECT_LT(source.given, 1000u);
+}
+
+TEST_F(StreamTest, WhatTheSinkThrowsEndsTheRun) {
+  StarvingSource source(files, 40);
+  std::size_t seen = 0;
+  EXPECT_THROW(run(source,
+                   [&](Detection&&) {
+                     if (++seen == 20) throw Error(ErrorCode::output, "closed");
+                   }),
+               Error);
+  EXPECT_EQ(seen, 20u);
+}
+
+TEST_F(StreamTest, AStarvingListDoesNotHoldBackWhatItGave) {
+  StarvingSource source(files, 2);  // fewer than a batch
+  std::size_t seen = 0;
+  run(source, [&](Detection&&) {
+    if (++seen == 2) source.cancel();
+  });
+  EXPECT_EQ(seen, 2u);
+}
+
+TEST_F(StreamTest, ReadsFeaturesOnlyWhenAsked) {
+  options.features = true;
+  RepeatingSource source(files, 5);
+  run(source, [&](Detection&& d) { EXPECT_EQ(d.features.size(), 1024u); });
+  options.features = false;
+  RepeatingSource again(files, 5);
+  run(again, [&](Detection&& d) { EXPECT_TRUE(d.features.empty()); });
+}
+
+}  // namespace
+}  // namespace lfm::test

@@ -1,0 +1,121 @@
+// Records: what is written reads back, and nothing in a file name can do harm.
+#include "src/report/detections.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "src/report/npy.h"
+#include "src/report/terminal.h"
+#include "tests/model/temporary_folder.h"
+
+namespace lfm::test {
+namespace {
+
+using nlohmann::json;
+
+Detection scored(const std::string& path, float logit, float score, bool fake) {
+  Detection d;
+  d.status = Detection::Status::scored;
+  d.path = path;
+  d.logit = logit;
+  d.score = score;
+  d.fake = fake;
+  d.width = 640;
+  d.height = 480;
+  return d;
+}
+
+Detection failed(const std::string& path, const std::string& error) {
+  Detection d;
+  d.path = path;
+  d.error = error;
+  return d;
+}
+
+TEST(Json, RecordsReadBack) {
+  const Detection d = scored("a \"b\"\n\\.png", -52.30217742919922f, 1.9295363e-23f, false);
+  const json record = json::parse(report_record(Format::jsonl, d, true));
+  EXPECT_EQ(record.size(), 6u);
+  EXPECT_EQ(record["path"], d.path.string());
+  EXPECT_EQ(record["logit"].get<float>(), d.logit);
+  EXPECT_EQ(record["score"].get<float>(), d.score);
+  EXPECT_EQ(record["label"], "real");
+  EXPECT_EQ(record["width"], 640);
+  EXPECT_EQ(record["height"], 480);
+
+  const json error = json::parse(report_record(Format::jsonl, failed("x", "is empty"), true));
+  EXPECT_EQ(error, (json{{"path", "x"}, {"error", "is empty"}}));
+}
+
+TEST(Json, ArraysAreWholeWhateverTheirLength) {
+  for (int n = 0; n < 3; ++n) {
+    std::string text = report_header(Format::json);
+    for (int i = 0; i < n; ++i) text += report_record(Format::json, scored("p", 1, 0.7f, true), i == 0);
+    text += report_footer(Format::json, n > 0);
+    EXPECT_EQ(json::parse(text).size(), static_cast<std::size_t>(n));
+    EXPECT_EQ(text.back(), '\n');
+  }
+}
+
+TEST(Json, NamesThatAreNoUtf8BecomeValidJson) {
+  const json record = json::parse(report_record(Format::jsonl, failed("bad\xff.png", "x"), true));
+  EXPECT_EQ(record["path"], "bad\xef\xbf\xbd.png");
+}
+
+TEST(Csv, QuotesAndNeverStartsAFormula) {
+  EXPECT_EQ(report_record(Format::csv, scored("a.png", -1.5f, 0.25f, false), true), "a.png,-1.5,0.25,real,640,480,\n");
+  EXPECT_EQ(report_record(Format::csv, failed("a,\"b\".png", "two\nlines"), true),
+            "\"a,\"\"b\"\".png\",,,,,,\"two\nlines\"\n");
+  for (const std::string start : {"=", "+", "-", "@", "\t", "\r"}) {
+    const std::string record = report_record(Format::csv, failed(start + "cmd|'/c calc'!A1", "x"), true);
+    EXPECT_TRUE(record.starts_with("'") || record.starts_with("\"'")) << record;
+  }
+}
+
+TEST(Table, LinesUpAndEscapes) {
+  const std::string header = report_header(Format::table);
+  const std::string row = report_record(Format::table, scored("F", 8.189055f, 0.99972242f, true), true);
+  EXPECT_EQ(row, "0.9997  fake        8.189      640x480  F\n");
+  EXPECT_EQ(header.find("file"), row.find('F'));
+  const std::string hostile = report_record(Format::table, failed("\x1b[2Jx\n1.0000  real", "\x1b]0;t\a"), true);
+  EXPECT_EQ(hostile.find('\x1b'), std::string::npos);
+  EXPECT_EQ(std::count(hostile.begin(), hostile.end(), '\n'), 1);
+  EXPECT_EQ(hostile.find("failed"), row.find("fake"));
+}
+
+TEST(Printable, EscapesWhatSteersATerminalAndKeepsTheRest) {
+  EXPECT_EQ(printable("Grüße 画像 🐈.png"), "Grüße 画像 🐈.png");
+  EXPECT_EQ(printable("\x1b[31m\r\n\t\x7f"), "\\x1b[31m\\x0d\\n\\t\\x7f");
+  EXPECT_EQ(printable("\xc2\x9b" "31m"), "\\x9b31m");            // CSI as one C1 character
+  EXPECT_EQ(printable("gpj.\xe2\x80\xaexe"), "gpj.\\u202exe");   // right-to-left override
+  EXPECT_EQ(printable("\xff\xc0\xaf\xed\xa0\x80"), "\\xff\\xc0\\xaf\\xed\\xa0\\x80");  // no UTF-8
+  EXPECT_EQ(printable("\xe2\x80"), "\\xe2\\x80");                // cut short
+}
+
+TEST(Npy, WritesAnArrayWithItsFinalShape) {
+  const TemporaryFolder folder;
+  {
+    NpyWriter writer(folder / "f.npy", 3);
+    writer.write_row(std::vector<float>{1, 2, 3});
+    writer.write_missing_row();
+    EXPECT_FALSE(std::filesystem::exists(folder / "f.npy")) << "not before it is complete";
+    writer.commit();
+  }
+  const auto bytes = read_bytes(folder / "f.npy");
+  ASSERT_EQ(bytes.size(), 128 + 2 * 3 * sizeof(float));
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), 128);
+  EXPECT_TRUE(text.starts_with(std::string("\x93NUMPY\x01\x00\x76\x00", 10)));
+  EXPECT_THAT(text, ::testing::HasSubstr("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"));
+  EXPECT_EQ(text.back(), '\n');
+  float values[6];
+  std::memcpy(values, bytes.data() + 128, sizeof values);
+  EXPECT_EQ(values[2], 3.0f);
+  EXPECT_TRUE(std::isnan(values[3]));
+}
+
+}  // namespace
+}  // namespace lfm::test
