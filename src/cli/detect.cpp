@@ -1,14 +1,225 @@
 // lfm-cuda detect: scores images.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "lfm/detector.h"
 #include "src/cli/commands.h"
+#include "src/pipeline/path_source.h"
+#include "src/report/detections.h"
+#include "src/report/npy.h"
+#include "src/report/output.h"
+#include "src/report/progress.h"
+#include "src/report/terminal.h"
 
 namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+
+enum class Sort { input, score, path };
+
+struct DetectArguments {
+  std::vector<std::string> inputs;
+  std::string model;
+  DetectorOptions detector;
+  Format format = Format::table;
+  Sort sort = Sort::input;
+  fs::path output;
+  fs::path features;
+  bool quiet = false;
+};
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  lfm-cuda detect photo.jpg\n"
+    "  lfm-cuda detect --format jsonl --output scores.jsonl photos/ more/photo.png\n"
+    "  find photos -newer last-run -name '*.jpg' | lfm-cuda detect --format csv -\n"
+    "  lfm-cuda detect --sort score photos/ | head -20          the most suspicious first\n"
+    "\n"
+    "Images are JPEG, PNG, WebP, BMP, GIF, TGA, PSD or PNM, told apart by content, at least 48x48. Folders are searched\n"
+    "at any depth, in order of name; what is no image there is skipped and counted.\n"
+    "\n"
+    "JSON records: {\"path\", \"logit\", \"score\", \"label\", \"width\", \"height\"} or {\"path\", \"error\"}; label is \"real\" or\n"
+    "\"fake\". CSV has the columns path,logit,score,label,width,height,error.\n"
+    "\n"
+    "Exit codes: 0 all scored, 1 some inputs failed or the output could not be written, 2 wrong usage,\n"
+    "            3 no usable device or model.\n";
+
+/// Adds up what happened and tells it to the user; results go to the report alone.
+class Tally {
+ public:
+  Tally(std::optional<std::size_t> total, bool quiet) : quiet_(quiet), progress_(total, quiet) {}
+
+  void count(const Detection& detection) {
+    if (detection.status == Detection::Status::skipped) ++skipped_;
+    if (detection.status == Detection::Status::failed) ++failed_;
+    if (detection.scored()) ++(detection.fake ? fakes_ : reals_);
+    if (detection.status == Detection::Status::failed) {
+      progress_.clear();
+      fmt::print(stderr, "lfm-cuda: {}: {}\n", printable(detection.path.string()), printable(detection.error));
+    }
+    progress_.step(detection.status != Detection::Status::skipped);
+  }
+
+  void make_way_for_output() { progress_.clear(); }
+
+  void summarize(const std::string& device) {
+    progress_.clear();
+    if (quiet_) return;
+    const std::size_t scored = reals_ + fakes_;
+    std::string text = fmt::format("{} {} scored: {} real, {} fake", scored, scored == 1 ? "image" : "images", reals_, fakes_);
+    if (failed_ > 0) text += fmt::format("; {} failed", failed_);
+    if (skipped_ > 0) text += fmt::format("; {} {} skipped", skipped_, skipped_ == 1 ? "file that is no image" : "files that are no images");
+    const double rate = static_cast<double>(progress_.images()) / std::max(progress_.seconds(), 1e-6);
+    fmt::print(stderr, "{}. {:.1f} images/s, {}\n", text, rate, device);
+  }
+
+  bool failed() const { return failed_ > 0; }
+  bool found_nothing() const { return failed_ == 0 && reals_ + fakes_ == 0; }
+
+ private:
+  bool quiet_;
+  Progress progress_;
+  std::size_t reals_ = 0, fakes_ = 0, failed_ = 0, skipped_ = 0;
+};
+
+/// Writes records as they come or, to be sorted, when all are there.
+class Report {
+ public:
+  explicit Report(const DetectArguments& arguments) : format_(arguments.format), sort_(arguments.sort), output_(arguments.output) {
+    output_.write(report_header(format_));
+  }
+
+  void add(Detection&& detection) {
+    if (sort_ == Sort::input) return write(detection);
+    detection.features = {};
+    kept_.push_back(std::move(detection));
+  }
+
+  void finish() {
+    std::stable_sort(kept_.begin(), kept_.end(), [this](const Detection& a, const Detection& b) {
+      if (sort_ == Sort::path) return a.path.native() < b.path.native();
+      return a.scored() != b.scored() ? a.scored() : a.score > b.score;  // failed ones last
+    });
+    for (const Detection& detection : kept_) write(detection);
+    output_.write(report_footer(format_, !first_));
+    output_.commit();
+  }
+
+  bool is_terminal() const { return output_.is_terminal(); }
+
+ private:
+  void write(const Detection& detection) {
+    output_.write(report_record(format_, detection, first_));
+    first_ = false;
+  }
+
+  Format format_;
+  Sort sort_;
+  Output output_;
+  bool first_ = true;
+  std::vector<Detection> kept_;
+};
+
+/// An option that takes one of a few words.
+template <typename Value>
+void add_choice(CLI::App& command, const std::string& name, const std::string& help,
+                const std::vector<std::pair<std::string, Value>>& choices, const std::function<void(Value)>& set) {
+  std::vector<std::string> words;
+  for (const auto& [word, value] : choices) words.push_back(word);
+  const auto choose = [choices, set](const std::string& word) {
+    for (const auto& [known, value] : choices) {
+      if (word == known) set(value);
+    }
+  };
+  command.add_option_function<std::string>(name, choose, help)->check(CLI::IsMember(words).description(""))->type_name("WORD");
+}
+
+void detect(DetectArguments arguments) {
+  if (!arguments.features.empty() && arguments.sort != Sort::input) {
+    throw Error(ErrorCode::usage, "--features writes rows in input order; leave --sort out");
+  }
+  arguments.detector.features = !arguments.features.empty();
+  arguments.detector.note = [quiet = arguments.quiet](const std::string& note) {
+    if (!quiet) fmt::print(stderr, "lfm-cuda: {}\n", printable(note));
+  };
+  Detector detector(find_model(arguments.model), arguments.detector);
+
+  const std::vector<fs::path> inputs(arguments.inputs.begin(), arguments.inputs.end());
+  Report report(arguments);
+  std::optional<NpyWriter> features;
+  if (!arguments.features.empty()) features.emplace(arguments.features, detector.feature_count());
+  Tally tally(arguments.quiet ? std::nullopt : count_paths(inputs), arguments.quiet);
+
+  PathSource source(inputs);
+  detector.detect_stream(source, [&](Detection&& detection) {
+    tally.count(detection);
+    if (detection.status == Detection::Status::skipped) return;
+    if (features) detection.scored() ? features->write_row(detection.features) : features->write_missing_row();
+    if (report.is_terminal()) tally.make_way_for_output();
+    report.add(std::move(detection));
+  });
+  report.finish();
+  if (features) features->commit();
+  tally.summarize(detector.description());
+  if (tally.found_nothing()) throw Error(ErrorCode::input, "the inputs hold no images");
+  if (tally.failed()) end_with(kFailure);
+}
+
+}  // namespace
 
 void add_detect_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("detect", "Scores images: 0 = real, 1 = generated");
-  command->callback([] { throw Error(ErrorCode::model, "no model: give one with --model FILE.lfmw"); });
+  CLI::App* command = app.add_subcommand("detect", "Score images: 0 = real, 1 = generated");
+  const auto a = std::make_shared<DetectArguments>();
+  command->footer(kFooter);
+
+  command->add_option("inputs", a->inputs, "Images, folders of images, or - for a list on standard input,\none path a line")
+      ->required()
+      ->type_name("PATH");
+  command->add_option("-m,--model", a->model, "Weight file, or the name of an installed model\n(default: $LFM_MODEL, else the installed one)")
+      ->type_name("MODEL");
+  command->add_option("-d,--device", a->detector.device,
+                      "auto (a GPU if there is one, else the CPU), cpu, cuda, cuda:N;\n"
+                      "to check results: reference, emulated (default: auto)")
+      ->type_name("NAME");
+  command->add_option("-b,--batch", a->detector.batch,
+                      "Images that go through the network together\n(default: what suits the device)")
+      ->check(CLI::Range(1, 4096).description(""))
+      ->type_name("N");
+  command->add_option("-t,--threads", a->detector.threads, "CPU threads (default: all cores)")
+      ->check(CLI::Range(1, 1024).description(""))
+      ->type_name("N");
+  add_choice<View>(*command, "--view",
+                   "What the network sees: resize (to 256x256), native (every pixel),\n"
+                   "center (the central 256x256 pixels)\n(default: what the model was trained for)",
+                   {{"resize", View::resize}, {"native", View::native}, {"center", View::center}},
+                   [a](View view) { a->detector.view = view; });
+  command->add_option_function<float>("--threshold", [a](const float& threshold) { a->detector.threshold = threshold; },
+                                      "Score above which an image is called fake (default: the model's)")
+      ->check(CLI::Range(0.0, 1.0).description(""))
+      ->type_name("0..1");
+  command->add_option("--max-pixels", a->detector.limits.max_pixels,
+                      "Refuse larger images before they are decoded (default: 256000000)")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40).description(""))
+      ->type_name("N");
+  add_choice<Format>(*command, "-f,--format", "table (for people), csv, json, jsonl (one object a line)\n(default: table)",
+                     {{"table", Format::table}, {"csv", Format::csv}, {"json", Format::json}, {"jsonl", Format::jsonl}},
+                     [a](Format format) { a->format = format; });
+  command->add_option("-o,--output", a->output, "Write the report there; the file appears when it is complete")->type_name("FILE");
+  add_choice<Sort>(*command, "--sort",
+                   "input (as given), score (fakes first), path; but for input, all\nresults are kept in memory (default: input)",
+                   {{"input", Sort::input}, {"score", Sort::score}, {"path", Sort::path}}, [a](Sort sort) { a->sort = sort; });
+  command->add_option("--features", a->features, "Also write what enters the last layer, one row a record")->type_name("FILE.npy");
+  command->add_flag("-q,--quiet", a->quiet, "No progress, notes or summary; errors are still shown");
+  command->callback([a] { detect(*a); });
 }
 
 }  // namespace lfm
