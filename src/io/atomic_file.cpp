@@ -23,6 +23,17 @@ fs::path temporary_name(const fs::path& path) {
   return path.parent_path() / fmt::format(".{}.{}-{}.tmp", path.filename().string(), getpid(), count++);
 }
 
+/// Where a link leads, also where nothing is there yet; a link again for a ring of links.
+fs::path followed(fs::path path) {
+  std::error_code error;
+  for (int links = 0; links < 40 && fs::is_symlink(path, error); ++links) {
+    const fs::path target = fs::read_symlink(path, error);
+    if (error) break;
+    path = path.parent_path() / target;  // an absolute target replaces the folder
+  }
+  return path;
+}
+
 const char* remedy(int error) {
   switch (error) {
     case ENOSPC:
@@ -42,12 +53,9 @@ const char* remedy(int error) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(const fs::path& path) : path_(path) {
+AtomicFile::AtomicFile(const fs::path& path) : path_(followed(path)) {
   std::error_code ignored;
-  if (fs::is_symlink(path_, ignored)) {
-    if (auto target = fs::weakly_canonical(path_, ignored); !ignored) path_ = std::move(target);
-  }
-  if (fs::exists(path_, ignored) && !fs::is_regular_file(path_, ignored)) {
+  if (fs::is_symlink(path_, ignored) || (fs::exists(path_, ignored) && !fs::is_regular_file(path_, ignored))) {
     throw Error(ErrorCode::output, fmt::format("{}: exists and is not a file; choose another name", path.string()));
   }
   // A crashed process with our number may have left the name behind; then the next one is taken.
