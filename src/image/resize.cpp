@@ -62,26 +62,30 @@ BilinearResizer::BilinearResizer(int in_width, int in_height, int out_width, int
   }
   if (resize_width_) horizontal_ = bilinear_filter(in_width, out_width);
   if (resize_height_) vertical_ = bilinear_filter(in_height, out_height);
+  height_first_ =
+      resize_width_ && resize_height_ && height_comes_first(in_width, in_height, out_width, out_height);
   out_ = make_image(out_width, out_height);
-  row_bytes_ = std::size_t{3} * out_width;
-  ring_stride_ = row_bytes_ + kRowPadding;
   ring_rows_ = resize_height_ ? vertical_.max_count : 1;
+  ring_row_bytes_ = std::size_t{3} * (height_first_ ? in_width : out_width);
+  ring_stride_ = ring_row_bytes_ + kRowPadding;
   ring_.resize(ring_stride_ * ring_rows_);
-  emit_row_.resize(ring_stride_);
   window_.resize(ring_rows_);
+  vertical_row_.resize(ring_stride_);
+  horizontal_row_.resize(std::size_t{3} * out_width + kRowPadding);
 }
 
 void BilinearResizer::emit(const std::uint8_t* row) {
-  std::memcpy(&out_.rgb[emitted_ * row_bytes_], row, row_bytes_);
+  const std::size_t row_bytes = std::size_t{3} * out_.width;
+  std::memcpy(&out_.rgb[emitted_ * row_bytes], row, row_bytes);
   ++emitted_;
 }
 
 void BilinearResizer::push(const std::uint8_t* row) {
   std::uint8_t* slot = &ring_[pushed_ % ring_rows_ * ring_stride_];
-  if (resize_width_) {
+  if (resize_width_ && !height_first_) {
     kernels_.horizontal(row, horizontal_, slot);
   } else {
-    std::memcpy(slot, row, row_bytes_);
+    std::memcpy(slot, row, ring_row_bytes_);
   }
   ++pushed_;
   if (!resize_height_) return emit(slot);
@@ -91,9 +95,10 @@ void BilinearResizer::push(const std::uint8_t* row) {
   while (emitted_ < out_.height && vertical_.first[emitted_] + vertical_.count[emitted_] <= pushed_) {
     const int first = vertical_.first[emitted_], count = vertical_.count[emitted_];
     for (int t = 0; t < count; ++t) window_[t] = &ring_[(first + t) % ring_rows_ * ring_stride_];
-    kernels_.vertical(window_.data(), &vertical_.weights[emitted_ * vertical_.stride], count, row_bytes_,
-                      emit_row_.data());
-    emit(emit_row_.data());
+    const std::int32_t* weights = &vertical_.weights[emitted_ * vertical_.stride];
+    kernels_.vertical(window_.data(), weights, count, ring_row_bytes_, vertical_row_.data());
+    if (height_first_) kernels_.horizontal(vertical_row_.data(), horizontal_, horizontal_row_.data());
+    emit(height_first_ ? horizontal_row_.data() : vertical_row_.data());
   }
 }
 

@@ -1,10 +1,10 @@
 // Pillow's bilinear resize as a stream of rows: the decoder pushes source rows, finished rows of the result
 // fall out.
 //
-// Pillow (src/libImaging/Resample.c) works on the width first and rounds to 8 bits, then on the height and
-// rounds again. Output pixel i looks at the source around its centre c = (i + 0.5)*scale, where the triangle
-// filter of half-width max(1, scale) is positive; weights are computed in double, normalised to sum 1, and
-// rounded to multiples of 2^-22.
+// Pillow (src/libImaging/Resample.c) works on one axis, rounds to 8 bits, then on the other, and rounds
+// again, so the order shows in the result: see height_comes_first. Output pixel i looks at the source around
+// its centre c = (i + 0.5)*scale, where the triangle filter of half-width max(1, scale) is positive; weights
+// are computed in double, normalised to sum 1, and rounded to multiples of 2^-22.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +20,12 @@ namespace lfm {
 
 /// The filter along one axis, from in_size to out_size samples.
 ResizeFilter bilinear_filter(int in_size, int out_size);
+
+/// Pillow 13's order of the axes: the height first where it shrinks, and by more than twice the pixels that
+/// the width does. (Pillow up to 12 always took the width first; wide pictures come out the same.)
+constexpr bool height_comes_first(int in_width, int in_height, int out_width, int out_height) {
+  return in_height > out_height && in_height - out_height > 2 * (std::int64_t{in_width} - out_width);
+}
 
 class BilinearResizer {
  public:
@@ -37,17 +43,17 @@ class BilinearResizer {
   void emit(const std::uint8_t* row);
 
   ResizeKernels kernels_;
-  bool resize_width_, resize_height_;
+  bool resize_width_, resize_height_, height_first_;
   ResizeFilter horizontal_, vertical_;
   Image out_;
-  std::size_t row_bytes_;         // of an output row
   int pushed_ = 0, emitted_ = 0;  // rows
   int ring_rows_ = 0;             // the vertical filter's longest window
-  std::size_t ring_stride_ = 0;
+  std::size_t ring_row_bytes_ = 0, ring_stride_ = 0;
   std::vector<std::uint8_t>
-      ring_;  // the last ring_rows_ rows, resized in width; row y is in slot y % ring_rows_
-  std::vector<std::uint8_t> emit_row_;  // padded, as the kernels need it
+      ring_;  // the last ring_rows_ rows as the vertical pass wants them; row y in slot y % ring_rows_
   std::vector<const std::uint8_t*> window_;
+  std::vector<std::uint8_t> vertical_row_,
+      horizontal_row_;  // results of a pass, padded as the kernels need it
 };
 
 /// A decoder's rows, resized as they come.
