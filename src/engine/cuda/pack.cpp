@@ -1,0 +1,28 @@
+#include "src/engine/cuda/pack.h"
+
+#include <cstddef>
+
+namespace lfm {
+
+std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, int taps) {
+  std::vector<float> packed(weight.size());
+  for (int o = 0; o < oc; ++o) {
+    for (int i = 0; i < ic; ++i) {
+      for (int t = 0; t < taps; ++t) packed[(t * ic + i) * oc + o] = weight[(o * ic + i) * taps + t];
+    }
+  }
+  return packed;
+}
+
+std::vector<float> channels_first(std::span<const float> values, int n, int area, int c) {
+  std::vector<float> out(values.size());
+  for (int image = 0; image < n; ++image) {
+    const std::size_t first = static_cast<std::size_t>(image) * area * c;
+    for (int p = 0; p < area; ++p) {
+      for (int i = 0; i < c; ++i) out[first + static_cast<std::size_t>(i) * area + p] = values[first + static_cast<std::size_t>(p) * c + i];
+    }
+  }
+  return out;
+}
+
+}  // namespace lfm

@@ -1,0 +1,15 @@
+// Weights and activations between the canonical layouts of the parameter table and those of the kernels, on the host.
+#pragma once
+
+#include <span>
+#include <vector>
+
+namespace lfm {
+
+/// [oc][ic][taps] -> [tap][ic][oc], so that a GEMM reads consecutive output channels. taps: 4 for 2x2, 1 for 1x1.
+std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, int taps);
+
+/// [n][area][c] -> [n][c][area].
+std::vector<float> channels_first(std::span<const float> values, int n, int area, int c);
+
+}  // namespace lfm

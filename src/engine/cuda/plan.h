@@ -1,0 +1,64 @@
+// Where the engine's buffers lie: names -> shapes -> offsets, by host arithmetic alone. One arena of device memory holds all of a plan.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "src/model/architecture.h"
+
+namespace lfm {
+
+/// A buffer inside an arena.
+struct Region {
+  const char* name = "";
+  std::array<int, 4> shape{};  ///< outermost first; unused dimensions are 1
+  std::size_t item_bytes = 0;
+  std::size_t offset = 0;  ///< bytes from the arena's start
+  std::size_t count() const {
+    std::size_t items = 1;
+    for (const int extent : shape) items *= static_cast<std::size_t>(extent);
+    return items;
+  }
+  std::size_t bytes() const { return count() * item_bytes; }
+};
+
+/// Lays regions one after the other, each aligned for any access.
+class Layout {
+ public:
+  Region add(const char* name, std::array<int, 4> shape, std::size_t item_bytes);
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::size_t bytes_ = 0;
+};
+
+/// The activations of one inference pass. Images wait in two slots, so that the next batch travels while one is computed.
+struct InferencePlan {
+  int n = 0;
+  int height = 0;
+  int width = 0;
+  NetworkShape shape;
+  std::array<Region, 2> pixels;        ///< uint8 [n][height][width][3]
+  std::array<Region, kBlocks> blocks;  ///< float [n][h][w][c]
+  Region maps;                         ///< float [n][64][h*w]
+  Region features;                     ///< float [n][64][values per channel]
+  Region logits;                       ///< float [n]
+  std::size_t bytes = 0;
+};
+
+InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width);
+
+/// The weights as the inference kernels read them.
+struct WeightPlan {
+  std::array<Region, kBlocks> weight;  ///< float [4][ic][oc]
+  std::array<Region, kBlocks> bias;    ///< float [oc]
+  Region projection;                   ///< float [512][64]
+  Region head_weight;                  ///< float [features]
+  Region head_bias;                    ///< float [1]
+  std::size_t bytes = 0;
+};
+
+WeightPlan plan_weights(const Architecture& architecture);
+
+}  // namespace lfm
