@@ -14,6 +14,7 @@ enum ExitCode : int {
   kFailure = 1,   ///< some inputs failed, or the results could not be written
   kUsage = 2,     ///< the command line is wrong
   kUnusable = 3,  ///< no usable device or model
+  kInterrupted = 130,  ///< Ctrl-C ended training, which was saved
 };
 
 ExitCode exit_code(ErrorCode code);
@@ -22,6 +23,7 @@ ExitCode exit_code(ErrorCode code);
 [[noreturn]] inline void end_with(ExitCode code) { throw CLI::RuntimeError(code); }
 
 void add_detect_command(CLI::App& app);
+void add_train_command(CLI::App& app);
 void add_convert_command(CLI::App& app);
 void add_info_command(CLI::App& app);
 

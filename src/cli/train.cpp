@@ -1,0 +1,133 @@
+// lfm-cuda train: trains a model, or goes on with a run that was interrupted.
+#include <fmt/core.h>
+
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "src/cli/commands.h"
+#include "src/report/terminal.h"
+#include "src/train/status_line.h"
+#include "src/train/trainer.h"
+
+namespace lfm {
+namespace {
+
+volatile std::sig_atomic_t interrupt_asked = 0;
+
+// The first Ctrl-C lets the step finish; the handler is then gone, so a second one ends the process as usual.
+void catch_interrupts() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupt_asked = 1; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+struct TrainArguments {
+  TrainOptions options;
+  bool resume = false;
+  bool quiet = false;
+};
+
+// Adds one option of TrainOptions to the command line.
+struct AddOption {
+  CLI::App& app;
+
+  template <typename T>
+  void operator()(const OptionText& text, T& value) const {
+    const std::string flag = std::string("--") + text.name;
+    CLI::Option* option = nullptr;
+    if constexpr (std::is_same_v<T, bool>) {
+      const bool other = !value;
+      const auto set = [&value, other](std::int64_t) { value = other; };
+      option = app.add_flag_function(value ? std::string("--no-") + text.name : flag, set, text.help);
+    } else if constexpr (std::is_enum_v<T>) {
+      std::map<std::string, T> names;
+      std::string current, choices;
+      for (const auto& [name, meaning] : option_names(value)) {
+        names.emplace(name, meaning);
+        choices += (choices.empty() ? "" : "|") + name;
+        if (meaning == value) current = name;
+      }
+      option = app.add_option(flag, value, text.help)->transform(CLI::CheckedTransformer(names).description(""));
+      option->type_name(choices)->default_str(current);
+    } else if constexpr (std::is_same_v<T, Range>) {
+      const auto set = [&value](const std::pair<float, float>& range) { value = {range.first, range.second}; };
+      option = app.add_option_function<std::pair<float, float>>(flag, set, text.help)->type_name("MIN MAX");
+      option->default_str(fmt::format("{:g} {:g}", value.min, value.max));
+    } else {
+      option = app.add_option(flag, value, text.help);
+      if constexpr (std::is_arithmetic_v<T>) option->capture_default_str();
+      if constexpr (std::is_same_v<T, std::vector<std::string>>) option->delimiter(',');
+    }
+    option->group(text.group);
+  }
+};
+
+// The options that stand on the command line, as the checkpoint names them.
+nlohmann::json given_options(const CLI::App& app, const TrainOptions& options) {
+  const nlohmann::json all = to_json(options);
+  nlohmann::json given = nlohmann::json::object();
+  const TrainOptions defaults;
+  visit_options(defaults, [&](const OptionText& text, const auto& value) {
+    bool switched_off = false;
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>) switched_off = value;
+    const CLI::Option* option = app.get_option(std::string(switched_off ? "--no-" : "--") + text.name);
+    if (option->count() > 0) given[text.name] = all[text.name];
+  });
+  given.erase("out");
+  return given;
+}
+
+void run(const CLI::App& app, const TrainArguments& arguments) {
+  StatusLine line(arguments.quiet);
+  const TrainHooks hooks = {
+      [&](const std::string& text) {
+        line.clear();
+        if (!arguments.quiet) fmt::print("{}\n", printable(text));
+        std::fflush(stdout);
+      },
+      [&](const TrainProgress& progress) { line.show(progress); },
+      [] { return interrupt_asked != 0; },
+  };
+  catch_interrupts();
+  const std::filesystem::path& out = arguments.options.out;
+  const TrainOutcome outcome = arguments.resume ? resume_training(out, given_options(app, arguments.options), hooks)
+                                                : start_training(arguments.options, hooks);
+  line.clear();
+  if (outcome.end == TrainEnd::interrupted) {
+    fmt::print(stderr, "interrupted and saved at step {}; go on with: lfm-cuda train --resume --out {}\n", outcome.state.step,
+               printable(out.string()));
+    end_with(kInterrupted);
+  }
+  if (arguments.quiet) return;
+  if (outcome.end == TrainEnd::stopped_early) fmt::print("stopped early: no better model for {} epochs\n", outcome.state.epochs_without_gain);
+  const bool has_best = outcome.state.best.has_value();
+  fmt::print("{}: {}last.lfmw, log.jsonl and curves.html\n", printable(out.string()), has_best ? "best.lfmw, " : "");
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("train", "Trains a model on folders of real and generated images");
+  const auto arguments = std::make_shared<TrainArguments>();
+  visit_options(arguments->options, AddOption{*command});
+  command->get_option("--out")->required();
+  command->add_flag("--resume", arguments->resume, "Go on with the run in --out from its last checkpoint")->group("Keeping");
+  command->add_flag("-q,--quiet", arguments->quiet, "Print errors only")->group("Machine");
+  command->footer(
+      "Examples:\n"
+      "  lfm-cuda train --data photos/ --val held-out/ --out run1      the paper's protocol\n"
+      "  lfm-cuda train --resume --out run1                            after Ctrl-C or a crash\n"
+      "  lfm-cuda train --data more/ --init run1/best.lfmw --lr 1e-5 --out run2\n"
+      "Every folder holds .../0_real/* and .../1_fake/* at any depth. Ctrl-C finishes the step and saves.\n");
+  command->callback([command, arguments] { run(*command, *arguments); });
+}
+
+}  // namespace lfm

@@ -1,0 +1,124 @@
+#include "src/train/options.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <type_traits>
+
+#include "lfm/error.h"
+
+namespace lfm {
+namespace {
+
+using nlohmann::json;
+
+// The shortest number that reads back as the same float: 0.1, not 0.10000000149011612.
+double shortest(float value) { return std::stod(fmt::format("{}", value)); }
+
+template <typename T>
+json value_to_json(const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    for (const auto& [name, meaning] : option_names(value)) {
+      if (meaning == value) return name;
+    }
+    return nullptr;
+  } else if constexpr (std::is_same_v<T, Range>) {
+    return json::array({shortest(value.min), shortest(value.max)});
+  } else if constexpr (std::is_same_v<T, float>) {
+    return shortest(value);
+  } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
+    return value.string();
+  } else if constexpr (std::is_same_v<T, std::vector<std::filesystem::path>>) {
+    json list = json::array();
+    for (const auto& path : value) list.push_back(path.string());
+    return list;
+  } else {
+    return value;
+  }
+}
+
+template <typename T>
+void value_from_json(const json& from, T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    for (const auto& [name, meaning] : option_names(value)) {
+      if (from == name) {
+        value = meaning;
+        return;
+      }
+    }
+    throw std::runtime_error(fmt::format("{} is unknown; use a newer lfm-cuda", from.dump()));
+  } else if constexpr (std::is_same_v<T, Range>) {
+    value = {from.at(0).get<float>(), from.at(1).get<float>()};
+  } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
+    value = from.get<std::string>();
+  } else if constexpr (std::is_same_v<T, std::vector<std::filesystem::path>>) {
+    value.clear();
+    for (const auto& path : from) value.emplace_back(path.get<std::string>());
+  } else {
+    value = from.get<T>();
+  }
+}
+
+void require(bool sensible, const char* option, const char* demand) {
+  if (!sensible) throw Error(ErrorCode::usage, fmt::format("--{} must be {}", option, demand));
+}
+
+bool is_probability(float p) { return p >= 0 && p <= 1; }
+
+}  // namespace
+
+json to_json(const TrainOptions& options) {
+  json object = json::object();
+  visit_options(options, [&](const OptionText& text, const auto& value) { object[text.name] = value_to_json(value); });
+  return object;
+}
+
+TrainOptions train_options_from_json(const json& object) {
+  TrainOptions options;
+  visit_options(options, [&](const OptionText& text, auto& value) {
+    if (const auto found = object.find(text.name); found != object.end()) value_from_json(*found, value);
+  });
+  return options;
+}
+
+void complete_options(TrainOptions& o) {
+  if (o.architecture.pooling == Pooling::average) {
+    o.architecture.k = 1;
+    o.regularisation.rbld = o.regularisation.rks = false;
+  }
+  if (o.val_crop == 0 && o.view != View::resize) o.val_crop = 256;
+
+  const TrainingOptions& r = o.regularisation;
+  require(!o.data.empty(), "data", "given: a folder with .../0_real/* and .../1_fake/*");
+  require(!o.out.empty(), "out", "given: the folder for checkpoints and logs");
+  require(o.epochs > 0, "epochs", "at least 1");
+  require(o.batch > 0, "batch", "at least 1");
+  require(o.accumulate > 0 && o.accumulate <= o.batch, "accumulate", "between 1 and --batch");
+  require(o.threads >= 0, "threads", "0 (all cores) or more");
+  require(o.adam.learning_rate > 0, "lr", "positive");
+  require(o.lr_decay > 0 && o.lr_decay <= 1, "lr-decay", "in (0, 1]");
+  require(o.lr_step > 0, "lr-step", "at least 1");
+  require(o.lr_min >= 0, "lr-min", "0 or more");
+  require(o.adam.beta1 >= 0 && o.adam.beta1 < 1, "beta1", "in [0, 1)");
+  require(o.adam.beta2 >= 0 && o.adam.beta2 < 1, "beta2", "in [0, 1)");
+  require(o.adam.eps > 0, "eps", "positive");
+  require(o.adam.weight_decay >= 0, "weight-decay", "0 or more");
+  require(o.architecture.k > 0, "k", "at least 1");
+  require(is_probability(r.p_min) && r.p_min < 1, "p-min", "in [0, 1)");
+  require(is_probability(r.p_max) && r.p_max < 1, "p-max", "in [0, 1)");
+  require(r.alpha >= 0, "alpha", "0 or more");
+  require(o.patience >= 0, "patience", "0 (never stop early) or more");
+  require(o.checkpoint_every > 0, "checkpoint-every", "at least 1");
+  require(o.patience == 0 || !o.val.empty(), "patience", "used with --val: without validation no epoch is better than another");
+  require(o.cache_mb >= 0, "cache-mb", "0 or more");
+}
+
+float learning_rate(const TrainOptions& options, std::uint64_t epoch) {
+  const auto decays = static_cast<double>(epoch / static_cast<std::uint64_t>(options.lr_step));
+  const double rate = options.adam.learning_rate * std::pow(double{options.lr_decay}, decays);
+  return static_cast<float>(std::max(rate, double{options.lr_min}));
+}
+
+}  // namespace lfm

@@ -1,0 +1,53 @@
+#include "src/train/run_folder.h"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <system_error>
+
+#include "lfm/error.h"
+
+namespace lfm {
+namespace {
+
+std::string holder(int fd) {
+  char text[32] = {};
+  const ssize_t size = pread(fd, text, sizeof text - 1, 0);
+  return size > 0 ? fmt::format("process {}", text) : "another process";
+}
+
+}  // namespace
+
+RunFolder::RunFolder(const std::filesystem::path& path) : path_(path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw Error(ErrorCode::output, fmt::format("{}: cannot make the folder: {}", path.string(), error.message()));
+
+  const std::filesystem::path lock = path / "lock";
+  lock_ = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ < 0) {
+    throw Error(ErrorCode::output, fmt::format("{}: cannot write: {}; choose another --out", lock.string(), std::strerror(errno)));
+  }
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    const bool busy = errno == EWOULDBLOCK;
+    const std::string cause = busy ? fmt::format("{} is training into this folder", holder(lock_))
+                                   : fmt::format("cannot lock {}: {}", lock.string(), std::strerror(errno));
+    close(lock_);
+    throw Error(ErrorCode::output, fmt::format("{}: {}; wait for it or choose another --out", path.string(), cause));
+  }
+  const std::string pid = std::to_string(getpid());
+  if (ftruncate(lock_, 0) != 0 || pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
+    // The lock holds without the number, which only serves the other process's message.
+  }
+}
+
+RunFolder::~RunFolder() {
+  if (lock_ >= 0) close(lock_);
+}
+
+}  // namespace lfm

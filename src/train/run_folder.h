@@ -1,0 +1,34 @@
+// The folder of a training run: one process at a time writes to it.
+//
+//   last.lfmw     the latest checkpoint: the model and all that --resume needs
+//   best.lfmw     the best model by validation
+//   log.jsonl     one line a step and an epoch
+//   curves.html   the curves, rewritten as the run goes
+//   lock          held (flock) by the process that trains
+#pragma once
+
+#include <filesystem>
+
+namespace lfm {
+
+class RunFolder {
+ public:
+  /// Makes the folder if need be and locks it. Throws Error{output} where another process holds it, naming that process, or
+  /// where it can't be made.
+  explicit RunFolder(const std::filesystem::path& path);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  std::filesystem::path last() const { return path_ / "last.lfmw"; }
+  std::filesystem::path best() const { return path_ / "best.lfmw"; }
+  std::filesystem::path log() const { return path_ / "log.jsonl"; }
+  std::filesystem::path curves() const { return path_ / "curves.html"; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  int lock_ = -1;
+};
+
+}  // namespace lfm

@@ -1,0 +1,82 @@
+#include "src/train/run_state.h"
+
+#include <fmt/core.h>
+
+#include <cstring>
+#include <exception>
+#include <span>
+#include <string>
+
+#include "lfm/error.h"
+
+namespace lfm {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kMomentM = "training.m";
+constexpr const char* kMomentV = "training.v";
+
+json to_json(const RunState& s) {
+  json object = {{"step", s.step},
+                 {"epoch", s.epoch},
+                 {"epoch_step", s.epoch_step},
+                 {"epoch_loss", s.epoch_loss},
+                 {"epoch_right", s.epoch_right},
+                 {"epoch_images", s.epoch_images},
+                 {"epochs_without_gain", s.epochs_without_gain},
+                 {"seconds", s.seconds},
+                 {"data_fingerprint", s.data_fingerprint}};
+  if (s.best) object["best"] = {{"epoch", s.best->epoch}, {"value", s.best->value}, {"loss", s.best->loss}};
+  return object;
+}
+
+RunState state_from_json(const json& j) {
+  RunState s;
+  s.step = j.at("step");
+  s.epoch = j.at("epoch");
+  s.epoch_step = j.at("epoch_step");
+  s.epoch_loss = j.at("epoch_loss");
+  s.epoch_right = j.at("epoch_right");
+  s.epoch_images = j.at("epoch_images");
+  s.epochs_without_gain = j.at("epochs_without_gain");
+  s.seconds = j.at("seconds");
+  s.data_fingerprint = j.at("data_fingerprint");
+  if (const auto best = j.find("best"); best != j.end()) s.best = {best->at("epoch"), best->at("value"), best->at("loss")};
+  return s;
+}
+
+std::vector<float> floats(std::span<const std::byte> bytes) {
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+}  // namespace
+
+void save_run(const std::filesystem::path& path, const TrainOptions& options, const RunState& state, const Model& model,
+              Engine& engine) {
+  const std::size_t trainable = parameter_table(model.architecture).trainable_floats;
+  std::vector<float> m(trainable), v(trainable);
+  engine.read_moments(m, v);
+  const Tensor tensors[] = {float_tensor(kMomentM, {trainable}, m), float_tensor(kMomentV, {trainable}, v)};
+  save_checkpoint(model, {{"options", to_json(options)}, {"state", to_json(state)}}, tensors, path);
+}
+
+SavedRun load_run(const std::filesystem::path& path) {
+  const Checkpoint checkpoint = load_checkpoint(path);
+  SavedRun run;
+  run.model = checkpoint.model;
+  try {
+    run.options = train_options_from_json(checkpoint.training().at("options"));
+    run.state = state_from_json(checkpoint.training().at("state"));
+  } catch (const std::exception& error) {
+    throw Error(ErrorCode::model, fmt::format("{}: its training state can't be read: {}", path.string(), error.what()));
+  }
+  const std::size_t trainable = parameter_table(run.model.architecture).trainable_floats;
+  run.m = floats(checkpoint.tensor(kMomentM, ElementType::f32, trainable));
+  run.v = floats(checkpoint.tensor(kMomentV, ElementType::f32, trainable));
+  return run;
+}
+
+}  // namespace lfm

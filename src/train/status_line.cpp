@@ -1,0 +1,41 @@
+#include "src/train/status_line.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+
+namespace lfm {
+
+std::string status_text(const TrainProgress& p) {
+  constexpr std::size_t width = 20;
+  const std::size_t filled = p.steps == 0 ? 0 : std::min<std::size_t>(width, width * p.step / p.steps);
+  const long seconds = static_cast<long>(p.seconds_left + 0.5);
+  const std::string left = seconds >= 3600 ? fmt::format("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+                                           : fmt::format("{}:{:02}", seconds / 60, seconds % 60);
+  return fmt::format("epoch {}/{} [{}{}] step {}/{}  loss {:.4f}  {:.1f} images/s  {} left", p.epoch, p.epochs,
+                     std::string(filled, '#'), std::string(width - filled, ' '), p.step, p.steps, p.loss, p.images_per_second, left);
+}
+
+StatusLine::StatusLine(bool hidden) : visible_(!hidden && isatty(STDERR_FILENO) == 1) {}
+
+void StatusLine::show(const TrainProgress& progress) {
+  if (!visible_) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_draw_) return;
+  next_draw_ = now + std::chrono::milliseconds(100);
+  fmt::print(stderr, "\r{}\x1b[K", status_text(progress));
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+void StatusLine::clear() {
+  if (!drawn_) return;
+  fmt::print(stderr, "\r\x1b[K");
+  std::fflush(stderr);
+  drawn_ = false;
+}
+
+}  // namespace lfm
