@@ -1,0 +1,138 @@
+// One engine at one batch, size and number of threads, or the decoder and resizer alone, driven by
+// bench/compare through lines of text, so that it and its peers can be timed in turn within one run
+// (protocol: bench/harness/contender.py).
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lfm/error.h"
+#include "lfm/image.h"
+#include "lfm/model.h"
+#include "src/engine/device.h"
+#include "src/engine/network.h"
+
+namespace {
+
+struct Arguments {
+  std::string model, input, device = "cpu";
+  int threads = 0, batch = 1, size = 256;
+  bool train = false;
+  std::vector<std::string> decode;
+};
+
+std::vector<std::uint8_t> read_pixels(const Arguments& arguments) {
+  std::vector<std::uint8_t> pixels(std::size_t{3} * arguments.batch * arguments.size * arguments.size);
+  std::ifstream file(arguments.input, std::ios::binary);
+  file.read(reinterpret_cast<char*>(pixels.data()), static_cast<std::streamsize>(pixels.size()));
+  if (!file)
+    throw lfm::Error(lfm::ErrorCode::input, arguments.input + ": has fewer pixels than the batch needs");
+  return pixels;
+}
+
+/// Answers "run N" with the seconds of N repetitions, "memory" with the peak, until the input ends.
+void serve(const std::function<void()>& repeat_once) {
+  for (std::string line; std::getline(std::cin, line);) {
+    nlohmann::json answer;
+    if (line.starts_with("run ")) {
+      const int repetitions = std::stoi(line.substr(4));
+      const auto begin = std::chrono::steady_clock::now();
+      for (int i = 0; i < repetitions; ++i) repeat_once();
+      answer["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    } else if (line == "memory") {
+      rusage usage{};
+      getrusage(RUSAGE_SELF, &usage);
+      answer["peak_bytes"] = std::int64_t{usage.ru_maxrss} * 1024;
+    } else {
+      answer["error"] = "unknown request: " + line;
+    }
+    std::cout << answer.dump() << std::endl;
+  }
+}
+
+void announce(const nlohmann::json& ready) {
+  std::cout << ready.dump() << std::endl;
+}
+
+/// Decodes the files and resizes them to size x size, threads at a time.
+void serve_decoding(const Arguments& arguments) {
+  const auto decode_once = [&] {
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+      for (std::size_t i; (i = next++) < arguments.decode.size();) {
+        lfm::read_image_resized(arguments.decode[i], arguments.size, arguments.size);
+      }
+    };
+    std::vector<std::jthread> crew;
+    for (int t = 1; t < arguments.threads; ++t) crew.emplace_back(work);
+    work();
+  };
+  decode_once();
+  announce({{"description", "lfm"}});
+  serve(decode_once);
+}
+
+void serve_training(lfm::Engine& engine, const Arguments& arguments, const lfm::PixelBatch& batch) {
+  std::vector<std::uint8_t> labels(static_cast<std::size_t>(batch.n));
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = i % 2;
+  std::uint64_t step = 0;
+  const auto train_once = [&] {
+    lfm::forward_backward(engine, {batch, labels}, {}, {.seed = 1, .step = step},
+                          1.0f / static_cast<float>(arguments.batch), lfm::GradientMode::overwrite);
+    engine.adam_step({}, ++step);
+  };
+  train_once();
+  announce({{"description", engine.description()}});
+  serve(train_once);
+}
+
+void serve_inference(lfm::Engine& engine, const lfm::Architecture& architecture,
+                     const lfm::PixelBatch& batch) {
+  std::vector<float> logits(static_cast<std::size_t>(batch.n));
+  const auto infer_once = [&] { lfm::infer(engine, architecture, batch, logits); };
+  infer_once();
+  announce({{"description", engine.description()}, {"logits", logits}});
+  serve(infer_once);
+}
+
+void run(const Arguments& arguments) {
+  if (!arguments.decode.empty()) return serve_decoding(arguments);
+  const lfm::Model model = lfm::load_model(arguments.model);
+  const std::vector<std::uint8_t> pixels = read_pixels(arguments);
+  const auto engine = lfm::make_engine(lfm::parse_device(arguments.device), arguments.threads);
+  engine->load(model.architecture, model.values);
+  const lfm::PixelBatch batch{pixels.data(), arguments.batch, arguments.size, arguments.size};
+  if (arguments.train) return serve_training(*engine, arguments, batch);
+  serve_inference(*engine, model.architecture, batch);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{"Times one engine on request; bench/compare runs it."};
+  app.add_option("--model", arguments.model, "weights, .lfmw");
+  app.add_option("--input", arguments.input, "raw pixels, [n][size][size][3]");
+  app.add_option("--device", arguments.device);
+  app.add_option("--threads", arguments.threads);
+  app.add_option("--batch", arguments.batch)->check(CLI::PositiveNumber);
+  app.add_option("--size", arguments.size)->check(CLI::PositiveNumber);
+  app.add_flag("--train", arguments.train, "time training steps");
+  app.add_option("--decode", arguments.decode, "time decoding these files and resizing them to --size");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    run(arguments);
+  } catch (const std::exception& error) {
+    std::cout << nlohmann::json{{"error", error.what()}}.dump() << std::endl;
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,111 @@
+"""results.json as Markdown."""
+
+
+def fastest_peer(rows, precision):
+    peers = [row for row in rows if not row["ours"] and row["precision"] == precision]
+    return max(peers, key=lambda row: row["images_per_s"]["median"], default=None)
+
+
+def ratio(row, other):
+    return f"{row['images_per_s']['median'] / other['images_per_s']['median']:.2f}x" if other else ""
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
+
+
+def network_table(entry, limits, with_memory_share):
+    """ratio: this engine's rows to the fastest peer of their precision."""
+    limit = next((limit for limit in limits if limit["threads"] == entry["threads"]), {})
+    peak = limit.get("sgemm_gflops")
+    head = ["", "images/s, median", "min", "ratio", "GFLOP/s", "of SGEMM", "peak memory, MB"]
+    if with_memory_share:
+        head[6:6] = ["of memory bandwidth"]
+        head.append("largest deviation")
+    rows = []
+    for row in entry["rows"]:
+        rate = row["images_per_s"]["median"]
+        gflops = rate * entry["gflop_per_image"]
+        cells = [row["name"], f"{rate:.1f}", f"{row['images_per_s']['min']:.1f}",
+                 ratio(row, fastest_peer(entry["rows"], row["precision"])) if row["ours"] else "",
+                 f"{gflops:.0f}", f"{gflops / peak:.0%}" if peak and row["precision"] == "fp32" else ""]
+        if with_memory_share:
+            cells.append(f"{rate / entry['batch'] * entry['compulsory_mb'] / 1e3 / limit['read_gb_per_s']:.1%}")
+        cells.append(f"{row['peak_bytes'] / 1e6:.0f}")
+        if with_memory_share:
+            cells.append(f"{row['deviation']:.1g}")
+        rows.append(cells)
+    return table(head, rows)
+
+
+def curves(tables):
+    """How the cost grows with images, pixels and threads: this engine and the fastest FP32 peer of each setting."""
+    rows = []
+    for entry in tables:
+        ours, peer = next(row for row in entry["rows"] if row["ours"]), fastest_peer(entry["rows"], "fp32")
+        rate = ours["images_per_s"]["median"]
+        rows.append([f"{entry['size']}², batch {entry['batch']}, {entry['threads']} threads", f"{rate:.1f}",
+                     f"{1e9 / (rate * entry['size'] ** 2):.1f}", f"{peer['images_per_s']['median']:.1f} ({peer['name']})" if peer else "",
+                     ratio(ours, peer)])
+    return table(["setting", "lfm, images/s", "ns per pixel", "fastest FP32 peer, images/s", "ratio"], rows)
+
+
+def pipeline_table(entry):
+    rows = []
+    reference = next((row for row in entry["rows"] if row.get("is_reference")), None)
+    best = max((row for row in entry["rows"] if not row["ours"]), key=lambda row: row["images_per_s"]["median"], default=None)
+    for row in entry["rows"]:
+        rate = row["images_per_s"]
+        rows.append([row["name"], f"{rate['median']:.2f}", f"{rate['min']:.2f}", f"{1000 / rate['median']:.1f}",
+                     ratio(row, reference) if row["ours"] else "", ratio(row, best) if row["ours"] else "",
+                     f"{row['peak_bytes'] / 1e6:.0f}"])
+    return table(["", "images/s, median", "min", "ms per image", "ratio to the reference pipeline", "ratio to the best peer",
+                  "peak memory, MB"], rows)
+
+
+def versions(results):
+    seen = {}
+    for part in ("inference", "training"):
+        for entry in results.get(part) if isinstance(results.get(part), list) else []:
+            for row in entry["rows"]:
+                seen[row["description"]] = None
+    return ", ".join(seen)
+
+
+def markdown(results):
+    machine = results["machine"]
+    lines = [
+        "# Measured against the peers",
+        "",
+        f"One run of `bench/compare` on {results['date']}: {machine['cpu']}, {machine['cores']} cores "
+        f"({', '.join(machine['instructions'])}), {machine['memory_gb']} GB, {machine['system']}; "
+        f"load average {machine['load_at_start']} before, {machine['load_at_end']} after.",
+        f"{versions(results)}.",
+        "",
+        "All run on the same weights and pixels, and agreed before they were timed. They took turns within the run, so ratios are "
+        "worth more than rates. GFLOP/s counts a direct convolution's operations; a share of SGEMM above 100 % is Winograd's doing. "
+        "Peers get normalised float pixels outside the measured time; this engine starts from bytes. \"of memory bandwidth\" counts "
+        "what must be read at the least: the weights once per batch, and the pixels. BF16 deviations are stated, not judged.",
+        "",
+        *table(["threads", "SGEMM, GFLOP/s", "memory read, GB/s", "memory copy, GB/s"],
+               [[str(limit["threads"]), f"{limit['sgemm_gflops']:.0f}" if limit["sgemm_gflops"] else "not measured",
+                 f"{limit['read_gb_per_s']:.1f}", f"{limit['copy_gb_per_s']:.1f}"] for limit in results["limits"]]),
+    ]
+    titles = {"inference": "Inference", "training": "Training step", "files": "JPEG files to scores", "cold": "Cold start: one image"}
+    for part, title in titles.items():
+        if part not in results:
+            continue
+        lines += [f"## {title}", ""]
+        if isinstance(results[part], dict):
+            lines += [f"Not measured: {results[part]['error']}", ""]
+            continue
+        if part == "inference":
+            lines += curves(results[part])
+        for entry in results[part]:
+            if part in ("inference", "training"):
+                lines += [f"### {entry['size']} × {entry['size']}, batch {entry['batch']}, {entry['threads']} threads", ""]
+                lines += network_table(entry, results["limits"], part == "inference")
+            else:
+                lines += [f"### {entry['title']}", "", *pipeline_table(entry)]
+    return "\n".join(lines).rstrip() + "\n"
