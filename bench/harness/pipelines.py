@@ -98,6 +98,7 @@ def files(options):
     tables = []
     for name, (width, height, count) in (SMOKE_CORPORA if options.smoke else CORPORA).items():
         paths = corpus(options, width, height, count)
+        name = name if options.has_peers else "photos as they are"
         worker = [str(options.python), str(PEERS / "files_worker.py")]
         common = ["--model", str(options.model), "--threads", str(threads), *paths]
         scoring = [Command("lfm-cuda detect, start of the process included", detect_command(options, threads, paths), ours=True)]
