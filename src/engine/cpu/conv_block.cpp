@@ -17,8 +17,7 @@
 namespace lfm::cpu {
 namespace {
 
-constexpr int kGroup = 64;   // output channels finished together
-constexpr int kLine = 16;    // floats of a cache line
+constexpr int kLine = 16;  // floats of a cache line
 constexpr std::size_t kPadded = std::size_t{kTileIn} * kTileIn;
 
 std::size_t l2_floats() {
@@ -86,7 +85,7 @@ void finish_tiles(const Job& job, int first, int last, int row, int group, const
   const std::size_t panel_floats = static_cast<std::size_t>(ic) * panel;
   for (int f = 0; f < kFrequencies; ++f) {
     for (int p = 0; p < panels; ++p) {
-      const float* u = job.weights.transformed.data() + (static_cast<std::size_t>(group * panels + p) * kFrequencies + f) * panel_floats;
+      const float* u = job.weights.transformed.data() + (static_cast<std::size_t>(group * kFrequencies + f) * panels + p) * panel_floats;
       job.kernels.multiply({last - first, ic, v + f * job.plan.v_frequency + static_cast<std::size_t>(row) * kSlab, job.plan.v_slab,
                             u, m + f * job.plan.m_frequency + p * panel, kGroup});
     }
@@ -114,9 +113,9 @@ ConvPlan plan_conv(const ConvShape& shape, int threads) {
   plan.tile_columns = (shape.out.w + side - 1) / side;
   plan.tiles = shape.n * plan.tile_rows * plan.tile_columns;
 
-  // V and M of a task in three quarters of L2; a whole number of tasks per thread where there are few.
+  // V and M of a task in half of L2, as the weights stream through it; a whole number of tasks per thread where there are few.
   const std::size_t weight_floats = static_cast<std::size_t>(kFrequencies) * shape.ic * shape.oc;
-  const int fitting = static_cast<int>(l2_floats() * 3 / 4 / (static_cast<std::size_t>(kFrequencies) * (shape.ic + kGroup)));
+  const int fitting = static_cast<int>(l2_floats() / 2 / (static_cast<std::size_t>(kFrequencies) * (shape.ic + kGroup)));
   plan.by_channels = weight_floats > 8 * l2_floats();
   if (plan.by_channels) {
     plan.block = std::min(plan.tiles, 64);

@@ -28,38 +28,38 @@ HWY_BEFORE_NAMESPACE();
 namespace lfm::cpu {
 namespace HWY_NAMESPACE {
 
-inline HWY_ATTR float residual(std::uint8_t pixel, std::uint8_t corner) {
-  return static_cast<float>(pixel > corner ? pixel - corner : corner - pixel);
-}
-
-/// The residual's odd columns in the upper pixel row of a row of cells: out [cells][3].
-inline HWY_ATTR void residual_upper(const std::uint8_t* HWY_RESTRICT row, int cells, float* HWY_RESTRICT out) {
-  for (int i = 0; i < cells; ++i) {
-    for (int c = 0; c < 3; ++c) out[3 * i + c] = residual(row[6 * i + 3 + c], row[6 * i + c]);
-  }
-}
-
-/// Every column in the lower pixel row of a row of cells: out [2 cells][3].
-inline HWY_ATTR void residual_lower(const std::uint8_t* HWY_RESTRICT upper, const std::uint8_t* HWY_RESTRICT lower, int cells,
-                                    float* HWY_RESTRICT out) {
-  for (int i = 0; i < cells; ++i) {
-    for (int c = 0; c < 3; ++c) {
-      out[6 * i + c] = residual(lower[6 * i + c], upper[6 * i + c]);
-      out[6 * i + 3 + c] = residual(lower[6 * i + 3 + c], upper[6 * i + c]);
-    }
+/// out[i] = |a[i] - b[i]|; count is at least a vector, and the last one overlaps its neighbour.
+inline HWY_ATTR void differences(const std::uint8_t* HWY_RESTRICT a, const std::uint8_t* HWY_RESTRICT b, int count,
+                                 float* HWY_RESTRICT out) {
+  const F32 d;
+  const hn::Rebind<std::int32_t, F32> integers;
+  const hn::Rebind<std::uint8_t, F32> bytes;
+  constexpr int lanes = static_cast<int>(kLanes);
+  for (int i = 0;; i = i + 2 * lanes <= count ? i + lanes : count - lanes) {
+    const auto x = hn::LoadU(bytes, a + i), y = hn::LoadU(bytes, b + i);
+    const auto difference = hn::Sub(hn::Max(x, y), hn::Min(x, y));
+    hn::StoreU(hn::ConvertTo(d, hn::PromoteTo(integers, difference)), d, out + i);
+    if (i + lanes == count) break;
   }
 }
 
 inline HWY_ATTR void first_block_row(const FirstBlockRow& p) {
   const F32 d;
   const Vec zero = hn::Zero(d);
-  const int cells = p.columns + 1;
+  // Rows of the residual as interleaved r g b. A cell's right pixels lie 3 bytes after its corner: each array is right at the pixels
+  // that are read from it, odd columns (top, bottom, right) or even ones (left).
+  const int width = 6 * (p.columns + 1);
+  const std::uint8_t* upper = p.pixels;
+  const std::uint8_t* lower = upper + p.pixel_row;
+  const std::uint8_t* next = lower + p.pixel_row;
   float* top = p.residual;
-  float* bottom = top + 3 * cells;
-  float* middle = bottom + 3 * cells;
-  residual_upper(p.pixels, p.columns, top);
-  residual_lower(p.pixels, p.pixels + p.pixel_row, cells, middle);
-  residual_upper(p.pixels + 2 * p.pixel_row, p.columns, bottom);
+  float* bottom = top + width;
+  float* left = bottom + width;
+  float* right = left + width;
+  differences(upper + 3, upper, width - 3, top + 3);
+  differences(next + 3, next, width - 3, bottom + 3);
+  differences(lower, upper, width, left);
+  differences(lower + 3, upper, width - 3, right + 3);
 
   for (std::size_t oc = 0; oc < 64; oc += kLanes) {
     const float* weights = p.weights + oc / 16 * 12 * 16 + oc % 16;
@@ -71,23 +71,23 @@ inline HWY_ATTR void first_block_row(const FirstBlockRow& p) {
       Vec y00 = zero, y01 = zero, y10 = zero, y11 = zero;
 #pragma GCC unroll 3
       for (int c = 0; c < 3; ++c) {
-        const Vec t = hn::Set(d, top[3 * x + c]);
+        const Vec t = hn::Set(d, top[6 * x + 3 + c]);
         y00 = hn::MulAdd(w[3 + c], t, y00);
         y01 = hn::MulAdd(w[c], t, y01);
-        const Vec b = hn::Set(d, bottom[3 * x + c]);
+        const Vec b = hn::Set(d, bottom[6 * x + 3 + c]);
         y10 = hn::MulAdd(w[9 + c], b, y10);
         y11 = hn::MulAdd(w[6 + c], b, y11);
-        const Vec centre = hn::Set(d, middle[6 * x + 3 + c]);
+        const Vec centre = hn::Set(d, right[6 * x + 3 + c]);
         y00 = hn::MulAdd(w[9 + c], centre, y00);
         y01 = hn::MulAdd(w[6 + c], centre, y01);
         y10 = hn::MulAdd(w[3 + c], centre, y10);
         y11 = hn::MulAdd(w[c], centre, y11);
-        const Vec left = hn::Set(d, middle[6 * x + c]);
-        y00 = hn::MulAdd(w[6 + c], left, y00);
-        y10 = hn::MulAdd(w[c], left, y10);
-        const Vec right = hn::Set(d, middle[6 * x + 6 + c]);
-        y01 = hn::MulAdd(w[9 + c], right, y01);
-        y11 = hn::MulAdd(w[3 + c], right, y11);
+        const Vec l = hn::Set(d, left[6 * x + c]);
+        y00 = hn::MulAdd(w[6 + c], l, y00);
+        y10 = hn::MulAdd(w[c], l, y10);
+        const Vec r = hn::Set(d, left[6 * x + 6 + c]);
+        y01 = hn::MulAdd(w[9 + c], r, y01);
+        y11 = hn::MulAdd(w[3 + c], r, y11);
       }
       const Vec largest = hn::Max(hn::Max(y00, y01), hn::Max(y10, y11));
       hn::Store(hn::Max(hn::Add(largest, bias), zero), d, p.out + 64 * x + oc);

@@ -35,6 +35,13 @@ inline constexpr int kMaxRows = 14;
 inline constexpr int kMaxRows = 6;
 #endif
 
+/// B often comes from L3 or memory, once: ask for its lines in L2 this far ahead, more than one row block's time.
+inline constexpr std::size_t kAhead = 8192;
+
+HWY_INLINE HWY_ATTR void prefetch_weights(const float* b) {
+  for (int i = 0; i < kPanel; i += 16) __builtin_prefetch(b + i, 0, 2);
+}
+
 template <int kRows>
 HWY_ATTR void multiply_rows(const PanelProduct& p, int first) {
   const F32 d;
@@ -47,6 +54,7 @@ HWY_ATTR void multiply_rows(const PanelProduct& p, int first) {
   for (int depth = p.depth; depth > 0; depth -= kSlab, slab += p.a_slab) {
     for (int k = 0; k < kSlab; ++k, b += kPanel) {
       const float* a = slab + k;
+      prefetch_weights(b + kAhead);
       const Vec b0 = hn::Load(d, b);
       const Vec b1 = hn::Load(d, b + kLanes);
 #pragma GCC unroll 16

@@ -18,6 +18,9 @@ inline constexpr int kTileIn = 7;
 inline constexpr int kTileOut = 6;
 inline constexpr int kFrequencies = kTileIn * kTileIn;
 
+/// Output channels that a convolution finishes together.
+inline constexpr int kGroup = 64;
+
 /// C[rows][panel] = A[rows][depth] x B[depth][panel], one panel of B wide.
 struct PanelProduct {
   int rows;
@@ -63,7 +66,7 @@ struct FirstBlockRow {
   float* residual;             ///< scratch: first_block_scratch(columns) floats
   float* out;                  ///< [columns][64]
 };
-constexpr std::size_t first_block_scratch(int columns) { return static_cast<std::size_t>(columns) * 12 + 64; }
+constexpr std::size_t first_block_scratch(int columns) { return static_cast<std::size_t>(columns + 1) * 24; }
 
 /// The k largest of each of 64 channels, descending; positions are visited in order, so of equal values the first wins.
 struct Selection {

@@ -61,10 +61,11 @@ ConvWeights pack_conv(const FoldedBlock& folded, int block, const Kernels& kerne
   packed.oc = kChannels[block + 1];
   packed.transformed = Buffer(static_cast<std::size_t>(kFrequencies) * packed.ic * packed.oc);
   packed.bias = copy(folded.bias);
-  const int panel = kernels.panel;
-  const std::size_t row = static_cast<std::size_t>(packed.ic) * panel;
+  const int panel = kernels.panel, panels = kGroup / panel;
+  const std::size_t panel_floats = static_cast<std::size_t>(packed.ic) * panel;
+  const std::size_t row = panels * panel_floats;  // from one frequency to the next
   pool.run(packed.oc / panel, [&](int p, int) {
-    float* out = packed.transformed.data() + p * kFrequencies * row;
+    float* out = packed.transformed.data() + p / panels * kFrequencies * row + p % panels * panel_floats;
     for (int c = 0; c < packed.ic; ++c) transform_row(folded.weight, packed.ic, c, p * panel, panel, out + c * panel, row);
   });
   return packed;

@@ -11,7 +11,7 @@
 
 namespace lfm::cpu {
 
-/// Blocks 2 to 4: U = G g G^T per channel pair, as panels [oc/panel][49][ic][panel], read forward by the products.
+/// Blocks 2 to 4: U = G g G^T per channel pair, as [oc/64][49][64/panel][ic][panel]: the products read it from end to end.
 struct ConvWeights {
   int ic = 0;
   int oc = 0;

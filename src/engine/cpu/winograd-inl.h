@@ -57,6 +57,8 @@ inline HWY_ATTR void tile_input(const TileInput& p) {
     const float* in = p.in + c;
     for (int x = 0; x < kTileIn; ++x) {
       transform_input(in + x * p.pixel, p.row, columns + x * kLanes, kTileIn * kLanes);
+      // The next tile of the row: six pixels on.
+      for (int y = 0; y < kTileIn; ++y) __builtin_prefetch(in + (x + kTileOut) * p.pixel + y * p.row);
     }
     float* v = p.v + (c / kSlab) * p.slab + c % kSlab;
     for (int y = 0; y < kTileIn; ++y) {
