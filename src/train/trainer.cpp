@@ -13,8 +13,8 @@
 #include "lfm/error.h"
 #include "src/engine/device.h"
 #include "src/engine/network.h"
+#include "src/model/initialise.h"
 #include "src/train/curves_page.h"
-#include "src/train/initialize.h"
 #include "src/train/run_folder.h"
 #include "src/train/run_log.h"
 #include "src/train/validate.h"
@@ -55,7 +55,7 @@ Loader make_loader(const std::vector<std::filesystem::path>& roots, const TrainO
 Model initial_model(const TrainOptions& o) {
   Model model;
   if (o.init.empty()) {
-    model.values = initial_parameters(o.architecture, o.seed);
+    model.values = initial_values(o.architecture, o.seed);
   } else {
     model = load_model(o.init);
     if (model.architecture != o.architecture) {

@@ -4,7 +4,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "lfm/image.h"
 #include "src/engine/network.h"
+#include "src/model/safetensors.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
 #include "tests/cases/fixture.h"
@@ -12,15 +14,13 @@
 namespace lfm {
 namespace {
 
-using cases::TensorFile;
-
 constexpr double kLimit = 2e-4;  // relative to max(1, |value|), FP32
 
 class InferenceParity : public ::testing::TestWithParam<cases::EngineCase> {
  protected:
   void SetUp() override {
     if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
-    weights_ = TensorFile(cases::fixtures() / "lfm_official.safetensors").parameters("");
+    weights_ = cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), "");
     engine_ = GetParam().make();
     engine_->load({}, weights_);
   }
@@ -38,22 +38,37 @@ float expected_logit(const std::string& image, const std::string& mode) {
 }
 
 TEST_P(InferenceParity, EveryStageOfOneImage) {
-  const TensorFile expected(cases::fixtures() / "inference.safetensors");
-  const auto pixels = cases::interleave(expected.integers("chelsea.resize256.pixels"), 1, 256, 256);
+  const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
+  const auto pixels = cases::interleave(cases::integers(expected, "chelsea.resize256.pixels"), 1, 256, 256);
   std::vector<float> logit(1), features(1024);
   infer(*engine_, {}, {pixels.data(), 1, 256, 256}, logit, features);
 
   EXPECT_TRUE(cases::close_relative("logit", logit, {expected_logit("chelsea", "resize256")}, kLimit));
-  EXPECT_TRUE(cases::close_relative("features", features, expected.floats("chelsea.resize256.features"), kLimit));
+  EXPECT_TRUE(cases::close_relative("features", features, cases::floats(expected, "chelsea.resize256.features"), kLimit));
   if (const auto maps = engine_->read(Activation::maps)) {
-    EXPECT_TRUE(cases::close_relative("maps", *maps, expected.floats("chelsea.resize256.maps"), kLimit));
+    EXPECT_TRUE(cases::close_relative("maps", *maps, cases::floats(expected, "chelsea.resize256.maps"), kLimit));
   }
   // The fixture keeps these in FP16: half a unit in the last place, 2^-11, is the fixture's own error.
   const std::pair<Activation, const char*> blocks[] = {{Activation::block1, "block1"}, {Activation::block2, "block2"},
                                                        {Activation::block3, "block3"}, {Activation::block4, "block4"}};
   for (const auto& [activation, name] : blocks) {
     if (const auto got = engine_->read(activation)) {
-      EXPECT_TRUE(cases::close_relative(name, *got, expected.floats(std::string("chelsea.resize256.") + name), kLimit + 0x1p-11));
+      EXPECT_TRUE(cases::close_relative(name, *got, cases::floats(expected, std::string("chelsea.resize256.") + name), kLimit + 0x1p-11));
+    }
+  }
+}
+
+TEST_P(InferenceParity, LogitsAndFeaturesOfFiveImagesResizedAndNative) {
+  const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
+  for (const std::string name : {"astronaut", "coffee", "chelsea", "noise", "odd_size"}) {
+    const Image native = read_image(cases::fixtures() / "images" / (name + ".png"));
+    const std::pair<const char*, Image> views[] = {{"resize256", resize_bilinear(native, 256, 256)}, {"native", native}};
+    for (const auto& [mode, image] : views) {
+      const std::string what = name + "." + mode;
+      std::vector<float> logit(1), features(1024);
+      infer(*engine_, {}, {image.rgb.data(), 1, image.height, image.width}, logit, features);
+      EXPECT_TRUE(cases::close_relative(what + " logit", logit, {expected_logit(name, mode)}, kLimit));
+      EXPECT_TRUE(cases::close_relative(what + " features", features, cases::floats(expected, what + ".features"), kLimit));
     }
   }
 }

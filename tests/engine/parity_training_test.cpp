@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "src/engine/network.h"
+#include "src/model/safetensors.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
 #include "tests/cases/fixture.h"
@@ -23,31 +24,31 @@ class TrainingParity : public ::testing::TestWithParam<cases::EngineCase> {
   void SetUp() override {
     if (!GetParam().trains) GTEST_SKIP() << GetParam().name << " doesn't train yet";
     if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
-    fixture_.emplace(cases::fixtures() / "train_small.safetensors");
-    pixels_ = cases::interleave(fixture_->integers("pixels"), kImages, kSide, kSide);
-    for (const int label : fixture_->integers("labels")) labels_.push_back(static_cast<std::uint8_t>(label));
+    fixture_ = read_safetensors(cases::fixtures() / "train_small.safetensors");
+    pixels_ = cases::interleave(cases::integers(fixture_, "pixels"), kImages, kSide, kSide);
+    for (const int label : cases::integers(fixture_, "labels")) labels_.push_back(static_cast<std::uint8_t>(label));
     engine_ = GetParam().make();
-    engine_->load({}, fixture_->parameters("init."));
+    engine_->load({}, cases::reference_parameters(fixture_, "init."));
   }
 
   TrainingResult forward_backward_step(int step) {
     const std::string prefix = "step" + std::to_string(step) + ".";
     std::vector<std::uint8_t> keep;
-    for (const int kept : fixture_->integers(prefix + "rbld_keep")) keep.push_back(static_cast<std::uint8_t>(kept));
-    const std::vector<std::int32_t> positions = fixture_->integers(prefix + "rks_index");
+    for (const int kept : cases::integers(fixture_, prefix + "rbld_keep")) keep.push_back(static_cast<std::uint8_t>(kept));
+    const std::vector<std::int32_t> positions = cases::integers(fixture_, prefix + "rks_index");
     const TrainingBatch batch{{pixels_.data(), kImages, kSide, kSide}, labels_};
     return forward_backward(*engine_, batch, {}, {}, 1.0f / kImages, GradientMode::overwrite, {keep.data(), positions.data()});
   }
 
   void expect_losses_and_logits(int step, const TrainingResult& got) {
     const std::string prefix = "step" + std::to_string(step) + ".";
-    EXPECT_TRUE(cases::close_to_largest(prefix + "logit_a", got.logit_a, fixture_->floats(prefix + "logit_a"), kLimit));
-    EXPECT_TRUE(cases::close_to_largest(prefix + "logit_b", got.logit_b, fixture_->floats(prefix + "logit_b"), kLimit));
+    EXPECT_TRUE(cases::close_to_largest(prefix + "logit_a", got.logit_a, cases::floats(fixture_, prefix + "logit_a"), kLimit));
+    EXPECT_TRUE(cases::close_to_largest(prefix + "logit_b", got.logit_b, cases::floats(fixture_, prefix + "logit_b"), kLimit));
     const float a = static_cast<float>(got.loss_a / kImages), b = static_cast<float>(got.loss_b / kImages);
-    EXPECT_TRUE(cases::close_relative(prefix + "loss", {a + 0.1f * b, a, b}, fixture_->floats(prefix + "loss"), 1e-5));
+    EXPECT_TRUE(cases::close_relative(prefix + "loss", {a + 0.1f * b, a, b}, cases::floats(fixture_, prefix + "loss"), 1e-5));
   }
 
-  std::optional<cases::TensorFile> fixture_;
+  TensorFile fixture_;
   std::vector<std::uint8_t> pixels_, labels_;
   std::unique_ptr<Engine> engine_;
   ParameterTable table_ = parameter_table({});
@@ -57,7 +58,7 @@ TEST_P(TrainingParity, LogitsLossesAndEveryGradient) {
   expect_losses_and_logits(0, forward_backward_step(0));
 
   if (const auto grad_maps = engine_->read(Activation::grad_maps)) {
-    EXPECT_TRUE(cases::close_to_largest("maps", *grad_maps, fixture_->floats("step0.grad.maps"), kLimit));
+    EXPECT_TRUE(cases::close_to_largest("maps", *grad_maps, cases::floats(fixture_, "step0.grad.maps"), kLimit));
   }
   std::vector<float> gradients(table_.trainable_floats);
   engine_->read_gradients(gradients);
@@ -67,7 +68,7 @@ TEST_P(TrainingParity, LogitsLossesAndEveryGradient) {
     if (is_conv_bias(id)) {
       EXPECT_EQ(got, std::vector<float>(got.size())) << table_[id].name << " has no gradient in exact arithmetic";
     } else {
-      const auto expected = fixture_->floats(std::string("step0.grad.") + table_[id].reference_name);
+      const auto expected = cases::floats(fixture_, std::string("step0.grad.") + table_[id].reference_name);
       EXPECT_TRUE(cases::close_to_largest(table_[id].name, got, expected, kLimit));
     }
   }
@@ -79,7 +80,7 @@ TEST_P(TrainingParity, ParametersAndStatisticsAfterTwoAdamSteps) {
     expect_losses_and_logits(step, forward_backward_step(step));
     EXPECT_GT(engine_->adam_step(adam, static_cast<std::uint64_t>(step) + 1), 0);
   }
-  const std::vector<float> before = fixture_->parameters("init."), expected = fixture_->parameters("after.");
+  const std::vector<float> before = cases::reference_parameters(fixture_, "init."), expected = cases::reference_parameters(fixture_, "after.");
   std::vector<float> after(table_.total_floats);
   engine_->read_parameters(after);
   const auto of = [&](const std::vector<float>& values, int id) {
