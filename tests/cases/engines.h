@@ -36,4 +36,7 @@ inline const std::vector<EngineCase>& engines() {
   return all;
 }
 
+/// All but the reference, which is the first.
+inline std::vector<EngineCase> engines_beside_reference() { return {engines().begin() + 1, engines().end()}; }
+
 }  // namespace lfm::cases
