@@ -27,7 +27,7 @@
 namespace lfm {
 
 /// What a draw is for; streams never share a number.
-enum class Stream : std::uint32_t { rbld = 0, rks = 1, initialisation = 2, shuffle = 3, augmentation = 4 };
+enum class Stream : std::uint32_t { rbld = 0, rks = 1, initialisation = 2, shuffle = 3, augmentation = 4, bootstrap = 5 };
 
 struct PhiloxBlock {
   std::uint32_t word[4];

@@ -25,4 +25,21 @@ Metrics compute_metrics(std::span<const float> scores, std::span<const std::uint
 /// scores, descending, of (recall - recall before) * precision. Equal scores are one step. NaN without a positive label.
 double average_precision(std::span<const float> scores, std::span<const std::uint8_t> labels);
 
+/// Area under the ROC curve: the share of pairs of a fake and a real in which the fake scores higher; equal scores count half.
+/// NaN unless both labels occur.
+double roc_auc(std::span<const float> scores, std::span<const std::uint8_t> labels);
+
+struct BestThreshold {
+  float threshold = 0;           ///< half-way between two neighbouring scores; called fake above it
+  double balanced_accuracy = 0;  ///< mean of the accuracies on reals and on fakes
+};
+
+/// The threshold of the highest balanced accuracy on these scores: an upper bound for any fixed one, not a measurement.
+/// The lowest of equals. balanced_accuracy is NaN unless both labels occur.
+BestThreshold best_threshold(std::span<const float> scores, std::span<const std::uint8_t> labels);
+
+/// Expected calibration error: over ten equal bins of the probability of being fake, the mean distance between the
+/// probabilities and the share of fakes, weighted by the bins' images. NaN over no images.
+double expected_calibration_error(std::span<const float> probabilities, std::span<const std::uint8_t> labels);
+
 }  // namespace lfm
