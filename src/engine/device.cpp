@@ -33,7 +33,7 @@ std::unique_ptr<Engine> automatic_engine(int threads, const std::function<void(c
 #endif
 
 std::unique_ptr<Engine> emulated_engine() {
-#if defined(LFM_HAVE_EMULATION) && __has_include("src/engine/cuda/cuda_engine.h")
+#if defined(LFM_HAVE_EMULATION)
   return make_emulated_engine();
 #else
   throw Error(ErrorCode::device, "this build has no emulated device; build with -DLFM_EMULATION=ON");

@@ -1,0 +1,18 @@
+# Completion of lfm-cuda for bash. Commands and options are asked from the program itself, so they are always those it has.
+_lfm_cuda() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} program=${COMP_WORDS[0]} words=
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    words="$("$program" --help 2>/dev/null | sed -n '/^Subcommands:/,/^$/s/^  \([a-z][a-z-]*\).*/\1/p') --help --version"
+  else
+    case $previous in
+      --view) words='resize native center' ;;
+      --device | -d) words='auto cpu cuda reference emulated' ;;
+      --format | -f) words='table csv json jsonl' ;;
+      --sort) words='input score path' ;;
+      *) [[ $current == -* ]] && words=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE -- '--[a-z][a-z0-9-]*') ;;
+    esac
+  fi
+  # With no words bash completes file names.
+  [ -z "$words" ] || mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -o default -F _lfm_cuda lfm-cuda
