@@ -1,0 +1,210 @@
+#include "src/train/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/engine/device.h"
+#include "src/engine/network.h"
+#include "src/model/weight_file.h"
+#include "src/train/run_log.h"
+#include "tests/model/expect_error.h"
+#include "tests/model/temporary_folder.h"
+#include "tests/train/generated_set.h"
+
+namespace lfm {
+namespace {
+
+using testing::HasSubstr;
+
+class Trainer : public ::testing::Test {
+ protected:
+  Trainer() {
+    test::write_generated_set(folder_ / "train", {6, 56, 1});
+    test::write_generated_set(folder_ / "val", {3, 56, 2});
+  }
+
+  TrainOptions options(const std::string& out) const {
+    TrainOptions o;
+    o.data = {folder_ / "train"};
+    o.val = {folder_ / "val"};
+    o.out = folder_ / out;
+    o.device = "reference";
+    o.view = View::native;
+    o.crop = 48;
+    o.val_crop = 48;
+    o.batch = 4;
+    o.epochs = 2;  // of three steps
+    o.adam.learning_rate = 1e-3f;
+    return o;
+  }
+
+  SavedRun saved(const std::string& out) const { return load_run(folder_ / out / "last.lfmw"); }
+
+  test::TemporaryFolder folder_;
+};
+
+void expect_same_bits(const std::vector<float>& a, const std::vector<float>& b, const char* what) {
+  ASSERT_EQ(a.size(), b.size()) << what;
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0) << what;
+}
+
+void expect_same_run(const SavedRun& a, const SavedRun& b) {
+  expect_same_bits(a.model.values, b.model.values, "parameters");
+  expect_same_bits(a.m, b.m, "first moments");
+  expect_same_bits(a.v, b.v, "second moments");
+  EXPECT_EQ(a.state.step, b.state.step);
+  EXPECT_EQ(a.state.epoch, b.state.epoch);
+  EXPECT_EQ(a.state.epoch_loss, b.state.epoch_loss);
+}
+
+/// Interrupts after so many steps.
+TrainHooks interrupt_after(int steps) {
+  TrainHooks hooks;
+  hooks.interrupted = [left = steps]() mutable { return --left <= 0; };
+  return hooks;
+}
+
+TEST_F(Trainer, SameSeedSameBitsWhateverTheThreads) {
+  TrainOptions one = options("one"), three = options("three"), other = options("other");
+  one.threads = 1;
+  three.threads = 3;
+  other.seed = 1;
+  start_training(one, {});
+  start_training(three, {});
+  start_training(other, {});
+  expect_same_run(saved("one"), saved("three"));
+  EXPECT_NE(saved("one").model.values, saved("other").model.values);
+}
+
+TEST_F(Trainer, ResumedAfterEveryStepEqualsUninterrupted) {
+  start_training(options("whole"), {});
+  ASSERT_EQ(saved("whole").state.step, 6u);
+
+  EXPECT_EQ(start_training(options("pieces"), interrupt_after(1)).end, TrainEnd::interrupted);
+  TrainOutcome outcome;
+  int resumes = 0;
+  do {
+    outcome = resume_training(folder_ / "pieces", {}, interrupt_after(1));
+    ++resumes;
+  } while (outcome.end == TrainEnd::interrupted);
+  EXPECT_EQ(resumes, 5);
+  expect_same_run(saved("pieces"), saved("whole"));
+  expect_same_bits(load_model(folder_ / "pieces" / "best.lfmw").values, load_model(folder_ / "whole" / "best.lfmw").values, "best model");
+
+  const RunLog whole(folder_ / "whole" / "log.jsonl", 6, 2), pieces(folder_ / "pieces" / "log.jsonl", 6, 2);
+  ASSERT_EQ(whole.steps().size(), 6u);
+  ASSERT_EQ(pieces.steps().size(), 6u);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(whole.steps()[i].loss, pieces.steps()[i].loss) << "step " << i + 1;
+  ASSERT_EQ(pieces.epochs().size(), 2u);
+  EXPECT_EQ(whole.epochs()[1].validation->loss, pieces.epochs()[1].validation->loss);
+}
+
+TEST_F(Trainer, LongerRunContinuesAFinishedOne) {
+  TrainOptions longer = options("longer");
+  longer.epochs = 3;
+  start_training(longer, {});
+  start_training(options("grown"), {});
+  resume_training(folder_ / "grown", {{"epochs", 3}}, {});
+  expect_same_run(saved("grown"), saved("longer"));
+}
+
+TEST_F(Trainer, AccumulatedGradientsAreThoseOfTheWholeBatch) {
+  TrainOptions o = options("parts");
+  o.max_steps = 1;
+  o.accumulate = 3;  // 4 images: parts of 1, 1 and 2
+  start_training(o, {});
+  const auto parts = saved("parts").model.values;
+  o.out = folder_ / "whole";
+  o.accumulate = 1;
+  start_training(o, {});
+  const auto whole = saved("whole").model.values;
+  // Batch norm sees smaller batches, so nothing is equal; but every parameter that one moves, the other moves too.
+  EXPECT_NE(parts, whole);
+  const ParameterTable table = parameter_table({});
+  for (int id = kProjection; id < kTrainable; ++id) {
+    const auto a = parameter(std::span<const float>(parts), table, id), b = parameter(std::span<const float>(whole), table, id);
+    std::size_t alike = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) alike += std::abs(a[i] - b[i]) < 1e-3f;
+    EXPECT_GT(alike, a.size() * 6 / 10) << table[id].name;
+  }
+}
+
+TEST_F(Trainer, FineTuningStartsFromTheGivenModel) {
+  start_training(options("base"), {});
+  TrainOptions fine = options("fine");
+  fine.init = folder_ / "base" / "last.lfmw";
+  fine.max_steps = 1;
+  fine.adam.learning_rate = 1e-6f;
+  fine.lr_min = 0;
+  start_training(fine, {});
+  const auto before = saved("base").model.values, after = saved("fine").model.values;
+  const ParameterTable table = parameter_table({});
+  for (std::size_t i = 0; i < table.trainable_floats; ++i) ASSERT_NEAR(before[i], after[i], 1.1e-6f + 1e-6f * std::abs(before[i]));
+
+  fine.out = folder_ / "other_k";
+  fine.architecture.k = 8;
+  EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { start_training(fine, {}); }), HasSubstr("--k 16"));
+}
+
+TEST_F(Trainer, AblationsTrain) {
+  for (const char* name : {"average", "k4", "no_rbld", "no_rks", "rank_scale"}) {
+    TrainOptions o = options(name);
+    o.max_steps = 2;
+    const std::string ablation = name;
+    if (ablation == "average") o.architecture.pooling = Pooling::average;
+    if (ablation == "k4") o.architecture.k = 4;
+    if (ablation == "no_rbld") o.regularisation.rbld = false;
+    if (ablation == "no_rks") o.regularisation.rks = false;
+    if (ablation == "rank_scale") o.regularisation.rbld_scale = RbldScale::rank;
+    EXPECT_EQ(start_training(o, {}).state.step, 2u) << name;
+    EXPECT_EQ(load_model(o.out / "best.lfmw").architecture.k, ablation == "average" ? 1 : ablation == "k4" ? 4 : 16);
+  }
+}
+
+TEST_F(Trainer, StopsEarlyWithoutABetterModel) {
+  TrainOptions o = options("early");
+  o.patience = 2;
+  o.epochs = 50;
+  o.best_by = BestBy::loss;
+  o.adam.learning_rate = 1e-30f;  // nothing is learnt: the loss only follows the running statistics up and down
+  o.lr_min = 0;
+  const TrainOutcome outcome = start_training(o, {});
+  EXPECT_EQ(outcome.end, TrainEnd::stopped_early);
+  EXPECT_EQ(outcome.state.epochs_without_gain, 2u);
+  EXPECT_EQ(outcome.state.best->epoch + 2, outcome.state.epoch);
+  EXPECT_EQ(resume_training(o.out, {}, {}).state.step, outcome.state.step);  // resuming doesn't run on
+}
+
+TEST_F(Trainer, DivergenceNamesTheStepAndTheLastGoodCheckpoint) {
+  TrainOptions o = options("diverges");
+  o.loss_limit = 0.01;  // exceeded by any first step
+  const std::string message = test::error_of(ErrorCode::input, [&] { start_training(o, {}); });
+  EXPECT_THAT(message, HasSubstr("step 1 "));
+  EXPECT_THAT(message, HasSubstr("last.lfmw (step 0)"));
+  EXPECT_EQ(saved("diverges").state.step, 0u);  // and it is still good
+
+  o = options("overflows");
+  o.adam.learning_rate = 1e30f;
+  EXPECT_THAT(test::error_of(ErrorCode::input, [&] { start_training(o, {}); }), HasSubstr("diverged"));
+  EXPECT_NO_THROW(saved("overflows"));
+}
+
+TEST_F(Trainer, RefusesWhatWouldSpoilARun) {
+  start_training(options("run"), interrupt_after(1));
+  EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { start_training(options("run"), {}); }), HasSubstr("--resume"));
+  EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { resume_training(folder_ / "run", {{"batch", 8}}, {}); }), HasSubstr("--batch"));
+  EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { resume_training(folder_ / "none", {}, {}); }), HasSubstr("none"));
+
+  std::filesystem::copy(folder_ / "train" / "0_real" / "0.ppm", folder_ / "train" / "0_real" / "extra.ppm");
+  EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { resume_training(folder_ / "run", {}, {}); }), HasSubstr("data has changed"));
+
+  std::filesystem::remove_all(folder_ / "train" / "1_fake");
+  EXPECT_THAT(test::error_of(ErrorCode::input, [&] { start_training(options("one_sided"), {}); }), HasSubstr("fake"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "one_sided" / "last.lfmw"));
+}
+
+}  // namespace
+}  // namespace lfm
