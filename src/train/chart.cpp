@@ -35,13 +35,19 @@ double tick_distance(double range) {
 
 std::vector<double> ticks(const Axis& axis) {
   std::vector<double> at;
-  if (axis.logarithmic && axis.high / axis.low >= 10) {
-    for (double decade = std::pow(10.0, std::ceil(std::log10(axis.low))); decade <= axis.high * 1.0001; decade *= 10) at.push_back(decade);
+  if (axis.logarithmic && axis.high / axis.low >= 5) {
+    const bool few_decades = axis.high / axis.low < 100;
+    for (double decade = std::pow(10.0, std::floor(std::log10(axis.low))); decade <= axis.high; decade *= 10) {
+      for (const double factor : {1.0, 2.0, 5.0}) {
+        const double value = factor * decade;
+        if (value >= axis.low && value <= axis.high && (few_decades || factor == 1)) at.push_back(value);
+      }
+    }
     return at;
   }
   const double distance = tick_distance(axis.high - axis.low);
   const double first = std::ceil(axis.low / distance - 1e-9), last = std::floor(axis.high / distance + 1e-9);
-  for (double i = first; i <= last; ++i) at.push_back(i * distance);
+  for (double i = first; i <= last; ++i) at.push_back(i * distance + 0.0);  // never -0
   return at;
 }
 
@@ -58,6 +64,7 @@ Axis axis_over(const Chart& chart, bool vertical) {
     }
   }
   if (!(low <= high)) low = axis.logarithmic ? 0.1 : 0, high = 1;
+  if (!vertical) low = std::min(low, 0.0);
   if (vertical && chart.y_min) low = std::min(low, *chart.y_min);
   if (vertical && chart.y_max) high = std::max(high, *chart.y_max);
   if (low == high) {
@@ -121,7 +128,7 @@ std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points, std::siz
 std::string chart_svg(const Chart& chart) {
   const Axis x = axis_over(chart, false), y = axis_over(chart, true);
   std::string svg = fmt::format("<figure>\n<figcaption>{}<span class=\"legend\">", escape_html(chart.title));
-  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+  for (std::size_t i = 0; chart.series.size() > 1 && i < chart.series.size(); ++i) {
     svg += fmt::format("<span class=\"key s{}\">{}</span>", i, escape_html(chart.series[i].name));
   }
   svg += fmt::format("</span></figcaption>\n<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", kWidth, kHeight,

@@ -1,4 +1,4 @@
-// A line chart as inline SVG.
+// A line chart as inline SVG. The horizontal axis begins at 0.
 #pragma once
 
 #include <optional>
