@@ -18,12 +18,14 @@ namespace {
 
 constexpr std::size_t kAlign = 16;  // floats
 
+std::size_t padded(std::size_t floats) { return (floats + kAlign - 1) / kAlign * kAlign; }
+
 /// Hands out places in the arena.
 class Layout {
  public:
   std::size_t add(std::size_t floats) {
     const std::size_t offset = total_;
-    total_ += (floats + kAlign - 1) / kAlign * kAlign;
+    total_ += padded(floats);
     return offset;
   }
   std::size_t total() const { return total_; }
@@ -32,11 +34,22 @@ class Layout {
   std::size_t total_ = 0;
 };
 
-std::size_t first_block_floats(const NetworkShape& shape) { return (first_block_scratch(shape.out[0].w) + kAlign - 1) / kAlign * kAlign; }
+ConvShape conv_shape(const ActivationPlan& plan, int block) {
+  return {plan.n, plan.shape.out[block - 1], plan.shape.out[block], kChannels[block], kChannels[block + 1], block + 1 < kBlocks};
+}
+
+/// Pixel rows that give this many rows of maps, and where they begin: map row r starts at pixel row 8 r.
+constexpr int strip_height(int map_rows) { return 8 * map_rows + 16; }
+
+constexpr int kMinStripRows = 4;
+static_assert(strip_height(kMinStripRows) >= kMinImageSide);
+
+[[noreturn]] void no_training() { throw Error(ErrorCode::usage, "training on the cpu engine is not available"); }
 
 }  // namespace
 
-CpuEngine::CpuEngine(int threads, const Kernels& kernels) : kernels_(kernels), pool_(threads) {}
+CpuEngine::CpuEngine(int threads, const Kernels& kernels, std::int64_t strip_pixels)
+    : kernels_(kernels), strip_pixels_(strip_pixels), pool_(threads) {}
 
 std::string CpuEngine::description() const {
   return fmt::format("cpu ({}, {} thread{})", kernels_.title, pool_.threads(), pool_.threads() == 1 ? "" : "s");
@@ -49,24 +62,21 @@ void CpuEngine::load(const Architecture& architecture, std::span<const float> va
   plan_ = {};
 }
 
-ConvShape CpuEngine::conv_shape(const InferencePlan& plan, int block) const {
-  return {plan.n, plan.shape.out[block - 1], plan.shape.out[block], kChannels[block], kChannels[block + 1], block + 1 < kBlocks};
-}
-
-InferencePlan CpuEngine::plan_inference(int n, int height, int width) const {
-  InferencePlan plan;
+/// keep_all: every block keeps its own place, so that it can be read afterwards; else blocks 3 and 4 take block 1's.
+ActivationPlan CpuEngine::plan_activations(int n, int height, int width, bool keep_all) const {
+  ActivationPlan plan;
   plan.n = n;
-  plan.shape = network_shape(architecture_, height, width);
-  const std::size_t images = static_cast<std::size_t>(n);
-  const std::size_t threads = static_cast<std::size_t>(pool_.threads());
+  plan.shape = network_shape({Pooling::average, 1}, height, width);  // a strip may have fewer positions than k
+  const std::size_t images = static_cast<std::size_t>(n), threads = static_cast<std::size_t>(pool_.threads());
   Layout layout;
-  for (std::size_t b = 0; b < 3; ++b) plan.block[b] = layout.add(images * plan.shape.out[b].area() * kChannels[b + 1]);
-  plan.last = layout.add(images * plan.shape.maps().area() * kChannels[kBlocks]);
-  plan.maps = layout.add(images * plan.shape.maps().area() * kMapChannels);
-  plan.features = layout.add(images * feature_count(architecture_));
+  for (std::size_t b = 0; b < 2; ++b) plan.block[b] = layout.add(images * plan.shape.out[b].area() * kChannels[b + 1]);
+  const std::size_t third = images * plan.shape.out[2].area() * kChannels[3];
+  const std::size_t last = images * plan.shape.maps().area() * kChannels[kBlocks];
+  const bool fits = padded(third) + last <= plan.block[1];
+  plan.block[2] = keep_all || !fits ? layout.add(third) : plan.block[0];
+  plan.last = keep_all || !fits ? layout.add(last) : plan.block[0] + padded(third);
 
-  const std::size_t topk = static_cast<std::size_t>(kMapChannels) * architecture_.k;
-  std::size_t scratch = threads * std::max(first_block_floats(plan.shape), topk);
+  std::size_t scratch = threads * padded(first_block_scratch(plan.shape.out[0].w));
   for (int block = 1; block < kBlocks; ++block) {
     const ConvPlan conv = plan_conv(conv_shape(plan, block), pool_.threads());
     scratch = std::max(scratch, conv.shared_floats + threads * conv.worker_floats);
@@ -77,8 +87,29 @@ InferencePlan CpuEngine::plan_inference(int n, int height, int width) const {
   return plan;
 }
 
+InferencePlan CpuEngine::plan_inference(int n, int height, int width) const {
+  InferencePlan plan;
+  plan.shape = network_shape(architecture_, height, width);
+  const int map_rows = plan.shape.maps().h;
+  if (n == 1 && std::int64_t{height} * width > strip_pixels_) {
+    const std::int64_t rows = std::max<std::int64_t>(kMinStripRows, (strip_pixels_ / width - 16) / 8);
+    plan.strips = static_cast<int>(std::max<std::int64_t>(1, std::min((map_rows + rows - 1) / rows, std::int64_t{map_rows} / kMinStripRows)));
+  }
+  const int tallest = (map_rows + plan.strips - 1) / plan.strips;
+  plan.part = plan.strips == 1 ? plan_activations(n, height, width, true) : plan_activations(1, strip_height(tallest), width, false);
+
+  const std::size_t images = static_cast<std::size_t>(n);
+  Layout layout;
+  plan.maps = layout.add(images * plan.shape.maps().area() * kMapChannels);
+  plan.features = layout.add(images * feature_count(architecture_));
+  plan.selection = layout.add(static_cast<std::size_t>(pool_.threads()) * kMapChannels * architecture_.k);
+  plan.parts = layout.add(plan.part.total);
+  plan.total = layout.total();
+  return plan;
+}
+
 void CpuEngine::reserve(const PlanRequest& request) {
-  if (request.mode == PlanMode::training) throw Error(ErrorCode::usage, "training on the cpu engine is not available");
+  if (request.mode == PlanMode::training) no_training();
   plan_ = plan_inference(request.n, request.height, request.width);
   if (arena_.size() < plan_.total) {
     arena_ = {};
@@ -87,59 +118,93 @@ void CpuEngine::reserve(const PlanRequest& request) {
 }
 
 std::size_t CpuEngine::arena_bytes(const PlanRequest& request) const {
-  if (request.mode == PlanMode::training) throw Error(ErrorCode::usage, "training on the cpu engine is not available");
+  if (request.mode == PlanMode::training) no_training();
   return plan_inference(request.n, request.height, request.width).total * sizeof(float);
 }
 
 int CpuEngine::inference_chunk(int height, int width) const {
-  constexpr std::int64_t pixels = 4 * 256 * 256;
-  return static_cast<int>(std::clamp<std::int64_t>(pixels / (std::int64_t{height} * width), 1, 16));
+  // One 256 x 256 image keeps two threads busy; more images at once only push each other out of the caches.
+  const std::int64_t pixels = std::int64_t{256} * 256 * std::max(1, pool_.threads() / 2);
+  return static_cast<int>(std::clamp<std::int64_t>(pixels / (std::int64_t{height} * width), 1, 64));
 }
 
+// ---- the stages: directly, or put off until the last block runs them strip by strip ----
+
 void CpuEngine::infer_first_block(const PixelBatch& batch) {
-  if (batch.n > plan_.n || network_shape(architecture_, batch.height, batch.width).input != plan_.shape.input) {
+  if (batch.n > plan_.part.n || network_shape(architecture_, batch.height, batch.width).input != plan_.shape.input) {
     throw Error(ErrorCode::usage, "the batch is not the one that room was reserved for");
   }
-  if (batch.n != plan_.n) plan_ = plan_inference(batch.n, batch.height, batch.width);
-  const MapSize out = plan_.shape.out[0];
+  if (batch.n != plan_.part.n) plan_ = plan_inference(batch.n, batch.height, batch.width);
+  batch_ = batch;
+  if (plan_.strips == 1) first_block(plan_.part, batch);
+}
+
+void CpuEngine::infer_block(int block) {
+  if (plan_.strips == 1) middle_block(plan_.part, block);
+}
+
+void CpuEngine::infer_last_block() {
+  if (plan_.strips == 1) {
+    last_block(plan_.part, arena_.data() + plan_.maps);
+  } else {
+    infer_strips();
+  }
+}
+
+void CpuEngine::infer_strips() {
+  const MapSize maps = plan_.shape.maps();
+  for (int strip = 0; strip < plan_.strips; ++strip) {
+    const int first = static_cast<int>(std::int64_t{maps.h} * strip / plan_.strips);
+    const int rows = static_cast<int>(std::int64_t{maps.h} * (strip + 1) / plan_.strips) - first;
+    const ActivationPlan plan = plan_activations(1, strip_height(rows), batch_.width, false);
+    first_block(plan, {batch_.pixels + std::size_t{3} * batch_.width * 8 * first, 1, strip_height(rows), batch_.width});
+    middle_block(plan, 1);
+    middle_block(plan, 2);
+    last_block(plan, arena_.data() + plan_.maps + static_cast<std::size_t>(first) * maps.w * kMapChannels);
+  }
+}
+
+void CpuEngine::first_block(const ActivationPlan& plan, const PixelBatch& batch) {
+  float* arena = arena_.data() + plan_.parts;
+  const MapSize out = plan.shape.out[0];
   const std::size_t row_bytes = std::size_t{3} * batch.width;
-  const std::size_t scratch = first_block_floats(plan_.shape);
+  const std::size_t scratch = padded(first_block_scratch(out.w));
   constexpr int rows = 4;  // output rows of a task
   const int per_image = (out.h + rows - 1) / rows;
   pool_.run(batch.n * per_image, [&](int task, int worker) {
     const int image = task / per_image, first = task % per_image * rows;
     for (int y = first; y < std::min(out.h, first + rows); ++y) {
       const std::size_t pixel_row = static_cast<std::size_t>(image) * batch.height + 2 * y;
-      kernels_.first_block_row({batch.pixels + pixel_row * row_bytes, row_bytes, out.w, weights_.first.data(),
-                                weights_.first_bias.data(), arena_.data() + plan_.scratch + worker * scratch,
-                                arena_.data() + plan_.block[0] +
-                                    (static_cast<std::size_t>(image) * out.h + y) * out.w * kChannels[1]});
+      const std::size_t out_row = static_cast<std::size_t>(image) * out.h + y;
+      kernels_.first_block_row({batch.pixels + pixel_row * row_bytes, row_bytes, out.w, weights_.first.data(), weights_.first_bias.data(),
+                                arena + plan.scratch + worker * scratch, arena + plan.block[0] + out_row * out.w * kChannels[1]});
     }
   });
 }
 
-void CpuEngine::infer_block(int block) {
+void CpuEngine::middle_block(const ActivationPlan& plan, int block) {
+  float* arena = arena_.data() + plan_.parts;
   const std::size_t b = static_cast<std::size_t>(block);
-  const std::size_t oc = static_cast<std::size_t>(kChannels[b + 1]);
-  conv_block(conv_shape(plan_, block), plan_.conv[b - 1], weights_.conv[b - 1], arena_.data() + plan_.block[b - 1],
-             {arena_.data() + plan_.block[b], oc, 64}, arena_.data() + plan_.scratch, kernels_, pool_);
+  conv_block(conv_shape(plan, block), plan.conv[b - 1], weights_.conv[b - 1], arena + plan.block[b - 1],
+             {arena + plan.block[b], static_cast<std::size_t>(kChannels[b + 1]), kGroup}, arena + plan.scratch, kernels_, pool_);
 }
 
-void CpuEngine::infer_last_block() {
-  const int pixels = plan_.n * plan_.shape.maps().area();
+void CpuEngine::last_block(const ActivationPlan& plan, float* maps) {
+  float* arena = arena_.data() + plan_.parts;
+  float* last = arena + plan.last;
+  const int pixels = plan.n * plan.shape.maps().area();
   const std::size_t slab = static_cast<std::size_t>(pixels) * kSlab;
-  float* last = arena_.data() + plan_.last;
-  conv_block(conv_shape(plan_, 3), plan_.conv[2], weights_.conv[2], arena_.data() + plan_.block[2], {last, kSlab, slab},
-             arena_.data() + plan_.scratch, kernels_, pool_);
+  conv_block(conv_shape(plan, 3), plan.conv[2], weights_.conv[2], arena + plan.block[2], {last, kSlab, slab}, arena + plan.scratch,
+             kernels_, pool_);
 
   // The 1x1: [pixels][512] x [512][64].
   constexpr int rows = 56;  // pixels of a task
   pool_.run((pixels + rows - 1) / rows, [&](int task, int) {
     const int first = task * rows;
     for (int p = 0; p < kMapChannels / kernels_.panel; ++p) {
-      kernels_.multiply({std::min(rows, pixels - first), kChannels[kBlocks], last + first * kSlab, slab,
+      kernels_.multiply({std::min(rows, pixels - first), kChannels[kBlocks], last + static_cast<std::size_t>(first) * kSlab, slab,
                          weights_.projection.data() + p * kernels_.panel * kChannels[kBlocks],
-                         arena_.data() + plan_.maps + first * kMapChannels + p * kernels_.panel, kMapChannels});
+                         maps + static_cast<std::size_t>(first) * kMapChannels + p * kernels_.panel, kMapChannels});
     }
   });
 }
@@ -147,17 +212,17 @@ void CpuEngine::infer_last_block() {
 void CpuEngine::infer_pool() {
   const int positions = plan_.shape.maps().area();
   const std::size_t features = static_cast<std::size_t>(feature_count(architecture_));
-  pool_.run(plan_.n, [&](int image, int worker) {
+  pool_.run(plan_.part.n, [&](int image, int worker) {
     const float* maps = arena_.data() + plan_.maps + static_cast<std::size_t>(image) * positions * kMapChannels;
     float* out = arena_.data() + plan_.features + image * features;
     if (architecture_.pooling == Pooling::topk) {
       const std::size_t scratch = static_cast<std::size_t>(kMapChannels) * architecture_.k;
-      kernels_.select_largest({maps, positions, architecture_.k, arena_.data() + plan_.scratch + worker * scratch, out});
+      kernels_.select_largest({maps, positions, architecture_.k, arena_.data() + plan_.selection + worker * scratch, out});
       return;
     }
-    for (int c = 0; c < kMapChannels; ++c) {
+    for (std::size_t c = 0; c < kMapChannels; ++c) {
       double sum = 0;
-      for (int i = 0; i < positions; ++i) sum += maps[std::size_t{64} * i + c];
+      for (std::size_t i = 0; i < static_cast<std::size_t>(positions); ++i) sum += maps[kMapChannels * i + c];
       out[c] = static_cast<float>(sum / positions);
     }
   });
@@ -165,7 +230,7 @@ void CpuEngine::infer_pool() {
 
 void CpuEngine::infer_head(std::span<float> logits) {
   const float* features = arena_.data() + plan_.features;
-  for (int image = 0; image < plan_.n; ++image) {
+  for (int image = 0; image < plan_.part.n; ++image) {
     double sum = weights_.head_bias;
     for (const float w : weights_.head) sum += static_cast<double>(w) * *features++;
     logits[image] = static_cast<float>(sum);
@@ -175,11 +240,11 @@ void CpuEngine::infer_head(std::span<float> logits) {
 /// [n][pixel][channel] in groups of 64 channels to [n][channel][pixel].
 std::vector<float> CpuEngine::channels_first(const float* data, MapSize size, int channels, std::size_t pixel,
                                              std::size_t group) const {
-  const std::size_t area = static_cast<std::size_t>(size.area());
-  std::vector<float> out(static_cast<std::size_t>(plan_.n) * channels * area);
-  for (std::size_t image = 0; image < static_cast<std::size_t>(plan_.n); ++image) {
+  const std::size_t images = static_cast<std::size_t>(plan_.part.n), area = static_cast<std::size_t>(size.area());
+  std::vector<float> out(images * channels * area);
+  for (std::size_t image = 0; image < images; ++image) {
     for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
-      const float* from = data + c / 64 * group + image * area * pixel + c % 64;
+      const float* from = data + c / kGroup * group + image * area * pixel + c % kGroup;
       float* to = out.data() + (image * channels + c) * area;
       for (std::size_t i = 0; i < area; ++i) to[i] = from[i * pixel];
     }
@@ -187,22 +252,28 @@ std::vector<float> CpuEngine::channels_first(const float* data, MapSize size, in
   return out;
 }
 
+/// The blocks stay readable up to the next pass, unless the image went through in strips.
 std::optional<std::vector<float>> CpuEngine::read(Activation activation) {
-  const float* arena = arena_.data();
+  const float* part = arena_.data() + plan_.parts;
+  const float* features = arena_.data() + plan_.features;
+  const MapSize maps = plan_.shape.maps();
   switch (activation) {
     case Activation::block1:
     case Activation::block2:
     case Activation::block3: {
+      if (plan_.strips > 1) return std::nullopt;
       const std::size_t b = static_cast<std::size_t>(activation) - static_cast<std::size_t>(Activation::block1);
-      return channels_first(arena + plan_.block[b], plan_.shape.out[b], kChannels[b + 1], static_cast<std::size_t>(kChannels[b + 1]), 64);
+      const int channels = kChannels[b + 1];
+      return channels_first(part + plan_.part.block[b], plan_.shape.out[b], channels, static_cast<std::size_t>(channels), kGroup);
     }
     case Activation::block4:
-      return channels_first(arena + plan_.last, plan_.shape.maps(), kChannels[kBlocks], 64,
-                            static_cast<std::size_t>(plan_.n) * plan_.shape.maps().area() * 64);
+      if (plan_.strips > 1) return std::nullopt;
+      return channels_first(part + plan_.part.last, maps, kChannels[kBlocks], kSlab,
+                            static_cast<std::size_t>(plan_.part.n) * maps.area() * kSlab);
     case Activation::maps:
-      return channels_first(arena + plan_.maps, plan_.shape.maps(), kMapChannels, 64, 64);
+      return channels_first(arena_.data() + plan_.maps, maps, kMapChannels, kMapChannels, kGroup);
     case Activation::features:
-      return std::vector<float>(arena + plan_.features, arena + plan_.features + static_cast<std::size_t>(plan_.n) * feature_count(architecture_));
+      return std::vector<float>(features, features + static_cast<std::size_t>(plan_.part.n) * feature_count(architecture_));
     case Activation::grad_maps:
       break;
   }

@@ -17,22 +17,36 @@
 
 namespace lfm::cpu {
 
-/// Where the activations of one inference request lie in the arena, in floats.
-struct InferencePlan {
+/// Where the activations of images, or of one strip of a large image, lie: offsets in floats from the start of their arena part.
+struct ActivationPlan {
   int n = 0;
   NetworkShape shape;
   std::array<ConvPlan, 3> conv;
   std::array<std::size_t, 3> block{};  ///< [n][h][w][c] of blocks 1 to 3
   std::size_t last = 0;                ///< [512/64][n][h][w][64]: slabs for the projection
-  std::size_t maps = 0;                ///< [n][h*w][64]
-  std::size_t features = 0;            ///< [n][feature_count]
   std::size_t scratch = 0;
   std::size_t total = 0;
 };
 
+/// One inference request. A large image passes through the network in strips of map rows, each computed from its own rows of pixels
+/// (8 per map row and 16 more, the receptive field), so that only its maps are ever whole in memory.
+struct InferencePlan {
+  NetworkShape shape;         ///< of the whole image
+  int strips = 1;             ///< more only for a single image
+  ActivationPlan part;        ///< of all n images, or of the tallest strip
+  std::size_t maps = 0;       ///< [n][h*w][64]
+  std::size_t features = 0;  ///< [n][feature_count]
+  std::size_t selection = 0;  ///< [threads][k][64]: scratch of the top-k
+  std::size_t parts = 0;      ///< where part begins
+  std::size_t total = 0;
+};
+
+/// Images of more pixels are cut into strips.
+inline constexpr std::int64_t kStripPixels = 1'500'000;
+
 class CpuEngine final : public Engine {
  public:
-  CpuEngine(int threads, const Kernels& kernels);
+  CpuEngine(int threads, const Kernels& kernels, std::int64_t strip_pixels = kStripPixels);
 
   std::string description() const override;
   void load(const Architecture& architecture, std::span<const float> values) override;
@@ -67,15 +81,22 @@ class CpuEngine final : public Engine {
 
  private:
   InferencePlan plan_inference(int n, int height, int width) const;
-  ConvShape conv_shape(const InferencePlan& plan, int block) const;
+  ActivationPlan plan_activations(int n, int height, int width, bool keep_all) const;
+  void first_block(const ActivationPlan& plan, const PixelBatch& batch);
+  void middle_block(const ActivationPlan& plan, int block);
+  void last_block(const ActivationPlan& plan, float* maps);
+  void infer_strips();
+
   std::vector<float> channels_first(const float* data, MapSize size, int channels, std::size_t pixel, std::size_t group) const;
 
   const Kernels& kernels_;
+  std::int64_t strip_pixels_;
   ThreadPool pool_;
   Architecture architecture_;
   std::vector<float> parameters_;
   InferenceWeights weights_;
   InferencePlan plan_;
+  PixelBatch batch_;  ///< of the pass under way; strips read it late
   Buffer arena_;
 };
 

@@ -55,10 +55,12 @@ void transform_row(std::span<const float> weight, int ic, int channel, int first
   }
 }
 
-ConvWeights pack_conv(const FoldedBlock& folded, int block, const Kernels& kernels, ThreadPool& pool) {
+}  // namespace
+
+ConvWeights pack_conv(const FoldedBlock& folded, int ic, int oc, const Kernels& kernels, ThreadPool& pool) {
   ConvWeights packed;
-  packed.ic = kChannels[block];
-  packed.oc = kChannels[block + 1];
+  packed.ic = ic;
+  packed.oc = oc;
   packed.transformed = Buffer(static_cast<std::size_t>(kFrequencies) * packed.ic * packed.oc);
   packed.bias = copy(folded.bias);
   const int panel = kernels.panel, panels = kGroup / panel;
@@ -70,6 +72,8 @@ ConvWeights pack_conv(const FoldedBlock& folded, int block, const Kernels& kerne
   });
   return packed;
 }
+
+namespace {
 
 Buffer pack_first(std::span<const float> weight) {
   Buffer packed(weight.size());
@@ -103,9 +107,7 @@ InferenceWeights pack_weights(const Architecture& architecture, std::span<const 
   const auto blocks = fold_blocks(table, values);
   weights.first = pack_first(blocks[0].weight);
   weights.first_bias = copy(blocks[0].bias);
-  for (std::size_t block = 1; block < kBlocks; ++block) {
-    weights.conv[block - 1] = pack_conv(blocks[block], static_cast<int>(block), kernels, pool);
-  }
+  for (std::size_t b = 1; b < kBlocks; ++b) weights.conv[b - 1] = pack_conv(blocks[b], kChannels[b], kChannels[b + 1], kernels, pool);
   weights.projection = pack_projection(parameter(values, table, kProjection), kernels.panel);
   const auto head = parameter(values, table, kHeadWeight);
   weights.head.assign(head.begin(), head.end());

@@ -8,6 +8,7 @@
 #include "src/engine/cpu/kernels.h"
 #include "src/engine/cpu/thread_pool.h"
 #include "src/model/architecture.h"
+#include "src/model/fold.h"
 
 namespace lfm::cpu {
 
@@ -18,6 +19,8 @@ struct ConvWeights {
   Buffer transformed;
   Buffer bias;  ///< [oc]
 };
+
+ConvWeights pack_conv(const FoldedBlock& folded, int ic, int oc, const Kernels& kernels, ThreadPool& pool);
 
 struct InferenceWeights {
   Buffer first;       ///< [64/16][12 taps: 00 01 10 11, each r g b][16]
