@@ -29,7 +29,7 @@ inline const std::vector<EngineCase>& engines() {
 #endif
     };
     for (const cpu::Kernels* kernels : cpu::supported_kernels()) {
-      list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels); }, false});
+      list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels); }, true});
     }
     return list;
   }();

@@ -44,12 +44,11 @@ constexpr int strip_height(int map_rows) { return 8 * map_rows + 16; }
 constexpr int kMinStripRows = 4;
 static_assert(strip_height(kMinStripRows) >= kMinImageSide);
 
-[[noreturn]] void no_training() { throw Error(ErrorCode::usage, "training on the cpu engine is not available"); }
 
 }  // namespace
 
 CpuEngine::CpuEngine(int threads, const Kernels& kernels, std::int64_t strip_pixels)
-    : kernels_(kernels), strip_pixels_(strip_pixels), pool_(threads) {}
+    : kernels_(kernels), strip_pixels_(strip_pixels), pool_(threads), training_(kernels, pool_) {}
 
 std::string CpuEngine::description() const {
   return fmt::format("cpu ({}, {} thread{})", kernels_.title, pool_.threads(), pool_.threads() == 1 ? "" : "s");
@@ -59,7 +58,9 @@ void CpuEngine::load(const Architecture& architecture, std::span<const float> va
   architecture_ = architecture;
   parameters_.assign(values.begin(), values.end());
   weights_ = pack_weights(architecture, values, kernels_, pool_);
+  weights_stale_ = false;
   plan_ = {};
+  training_.load(architecture, parameters_);
 }
 
 /// keep_all: every block keeps its own place, so that it can be read afterwards; else blocks 3 and 4 take block 1's.
@@ -109,7 +110,13 @@ InferencePlan CpuEngine::plan_inference(int n, int height, int width) const {
 }
 
 void CpuEngine::reserve(const PlanRequest& request) {
-  if (request.mode == PlanMode::training) no_training();
+  mode_ = request.mode;
+  if (request.mode == PlanMode::training) {
+    training_.reserve(request);
+    return;
+  }
+  if (weights_stale_) weights_ = pack_weights(architecture_, parameters_, kernels_, pool_);
+  weights_stale_ = false;
   plan_ = plan_inference(request.n, request.height, request.width);
   if (arena_.size() < plan_.total) {
     arena_ = {};
@@ -118,7 +125,7 @@ void CpuEngine::reserve(const PlanRequest& request) {
 }
 
 std::size_t CpuEngine::arena_bytes(const PlanRequest& request) const {
-  if (request.mode == PlanMode::training) no_training();
+  if (request.mode == PlanMode::training) return training_.arena_bytes(request);
   return plan_inference(request.n, request.height, request.width).total * sizeof(float);
 }
 
@@ -254,6 +261,7 @@ std::vector<float> CpuEngine::channels_first(const float* data, MapSize size, in
 
 /// The blocks stay readable up to the next pass, unless the image went through in strips.
 std::optional<std::vector<float>> CpuEngine::read(Activation activation) {
+  if (mode_ == PlanMode::training) return training_.read(activation);
   const float* part = arena_.data() + plan_.parts;
   const float* features = arena_.data() + plan_.features;
   const MapSize maps = plan_.shape.maps();

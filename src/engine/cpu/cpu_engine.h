@@ -12,6 +12,7 @@
 #include "src/engine/cpu/conv_block.h"
 #include "src/engine/cpu/kernels.h"
 #include "src/engine/cpu/thread_pool.h"
+#include "src/engine/cpu/training/training.h"
 #include "src/engine/cpu/weights.h"
 #include "src/engine/engine.h"
 
@@ -95,9 +96,12 @@ class CpuEngine final : public Engine {
   Architecture architecture_;
   std::vector<float> parameters_;
   InferenceWeights weights_;
+  bool weights_stale_ = false;  // training went on since they were packed
   InferencePlan plan_;
   PixelBatch batch_;  ///< of the pass under way; strips read it late
   Buffer arena_;
+  Training training_;
+  PlanMode mode_ = PlanMode::inference;  // of the last reserve(): whose activations read() finds
 };
 
 }  // namespace lfm::cpu

@@ -43,52 +43,66 @@ inline HWY_ATTR void differences(const std::uint8_t* HWY_RESTRICT a, const std::
   }
 }
 
+/// The residual of one row of pooling windows, as interleaved r g b. A cell's right pixels lie 3 bytes after its corner: each array is
+/// right at the pixels that are read from it, odd columns (top, bottom, right) or even ones (left).
+struct WindowResidual {
+  float* top;
+  float* bottom;
+  float* left;
+  float* right;
+};
+inline HWY_ATTR WindowResidual window_residual(const std::uint8_t* pixels, std::size_t pixel_row, int columns, float* scratch) {
+  const int width = 6 * (columns + 1);
+  const std::uint8_t* lower = pixels + pixel_row;
+  const std::uint8_t* next = lower + pixel_row;
+  const WindowResidual r{scratch, scratch + width, scratch + 2 * width, scratch + 3 * width};
+  differences(pixels + 3, pixels, width - 3, r.top + 3);
+  differences(next + 3, next, width - 3, r.bottom + 3);
+  differences(lower, pixels, width, r.left);
+  differences(lower + 3, pixels, width - 3, r.right + 3);
+  return r;
+}
+
+/// The four convolutions of pooling window x. w: [tap 00 01 10 11][channel].
+HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const WindowResidual& residual, int x, Vec& y00, Vec& y01, Vec& y10,
+                                         Vec& y11) {
+  const F32 d;
+  y00 = y01 = y10 = y11 = hn::Zero(d);
+#pragma GCC unroll 3
+  for (int c = 0; c < 3; ++c) {
+    const Vec t = hn::Set(d, residual.top[6 * x + 3 + c]);
+    y00 = hn::MulAdd(w[3 + c], t, y00);
+    y01 = hn::MulAdd(w[c], t, y01);
+    const Vec b = hn::Set(d, residual.bottom[6 * x + 3 + c]);
+    y10 = hn::MulAdd(w[9 + c], b, y10);
+    y11 = hn::MulAdd(w[6 + c], b, y11);
+    const Vec centre = hn::Set(d, residual.right[6 * x + 3 + c]);
+    y00 = hn::MulAdd(w[9 + c], centre, y00);
+    y01 = hn::MulAdd(w[6 + c], centre, y01);
+    y10 = hn::MulAdd(w[3 + c], centre, y10);
+    y11 = hn::MulAdd(w[c], centre, y11);
+    const Vec l = hn::Set(d, residual.left[6 * x + c]);
+    y00 = hn::MulAdd(w[6 + c], l, y00);
+    y10 = hn::MulAdd(w[c], l, y10);
+    const Vec r = hn::Set(d, residual.left[6 * x + 6 + c]);
+    y01 = hn::MulAdd(w[9 + c], r, y01);
+    y11 = hn::MulAdd(w[3 + c], r, y11);
+  }
+}
+
 inline HWY_ATTR void first_block_row(const FirstBlockRow& p) {
   const F32 d;
   const Vec zero = hn::Zero(d);
-  // Rows of the residual as interleaved r g b. A cell's right pixels lie 3 bytes after its corner: each array is right at the pixels
-  // that are read from it, odd columns (top, bottom, right) or even ones (left).
-  const int width = 6 * (p.columns + 1);
-  const std::uint8_t* upper = p.pixels;
-  const std::uint8_t* lower = upper + p.pixel_row;
-  const std::uint8_t* next = lower + p.pixel_row;
-  float* top = p.residual;
-  float* bottom = top + width;
-  float* left = bottom + width;
-  float* right = left + width;
-  differences(upper + 3, upper, width - 3, top + 3);
-  differences(next + 3, next, width - 3, bottom + 3);
-  differences(lower, upper, width, left);
-  differences(lower + 3, upper, width - 3, right + 3);
-
+  const WindowResidual residual = window_residual(p.pixels, p.pixel_row, p.columns, p.residual);
   for (std::size_t oc = 0; oc < 64; oc += kLanes) {
     const float* weights = p.weights + oc / 16 * 12 * 16 + oc % 16;
-    Vec w[12];  // [tap 00 01 10 11][channel]
+    Vec w[12];
 #pragma GCC unroll 12
     for (int i = 0; i < 12; ++i) w[i] = hn::Load(d, weights + 16 * i);
     const Vec bias = hn::Load(d, p.bias + oc);
     for (int x = 0; x < p.columns; ++x) {
-      Vec y00 = zero, y01 = zero, y10 = zero, y11 = zero;
-#pragma GCC unroll 3
-      for (int c = 0; c < 3; ++c) {
-        const Vec t = hn::Set(d, top[6 * x + 3 + c]);
-        y00 = hn::MulAdd(w[3 + c], t, y00);
-        y01 = hn::MulAdd(w[c], t, y01);
-        const Vec b = hn::Set(d, bottom[6 * x + 3 + c]);
-        y10 = hn::MulAdd(w[9 + c], b, y10);
-        y11 = hn::MulAdd(w[6 + c], b, y11);
-        const Vec centre = hn::Set(d, right[6 * x + 3 + c]);
-        y00 = hn::MulAdd(w[9 + c], centre, y00);
-        y01 = hn::MulAdd(w[6 + c], centre, y01);
-        y10 = hn::MulAdd(w[3 + c], centre, y10);
-        y11 = hn::MulAdd(w[c], centre, y11);
-        const Vec l = hn::Set(d, left[6 * x + c]);
-        y00 = hn::MulAdd(w[6 + c], l, y00);
-        y10 = hn::MulAdd(w[c], l, y10);
-        const Vec r = hn::Set(d, left[6 * x + 6 + c]);
-        y01 = hn::MulAdd(w[9 + c], r, y01);
-        y11 = hn::MulAdd(w[3 + c], r, y11);
-      }
+      Vec y00, y01, y10, y11;
+      multiply_window(w, residual, x, y00, y01, y10, y11);
       const Vec largest = hn::Max(hn::Max(y00, y01), hn::Max(y10, y11));
       hn::Store(hn::Max(hn::Add(largest, bias), zero), d, p.out + 64 * x + oc);
     }

@@ -1,0 +1,268 @@
+#include "src/engine/cpu/training/training.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lfm/error.h"
+
+namespace lfm::cpu {
+namespace {
+
+constexpr std::size_t kAlign = 16;  // floats
+
+}  // namespace
+
+TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& request, int threads, int winner_bytes) {
+  TrainingPlan plan;
+  plan.n = request.n;
+  plan.shape = network_shape(architecture, request.height, request.width);
+  const std::size_t n = static_cast<std::size_t>(request.n);
+  const auto map = [n](const MapSize& size, int channels) { return n * static_cast<std::size_t>(size.area()) * channels; };
+  const auto add = [&plan](std::size_t floats) {
+    const std::size_t offset = plan.total;
+    plan.total += (floats + kAlign - 1) / kAlign * kAlign;
+    return offset;
+  };
+  std::size_t partial = n * 2 * kLastChannels, filters = 0, worker = std::max(FirstBlock::worker_floats(plan.shape), projection_worker_floats());
+  for (std::size_t i = 0; i < 3; ++i) {
+    const int b = static_cast<int>(i) + 1;
+    plan.conv[i] = plan_conv_training(request.n, plan.shape, b);
+    partial = std::max({partial, plan.conv[i].forward_sums(), plan.conv[i].backward_sums()});
+    filters = std::max(filters, plan.conv[i].filter_floats());
+    worker = std::max(worker, plan.conv[i].worker_floats());
+    plan.conv_out[i] = add(map(plan.shape.conv[b], kChannels[b + 1]));
+    plan.pooled[i] = add(map(plan.shape.out[i], kChannels[i + 1]));
+  }
+  for (std::size_t b = 1; b < kBlocks; ++b) plan.grad_pooled[b] = add(map(plan.shape.out[b], kChannels[b + 1]));
+  plan.grad_pooled[0] = add(map(plan.shape.out[0], kChannels[1]));
+  plan.winner = add(n * plan.shape.out[0].area() * static_cast<std::size_t>(winner_bytes) / sizeof(float) + kAlign);
+  plan.maps = add(map(plan.shape.maps(), kMapChannels));
+  plan.grad_maps = add(map(plan.shape.maps(), kMapChannels));
+  const std::size_t features = n * static_cast<std::size_t>(feature_count(architecture));
+  for (std::size_t* offset : {&plan.features, &plan.auxiliary, &plan.factor, &plan.position, &plan.drawn}) *offset = add(features);
+  plan.filters = add(filters);
+  plan.grad_filters = add(static_cast<std::size_t>(slot_count(request.n)) * filters);
+  plan.first_images = add(n * FirstBlock::kImageFloats);
+  plan.partial = add(2 * partial);
+  plan.workers = add(static_cast<std::size_t>(threads) * ((worker + kAlign - 1) / kAlign * kAlign));
+  return plan;
+}
+
+Training::Training(const Kernels& kernels, ThreadPool& pool)
+    : machine_{kernels, training_kernels(kernels), pool},
+      norm_{BatchNorm(kChannels[2]), BatchNorm(kChannels[3]), BatchNorm(kChannels[4])},
+      sums_(2 * kLastChannels),
+      identity_(2 * kLastChannels) {
+  std::fill_n(identity_.data(), kLastChannels, 1.0f);
+  std::fill_n(identity_.data() + kLastChannels, kLastChannels, 0.0f);
+  for (std::size_t i = 0; i < 3; ++i) grad_sums_[i].resize(2 * static_cast<std::size_t>(kChannels[i + 2]));
+}
+
+void Training::load(const Architecture& architecture, std::span<float> values) {
+  architecture_ = architecture;
+  table_ = parameter_table(architecture);
+  values_ = values;
+  state_ = {};
+  plan_ = {};
+}
+
+std::span<float> Training::state(std::size_t index) {
+  const std::size_t count = table_.trainable_floats;
+  if (state_.size() == 0) {
+    state_ = Buffer(3 * count);
+    std::fill_n(state_.data(), state_.size(), 0.0f);
+  }
+  return {state_.data() + index * count, count};
+}
+
+void Training::reserve(const PlanRequest& request) {
+  plan_ = plan_training(architecture_, request, machine_.pool.threads(), machine_.training.winner_bytes);
+  if (arena_.size() < plan_.total) {
+    arena_ = {};
+    arena_ = Buffer(plan_.total);
+  }
+}
+
+std::size_t Training::arena_bytes(const PlanRequest& request) const {
+  return plan_training(architecture_, request, machine_.pool.threads(), machine_.training.winner_bytes).total * sizeof(float);
+}
+
+NormParameters Training::norm_parameters(int b) const {
+  return {value(conv_bias(b)), value(norm_scale(b)), value(norm_shift(b)), value(running_mean(b)), value(running_var(b))};
+}
+
+FirstBlock::Pass Training::first_pass() const {
+  return {batch_,
+          plan_.shape,
+          norm_parameters(0),
+          value(conv_weight(0)),
+          at(plan_.pooled[0]),
+          reinterpret_cast<std::uint8_t*>(at(plan_.winner)),
+          at(plan_.first_images),
+          at(plan_.workers)};
+}
+
+PoolingPass Training::pooling_pass() const {
+  return {architecture_, plan_.n, plan_.shape.maps().area(), at(plan_.maps),
+          {at(plan_.features), at(plan_.auxiliary), at(plan_.factor), reinterpret_cast<std::int32_t*>(at(plan_.position)),
+           reinterpret_cast<std::int32_t*>(at(plan_.drawn))}};
+}
+
+Projection Training::projection() const {
+  return {plan_.n, plan_.shape.maps().area(), at(plan_.conv_out[2]), norm_[2].norm(), value(kProjection)};
+}
+
+/// What block b does to its input as it reads it: ReLU follows, which changes nothing of block 1's output.
+Affine Training::input_norm(int b) const {
+  return b == 1 ? Affine{identity_.data(), identity_.data() + kLastChannels} : norm_[static_cast<std::size_t>(b) - 2].norm();
+}
+
+// ---- forward ----
+
+void Training::first_block(const PixelBatch& batch) {
+  if (batch.n != plan_.n || network_shape(architecture_, batch.height, batch.width).input != plan_.shape.input) {
+    throw Error(ErrorCode::usage, "the batch is not the one that room was reserved for");
+  }
+  batch_ = batch;
+  first_.forward(machine_, first_pass(), communicator_);
+}
+
+void Training::block(int b) { forward_conv(b); }
+
+void Training::last_block() {
+  forward_conv(3);
+  projection_forward(machine_, projection(), at(plan_.maps), at(plan_.filters), at(plan_.workers));
+}
+
+void Training::forward_conv(int b) {
+  const std::size_t i = static_cast<std::size_t>(b) - 1;
+  const ConvTraining& plan = plan_.conv[i];
+  const std::span<double> sums(sums_.data(), 2 * static_cast<std::size_t>(plan.oc));
+  BatchNorm& norm = norm_[i];
+  norm.begin(norm_parameters(b));
+  conv_forward(machine_, plan,
+               {at(plan_.pooled[i]), input_norm(b), value(conv_weight(b)), norm.centre(), norm.sign(), at(plan_.conv_out[i]),
+                plan.pool ? at(plan_.pooled[i + 1]) : nullptr, at(plan_.filters), at(plan_.workers),
+                reinterpret_cast<double*>(at(plan_.partial)), sums});
+  norm.finish(norm_parameters(b), sums, static_cast<double>(plan.n) * plan.conv.area(), communicator_);
+}
+
+void Training::pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) {
+  options_ = options;
+  pool_forward(machine_.pool, pooling_pass(), options, key, injected);
+}
+
+TrainingResult Training::head(std::span<const std::uint8_t> labels, float loss_scale) {
+  const auto weight = value(kHeadWeight);
+  const float bias = value(kHeadBias)[0];
+  TrainingResult result;
+  main_.features = at(plan_.features);
+  head_forward(main_, weight, bias, labels, double{loss_scale});
+  result.logit_a = main_.logits;
+  result.loss_a = main_.loss;
+  if (options_.rks) {
+    auxiliary_.features = at(plan_.auxiliary);
+    head_forward(auxiliary_, weight, bias, labels, double{options_.alpha} * double{loss_scale});
+    result.logit_b = auxiliary_.logits;
+    result.loss_b = auxiliary_.loss;
+  }
+  return result;
+}
+
+// ---- backward ----
+
+void Training::backward_head(GradientMode mode) {
+  const Branch* branches[] = {&main_, &auxiliary_};
+  head_backward(std::span(branches).first(options_.rks ? 2 : 1), gradient(kHeadWeight), gradient(kHeadBias)[0], mode);
+}
+
+void Training::backward_pool() {
+  const std::span<const double> auxiliary = options_.rks ? std::span<const double>(auxiliary_.grad_logits) : std::span<const double>();
+  pool_backward(machine_.pool, pooling_pass(), main_.grad_logits, auxiliary, value(kHeadWeight), at(plan_.grad_maps));
+}
+
+void Training::backward_last_block(GradientMode mode) {
+  projection_backward(machine_, projection(),
+                      {at(plan_.grad_maps), at(plan_.grad_pooled[3]), at(plan_.grad_filters), gradient(kProjection), mode,
+                       reinterpret_cast<double*>(at(plan_.partial)), grad_sums_[2]});
+  backward_conv(3, mode);
+}
+
+void Training::backward_block(int b, GradientMode mode) { backward_conv(b, mode); }
+
+void Training::backward_conv(int b, GradientMode mode) {
+  const std::size_t i = static_cast<std::size_t>(b) - 1;
+  norm_[i].backward(norm_parameters(b), grad_sums_[i], communicator_, gradient(norm_scale(b)), gradient(norm_shift(b)), mode);
+  const std::span<double> in_sums = b > 1 ? std::span(grad_sums_[i - 1]) : std::span<double>();
+  conv_backward(machine_, plan_.conv[i],
+                {at(plan_.pooled[i]), input_norm(b), value(conv_weight(b)), at(plan_.conv_out[i]), norm_[i], at(plan_.grad_pooled[i + 1]),
+                 at(plan_.filters), at(plan_.grad_filters), gradient(conv_weight(b)), mode, at(plan_.grad_pooled[i]), at(plan_.workers),
+                 reinterpret_cast<double*>(at(plan_.partial)), in_sums});
+}
+
+void Training::backward_first_block(GradientMode mode) {
+  first_.backward(machine_, first_pass(),
+                  {at(plan_.grad_pooled[0]), gradient(conv_weight(0)), gradient(norm_scale(0)), gradient(norm_shift(0)), mode},
+                  communicator_);
+}
+
+double Training::adam_step(const AdamOptions& options, std::uint64_t step) {
+  constexpr int ranges = 32;  // tasks; the norm is summed in their order
+  const std::span<float> gradient = gradients(), m = moments_m(), v = moments_v();
+  if (communicator_.size > 1) communicator_.sum_floats(gradient);
+  const double correction1 = 1 - std::pow(double{options.beta1}, static_cast<double>(step));
+  const double correction2 = 1 - std::pow(double{options.beta2}, static_cast<double>(step));
+  std::array<double, ranges> squares{};
+  const int groups = static_cast<int>(gradient.size() / kAlign);
+  machine_.pool.run(ranges, [&](int range, int) {
+    const std::size_t first = static_cast<std::size_t>(part_begin(groups, range, ranges)) * kAlign;
+    const std::size_t last = static_cast<std::size_t>(part_begin(groups, range + 1, ranges)) * kAlign;
+    for (std::size_t i = first; i < last; ++i) squares[static_cast<std::size_t>(range)] += double{gradient[i]} * double{gradient[i]};
+    machine_.training.adam({last - first, values_.data() + first, m.data() + first, v.data() + first, gradient.data() + first,
+                            options.beta1, options.beta2, options.eps, options.weight_decay,
+                            static_cast<float>(double{options.learning_rate} / correction1),
+                            static_cast<float>(1 / std::sqrt(correction2))});
+  });
+  double sum = 0;
+  for (const double square : squares) sum += square;
+  return std::sqrt(sum);
+}
+
+// ---- reading ----
+
+/// [n][pixel][channel] to [n][channel][pixel], normalised and through ReLU.
+std::vector<float> Training::channels_first(const float* data, MapSize size, int channels, const Affine& norm) const {
+  const std::size_t area = static_cast<std::size_t>(size.area()), count = static_cast<std::size_t>(channels);
+  std::vector<float> out(static_cast<std::size_t>(plan_.n) * area * count);
+  for (std::size_t image = 0; image < static_cast<std::size_t>(plan_.n); ++image) {
+    for (std::size_t p = 0; p < area; ++p, data += count) {
+      for (std::size_t c = 0; c < count; ++c) {
+        out[(image * count + c) * area + p] = norm.scale ? std::max(0.0f, norm.scale[c] * data[c] + norm.shift[c]) : data[c];
+      }
+    }
+  }
+  return out;
+}
+
+std::optional<std::vector<float>> Training::read(Activation activation) const {
+  switch (activation) {
+    case Activation::block1:
+    case Activation::block2:
+    case Activation::block3: {
+      const int b = static_cast<int>(activation) - static_cast<int>(Activation::block1);
+      const std::size_t i = static_cast<std::size_t>(b);
+      return channels_first(at(plan_.pooled[i]), plan_.shape.out[i], kChannels[i + 1], input_norm(b + 1));
+    }
+    case Activation::block4:
+      return channels_first(at(plan_.conv_out[2]), plan_.shape.maps(), kLastChannels, norm_[2].norm());
+    case Activation::maps:
+      return channels_first(at(plan_.maps), plan_.shape.maps(), kMapChannels, {});
+    case Activation::grad_maps:
+      return channels_first(at(plan_.grad_maps), plan_.shape.maps(), kMapChannels, {});
+    case Activation::features:
+      return std::vector<float>(at(plan_.features), at(plan_.features) + static_cast<std::size_t>(plan_.n) * feature_count(architecture_));
+  }
+  return std::nullopt;
+}
+
+}  // namespace lfm::cpu
