@@ -44,7 +44,6 @@ constexpr int strip_height(int map_rows) { return 8 * map_rows + 16; }
 constexpr int kMinStripRows = 4;
 static_assert(strip_height(kMinStripRows) >= kMinImageSide);
 
-
 }  // namespace
 
 CpuEngine::CpuEngine(int threads, const Kernels& kernels, std::int64_t strip_pixels)
