@@ -69,16 +69,16 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
   const Position p = position_of<kPooled>(loaded < rows ? loaded : rows - 1, out_h, out_w);
   const float* own_input = input + ((static_cast<std::int64_t>(p.image) * h + p.y) * w + p.x) * ic;
   float acc[GemmTile::kThreadRows][kColumns / 16];
-  implicit_gemm<kColumns>(acc, own_input, weight + first_column, 2 * ic, 2, w * ic, oc);
+  implicit_gemm<kColumns>(acc, own_input, weight + first_column, 4 * ic, 2 * ic, w * ic, oc);
 
   const GemmPosition<kColumns> own;
+  const int row = first_row + own.row, column = first_column + own.column;
+  float* own_output = output + static_cast<std::int64_t>(kPooled ? row / 4 : row) * oc + column;
   UNROLL
   for (int cg = 0; cg < kColumns / 64; ++cg) {
-    const int column = first_column + own.column + 32 * cg;
-    const float4 b = load4(bias + column);
+    const float4 b = load4(bias + column + 32 * cg);
     UNROLL
     for (int rg = 0; rg < GemmTile::kThreadRows / 4; ++rg) {
-      const int row = first_row + own.row + 16 * rg;
       float y[4][4];
       UNROLL
       for (int i = 0; i < 4; ++i) {
@@ -91,10 +91,10 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
       }
       UNROLL
       for (int i = 0; i < (kPooled ? 1 : 4); ++i) {
-        if (row + i >= rows) break;
+        if (row + 16 * rg + i >= rows) break;
         float4 v{y[i][0] + b.x, y[i][1] + b.y, y[i][2] + b.z, y[i][3] + b.w};
         if constexpr (kEpilogue != Epilogue::bias) v = {relu(v.x), relu(v.y), relu(v.z), relu(v.w)};
-        store4(output + static_cast<std::int64_t>(kPooled ? row / 4 : row + i) * oc + column, v);
+        store4(own_output + (kPooled ? 4 * rg : 16 * rg + i) * oc + 32 * cg, v);
       }
     }
   }

@@ -43,12 +43,13 @@ struct GemmPosition {
 __device__ __forceinline__ int gemm_loaded_row() { return static_cast<int>(threadIdx.x) / 2; }
 __device__ __forceinline__ int gemm_loaded_channel() { return static_cast<int>(threadIdx.x) % 2 * 4; }
 
-/// input: this thread's gemm_loaded_row(), at channel 0 of the first tap. The depth is `runs` runs of `run` contiguous floats, `step`
-/// floats apart: in [h][w][ic], the two taps of a kernel row are one run of 2ic. weight: B at the tile's first column.
+/// input: this thread's gemm_loaded_row(), at channel 0 of the first tap. Of the row's `depth` floats the first `run` are contiguous, and
+/// so are the rest, `step` floats further on: in [h][w][ic], the two taps of a kernel row are one run of 2ic, and the next row
+/// of taps lies w*ic on. weight: B at the tile's first column.
 template <int kColumns>
 __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16],
-                                              const float* __restrict__ input, const float* __restrict__ weight, int run,
-                                              int runs, int step, int oc) {
+                                              const float* __restrict__ input, const float* __restrict__ weight, int depth,
+                                              int run, int step, int oc) {
   constexpr int kDepth = GemmTile::kDepth, kThreadColumns = kColumns / 16, kColumnLoads = kColumns / 4;
   SHARED_ARRAY(float, tile_a, 2, kDepth, GemmTile::kRows + 4);
   SHARED_ARRAY(float, tile_b, 2, kDepth, kColumns);
@@ -66,18 +67,13 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
 
   const float* next_a = input + loaded_channel;
   const float* next_b = weight + loaded_k * oc + loaded_column;
-  int left = run;  // of the run that is being loaded
   float4 a, b{};
-  const auto load = [&] {
+  const auto load = [&](int k) {
+    if (k == run) next_a += step - run;
     a = load4(next_a);
     if (loads_b) b = load4(next_b);
     next_a += kDepth;
     next_b += kDepth * oc;
-    left -= kDepth;
-    if (left == 0) {
-      next_a += step - run;
-      left = run;
-    }
   };
   const auto store = [&](int buffer) {
     tile_a[buffer][loaded_channel + 0][loaded_row] = a.x;
@@ -87,13 +83,13 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
     if (loads_b) store4(&tile_b[buffer][loaded_k][loaded_column], b);
   };
 
-  const int slabs = run * runs / kDepth;
-  load();
+  load(0);
   store(0);
   sync_block();
-  for (int slab = 0; slab < slabs; ++slab) {
-    const int buffer = slab & 1;
-    if (slab + 1 < slabs) load();
+  for (int slab = 0; slab < depth; slab += kDepth) {
+    const int buffer = slab / kDepth & 1;
+    const bool more = slab + kDepth < depth;
+    if (more) load(slab + kDepth);
     UNROLL
     for (int k = 0; k < kDepth; ++k) {
       float row[GemmTile::kThreadRows], column[kThreadColumns];
@@ -113,7 +109,7 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
         for (int j = 0; j < kThreadColumns; ++j) acc[i][j] += row[i] * column[j];
       }
     }
-    if (slab + 1 < slabs) {
+    if (more) {
       store(buffer ^ 1);  // last read before the barrier that ended the previous slab
       sync_block();
     }

@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
   const int first = static_cast<int>(blockIdx.x) * GemmTile::kRows;
   const int loaded = first + gemm_loaded_row() < rows ? first + gemm_loaded_row() : rows - 1;
   float acc[GemmTile::kThreadRows][kColumns / 16];
-  implicit_gemm<kColumns>(acc, input + static_cast<std::int64_t>(loaded) * ic, weight, ic, 1, 0, kColumns);
+  implicit_gemm<kColumns>(acc, input + static_cast<std::int64_t>(loaded) * ic, weight, ic, ic, 0, kColumns);
 
   const GemmPosition<kColumns> own;
   UNROLL
