@@ -7,6 +7,7 @@
 #include "lfm/image.h"
 #include "src/engine/cpu/cpu_engine.h"
 #include "src/engine/network.h"
+#include "src/model/safetensors.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/fixture.h"
 #include "tests/model/random_model.h"
@@ -48,16 +49,16 @@ TEST_P(CpuEngineTest, SameBitsWhateverTheThreadsAndTheBatch) {
 
 TEST_P(CpuEngineTest, NativeImagesMatchTheFixtures) {
   if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
-  const cases::TensorFile expected(cases::fixtures() / "inference.safetensors");
+  const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
   CpuEngine engine(2, *GetParam());
-  engine.load({}, cases::TensorFile(cases::fixtures() / "lfm_official.safetensors").parameters(""));
+  engine.load({}, cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), ""));
   for (const std::string name : {"astronaut", "coffee", "chelsea", "noise", "odd_size"}) {
     for (const std::string view : {"native", "resize256"}) {
       Image image = read_image(cases::fixtures() / "images" / (name + ".png"));
       if (view == "resize256") image = resize_bilinear(image, 256, 256);
       std::vector<float> logit(1), got(1024);
       infer(engine, {}, {image.rgb.data(), 1, image.height, image.width}, logit, got);
-      EXPECT_TRUE(cases::close_relative(name + " " + view, got, expected.floats(name + "." + view + ".features"), 2e-4));
+      EXPECT_TRUE(cases::close_relative(name + " " + view, got, cases::floats(expected, name + "." + view + ".features"), 2e-4));
     }
   }
 }
