@@ -115,6 +115,7 @@ inline HWY_ATTR void tile_output_pooled(const TileOutput& p) {
       const Vec q1 = hn::Max(hn::Max(a2, a3), hn::Max(b2, b3));
       const Vec q2 = hn::Max(hn::Max(a4, a5), hn::Max(b4, b5));
       float* out = p.out + y * p.row + c;
+      for (std::size_t x = 3; x < 6; ++x) __builtin_prefetch(out + x * p.pixel, 1);  // the next tile's
       hn::Store(hn::Max(hn::Add(q0, bias), zero), d, out);
       if (p.columns > 1) hn::Store(hn::Max(hn::Add(q1, bias), zero), d, out + p.pixel);
       if (p.columns > 2) hn::Store(hn::Max(hn::Add(q2, bias), zero), d, out + 2 * p.pixel);
@@ -135,6 +136,7 @@ inline HWY_ATTR void tile_output(const TileOutput& p) {
       float* out = p.out + y * p.row + c;
 #pragma GCC unroll 6
       for (int x = 0; x < kTileOut; ++x) {
+        __builtin_prefetch(out + (x + kTileOut) * p.pixel, 1);  // the next tile's
         if (x < p.columns) hn::Store(hn::Max(hn::Add(q[x], bias), zero), d, out + x * p.pixel);
       }
     }
