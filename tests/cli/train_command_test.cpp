@@ -79,7 +79,7 @@ class TrainCommand : public ::testing::Test {
   }
 
   std::vector<std::string> start(const std::string& out) const {
-    return {"train",    "--data",     path("train"), "--val",  path("val"), "--out",              path(out), "--device", "reference",
+    return {"train",    "--data",     path("train"), "--val",  path("val"), "--out",              path(out), "--device", "cpu",
             "--view",   "native",     "--crop",      "48",     "--val-crop", "48",                "--batch", "4",        "--epochs",
             "4",        "--lr",       "1e-3",        "--seed", "11",         "--checkpoint-every", "1"};
   }

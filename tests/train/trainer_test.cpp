@@ -31,7 +31,7 @@ class Trainer : public ::testing::Test {
     o.data = {folder_ / "train"};
     o.val = {folder_ / "val"};
     o.out = folder_ / out;
-    o.device = "reference";
+    o.device = "cpu";
     o.view = View::native;
     o.crop = 48;
     o.val_crop = 48;
@@ -162,6 +162,26 @@ TEST_F(Trainer, AblationsTrain) {
     EXPECT_EQ(start_training(o, {}).state.step, 2u) << name;
     EXPECT_EQ(load_model(o.out / "best.lfmw").architecture.k, ablation == "average" ? 1 : ablation == "k4" ? 4 : 16);
   }
+}
+
+TEST_F(Trainer, LearnsFromScratchWhatSeparatesHeldOutImages) {
+  test::write_generated_set(folder_ / "many", {64, 64, 3});
+  test::write_generated_set(folder_ / "held_out", {64, 64, 4});
+  TrainOptions o = options("learns");
+  o.data = {folder_ / "many"};
+  o.val = {folder_ / "held_out"};
+  o.batch = 8;
+  o.epochs = 8;
+  o.adam.learning_rate = 3e-4f;
+  o.lr_step = 2;  // at a high rate the running statistics lag behind the weights
+  o.lr_decay = 0.3f;
+  start_training(o, {});
+  const RunLog log(folder_ / "learns" / "log.jsonl", 1'000'000, 8);
+  ASSERT_EQ(log.epochs().size(), 8u);
+  const Metrics& held_out = log.epochs().back().validation->metrics;
+  EXPECT_EQ(held_out.reals + held_out.fakes, 128u);
+  EXPECT_GE(held_out.accuracy, 0.99);
+  EXPECT_GE(held_out.ap, 0.99);
 }
 
 TEST_F(Trainer, StopsEarlyWithoutABetterModel) {
