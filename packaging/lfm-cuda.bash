@@ -8,6 +8,9 @@ _lfm_cuda() {
       --view) words='resize native center' ;;
       --device | -d) words='auto cpu cuda reference emulated' ;;
       --format | -f) words='table csv json jsonl' ;;
+      --pool) words='topk avg' ;;
+      --rbld-scale) words='none mean rank' ;;
+      --best-by) words='ap accuracy loss' ;;
       --sort) words='input score path' ;;
       *) [[ $current == -* ]] && words=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE -- '--[a-z][a-z0-9-]*') ;;
     esac

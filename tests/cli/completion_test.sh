@@ -22,6 +22,8 @@ offers --max-pixels detect -
 offers native detect --view ''
 offers jsonl detect --format j
 offers --force convert --
+offers --lr-min train --lr
+offers rank train --rbld-scale r
 
 COMP_WORDS=("$program" detect ph) COMP_CWORD=2 COMPREPLY=()
 _lfm_cuda
