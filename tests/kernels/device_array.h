@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "src/engine/cuda/device.h"
+#include "tests/cases/error_bound.h"
 #if defined(LFM_TARGET_EMULATED)
 #include "kernels/simt/grid.h"
 #else
@@ -114,23 +115,18 @@ struct Reference {
   }
 };
 
-/// |got - value| <= u (4 + 2 sqrt(depth)) magnitude for each element, u = 2^-24; fails with the worst one, and prints the margin used.
+/// Every element within the computed bound of tests/cases/error_bound.h in FP32; prints the margin used, fails with the worst one.
 inline void expect_close(std::span<const float> got, std::span<const Reference> want, double depth, const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
-  constexpr double u = 0x1p-24;
   double worst = 0;
   std::size_t at = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double limit = u * (4 + 2 * std::sqrt(depth)) * want[i].magnitude;
+  for (std::size_t i = 0; i < got.size() && !std::isnan(worst); ++i) {
     const double error = std::abs(got[i] - want[i].value);
-    const double share = error == 0 ? 0 : error / limit;
-    if (!(share <= worst)) {
-      worst = share;
-      at = i;
-    }
+    const double share = error == 0 ? 0 : error / cases::error_bound(cases::kRoundoffFp32, depth, want[i].magnitude);
+    if (!(share <= worst)) worst = share, at = i;  // also where the result is no number
   }
   EXPECT_LE(worst, 1.0) << what << ": worst at " << at << ", got " << got[at] << ", want " << want[at].value;
-  std::printf("    %s: %.2f of the limit\n", what.c_str(), worst);
+  fmt::print("    {}: {:.2f} of the limit\n", what, worst);
 }
 
 }  // namespace lfm::test
