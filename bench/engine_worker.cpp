@@ -1,19 +1,15 @@
 // One engine at one batch, size and number of threads, or the decoder and resizer alone, driven by
 // bench/compare through lines of text, so that it and its peers can be timed in turn within one run
 // (protocol: bench/harness/contender.py).
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <atomic>
-#include <chrono>
 #include <fstream>
-#include <functional>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bench/worker_protocol.h"
 #include "lfm/error.h"
 #include "lfm/image.h"
 #include "lfm/model.h"
@@ -21,6 +17,9 @@
 #include "src/engine/network.h"
 
 namespace {
+
+using lfm::bench::announce;
+using lfm::bench::serve;
 
 struct Arguments {
   std::string model, input, device = "cpu";
@@ -36,30 +35,6 @@ std::vector<std::uint8_t> read_pixels(const Arguments& arguments) {
   if (!file)
     throw lfm::Error(lfm::ErrorCode::input, arguments.input + ": has fewer pixels than the batch needs");
   return pixels;
-}
-
-/// Answers "run N" with the seconds of N repetitions, "memory" with the peak, until the input ends.
-void serve(const std::function<void()>& repeat_once) {
-  for (std::string line; std::getline(std::cin, line);) {
-    nlohmann::json answer;
-    if (line.starts_with("run ")) {
-      const int repetitions = std::stoi(line.substr(4));
-      const auto begin = std::chrono::steady_clock::now();
-      for (int i = 0; i < repetitions; ++i) repeat_once();
-      answer["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    } else if (line == "memory") {
-      rusage usage{};
-      getrusage(RUSAGE_SELF, &usage);
-      answer["peak_bytes"] = std::int64_t{usage.ru_maxrss} * 1024;
-    } else {
-      answer["error"] = "unknown request: " + line;
-    }
-    std::cout << answer.dump() << std::endl;
-  }
-}
-
-void announce(const nlohmann::json& ready) {
-  std::cout << ready.dump() << std::endl;
 }
 
 /// Decodes the files and resizes them to size x size, threads at a time.
@@ -131,7 +106,7 @@ int main(int argc, char** argv) {
   try {
     run(arguments);
   } catch (const std::exception& error) {
-    std::cout << nlohmann::json{{"error", error.what()}}.dump() << std::endl;
+    announce({{"error", error.what()}});
     return 1;
   }
   return 0;

@@ -39,16 +39,27 @@ def network_table(entry, limits, with_memory_share):
     return table(head, rows)
 
 
-def curves(tables):
-    """How the cost grows with images, pixels and threads: this engine and the fastest FP32 peer of each setting."""
+def summary(tables):
+    """This engine's rows of every setting against the fastest peer of their precision."""
     rows = []
     for entry in tables:
-        ours, peer = next(row for row in entry["rows"] if row["ours"]), fastest_peer(entry["rows"], "fp32")
-        rate = ours["images_per_s"]["median"]
-        rows.append([f"{entry['size']}², batch {entry['batch']}, {entry['threads']} threads", f"{rate:.1f}",
-                     f"{1e9 / (rate * entry['size'] ** 2):.1f}", f"{peer['images_per_s']['median']:.1f} ({peer['name']})" if peer else "",
-                     ratio(ours, peer)])
-    return table(["setting", "lfm, images/s", "ns per pixel", "fastest FP32 peer, images/s", "ratio"], rows)
+        for row in entry["rows"]:
+            peer = fastest_peer(entry["rows"], row["precision"])
+            if row["ours"] and peer:
+                rows.append([f"{entry['size']}², batch {entry['batch']}, {entry['threads']} threads", row["name"],
+                             f"{row['images_per_s']['median']:.1f}", f"{peer['images_per_s']['median']:.1f} ({peer['name']})", ratio(row, peer)])
+    return table(["setting", "engine", "images/s", "fastest peer, images/s", "ratio"], rows)
+
+
+def growth_table(entries):
+    names = list(dict.fromkeys(row["name"] for entry in entries for row in entry["rows"]))
+    rows = []
+    for entry in entries:
+        rates = {row["name"]: row["images_per_s"]["median"] for row in entry["rows"]}
+        rows.append([f"{entry['size']}², batch {entry['batch']}, {entry['threads']} threads",
+                     *[f"{rates[name]:.1f}" if name in rates else "" for name in names],
+                     f"{1e9 / rates[names[0]] / entry['size'] ** 2:.0f}"])
+    return table(["setting", *[f"{name}, images/s" for name in names], f"{names[0]}, ns per pixel"], rows)
 
 
 def pipeline_table(entry):
@@ -92,7 +103,8 @@ def markdown(results):
                [[str(limit["threads"]), f"{limit['sgemm_gflops']:.0f}" if limit["sgemm_gflops"] else "not measured",
                  f"{limit['read_gb_per_s']:.1f}", f"{limit['copy_gb_per_s']:.1f}"] for limit in results["limits"]]),
     ]
-    titles = {"inference": "Inference", "training": "Training step", "files": "JPEG files to scores", "cold": "Cold start: one image"}
+    titles = {"inference": "Inference", "training": "Training step", "files": "JPEG files to scores", "cold": "Cold start: one image",
+              "curves": "Growth with images, pixels and threads"}
     for part, title in titles.items():
         if part not in results:
             continue
@@ -100,8 +112,11 @@ def markdown(results):
         if isinstance(results[part], dict):
             lines += [f"Not measured: {results[part]['error']}", ""]
             continue
-        if part == "inference":
-            lines += curves(results[part])
+        if part == "inference" and len(results[part][0]["rows"]) > 1:
+            lines += summary(results[part])
+        if part == "curves":
+            lines += ["![Three charts](curves.svg)", "", *growth_table(results[part])]
+            continue
         for entry in results[part]:
             if part in ("inference", "training"):
                 lines += [f"### {entry['size']} × {entry['size']}, batch {entry['batch']}, {entry['threads']} threads", ""]

@@ -10,8 +10,8 @@
 namespace lfm {
 
 /// Sample indices of one epoch: a permutation of the data set, drawn for (seed, epoch). balance (needs both
-/// labels): the rarer label's images are repeated until they are as many as the other's; none comes twice
-/// more than another.
+/// labels): the rarer label's images are repeated until they are as many as the other's; how often two of them
+/// come differs by one at most.
 std::vector<std::uint32_t> training_order(const Dataset& dataset, std::uint64_t seed, std::uint64_t epoch,
                                           bool balance);
 
