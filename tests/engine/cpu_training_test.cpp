@@ -164,6 +164,35 @@ TEST_P(CpuTraining, InferenceFollowsTraining) {
   EXPECT_EQ(got, expected);
 }
 
+// The gradient of a convolution's bias is exactly zero, so there Adam sees the given moments and weight decay alone.
+TEST_P(CpuTraining, AdamFromGivenMoments) {
+  const ParameterTable table = parameter_table({});
+  const Batch batch(2, 48, 48, 12);
+  const auto parameters = random_parameters({}, 13);
+  std::mt19937 generator(14);
+  std::normal_distribution<float> noise;
+  std::vector<float> m(table.trainable_floats), v(table.trainable_floats);
+  for (float& value : m) value = noise(generator);
+  for (float& value : v) value = std::abs(noise(generator));
+  const auto biases = [&](Engine& e) {
+    e.load({}, parameters);
+    e.write_moments(m, v);
+    forward_backward(e, batch.images(0, 2), {}, {}, 0.5f, GradientMode::overwrite);
+    e.adam_step({.learning_rate = 0.1f, .weight_decay = 0.3f}, 3);
+    std::vector<float> all(table.total_floats), new_m(m.size()), new_v(v.size()), picked;
+    e.read_parameters(all);
+    e.read_moments(new_m, new_v);
+    for (const std::vector<float>* values : {&all, &new_m, &new_v}) {
+      for (int b = 0; b < kBlocks; ++b) {
+        const auto part = parameter(std::span(*values), table, conv_bias(b));
+        picked.insert(picked.end(), part.begin(), part.end());
+      }
+    }
+    return picked;
+  };
+  EXPECT_TRUE(cases::close_relative("biases and their moments", biases(*engine(2)), biases(*make_reference_engine()), 1e-6));
+}
+
 /// Sums over the engines of one process, each called from a thread of its own.
 class Group {
  public:

@@ -27,7 +27,7 @@ struct TrainingPlan {
   std::array<ConvTraining, 3> conv{};
   std::array<std::size_t, 3> pooled{};       ///< [n][out][c]: block 1 behind ReLU, blocks 2 and 3 before batch norm
   std::array<std::size_t, 3> conv_out{};     ///< blocks 2 to 4: [n][conv][c]
-  std::array<std::size_t, 4> grad_pooled{};  ///< of each block's output, behind ReLU; block 1's shares memory with conv_out
+  std::array<std::size_t, 4> grad_pooled{};  ///< gradient of each block's output
   std::size_t winner = 0, maps = 0, grad_maps = 0;
   std::size_t features = 0, auxiliary = 0, factor = 0, position = 0, drawn = 0;
   std::size_t filters = 0, grad_filters = 0, first_images = 0, partial = 0, workers = 0;

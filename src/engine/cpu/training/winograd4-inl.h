@@ -86,27 +86,34 @@ HWY_INLINE HWY_ATTR void grad_input_side(const float* HWY_RESTRICT v, std::size_
   out[4] = v4;
 }
 
-inline HWY_ATTR void input_tile(const InputTile& p) {
+/// kWhole: the tile lies inside the map.
+template <bool kWhole>
+HWY_ATTR void input_channels(const InputTile& p, int c) {
   const F32 d;
   const Vec zero = hn::Zero(d);
   constexpr std::size_t line = kInputSide * kLanes;
   HWY_ALIGN float columns[kInputSide * line];
+  const Vec scale = hn::Load(d, p.norm.scale + c), shift = hn::Load(d, p.norm.shift + c);
+  const float* in = p.in + c;
+  for (int x = 0; x < kInputSide; ++x, in += p.pixel) {
+    const auto load = [&](int y) HWY_ATTR {
+      if (!kWhole && (y >= p.rows || x >= p.columns)) return zero;
+      return hn::Max(zero, hn::MulAdd(scale, hn::Load(d, in + y * p.row), shift));
+    };
+    input_side(load(0), load(1), load(2), load(3), load(4), columns + x * kLanes, line);
+  }
+  float* v = p.v + (c / kSlab) * p.slab + c % kSlab;
+  for (int y = 0; y < kInputSide; ++y) {
+    const float* row = columns + y * line;
+    input_side(hn::Load(d, row), hn::Load(d, row + kLanes), hn::Load(d, row + 2 * kLanes), hn::Load(d, row + 3 * kLanes),
+               hn::Load(d, row + 4 * kLanes), v + y * kInputSide * p.product, p.product);
+  }
+}
+
+inline HWY_ATTR void input_tile(const InputTile& p) {
+  const bool whole = p.rows == kInputSide && p.columns == kInputSide;
   for (int c = 0; c < p.channels; c += static_cast<int>(kLanes)) {
-    const Vec scale = hn::Load(d, p.norm.scale + c), shift = hn::Load(d, p.norm.shift + c);
-    const float* in = p.in + c;
-    for (int x = 0; x < kInputSide; ++x, in += p.pixel) {
-      const auto load = [&](int y) HWY_ATTR {
-        if (y >= p.rows || x >= p.columns) return zero;
-        return hn::Max(zero, hn::MulAdd(scale, hn::Load(d, in + y * p.row), shift));
-      };
-      input_side(load(0), load(1), load(2), load(3), load(4), columns + x * kLanes, line);
-    }
-    float* v = p.v + (c / kSlab) * p.slab + c % kSlab;
-    for (int y = 0; y < kInputSide; ++y) {
-      const float* row = columns + y * line;
-      input_side(hn::Load(d, row), hn::Load(d, row + kLanes), hn::Load(d, row + 2 * kLanes), hn::Load(d, row + 3 * kLanes),
-                 hn::Load(d, row + 4 * kLanes), v + y * kInputSide * p.product, p.product);
-    }
+    whole ? input_channels<true>(p, c) : input_channels<false>(p, c);
   }
 }
 
@@ -124,46 +131,52 @@ HWY_INLINE HWY_ATTR void pool_pair(Vec a0, Vec a1, Vec b0, Vec b1, Vec sign, flo
   hn::Store(best, F32(), out);
 }
 
-inline HWY_ATTR void output_tile(const OutputTile& p) {
+/// kWhole: the tile lies inside the map.
+template <bool kWhole>
+HWY_ATTR void output_channels(const OutputTile& p, std::size_t c) {
   const F32 d;
   constexpr std::size_t line = kInputSide * kLanes;
   HWY_ALIGN float rows[kOutputSide * line];
-  for (std::size_t c = 0; c < kSlab; c += kLanes) {
-    for (int x = 0; x < kInputSide; ++x) {
-      Vec y0, y1, y2, y3;
-      output_side(p.m + c + x * p.product, kInputSide * p.product, y0, y1, y2, y3);
-      float* out = rows + x * kLanes;
-      hn::Store(y0, d, out);
-      hn::Store(y1, d, out + line);
-      hn::Store(y2, d, out + 2 * line);
-      hn::Store(y3, d, out + 3 * line);
-    }
-    const Vec centre = hn::Load(d, p.centre + c), sign = hn::Load(d, p.sign + c);
-    Vec sum = hn::Load(d, p.sum + c), square = hn::Load(d, p.square + c);
-    for (int y = 0; y < p.rows; y += 2) {
-      Vec q[2][kOutputSide];
-      for (int i = 0; i < 2; ++i) {
-        if (y + i >= p.rows) break;
-        output_side(rows + (y + i) * line, kLanes, q[i][0], q[i][1], q[i][2], q[i][3]);
-        float* out = p.out + (y + i) * p.row + c;
-#pragma GCC unroll 4
-        for (int x = 0; x < kOutputSide; ++x) {
-          q[i][x] = hn::Sub(q[i][x], centre);
-          if (x < p.columns) {
-            hn::Store(q[i][x], d, out + x * p.pixel);
-            sum = hn::Add(sum, q[i][x]);
-            square = hn::MulAdd(q[i][x], q[i][x], square);
-          }
-        }
-      }
-      if (p.pooled == nullptr || y + 1 >= p.rows) continue;
-      float* pooled = p.pooled + y / 2 * p.pooled_row + c;
-      if (p.columns > 1) pool_pair(q[0][0], q[0][1], q[1][0], q[1][1], sign, pooled);
-      if (p.columns > 3) pool_pair(q[0][2], q[0][3], q[1][2], q[1][3], sign, pooled + p.pixel);
-    }
-    hn::Store(sum, d, p.sum + c);
-    hn::Store(square, d, p.square + c);
+  for (int x = 0; x < kInputSide; ++x) {
+    Vec y0, y1, y2, y3;
+    output_side(p.m + c + x * p.product, kInputSide * p.product, y0, y1, y2, y3);
+    float* out = rows + x * kLanes;
+    hn::Store(y0, d, out);
+    hn::Store(y1, d, out + line);
+    hn::Store(y2, d, out + 2 * line);
+    hn::Store(y3, d, out + 3 * line);
   }
+  const Vec centre = hn::Load(d, p.centre + c), sign = hn::Load(d, p.sign + c);
+  Vec sum = hn::Load(d, p.sum + c), square = hn::Load(d, p.square + c);
+  const int height = kWhole ? kOutputSide : p.rows, width = kWhole ? kOutputSide : p.columns;
+  for (int y = 0; y < height; y += 2) {
+    Vec q[2][kOutputSide];
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      if (!kWhole && y + i >= height) break;
+      output_side(rows + (y + i) * line, kLanes, q[i][0], q[i][1], q[i][2], q[i][3]);
+      float* out = p.out + (y + i) * p.row + c;
+#pragma GCC unroll 4
+      for (int x = 0; x < kOutputSide; ++x) {
+        if (!kWhole && x >= width) break;
+        q[i][x] = hn::Sub(q[i][x], centre);
+        hn::Store(q[i][x], d, out + x * p.pixel);
+        sum = hn::Add(sum, q[i][x]);
+        square = hn::MulAdd(q[i][x], q[i][x], square);
+      }
+    }
+    if (p.pooled == nullptr || y + 1 >= height) continue;
+    float* pooled = p.pooled + y / 2 * p.pooled_row + c;
+    if (width > 1) pool_pair(q[0][0], q[0][1], q[1][0], q[1][1], sign, pooled);
+    if (width > 3) pool_pair(q[0][2], q[0][3], q[1][2], q[1][3], sign, pooled + p.pixel);
+  }
+  hn::Store(sum, d, p.sum + c);
+  hn::Store(square, d, p.square + c);
+}
+
+inline HWY_ATTR void output_tile(const OutputTile& p) {
+  const bool whole = p.rows == kOutputSide && p.columns == kOutputSide;
+  for (std::size_t c = 0; c < kSlab; c += kLanes) whole ? output_channels<true>(p, c) : output_channels<false>(p, c);
 }
 
 /// grad at the 2x2's largest sign * y, zero at the other three.
@@ -178,44 +191,59 @@ HWY_INLINE HWY_ATTR void scatter_pair(Vec a0, Vec a1, Vec b0, Vec b1, Vec sign, 
   b[1] = hn::IfThenElseZero(lower_right, bottom);
 }
 
-inline HWY_ATTR void grad_output_tile(const GradOutputTile& p) {
+/// kWhole: the tile lies inside the map. kPool: grad belongs to 2x2 windows.
+template <bool kWhole, bool kPool>
+HWY_ATTR void grad_output_channels(const GradOutputTile& p, std::size_t c) {
   const F32 d;
   const Vec zero = hn::Zero(d);
   constexpr std::size_t line = kOutputSide * kLanes;
   HWY_ALIGN float columns[kInputSide * line];  // A dY
-  for (std::size_t c = 0; c < kSlab; c += kLanes) {
-    const Vec gain = hn::Load(d, p.gain + c), offset = hn::Load(d, p.offset + c), slope = hn::Load(d, p.slope + c);
-    const Vec sign = hn::Load(d, p.sign + c);
-    for (int x = 0; x < kOutputSide; x += 2) {
-      Vec y[2][kOutputSide], grad[2][kOutputSide];  // [column][row]
-      for (int i = 0; i < 2; ++i) {
-        for (int r = 0; r < kOutputSide; ++r) {
-          const bool inside = r < p.rows && x + i < p.columns;
-          y[i][r] = inside ? hn::Load(d, p.out + r * p.row + (x + i) * p.pixel + c) : zero;
-          grad[i][r] = inside && !p.pool ? hn::Load(d, p.grad + r * p.grad_row + (x + i) * p.pixel + c) : zero;
-        }
-      }
-      if (p.pool && x + 1 < p.columns) {
-        for (int r = 0; r + 1 < p.rows; r += 2) {
-          Vec top[2], bottom[2];
-          const Vec g = hn::Load(d, p.grad + r / 2 * p.grad_row + x / 2 * p.pixel + c);
-          scatter_pair(y[0][r], y[1][r], y[0][r + 1], y[1][r + 1], sign, g, top, bottom);
-          grad[0][r] = top[0], grad[1][r] = top[1];
-          grad[0][r + 1] = bottom[0], grad[1][r + 1] = bottom[1];
-        }
-      }
-      for (int i = 0; i < 2; ++i) {
-        for (int r = 0; r < kOutputSide; ++r) {
-          const Vec value = hn::MulAdd(gain, grad[i][r], hn::MulAdd(slope, y[i][r], offset));
-          grad[i][r] = r < p.rows && x + i < p.columns ? value : zero;
-        }
-        grad_output_side(grad[i][0], grad[i][1], grad[i][2], grad[i][3], columns + (x + i) * kLanes, line);
+  const Vec gain = hn::Load(d, p.gain + c), offset = hn::Load(d, p.offset + c), slope = hn::Load(d, p.slope + c);
+  const Vec sign = hn::Load(d, p.sign + c);
+#pragma GCC unroll 2
+  for (int x = 0; x < kOutputSide; x += 2) {
+    Vec y[2][kOutputSide], grad[2][kOutputSide];  // [column][row]
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const int column = i / 4, r = i % 4;
+      const bool inside = kWhole || (r < p.rows && x + column < p.columns);
+      y[column][r] = inside ? hn::Load(d, p.out + r * p.row + (x + column) * p.pixel + c) : zero;
+      grad[column][r] = !kPool && inside ? hn::Load(d, p.grad + r * p.grad_row + (x + column) * p.pixel + c) : zero;
+    }
+    if (kPool) {
+#pragma GCC unroll 2
+      for (int r = 0; r < kOutputSide; r += 2) {
+        if (!kWhole && (r + 1 >= p.rows || x + 1 >= p.columns)) continue;
+        const Vec g = hn::Load(d, p.grad + r / 2 * p.grad_row + x / 2 * p.pixel + c);
+        Vec top[2], bottom[2];
+        scatter_pair(y[0][r], y[1][r], y[0][r + 1], y[1][r + 1], sign, g, top, bottom);
+        grad[0][r] = top[0], grad[1][r] = top[1];
+        grad[0][r + 1] = bottom[0], grad[1][r + 1] = bottom[1];
       }
     }
-    for (int r = 0; r < kInputSide; ++r) {
-      const float* row = columns + r * line;
-      grad_output_side(hn::Load(d, row), hn::Load(d, row + kLanes), hn::Load(d, row + 2 * kLanes), hn::Load(d, row + 3 * kLanes),
-                       p.p + r * kInputSide * p.product + c, p.product);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const int column = i / 4, r = i % 4;
+      const Vec value = hn::MulAdd(gain, grad[column][r], hn::MulAdd(slope, y[column][r], offset));
+      grad[column][r] = kWhole || (r < p.rows && x + column < p.columns) ? value : zero;
+    }
+    grad_output_side(grad[0][0], grad[0][1], grad[0][2], grad[0][3], columns + x * kLanes, line);
+    grad_output_side(grad[1][0], grad[1][1], grad[1][2], grad[1][3], columns + (x + 1) * kLanes, line);
+  }
+  for (int r = 0; r < kInputSide; ++r) {
+    const float* row = columns + r * line;
+    grad_output_side(hn::Load(d, row), hn::Load(d, row + kLanes), hn::Load(d, row + 2 * kLanes), hn::Load(d, row + 3 * kLanes),
+                     p.p + r * kInputSide * p.product + c, p.product);
+  }
+}
+
+inline HWY_ATTR void grad_output_tile(const GradOutputTile& p) {
+  const bool whole = p.rows == kOutputSide && p.columns == kOutputSide;
+  for (std::size_t c = 0; c < kSlab; c += kLanes) {
+    if (p.pool) {
+      whole ? grad_output_channels<true, true>(p, c) : grad_output_channels<false, true>(p, c);
+    } else {
+      whole ? grad_output_channels<true, false>(p, c) : grad_output_channels<false, false>(p, c);
     }
   }
 }
