@@ -14,7 +14,7 @@ enum ExitCode : int {
   kFailure = 1,   ///< some inputs failed, or the results could not be written
   kUsage = 2,     ///< the command line is wrong
   kUnusable = 3,  ///< no usable device or model
-  kInterrupted = 130,  ///< Ctrl-C ended training, which was saved
+  kInterrupted = 130,  ///< Ctrl-C ended the command in order: training was saved, images under way were scored
 };
 
 ExitCode exit_code(ErrorCode code);

@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -51,7 +53,7 @@ constexpr const char* kFooter =
     "\"fake\". CSV has the columns path,logit,score,label,width,height,error.\n"
     "\n"
     "Exit codes: 0 all scored, 1 some inputs failed or the output could not be written, 2 wrong usage,\n"
-    "            3 no usable device or model.\n";
+    "            3 no usable device or model, 130 interrupted.\n";
 
 /// Adds up what happened and tells it to the user; results go to the report alone.
 class Tally {
@@ -104,14 +106,20 @@ class Report {
     kept_.push_back(std::move(detection));
   }
 
+  /// Completes the report and puts it into place.
   void finish() {
+    close();
+    output_.commit();
+  }
+
+  /// Writes what is still to be written, and leaves a file that was to be replaced as it was.
+  void close() {
     std::stable_sort(kept_.begin(), kept_.end(), [this](const Detection& a, const Detection& b) {
       if (sort_ == Sort::path) return a.path.native() < b.path.native();
       return a.scored() != b.scored() ? a.scored() : a.score > b.score;  // failed ones last
     });
     for (const Detection& detection : kept_) write(detection);
     output_.write(report_footer(format_, !first_));
-    output_.commit();
   }
 
   bool is_terminal() const { return output_.is_terminal(); }
@@ -127,6 +135,27 @@ class Report {
   Output output_;
   bool first_ = true;
   std::vector<Detection> kept_;
+};
+
+std::atomic<PathSource*> interruptible = nullptr;
+
+/// While it lives, the first SIGINT or SIGTERM ends the source's paths: images under way are still scored. A second one ends the process.
+class Interruption {
+ public:
+  explicit Interruption(PathSource& source) {
+    interruptible = &source;
+    struct sigaction action = {};
+    action.sa_handler = [](int) {
+      if (PathSource* asked = interruptible.exchange(nullptr)) asked->cancel();
+    };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+  }
+  Interruption(const Interruption&) = delete;
+  Interruption& operator=(const Interruption&) = delete;
+  ~Interruption() { interruptible = nullptr; }
+  bool happened() const { return interruptible == nullptr; }
 };
 
 /// An option that takes one of a few words.
@@ -160,6 +189,7 @@ void detect(DetectArguments arguments) {
   Tally tally(arguments.quiet ? std::nullopt : count_paths(inputs), arguments.quiet);
 
   PathSource source(inputs);
+  const Interruption interruption(source);
   detector.detect_stream(source, [&](Detection&& detection) {
     tally.count(detection);
     if (detection.status == Detection::Status::skipped) return;
@@ -167,6 +197,12 @@ void detect(DetectArguments arguments) {
     if (report.is_terminal()) tally.make_way_for_output();
     report.add(std::move(detection));
   });
+  if (interruption.happened()) {
+    report.close();
+    tally.summarize(detector.description());
+    fmt::print(stderr, "lfm-cuda: interrupted before all inputs were scored; no file was written\n");
+    end_with(kInterrupted);
+  }
   report.finish();
   if (features) features->commit();
   tally.summarize(detector.description());

@@ -1,5 +1,7 @@
 // lfm-cuda: dispatches to the subcommands and turns what they throw into messages and exit codes.
+#include <fcntl.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <exception>
@@ -33,10 +35,19 @@ constexpr const char* kFooter =
     "  lfm-cuda convert reference.pth model.lfmw    weights from PyTorch or safetensors, without running code in them\n"
     "\n"
     "Exit codes: 0 all is well, 1 some inputs failed or the output could not be written,\n"
-    "            2 wrong usage, 3 no usable device or model.\n"
+    "            2 wrong usage, 3 no usable device or model, 130 interrupted.\n"
     "'lfm-cuda COMMAND --help' explains a command.\n";
 
 void print_error(const char* message) { fmt::print(stderr, "lfm-cuda: error: {}\n", printable(message)); }
+
+/// Gives closed standard descriptors a place that can't be written to, lest a file opened later be taken for standard output.
+void occupy_standard_descriptors() {
+  for (int descriptor = open("/dev/null", O_RDONLY); descriptor >= 0; descriptor = open("/dev/null", O_RDONLY)) {
+    if (descriptor <= STDERR_FILENO) continue;
+    close(descriptor);
+    return;
+  }
+}
 
 int parse(CLI::App& app, int argc, char** argv) {
   try {
@@ -59,6 +70,7 @@ int parse(CLI::App& app, int argc, char** argv) {
 }  // namespace lfm
 
 int main(int argc, char** argv) {
+  lfm::occupy_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other, reported by the command that writes
   CLI::App app{"Tells real photos from AI-generated and manipulated ones (LFM: local focus mechanism).", "lfm-cuda"};
   app.set_version_flag("--version", "lfm-cuda " LFM_VERSION);

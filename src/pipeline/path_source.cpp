@@ -29,10 +29,10 @@ std::string reason(int error) { return std::generic_category().message(error); }
 
 bool LineReader::wait_until_readable() {
   pollfd request{descriptor_, POLLIN, 0};
-  if (poll(&request, 1, 0) != 0) return true;  // an error shows in read()
+  if (poll(&request, 1, 0) > 0) return true;  // an error shows in read()
   starved_ = true;
-  while (!cancelled_ && poll(&request, 1, kPollMilliseconds) == 0) {
-  }
+  int ready = 0;
+  while (!cancelled_ && (ready == 0 || (ready < 0 && errno == EINTR))) ready = poll(&request, 1, kPollMilliseconds);
   starved_ = false;
   return !cancelled_;
 }
@@ -74,7 +74,7 @@ PathSource::PathSource(std::vector<fs::path> inputs, int list_descriptor)
     : inputs_(inputs.begin(), inputs.end()), list_(list_descriptor) {}
 
 std::optional<Input> PathSource::next() {
-  for (;;) {
+  while (!cancelled_) {
     std::optional<Input> input;
     if (!folders_.empty()) {
       auto& entries = folders_.back().entries;
@@ -108,6 +108,7 @@ std::optional<Input> PathSource::next() {
     }
     if (input) return input;
   }
+  return std::nullopt;
 }
 
 std::optional<Input> PathSource::visit(const fs::path& path, bool from_folder) {

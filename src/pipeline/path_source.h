@@ -45,7 +45,11 @@ class PathSource : public InputSource {
 
   std::optional<Input> next() override;
   bool starved() const override { return list_.starved(); }
-  void cancel() override { list_.cancel(); }
+  /// May be called from a signal handler: it stores to lock-free atomics alone.
+  void cancel() override {
+    cancelled_ = true;
+    list_.cancel();
+  }
 
  private:
   /// Entries of a folder that are still to come, in order.
@@ -56,6 +60,7 @@ class PathSource : public InputSource {
   std::optional<Input> visit(const std::filesystem::path& path, bool from_folder);
   std::optional<Input> enter(const std::filesystem::path& path);
 
+  std::atomic<bool> cancelled_ = false;
   std::deque<std::filesystem::path> inputs_;
   bool reading_list_ = false;
   LineReader list_;

@@ -224,6 +224,30 @@ TEST_F(Detect, AClosedPipeIsAnErrorAndNoCrash) {
   EXPECT_THAT(result.err, HasSubstr("standard output: its reader has closed it"));
 }
 
+TEST_F(Detect, AnInterruptLeavesTheOldFile) {
+  write_ppm(folder / "a.ppm", 48, 48, 1);
+  write("x.npy", "old");
+  // The list goes on after its first line: the signal comes when that is scored and the program waits for the next.
+  const std::string script =
+      "mkfifo \"$5\"; exec 3<>\"$5\"; echo \"$2\" >&3; "
+      "\"$0\" detect --model \"$1\" --format jsonl --features \"$3\" - < \"$5\" > \"$4\" 3>&- & "
+      "until grep -q score \"$4\"; do sleep 0.1; done; kill -INT $!; wait $!";
+  const auto result = run_program("bash", {"-c", script, LFM_PROGRAM, model(), at("a.ppm"), at("x.npy"), at("out.jsonl"), at("list")});
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(result.err, HasSubstr("interrupted"));
+  EXPECT_EQ(records(read_text(folder / "out.jsonl")).size(), 1u);
+  EXPECT_EQ(read_text(folder / "x.npy"), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 4) << "no temporary file is left";
+}
+
+TEST_F(Detect, ClosedStandardOutputIsAnError) {
+  write_ppm(folder / "a.ppm", 48, 48, 1);
+  const auto result = run_program("bash", {"-c", "\"$0\" detect --model \"$1\" --features \"$3\" \"$2\" >&-", LFM_PROGRAM, model(),
+                                           at("a.ppm"), at("x.npy")});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("standard output"));
+}
+
 TEST_F(Detect, HostileNamesDoNoHarm) {
   const std::string name = "\x1b[2J\x1b]0;title\a\n=cmd.ppm";
   write_ppm(folder / name, 48, 48, 1);

@@ -142,6 +142,15 @@ TEST(PathSource, CancelEndsAWaitingList) {
   reader.join();
 }
 
+TEST(PathSource, CancelEndsAWalk) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a/1", "a/2"}) touch(folder / name);
+  PathSource source({folder.path(), folder / "a"});
+  EXPECT_TRUE(source.next().has_value());
+  source.cancel();
+  EXPECT_FALSE(source.next().has_value());
+}
+
 TEST(CountPaths, CountsWhatTheSourceWouldGive) {
   const TemporaryFolder folder;
   for (const char* name : {"a/1", "a/2", "b/1"}) touch(folder / name);
