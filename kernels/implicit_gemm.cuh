@@ -39,6 +39,49 @@ struct GemmPosition {
   }
 };
 
+/// acc += the product of one slab in shared memory: a [kDepth][kRows or more], b [kDepth][kColumns].
+template <int kColumns, typename TileA, typename TileB>
+__device__ __forceinline__ void multiply_slab(float (&acc)[GemmTile::kThreadRows][kColumns / 16], TileA& a, TileB& b,
+                                              const GemmPosition<kColumns>& own) {
+  constexpr int kThreadColumns = kColumns / 16;
+  UNROLL
+  for (int k = 0; k < GemmTile::kDepth; ++k) {
+    float row[GemmTile::kThreadRows], column[kThreadColumns];
+    UNROLL
+    for (int g = 0; g < GemmTile::kThreadRows / 4; ++g) {
+      const float4 v = load4(&a[k][own.row + 16 * g]);
+      row[4 * g] = v.x, row[4 * g + 1] = v.y, row[4 * g + 2] = v.z, row[4 * g + 3] = v.w;
+    }
+    UNROLL
+    for (int g = 0; g < kThreadColumns / 4; ++g) {
+      const float4 v = load4(&b[k][own.column + 32 * g]);
+      column[4 * g] = v.x, column[4 * g + 1] = v.y, column[4 * g + 2] = v.z, column[4 * g + 3] = v.w;
+    }
+    UNROLL
+    for (int i = 0; i < GemmTile::kThreadRows; ++i) {
+      UNROLL
+      for (int j = 0; j < kThreadColumns; ++j) acc[i][j] += row[i] * column[j];
+    }
+  }
+}
+
+/// Stores the first `rows` rows of the tile to c [.][columns], which points at the tile's first element.
+template <int kColumns>
+__device__ __forceinline__ void store_rows(float* c, int columns, int rows,
+                                           const float (&acc)[GemmTile::kThreadRows][kColumns / 16]) {
+  const GemmPosition<kColumns> own;
+  float* own_c = c + static_cast<std::int64_t>(own.row) * columns + own.column;
+  UNROLL
+  for (int i = 0; i < GemmTile::kThreadRows; ++i) {
+    const int row = i / 4 * 16 + i % 4;
+    if (own.row + row >= rows) break;
+    UNROLL
+    for (int g = 0; g < kColumns / 64; ++g) {
+      store4(own_c + row * columns + 32 * g, {acc[i][4 * g], acc[i][4 * g + 1], acc[i][4 * g + 2], acc[i][4 * g + 3]});
+    }
+  }
+}
+
 /// Row of the tile, and channels of each slab, that a thread brings from the input.
 __device__ __forceinline__ int gemm_loaded_row() { return static_cast<int>(threadIdx.x) / 2; }
 __device__ __forceinline__ int gemm_loaded_channel() { return static_cast<int>(threadIdx.x) % 2 * 4; }
@@ -90,25 +133,7 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
     const int buffer = slab / kDepth & 1;
     const bool more = slab + kDepth < depth;
     if (more) load(slab + kDepth);
-    UNROLL
-    for (int k = 0; k < kDepth; ++k) {
-      float row[GemmTile::kThreadRows], column[kThreadColumns];
-      UNROLL
-      for (int g = 0; g < GemmTile::kThreadRows / 4; ++g) {
-        const float4 v = load4(&tile_a[buffer][k][own.row + 16 * g]);
-        row[4 * g] = v.x, row[4 * g + 1] = v.y, row[4 * g + 2] = v.z, row[4 * g + 3] = v.w;
-      }
-      UNROLL
-      for (int g = 0; g < kThreadColumns / 4; ++g) {
-        const float4 v = load4(&tile_b[buffer][k][own.column + 32 * g]);
-        column[4 * g] = v.x, column[4 * g + 1] = v.y, column[4 * g + 2] = v.z, column[4 * g + 3] = v.w;
-      }
-      UNROLL
-      for (int i = 0; i < GemmTile::kThreadRows; ++i) {
-        UNROLL
-        for (int j = 0; j < kThreadColumns; ++j) acc[i][j] += row[i] * column[j];
-      }
-    }
+    multiply_slab<kColumns>(acc, tile_a[buffer], tile_b[buffer], own);
     if (more) {
       store(buffer ^ 1);  // last read before the barrier that ended the previous slab
       sync_block();

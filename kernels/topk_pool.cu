@@ -9,22 +9,13 @@
 
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
+#include "kernels/order.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
 namespace {
 
 constexpr int kWarpsPerBlock = 4;
-constexpr std::uint32_t kSign = 0x80000000u;
-
-// Order-preserving: a < b as floats exactly if key(a) < key(b). NaN is above infinity, -0 is +0.
-__device__ __forceinline__ std::uint32_t key_of(float v) {
-  if (v != v) return 0xffffffffu;
-  const std::uint32_t bits = float_bits(v + 0.0f);
-  return bits & kSign ? ~bits : bits | kSign;
-}
-
-__device__ __forceinline__ float value_of(std::uint32_t key) { return bits_float(key & kSign ? key ^ kSign : ~key); }
 
 // The best of one row, spread over the warp.
 template <int kSlots>

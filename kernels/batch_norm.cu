@@ -1,0 +1,378 @@
+// batch_norm: y = relu(scale * x_hat + shift), x_hat = (x - mean) * inverse, mean and variance per channel over n, h, w; then 2x2/2
+// max-pooling or not.
+//   x [n][h][w][c]   ->   output [n][h][w][c] or [n][h/2][w/2][c]
+// Backward, with g the gradient of scale * x_hat + shift (zero where ReLU or the pooling did not let it through):
+//   grad_shift = sum g     grad_scale = sum g x_hat     grad_x = scale * inverse * (g - sum g / count - x_hat * sum (g x_hat) / count)
+// Which of a window's four was the largest is computed again from x by the same function, not stored: x is read anyway.
+//
+// Sums over positions have two phases and no atomics:
+//   1. grid (slices, c/64), block 256 threads = 16 (positions) x 16 (four channels each, 128-bit loads, 256 bytes side by side).
+//      A thread takes every 16th position of the slice; the 16 partial results of a channel meet in shared memory, in order.
+//   2. one warp a channel: each lane takes every 32nd slice, in double; a butterfly.
+// Elementwise kernels: one thread a window (or position) and four channels; consecutive threads take consecutive channels.
+#include "kernels/batch_norm.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/device.cuh"
+#include "kernels/launch.h"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kAcross = 16;                 // threads across the channels of a block
+constexpr int kChannels = 4 * kAcross;      // channels of a block
+constexpr int kDown = kThreads / kAcross;   // threads down its positions
+
+// Sums over positions are taken in slices.
+constexpr std::int64_t kLeastSlice = 256, kMostSlices = 1024;
+
+int slices_of(std::int64_t positions) {
+  const std::int64_t slices = std::min(kMostSlices, (positions + kLeastSlice - 1) / kLeastSlice);
+  return static_cast<int>(blocks_for(positions, blocks_for(positions, slices)));
+}
+
+struct Slice {
+  std::int64_t first;
+  std::int64_t last;
+};
+
+__device__ __forceinline__ Slice slice_of(std::int64_t positions, int slices, int index) {
+  const std::int64_t size = (positions + slices - 1) / slices, first = index * size;
+  return {first, first + size < positions ? first + size : positions};
+}
+
+__device__ __forceinline__ void unpack(float (&to)[4], const float4& v) { to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w; }
+
+__global__ void __launch_bounds__(kThreads)
+    slice_moments_kernel(float* __restrict__ partials, const float* __restrict__ x, std::int64_t positions, int c) {
+  SHARED_ARRAY(float, means, kDown, kChannels);
+  SHARED_ARRAY(float, squares, kDown, kChannels);
+  const int thread = static_cast<int>(threadIdx.x), down = thread / kAcross, own = thread % kAcross * 4;
+  const int channel = static_cast<int>(blockIdx.y) * kChannels;
+  const Slice slice = slice_of(positions, static_cast<int>(gridDim.x), static_cast<int>(blockIdx.x));
+
+  float mean[4] = {}, square[4] = {}, count = 0.0f;
+  for (std::int64_t p = slice.first + down; p < slice.last; p += kDown) {
+    float v[4];
+    unpack(v, load4(x + p * c + channel + own));
+    count += 1.0f;
+    const float weight = 1.0f / count;
+    UNROLL
+    for (int j = 0; j < 4; ++j) {
+      const float deviation = v[j] - mean[j];
+      mean[j] += deviation * weight;
+      square[j] += deviation * (v[j] - mean[j]);
+    }
+  }
+  store4(&means[down][own], {mean[0], mean[1], mean[2], mean[3]});
+  store4(&squares[down][own], {square[0], square[1], square[2], square[3]});
+  sync_block();
+
+  if (thread >= kChannels) return;
+  const int size = static_cast<int>(slice.last - slice.first);
+  const auto share = [&](int d) { return static_cast<float>((size - d + kDown - 1) / kDown); };  // positions that thread row d took
+  float total = 0.0f, deviations = 0.0f;
+  for (int d = 0; d < kDown && d < size; ++d) total += share(d) * (means[d][thread] - means[0][thread]);
+  const float merged = means[0][thread] + total / static_cast<float>(size);
+  for (int d = 0; d < kDown && d < size; ++d) {
+    const float shift = means[d][thread] - merged;
+    deviations += squares[d][thread] + share(d) * shift * shift;
+  }
+  float* out = partials + static_cast<std::int64_t>(blockIdx.x) * 2 * c + channel + thread;
+  out[0] = merged;
+  out[c] = deviations;
+}
+
+// Warps count channels from here on.
+constexpr int kWarpsPerBlock = 4;
+
+__global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
+    merge_moments_kernel(double* __restrict__ moments, const float* __restrict__ partials, std::int64_t positions, int slices,
+                         int c) {
+  const int channel = static_cast<int>(blockIdx.x) * kWarpsPerBlock + warp_index();
+  if (channel >= c) return;  // the whole warp
+  double sum = 0.0, deviations = 0.0;
+  for (int s = lane_index(); s < slices; s += kWarp) {
+    const Slice slice = slice_of(positions, slices, s);
+    sum += static_cast<double>(slice.last - slice.first) * partials[static_cast<std::int64_t>(s) * 2 * c + channel];
+  }
+  const double mean = warp_sum(sum) / static_cast<double>(positions);
+  for (int s = lane_index(); s < slices; s += kWarp) {
+    const Slice slice = slice_of(positions, slices, s);
+    const double shift = partials[static_cast<std::int64_t>(s) * 2 * c + channel] - mean;
+    deviations += partials[(static_cast<std::int64_t>(s) * 2 + 1) * c + channel] +
+                  static_cast<double>(slice.last - slice.first) * shift * shift;
+  }
+  deviations = warp_sum(deviations);
+  if (lane_index() != 0) return;
+  moments[channel] = mean;
+  moments[c + channel] = deviations;
+}
+
+__global__ void __launch_bounds__(kThreads)
+    batch_statistics_kernel(float* __restrict__ statistics, float* __restrict__ running_mean, float* __restrict__ running_var,
+                            const double* __restrict__ moments, double count, int c, double eps, double momentum) {
+  const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (channel >= c) return;
+  const double mean = moments[channel], deviations = moments[c + channel];
+  statistics[channel] = static_cast<float>(mean);
+  statistics[c + channel] = static_cast<float>(1.0 / std::sqrt(deviations / count + eps));
+  const double old_mean = running_mean[channel], old_var = running_var[channel];
+  running_mean[channel] = static_cast<float>(old_mean + momentum * (mean - old_mean));
+  running_var[channel] = static_cast<float>(old_var + momentum * (deviations / (count - 1.0) - old_var));
+}
+
+// What four channels need.
+struct Coefficients {
+  float mean[4], inverse[4], scale[4], shift[4];  // scale: times inverse
+  __device__ __forceinline__ Coefficients(const BatchNorm& norm, int channel) {
+    unpack(mean, load4(norm.statistics + channel));
+    unpack(inverse, load4(norm.statistics + norm.c + channel));
+    unpack(scale, load4(norm.scale + channel));
+    unpack(shift, load4(norm.shift + channel));
+    UNROLL
+    for (int j = 0; j < 4; ++j) scale[j] *= inverse[j];
+  }
+  __device__ __forceinline__ float x_hat(float x, int j) const { return (x - mean[j]) * inverse[j]; }
+  __device__ __forceinline__ float y(float x, int j) const { return (x - mean[j]) * scale[j] + shift[j]; }
+};
+
+// One channel of a window: the y that leaves it, and where it comes from.
+struct Winner {
+  float y;
+  int index;
+};
+template <int kWindow>
+__device__ __forceinline__ Winner winner_of(const float (&x)[kWindow][4], const Coefficients& k, int j) {
+  Winner winner{k.y(x[0][j], j), 0};
+  UNROLL
+  for (int i = 1; i < kWindow; ++i) {
+    const float y = k.y(x[i][j], j);
+    if (y > winner.y) winner = {y, i};
+  }
+  return winner;
+}
+
+template <bool kPool>
+struct Window {
+  static constexpr int kSide = kPool ? 2 : 1;
+  static constexpr int kSize = kSide * kSide;
+  std::int64_t corner;  // of x, at channel 0
+
+  __device__ __forceinline__ Window(const BatchNorm& norm, std::int64_t index) {
+    const int out_h = norm.h / kSide, out_w = norm.w / kSide;
+    const std::int64_t row = index / out_w, image = row / out_h;
+    corner = ((image * norm.h + row % out_h * kSide) * norm.w + index % out_w * kSide) * norm.c;
+  }
+  __device__ __forceinline__ void load(float (&x)[kSize][4], const BatchNorm& norm, int channel) const {
+    UNROLL
+    for (int i = 0; i < kSize; ++i) {
+      unpack(x[i], load4(norm.x + corner + (static_cast<std::int64_t>(i / kSide) * norm.w + i % kSide) * norm.c + channel));
+    }
+  }
+};
+
+template <bool kPool>
+__global__ void __launch_bounds__(kThreads) batch_norm_relu_kernel(float* __restrict__ output, BatchNorm norm, std::int64_t items) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= items) return;
+  const int quads = norm.c / 4, channel = static_cast<int>(i % quads) * 4;
+  const Coefficients k(norm, channel);
+  float x[Window<kPool>::kSize][4];
+  Window<kPool>(norm, i / quads).load(x, norm, channel);
+  float y[4];
+  UNROLL
+  for (int j = 0; j < 4; ++j) y[j] = relu(winner_of(x, k, j).y);
+  store4(output + i * 4, {y[0], y[1], y[2], y[3]});
+}
+
+template <bool kPool>
+__global__ void __launch_bounds__(kThreads)
+    slice_backward_sums_kernel(float* __restrict__ partials, BatchNorm norm, const float* __restrict__ grad_output,
+                               std::int64_t windows) {
+  SHARED_ARRAY(float, sums_g, kDown, kChannels);
+  SHARED_ARRAY(float, sums_gx, kDown, kChannels);
+  const int thread = static_cast<int>(threadIdx.x), down = thread / kAcross, own = thread % kAcross * 4;
+  const int first_channel = static_cast<int>(blockIdx.y) * kChannels, channel = first_channel + own;
+  const Slice slice = slice_of(windows, static_cast<int>(gridDim.x), static_cast<int>(blockIdx.x));
+  const Coefficients k(norm, channel);
+
+  float sum_g[4] = {}, sum_gx[4] = {};
+  for (std::int64_t p = slice.first + down; p < slice.last; p += kDown) {
+    float x[Window<kPool>::kSize][4], g[4];
+    Window<kPool>(norm, p).load(x, norm, channel);
+    unpack(g, load4(grad_output + p * norm.c + channel));
+    UNROLL
+    for (int j = 0; j < 4; ++j) {
+      const Winner winner = winner_of(x, k, j);
+      if (!(winner.y > 0.0f)) continue;
+      float from = x[0][j];
+      UNROLL
+      for (int i = 1; i < Window<kPool>::kSize; ++i) from = i == winner.index ? x[i][j] : from;
+      sum_g[j] += g[j];
+      sum_gx[j] += g[j] * k.x_hat(from, j);
+    }
+  }
+  store4(&sums_g[down][own], {sum_g[0], sum_g[1], sum_g[2], sum_g[3]});
+  store4(&sums_gx[down][own], {sum_gx[0], sum_gx[1], sum_gx[2], sum_gx[3]});
+  sync_block();
+
+  if (thread >= kChannels) return;
+  float total_g = 0.0f, total_gx = 0.0f;
+  for (int d = 0; d < kDown; ++d) {
+    total_g += sums_g[d][thread];
+    total_gx += sums_gx[d][thread];
+  }
+  float* out = partials + static_cast<std::int64_t>(blockIdx.x) * 2 * norm.c + first_channel + thread;
+  out[0] = total_g;
+  out[norm.c] = total_gx;
+}
+
+__global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
+    merge_backward_sums_kernel(double* __restrict__ sums, float* __restrict__ grad_scale, float* __restrict__ grad_shift,
+                               const float* __restrict__ partials, int slices, int c, bool accumulate) {
+  const int channel = static_cast<int>(blockIdx.x) * kWarpsPerBlock + warp_index();
+  if (channel >= c) return;  // the whole warp
+  double g = 0.0, gx = 0.0;
+  for (int s = lane_index(); s < slices; s += kWarp) {
+    g += partials[static_cast<std::int64_t>(s) * 2 * c + channel];
+    gx += partials[(static_cast<std::int64_t>(s) * 2 + 1) * c + channel];
+  }
+  g = warp_sum(g);
+  gx = warp_sum(gx);
+  if (lane_index() != 0) return;
+  sums[channel] = g;
+  sums[c + channel] = gx;
+  grad_shift[channel] = static_cast<float>((accumulate ? grad_shift[channel] : 0.0f) + g);
+  grad_scale[channel] = static_cast<float>((accumulate ? grad_scale[channel] : 0.0f) + gx);
+}
+
+__global__ void __launch_bounds__(kThreads)
+    mean_kernel(float* __restrict__ means, const double* __restrict__ sums, double count, int values) {
+  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (i < values) means[i] = static_cast<float>(sums[i] / count);
+}
+
+// One thread a window of x, the incomplete ones at the lower and right edge and those of the border included. Not __restrict__: grad_x
+// may be x, and a thread reads all of its window before it writes.
+template <bool kPool>
+__global__ void __launch_bounds__(kThreads)
+    batch_norm_relu_backward_kernel(float* grad_x, const float* __restrict__ means, BatchNorm norm,
+                                    const float* __restrict__ grad_output, int border, int windows_h, int windows_w,
+                                    std::int64_t items) {
+  using W = Window<kPool>;
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= items) return;
+  const int quads = norm.c / 4, channel = static_cast<int>(i % quads) * 4;
+  const std::int64_t window = i / quads, image = window / windows_w / windows_h;
+  const int row = static_cast<int>(window / windows_w % windows_h) - border;  // of windows; -1: the border before the first
+  const int column = static_cast<int>(window % windows_w) - border;
+  const int out_h = norm.h / W::kSide, out_w = norm.w / W::kSide;
+  const Coefficients k(norm, channel);
+
+  const auto is_inside = [&](int y, int x) { return y >= 0 && y < norm.h && x >= 0 && x < norm.w; };
+  float x[W::kSize][4] = {}, g[4] = {}, mean_g[4], mean_gx[4];
+  UNROLL
+  for (int p = 0; p < W::kSize; ++p) {
+    const int py = row * W::kSide + p / W::kSide, px = column * W::kSide + p % W::kSide;
+    if (is_inside(py, px)) unpack(x[p], load4(norm.x + ((image * norm.h + py) * norm.w + px) * norm.c + channel));
+  }
+  if (row >= 0 && row < out_h && column >= 0 && column < out_w) {
+    unpack(g, load4(grad_output + ((image * out_h + row) * out_w + column) * norm.c + channel));
+  }
+  unpack(mean_g, load4(means + channel));
+  unpack(mean_gx, load4(means + norm.c + channel));
+
+  int reached[4];  // which of the window g flows to
+  UNROLL
+  for (int j = 0; j < 4; ++j) {
+    const Winner winner = winner_of(x, k, j);
+    reached[j] = winner.y > 0.0f ? winner.index : -1;
+  }
+  const int padded_h = norm.h + 2 * border, padded_w = norm.w + 2 * border;
+  UNROLL
+  for (int p = 0; p < W::kSize; ++p) {
+    const int py = row * W::kSide + p / W::kSide, px = column * W::kSide + p % W::kSide;
+    if (py < -border || py >= norm.h + border || px < -border || px >= norm.w + border) continue;
+    float grad[4];
+    UNROLL
+    for (int j = 0; j < 4; ++j) {
+      const float through = reached[j] == p ? g[j] : 0.0f;
+      grad[j] = is_inside(py, px) ? k.scale[j] * (through - mean_g[j] - k.x_hat(x[p][j], j) * mean_gx[j]) : 0.0f;
+    }
+    store4(grad_x + ((image * padded_h + py + border) * padded_w + px + border) * norm.c + channel,
+           {grad[0], grad[1], grad[2], grad[3]});
+  }
+}
+
+std::int64_t windows_of(const BatchNorm& norm) {
+  const int side = norm.pool ? 2 : 1;
+  require(norm.n > 0 && norm.h / side > 0 && norm.w / side > 0, "batch_norm: the output is empty");
+  require(norm.c > 0 && norm.c % kChannels == 0, "batch_norm: channels must be a multiple of 64");
+  const std::int64_t positions = static_cast<std::int64_t>(norm.n) * (norm.h + 4) * (norm.w + 4);
+  require(positions * (norm.c / 4) / kThreads < INT32_MAX, "batch_norm: the batch is too large for one launch");
+  return static_cast<std::int64_t>(norm.n) * (norm.h / side) * (norm.w / side);
+}
+
+}  // namespace
+
+std::size_t batch_norm_scratch(std::int64_t positions, int c) {
+  const std::int64_t slices = std::min(kMostSlices, (positions + kLeastSlice - 1) / kLeastSlice);
+  return static_cast<std::size_t>(slices) * 2 * c;
+}
+
+void batch_moments(double* moments, float* scratch, const float* x, std::int64_t positions, int c, Stream stream) {
+  require(positions > 0, "batch_norm: the batch is empty");
+  require(c > 0 && c % kChannels == 0, "batch_norm: channels must be a multiple of 64");
+  const int slices = slices_of(positions);
+  launch({.kernel = "slice_moments", .blocks = {static_cast<unsigned>(slices), static_cast<unsigned>(c / kChannels)}, .threads = kThreads},
+         stream, slice_moments_kernel, scratch, x, positions, c);
+  launch({.kernel = "merge_moments", .blocks = {blocks_for(c, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp}, stream,
+         merge_moments_kernel, moments, scratch, positions, slices, c);
+}
+
+void batch_statistics(float* statistics, float* running_mean, float* running_var, const double* moments, double count, int c,
+                      float eps, float momentum, Stream stream) {
+  require(count > 1, "batch_norm: the variance of a single value is not defined");
+  launch({.kernel = "batch_statistics", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
+         batch_statistics_kernel, statistics, running_mean, running_var, moments, count, c, eps, momentum);
+}
+
+void batch_norm_relu(float* output, const BatchNorm& norm, Stream stream) {
+  const std::int64_t items = windows_of(norm) * (norm.c / 4);
+  launch({.kernel = "batch_norm_relu", .blocks = {blocks_for(items, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
+         norm.pool ? batch_norm_relu_kernel<true> : batch_norm_relu_kernel<false>, output, norm, items);
+}
+
+void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_shift, float* scratch, const BatchNorm& norm,
+                                   const float* grad_output, bool accumulate, Stream stream) {
+  const std::int64_t windows = windows_of(norm);
+  const int slices = slices_of(windows);
+  launch({.kernel = "slice_backward_sums", .blocks = {static_cast<unsigned>(slices), static_cast<unsigned>(norm.c / kChannels)},
+          .threads = kThreads},
+         stream, norm.pool ? slice_backward_sums_kernel<true> : slice_backward_sums_kernel<false>, scratch, norm, grad_output,
+         windows);
+  launch({.kernel = "merge_backward_sums", .blocks = {blocks_for(norm.c, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp}, stream,
+         merge_backward_sums_kernel, sums, grad_scale, grad_shift, scratch, slices, norm.c, accumulate);
+}
+
+void batch_norm_relu_backward(float* grad_x, float* scratch, const BatchNorm& norm, const float* grad_output, const double* sums,
+                              double count, int border, Stream stream) {
+  windows_of(norm);
+  require(border == 0 || border == 1, "batch_norm: the border is one position wide, or none");
+  launch({.kernel = "mean", .blocks = {blocks_for(2 * norm.c, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
+         mean_kernel, scratch, sums, count, 2 * norm.c);
+  const int side = norm.pool ? 2 : 1;
+  const int windows_h = border + static_cast<int>(blocks_for(norm.h + border, side));
+  const int windows_w = border + static_cast<int>(blocks_for(norm.w + border, side));
+  const std::int64_t items = static_cast<std::int64_t>(norm.n) * windows_h * windows_w * (norm.c / 4);
+  launch({.kernel = "batch_norm_relu_backward", .blocks = {blocks_for(items, kThreads)}, .threads = kThreads, .synchronises = false},
+         stream, norm.pool ? batch_norm_relu_backward_kernel<true> : batch_norm_relu_backward_kernel<false>, grad_x, scratch, norm,
+         grad_output, border, windows_h, windows_w, items);
+}
+
+}  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,0 +1,49 @@
+// Batch norm with the statistics of the batch, ReLU and (optionally) 2x2/2 max-pooling: forward and backward of training.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/target.h"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+/// Floats of scratch that the functions below need for maps [positions][c]; more positions never need less.
+std::size_t batch_norm_scratch(std::int64_t positions, int c);
+
+/// Of the batch of this process: moments [2][c] = mean, then the sum of squared deviations from it. x [positions][c], c a multiple of
+/// 64. Welford's recurrence within a slice, exact merging across: values far from zero lose nothing.
+void batch_moments(double* moments, float* scratch, const float* x, std::int64_t positions, int c, Stream stream);
+
+/// From the moments of the whole batch of `count` positions: statistics [2][c] = mean, then 1/sqrt(variance + eps); and the running
+/// statistics [c] move by `momentum` towards the batch's mean and its unbiased variance.
+void batch_statistics(float* statistics, float* running_mean, float* running_var, const double* moments, double count, int c,
+                      float eps, float momentum, Stream stream);
+
+/// y = scale * (x - mean)/deviation + shift, ReLU, pooled or not.
+struct BatchNorm {
+  const float* x = nullptr;           ///< [n][h][w][c]; c a multiple of 64, 16-byte aligned like all arrays here
+  const float* statistics = nullptr;  ///< [2][c], of batch_statistics
+  const float* scale = nullptr;       ///< [c]
+  const float* shift = nullptr;       ///< [c]
+  int n = 0;
+  int h = 0;
+  int w = 0;
+  int c = 0;
+  bool pool = false;
+};
+
+/// output [n][h][w][c] or, pooled, [n][h/2][w/2][c].
+void batch_norm_relu(float* output, const BatchNorm& norm, Stream stream);
+
+/// sums [2][c] = the sum over positions of g, and of g * x_hat, with g = grad_output where it reaches y: through the first largest of its
+/// window if that is above zero. grad_scale and grad_shift [c] are set to (or, accumulating, increased by) those of this process.
+void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_shift, float* scratch, const BatchNorm& norm,
+                                   const float* grad_output, bool accumulate, Stream stream);
+
+/// The gradient of x, grad_x [n][h + 2*border][w + 2*border][c] with zeros around: border = 1 is what conv2x2_backward_input reads;
+/// with border = 0 grad_x may be x itself. sums: over the whole batch of `count` positions.
+void batch_norm_relu_backward(float* grad_x, float* scratch, const BatchNorm& norm, const float* grad_output, const double* sums,
+                              double count, int border, Stream stream);
+
+}  // namespace lfm::kernels::inline LFM_TARGET

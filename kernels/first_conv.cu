@@ -1,0 +1,170 @@
+// first_conv: y[y][x][o] = bias[o] + sum over ky, kx, c of r[y+ky][x+kx][c] w[2ky+kx][c][o], with the residual
+//   r[y][x][c] = scale[c] |pixel[y][x][c] - pixel[y & ~1][x & ~1][c]|    (SPEC section 2), computed from pixels on the way
+//   grad_w[tap][c][o] = sum over n, y, x of r g
+//   pixels [n][height][width][3]   weight [4][3][64]   bias [64]   ->   output [n][h-1][w-1][64]
+//
+//   stage  thread t computes the 12 residuals under position t of 256 consecutive ones into shared memory: rows of 12 floats, whose
+//          128-bit quarters fall into different banks for eight lanes side by side
+//   then   thread t owns channels 4(t%16)...+3 and takes every 16th position: three 128-bit reads of shared memory (broadcast to 16
+//          lanes) feed 48 multiply-adds; 16 lanes store, or read the gradient, 256 bytes side by side
+// Forward  grid (positions/256): the 48 weights stay in registers.
+// Backward grid (slices): a block stages its slice 256 positions at a time; the 48 sums stay in registers, and the 16 threads of a
+//          channel add theirs, in order: two in the warp, then eight through shared memory. sum_partials() adds the slices.
+#include "kernels/first_conv.h"
+
+#include <algorithm>
+
+#include "kernels/device.cuh"
+#include "kernels/launch.h"
+#include "kernels/partial_sums.h"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kPositions = 256;  // staged at a time
+constexpr int kTerms = 12;       // taps times input channels
+constexpr int kAcross = kFirstBlockChannels / 4;
+constexpr int kDown = kThreads / kAcross;
+constexpr int kWeights = kTerms * kFirstBlockChannels;
+constexpr int kWarps = kThreads / kWarp;
+constexpr int kMostSlices = 1024;
+
+// The residuals under one position of the output [h-1][w-1], term = 3 tap + channel.
+__device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInput& in, int position) {
+  const int out_h = (in.height & ~1) - 1, out_w = (in.width & ~1) - 1;
+  const int y = position / out_w % out_h, x = position % out_w;
+  const std::uint8_t* image = in.pixels + static_cast<std::int64_t>(position / out_w / out_h) * in.height * in.width * 3;
+  UNROLL
+  for (int tap = 0; tap < 4; ++tap) {
+    const int py = y + tap / 2, px = x + tap % 2;
+    UNROLL
+    for (int c = 0; c < 3; ++c) {
+      const int here = image[(py * in.width + px) * 3 + c];
+      const int top_left = image[((py & ~1) * in.width + (px & ~1)) * 3 + c];
+      r[tap * 3 + c] = static_cast<float>(here < top_left ? top_left - here : here - top_left) * in.scale.channel[c];
+    }
+  }
+}
+
+template <typename Patch>
+__device__ __forceinline__ void stage(Patch& patch, const FirstConvInput& in, int position) {
+  const int thread = static_cast<int>(threadIdx.x);
+  float r[kTerms];
+  residuals(r, in, position);
+  UNROLL
+  for (int q = 0; q < kTerms; q += 4) store4(&patch[thread][q], {r[q], r[q + 1], r[q + 2], r[q + 3]});
+}
+
+template <typename Patch>
+__device__ __forceinline__ void read_patch(float (&r)[kTerms], Patch& patch, int i) {
+  UNROLL
+  for (int q = 0; q < kTerms; q += 4) {
+    const float4 v = load4(&patch[i][q]);
+    r[q] = v.x, r[q + 1] = v.y, r[q + 2] = v.z, r[q + 3] = v.w;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads, 2)
+    first_conv_kernel(float* __restrict__ output, FirstConvInput in, const float* __restrict__ weight,
+                      const float* __restrict__ bias, int positions) {
+  SHARED_ARRAY(float, patch, kPositions, kTerms);
+  const int thread = static_cast<int>(threadIdx.x), channel = thread % kAcross * 4;
+  const int first = static_cast<int>(blockIdx.x) * kPositions;
+  if (first + thread < positions) stage(patch, in, first + thread);
+  float4 w[kTerms];
+  UNROLL
+  for (int t = 0; t < kTerms; ++t) w[t] = load4(weight + t * kFirstBlockChannels + channel);
+  const float4 b = load4(bias + channel);
+  sync_block();
+
+  for (int i = thread / kAcross; i < kPositions && first + i < positions; i += kDown) {
+    float r[kTerms];
+    read_patch(r, patch, i);
+    float4 sum = b;
+    UNROLL
+    for (int t = 0; t < kTerms; ++t) {
+      sum.x += r[t] * w[t].x, sum.y += r[t] * w[t].y, sum.z += r[t] * w[t].z, sum.w += r[t] * w[t].w;
+    }
+    store4(output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel, sum);
+  }
+}
+
+__global__ void __launch_bounds__(kThreads, 2)
+    first_conv_backward_weight_kernel(float* __restrict__ partials, FirstConvInput in, const float* __restrict__ grad_output,
+                                      int positions, int slice) {
+  SHARED_ARRAY(float, patch, kPositions, kTerms);
+  SHARED_ARRAY(float, sums, kWarps, kWeights);
+  const int thread = static_cast<int>(threadIdx.x), channel = thread % kAcross * 4;
+  const int begin = static_cast<int>(blockIdx.x) * slice, end = positions - begin < slice ? positions : begin + slice;
+  float acc[kTerms][4] = {};
+  for (int first = begin; first < end; first += kPositions) {
+    if (first + thread < end) stage(patch, in, first + thread);
+    sync_block();
+    for (int i = thread / kAcross; i < kPositions && first + i < end; i += kDown) {
+      const float4 g = load4(grad_output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel);
+      float r[kTerms];
+      read_patch(r, patch, i);
+      UNROLL
+      for (int t = 0; t < kTerms; ++t) {
+        acc[t][0] += r[t] * g.x, acc[t][1] += r[t] * g.y, acc[t][2] += r[t] * g.z, acc[t][3] += r[t] * g.w;
+      }
+    }
+    sync_block();
+  }
+  UNROLL
+  for (int t = 0; t < kTerms; ++t) {
+    UNROLL
+    for (int j = 0; j < 4; ++j) acc[t][j] += shuffle_xor(kAllLanes, acc[t][j], kAcross);
+    if (lane_index() < kAcross) {
+      store4(&sums[warp_index()][t * kFirstBlockChannels + channel], {acc[t][0], acc[t][1], acc[t][2], acc[t][3]});
+    }
+  }
+  sync_block();
+  for (int i = thread; i < kWeights; i += kThreads) {
+    float total = 0.0f;
+    UNROLL
+    for (int warp = 0; warp < kWarps; ++warp) total += sums[warp][i];
+    partials[static_cast<std::int64_t>(blockIdx.x) * kWeights + i] = total;
+  }
+}
+
+int positions_of(int n, int height, int width) {
+  const int out_h = (height & ~1) - 1, out_w = (width & ~1) - 1;
+  require(n > 0 && out_h > 0 && out_w > 0, "first_conv: the output is empty");
+  require(static_cast<std::int64_t>(height) * width * 3 <= INT32_MAX, "first_conv: the images are too large");
+  const std::int64_t positions = static_cast<std::int64_t>(n) * out_h * out_w;
+  require(positions <= INT32_MAX - 2 * kPositions, "first_conv: the batch is too large for one launch");
+  return static_cast<int>(positions);
+}
+
+// Positions of a slice: whole stages.
+int slice_of(int positions) {
+  const int stages = static_cast<int>(blocks_for(positions, kPositions));
+  return static_cast<int>(blocks_for(stages, kMostSlices)) * kPositions;
+}
+
+}  // namespace
+
+void first_conv(float* output, const FirstConvInput& input, const float* weight, const float* bias, Stream stream) {
+  const int positions = positions_of(input.n, input.height, input.width);
+  launch({.kernel = "first_conv", .blocks = {blocks_for(positions, kPositions)}, .threads = kThreads}, stream, first_conv_kernel,
+         output, input, weight, bias, positions);
+}
+
+std::size_t first_conv_backward_weight_scratch(int n, int height, int width) {
+  const int stages = static_cast<int>(blocks_for(positions_of(n, height, width), kPositions));
+  return static_cast<std::size_t>(std::min(stages, kMostSlices)) * kWeights;
+}
+
+void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstConvInput& input, const float* grad_output,
+                                bool accumulate, Stream stream) {
+  const int positions = positions_of(input.n, input.height, input.width), slice = slice_of(positions);
+  const unsigned slices = blocks_for(positions, slice);
+  launch({.kernel = "first_conv_backward_weight", .blocks = {slices}, .threads = kThreads}, stream,
+         first_conv_backward_weight_kernel, scratch, input, grad_output, positions, slice);
+  sum_partials(grad_weight, scratch, static_cast<int>(slices), kWeights, accumulate, stream);
+}
+
+}  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,0 +1,64 @@
+// bce_with_logits: loss = -y log(s) - (1-y) log(1-s) with s = 1/(1 + e^-z), rearranged so that no exponential overflows:
+//   max(z, 0) - z y + log(1 + e^-|z|)      derivative s - y
+//   one thread an image, 256 a block.
+// head_backward, of logit = bias + sum over f of x[f] w[f]:
+//   grad_x[i][f] = g[i] w[f]     grad_w[f] = sum over i of g[i] x[i][f]     grad_bias = sum over i of g[i]
+//   grid   (count/256)    block 256 threads; a thread owns one f and goes through the images in order.
+#include "kernels/head_training.h"
+
+#include <cmath>
+
+#include "kernels/device.cuh"
+#include "kernels/launch.h"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+namespace {
+
+constexpr int kThreads = 256;
+
+__global__ void __launch_bounds__(kThreads)
+    bce_with_logits_kernel(float* __restrict__ losses, float* __restrict__ grad_logits, const float* __restrict__ logits,
+                           const std::uint8_t* __restrict__ labels, float weight, int n) {
+  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (i >= n) return;
+  const float z = logits[i], y = labels[i] ? 1.0f : 0.0f;
+  losses[i] = relu(z) - z * y + std::log1p(std::exp(-std::fabs(z)));
+  grad_logits[i] = weight * (1.0f / (1.0f + std::exp(-z)) - y);
+}
+
+__global__ void __launch_bounds__(kThreads)
+    head_backward_kernel(float* __restrict__ grad_features, float* __restrict__ grad_weight, float* __restrict__ grad_bias,
+                         const float* __restrict__ features, const float* __restrict__ weight, const float* __restrict__ grad_logits,
+                         int n, int count, bool accumulate) {
+  const int f = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (f >= count) return;
+  const float w = weight[f];
+  float sum = 0.0f, sum_g = 0.0f;
+  for (int i = 0; i < n; ++i) {
+    const float g = grad_logits[i];
+    sum += g * features[static_cast<std::int64_t>(i) * count + f];
+    sum_g += g;
+    grad_features[static_cast<std::int64_t>(i) * count + f] = g * w;
+  }
+  grad_weight[f] = accumulate ? grad_weight[f] + sum : sum;
+  if (f == 0) grad_bias[0] = accumulate ? grad_bias[0] + sum_g : sum_g;
+}
+
+}  // namespace
+
+void bce_with_logits(float* losses, float* grad_logits, const float* logits, const std::uint8_t* labels, float weight, int n,
+                     Stream stream) {
+  require(n > 0, "bce_with_logits: the batch is empty");
+  launch({.kernel = "bce_with_logits", .blocks = {blocks_for(n, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
+         bce_with_logits_kernel, losses, grad_logits, logits, labels, weight, n);
+}
+
+void head_backward(float* grad_features, float* grad_weight, float* grad_bias, const float* features, const float* weight,
+                   const float* grad_logits, int n, int count, bool accumulate, Stream stream) {
+  require(n > 0 && count > 0, "head_backward: the batch is empty");
+  launch({.kernel = "head_backward", .blocks = {blocks_for(count, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
+         head_backward_kernel, grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count, accumulate);
+}
+
+}  // namespace lfm::kernels::inline LFM_TARGET
