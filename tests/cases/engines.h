@@ -25,7 +25,7 @@ inline const std::vector<EngineCase>& engines() {
     std::vector<EngineCase> list = {
         {"reference", [] { return make_reference_engine(); }, true},
 #if defined(LFM_HAVE_EMULATION)
-        {"emulated", [] { return make_emulated_engine(); }, false},
+        {"emulated", [] { return make_emulated_engine(); }, true},
 #endif
     };
     for (const cpu::Kernels* kernels : cpu::supported_kernels()) {

@@ -46,7 +46,20 @@ void CudaEngine::load(const Architecture& architecture, std::span<const float> v
     throw Error(ErrorCode::model, fmt::format("the model has {} floats, its architecture needs {}", values.size(), table.total_floats));
   }
   context_.make_current();
-  const WeightPlan plan = plan_weights(architecture);
+  compute_.synchronize();
+  training_.reset();
+  trained_ = false;
+  pass_ = PlanMode::inference;
+  if (architecture != architecture_) plan_ = {};
+  architecture_ = architecture;
+  parameters_.assign(values.begin(), values.end());
+  upload_weights(values);
+}
+
+// Folds and packs the parameters as the inference kernels want them.
+void CudaEngine::upload_weights(std::span<const float> values) {
+  const ParameterTable table = parameter_table(architecture_);
+  const WeightPlan plan = plan_weights(architecture_);
   device::PinnedMemory staging(context_, plan.bytes);
   const auto put = [&](const Region& region, std::span<const float> packed) {
     std::memcpy(staging.data() + region.offset, packed.data(), region.bytes());
@@ -64,13 +77,10 @@ void CudaEngine::load(const Architecture& architecture, std::span<const float> v
   compute_.copy_to_device(weights_.data(), staging.data(), plan.bytes);
   compute_.synchronize();
   weight_plan_ = plan;
-  parameters_.assign(values.begin(), values.end());
-  if (architecture != architecture_) plan_ = {};
-  architecture_ = architecture;
 }
 
 void CudaEngine::reserve(const PlanRequest& request) {
-  if (request.mode == PlanMode::training) throw Error(ErrorCode::usage, "training on this engine is not available");
+  if (request.mode == PlanMode::training) return training().reserve(request);
   if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
   context_.make_current();
   InferencePlan plan = plan_inference(architecture_, request.n, request.height, request.width);
@@ -92,6 +102,7 @@ void CudaEngine::reserve(const PlanRequest& request) {
 }
 
 std::size_t CudaEngine::arena_bytes(const PlanRequest& request) const {
+  if (request.mode == PlanMode::training) return plan_training(architecture_, request.n, request.height, request.width).bytes;
   return plan_inference(architecture_, request.n, request.height, request.width).bytes;
 }
 
@@ -106,6 +117,8 @@ void CudaEngine::infer_first_block(const PixelBatch& batch) {
     throw Error(ErrorCode::usage, fmt::format("no room was reserved for {} images of {}x{}", batch.n, batch.width, batch.height));
   }
   context_.make_current();
+  refresh_weights();
+  pass_ = PlanMode::inference;
   n_ = batch.n;
   const std::size_t index = std::exchange(next_slot_, next_slot_ ^ 1);
   UploadSlot& slot = slots_[index];
@@ -180,6 +193,7 @@ std::vector<float> CudaEngine::download(const Region& region, int n) {
 }
 
 std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
+  if (pass_ == PlanMode::training) return training().read(activation);
   if (n_ == 0 || plan_.n == 0) return std::nullopt;
   const auto block = [&](int b) {
     const Region& region = plan_.blocks[b];

@@ -11,6 +11,7 @@
 
 #include "src/engine/cuda/device.h"
 #include "src/engine/cuda/plan.h"
+#include "src/engine/cuda/training.h"
 #include "src/engine/engine.h"
 
 namespace lfm::inline LFM_TARGET {
@@ -65,6 +66,9 @@ class CudaEngine final : public Engine {
     return reinterpret_cast<T*>(arena_.data() + region.offset);
   }
   float* weight(const Region& region) const { return reinterpret_cast<float*>(weights_.data() + region.offset); }
+  void upload_weights(std::span<const float> values);
+  void refresh_weights();
+  CudaTraining& training();
   void convolve(int block);
   std::vector<float> download(const Region& region, int n);
 
@@ -82,6 +86,11 @@ class CudaEngine final : public Engine {
   InferencePlan plan_;
   device::Memory arena_;
   int n_ = 0;  // images of the pass under way, at most plan_.n
+  PlanMode pass_ = PlanMode::inference;  // the last one, for read()
+
+  std::unique_ptr<CudaTraining> training_;  // once there is any; it then has the parameters
+  bool trained_ = false;                    // since the weights of inference were folded
+  Communicator communicator_;
 };
 
 }  // namespace lfm::inline LFM_TARGET

@@ -1,33 +1,65 @@
-// The CUDA engine's training stages.
+// The CUDA engine's training stages, passed on to CudaTraining, and what training and inference have in common.
 #include <algorithm>
 
-#include "lfm/error.h"
 #include "src/engine/cuda/cuda_engine.h"
 
 namespace lfm::inline LFM_TARGET {
 
-namespace {
+// Most engines only infer: the optimizer's memory is taken when training first asks for it.
+CudaTraining& CudaEngine::training() {
+  context_.make_current();
+  if (!training_) {
+    training_ = std::make_unique<CudaTraining>(context_, compute_, architecture_, parameters_);
+    training_->set_communicator(communicator_);
+  }
+  return *training_;
+}
 
-[[noreturn]] void not_available() { throw Error(ErrorCode::usage, "training on this engine is not available"); }
+void CudaEngine::train_first_block(const PixelBatch& batch) {
+  training().first_block(batch);
+  pass_ = PlanMode::training;
+  trained_ = true;
+}
+void CudaEngine::train_block(int block) { training().block(block); }
+void CudaEngine::train_last_block() { training().last_block(); }
+void CudaEngine::train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) {
+  training().pool(options, key, injected);
+}
+TrainingResult CudaEngine::train_head(std::span<const std::uint8_t> labels, float loss_scale) {
+  return training().head(labels, loss_scale);
+}
 
-}  // namespace
+void CudaEngine::backward_head(GradientMode mode) { training().backward_head(mode); }
+void CudaEngine::backward_pool() { training().backward_pool(); }
+void CudaEngine::backward_last_block(GradientMode mode) { training().backward_last_block(mode); }
+void CudaEngine::backward_block(int block, GradientMode mode) { training().backward_block(block, mode); }
+void CudaEngine::backward_first_block(GradientMode mode) { training().backward_first_block(mode); }
 
-void CudaEngine::train_first_block(const PixelBatch&) { not_available(); }
-void CudaEngine::train_block(int) { not_available(); }
-void CudaEngine::train_last_block() { not_available(); }
-void CudaEngine::train_pool(const TrainingOptions&, const DrawKey&, const InjectedDraws&) { not_available(); }
-TrainingResult CudaEngine::train_head(std::span<const std::uint8_t>, float) { not_available(); }
-void CudaEngine::backward_head(GradientMode) { not_available(); }
-void CudaEngine::backward_pool() { not_available(); }
-void CudaEngine::backward_last_block(GradientMode) { not_available(); }
-void CudaEngine::backward_block(int, GradientMode) { not_available(); }
-void CudaEngine::backward_first_block(GradientMode) { not_available(); }
-double CudaEngine::adam_step(const AdamOptions&, std::uint64_t) { not_available(); }
-void CudaEngine::read_gradients(std::span<float>) { not_available(); }
-void CudaEngine::read_moments(std::span<float>, std::span<float>) { not_available(); }
-void CudaEngine::write_moments(std::span<const float>, std::span<const float>) { not_available(); }
-void CudaEngine::set_communicator(Communicator) { not_available(); }
+double CudaEngine::adam_step(const AdamOptions& options, std::uint64_t step) {
+  const double norm = training().adam_step(options, step);
+  trained_ = true;
+  return norm;
+}
 
-void CudaEngine::read_parameters(std::span<float> values) { std::copy(parameters_.begin(), parameters_.end(), values.begin()); }
+// Before inference: folds the parameters and statistics that training has moved.
+void CudaEngine::refresh_weights() {
+  if (!trained_) return;
+  training_->read_parameters(parameters_);
+  upload_weights(parameters_);
+  trained_ = false;
+}
+
+void CudaEngine::read_parameters(std::span<float> values) {
+  if (training_) return training_->read_parameters(values);
+  std::copy(parameters_.begin(), parameters_.end(), values.begin());
+}
+void CudaEngine::read_gradients(std::span<float> gradients) { training().read_gradients(gradients); }
+void CudaEngine::read_moments(std::span<float> m, std::span<float> v) { training().read_moments(m, v); }
+void CudaEngine::write_moments(std::span<const float> m, std::span<const float> v) { training().write_moments(m, v); }
+
+void CudaEngine::set_communicator(Communicator communicator) {
+  communicator_ = std::move(communicator);
+  if (training_) training_->set_communicator(communicator_);
+}
 
 }  // namespace lfm::inline LFM_TARGET

@@ -14,6 +14,16 @@ std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, in
   return packed;
 }
 
+std::vector<float> unpack_weight(std::span<const float> packed, int oc, int ic, int taps) {
+  std::vector<float> weight(packed.size());
+  for (int o = 0; o < oc; ++o) {
+    for (int i = 0; i < ic; ++i) {
+      for (int t = 0; t < taps; ++t) weight[(o * ic + i) * taps + t] = packed[(t * ic + i) * oc + o];
+    }
+  }
+  return weight;
+}
+
 std::vector<float> channels_first(std::span<const float> values, int n, int area, int c) {
   std::vector<float> out(values.size());
   for (int image = 0; image < n; ++image) {

@@ -9,6 +9,9 @@ namespace lfm {
 /// [oc][ic][taps] -> [tap][ic][oc], so that a GEMM reads consecutive output channels. taps: 4 for 2x2, 1 for 1x1.
 std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, int taps);
 
+/// The way back.
+std::vector<float> unpack_weight(std::span<const float> packed, int oc, int ic, int taps);
+
 /// [n][area][c] -> [n][c][area].
 std::vector<float> channels_first(std::span<const float> values, int n, int area, int c);
 

@@ -1,0 +1,92 @@
+// Training on the device: the stages of engine.h, forward (training_forward.cpp) and backward (training_backward.cpp), and the state that
+// persists between steps (training_state.cpp). Owned by CudaEngine, which passes its own calls on.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "kernels/batch_norm.h"
+#include "kernels/conv2x2_backward.h"
+#include "kernels/first_conv.h"
+#include "src/engine/cuda/device.h"
+#include "src/engine/cuda/training_plan.h"
+#include "src/engine/engine.h"
+
+namespace lfm::inline LFM_TARGET {
+
+class CudaTraining {
+ public:
+  /// parameters: laid out by the table. All work goes to `stream`.
+  CudaTraining(const device::Context& context, device::Stream& stream, const Architecture& architecture,
+               std::span<const float> parameters);
+
+  void reserve(const PlanRequest& request);
+  std::optional<std::vector<float>> read(Activation activation);
+
+  void first_block(const PixelBatch& batch);
+  void block(int b);
+  void last_block();
+  void pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected);
+  TrainingResult head(std::span<const std::uint8_t> labels, float loss_scale);
+
+  void backward_head(GradientMode mode);
+  void backward_pool();
+  void backward_last_block(GradientMode mode);
+  void backward_block(int b, GradientMode mode);
+  void backward_first_block(GradientMode mode);
+
+  double adam_step(const AdamOptions& options, std::uint64_t step);
+
+  void read_parameters(std::span<float> values);
+  void read_gradients(std::span<float> gradients);
+  void read_moments(std::span<float> m, std::span<float> v);
+  void write_moments(std::span<const float> m, std::span<const float> v);
+  void set_communicator(Communicator communicator) { communicator_ = std::move(communicator); }
+
+ private:
+  template <typename T = float>
+  T* at(const Region& region) const {
+    return reinterpret_cast<T*>(arena_.data() + region.offset);
+  }
+  float* in_state(const Region& region) const { return reinterpret_cast<float*>(state_.data() + region.offset); }
+  float* parameter_at(int id) const { return in_state(state_plan_.parameters) + table_[id].offset; }
+  float* gradient_at(int id) const { return in_state(state_plan_.gradients) + table_[id].offset; }
+  // Half of an array that holds both branches: 0 = top-k, 1 = RKS.
+  float* branch_at(const Region& region, int branch) const { return at(region) + region.count() / 2 * static_cast<std::size_t>(branch); }
+  int rows() const { return n_ * kMapChannels; }
+  int map_positions() const { return n_ * plan_.shape.maps().area(); }
+
+  kernels::FirstConvInput first_input() const;
+  kernels::BatchNorm batch_norm(int b) const;
+  kernels::Conv2x2Shape conv_shape(int b) const;
+  void normalise(int b);
+  void backward_normalise(int b, GradientMode mode);
+  void backward_convolution(int b, GradientMode mode);
+  void run_branch(int branch, float weight);
+
+  void upload(const Region& input, const void* from, std::size_t bytes);
+  void download(void* to, const void* device, std::size_t bytes);
+  void overwrite(void* device, const void* from, std::size_t bytes);  // waits
+  void merge_moments(int b);
+  void sum_over_processes(int b);
+
+  const device::Context& context_;
+  device::Stream& stream_;
+  Architecture architecture_;
+  ParameterTable table_;
+  TrainingStatePlan state_plan_;
+  device::Memory state_;
+  Communicator communicator_;
+
+  TrainingPlan plan_;
+  device::Memory arena_;
+  device::PinnedMemory inputs_;  // mirrors the inputs at the arena's start
+  device::Event uploaded_;       // the inputs have left the pinned memory
+  int n_ = 0;                    // images of the pass under way, at most plan_.n
+  TrainingOptions options_;
+  std::array<double, kBlocks> count_{};  // positions of the whole batch that a block's statistics were taken over
+};
+
+}  // namespace lfm::inline LFM_TARGET

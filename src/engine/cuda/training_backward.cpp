@@ -1,0 +1,84 @@
+// Training, backward: the mirror image of training_forward.cpp.
+#include "kernels/head_training.h"
+#include "kernels/pool_training.h"
+#include "kernels/projection_backward.h"
+#include "src/engine/cuda/training.h"
+
+namespace lfm::inline LFM_TARGET {
+
+void CudaTraining::backward_head(GradientMode mode) {
+  for (int branch = 0; branch < (options_.rks ? 2 : 1); ++branch) {
+    const bool accumulate = branch > 0 || mode == GradientMode::accumulate;  // the branches share the layer
+    kernels::head_backward(branch_at(plan_.grad_features, branch), gradient_at(kHeadWeight), gradient_at(kHeadBias),
+                           branch_at(plan_.features, branch), parameter_at(kHeadWeight), branch_at(plan_.grad_logits, branch), n_,
+                           feature_count(architecture_), accumulate, stream_.handle());
+  }
+}
+
+void CudaTraining::backward_pool() {
+  const int area = plan_.shape.maps().area(), k = architecture_.k;
+  if (architecture_.pooling == Pooling::average) {
+    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), area, stream_.handle());
+  }
+  stream_.zero(at(plan_.grad_maps), static_cast<std::size_t>(rows()) * area * sizeof(float));
+  kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 0), options_.rbld ? at(plan_.factors) : nullptr,
+                         at<std::int32_t>(plan_.topk_positions), rows(), area, k, stream_.handle());
+  if (options_.rks) {
+    kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 1), nullptr, at<std::int32_t>(plan_.rks_positions),
+                           rows(), area, k, stream_.handle());
+  }
+}
+
+void CudaTraining::backward_last_block(GradientMode mode) {
+  constexpr int ic = kChannels[kBlocks];
+  kernels::projection_backward_weight(gradient_at(kProjection), at(plan_.scratch), at(plan_.out[kBlocks - 1]), at(plan_.grad_maps),
+                                      map_positions(), ic, mode == GradientMode::accumulate, stream_.handle());
+  kernels::projection_transpose_weight(at(plan_.transposed), parameter_at(kProjection), ic, stream_.handle());
+  kernels::projection_backward_input(at(plan_.grad_out), at(plan_.grad_maps), at(plan_.transposed), map_positions(), ic, stream_.handle());
+  backward_block(kBlocks - 1, mode);
+}
+
+// grad_out: the gradient of the block's output -> of its input
+void CudaTraining::backward_block(int b, GradientMode mode) {
+  backward_normalise(b, mode);
+  backward_convolution(b, mode);
+}
+
+void CudaTraining::backward_first_block(GradientMode mode) {
+  backward_normalise(0, mode);
+  kernels::first_conv_backward_weight(gradient_at(conv_weight(0)), at(plan_.scratch), first_input(), at(plan_.conv[0]),
+                                      mode == GradientMode::accumulate, stream_.handle());
+}
+
+// Pooling, ReLU and batch norm. The convolution's bias shifts every value of a channel, which batch norm takes away again: its gradient
+// stays zero.
+void CudaTraining::backward_normalise(int b, GradientMode mode) {
+  kernels::batch_norm_relu_backward_sums(at<double>(plan_.sums), gradient_at(norm_scale(b)), gradient_at(norm_shift(b)), at(plan_.scratch),
+                                         batch_norm(b), at(plan_.grad_out), mode == GradientMode::accumulate, stream_.handle());
+  if (communicator_.size > 1) sum_over_processes(b);
+  const bool first = b == 0;
+  kernels::batch_norm_relu_backward(at(first ? plan_.conv[0] : plan_.grad_conv), at(plan_.scratch), batch_norm(b), at(plan_.grad_out),
+                                    at<double>(plan_.sums), count_[b], first ? 0 : 1, stream_.handle());
+}
+
+void CudaTraining::sum_over_processes(int b) {
+  std::vector<double> sums(std::size_t{2} * kChannels[b + 1]);
+  download(sums.data(), at<double>(plan_.sums), sums.size() * sizeof(double));
+  communicator_.sum_doubles(sums);
+  overwrite(at<double>(plan_.sums), sums.data(), sums.size() * sizeof(double));
+}
+
+kernels::Conv2x2Shape CudaTraining::conv_shape(int b) const {
+  const MapSize& in = plan_.shape.out[b - 1];
+  return {n_, in.h, in.w, kChannels[b], kChannels[b + 1]};
+}
+
+void CudaTraining::backward_convolution(int b, GradientMode mode) {
+  const kernels::Conv2x2Shape shape = conv_shape(b);
+  kernels::conv2x2_backward_weight(gradient_at(conv_weight(b)), at(plan_.scratch), at(plan_.out[b - 1]), at(plan_.grad_conv), shape,
+                                   mode == GradientMode::accumulate, stream_.handle());
+  kernels::conv2x2_transpose_weight(at(plan_.transposed), parameter_at(conv_weight(b)), shape.ic, shape.oc, stream_.handle());
+  kernels::conv2x2_backward_input(at(plan_.grad_out), at(plan_.grad_conv), at(plan_.transposed), shape, stream_.handle());
+}
+
+}  // namespace lfm::inline LFM_TARGET

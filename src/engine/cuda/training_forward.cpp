@@ -1,0 +1,166 @@
+// Training, forward: batch statistics, RBLD, RKS, both losses.
+#include <fmt/core.h>
+
+#include <cstring>
+
+#include "kernels/average_pool.h"
+#include "kernels/conv2x2.h"
+#include "kernels/head.h"
+#include "kernels/head_training.h"
+#include "kernels/pool_training.h"
+#include "kernels/projection.h"
+#include "kernels/rbld.h"
+#include "kernels/topk_pool.h"
+#include "lfm/error.h"
+#include "src/engine/cuda/training.h"
+
+namespace lfm::inline LFM_TARGET {
+
+kernels::FirstConvInput CudaTraining::first_input() const {
+  kernels::FirstConvInput input{at<std::uint8_t>(plan_.pixels), n_, plan_.height, plan_.width, {}};
+  for (int c = 0; c < 3; ++c) input.scale.channel[c] = static_cast<float>(1.0 / (255.0 * kPixelStd[c]));
+  return input;
+}
+
+kernels::BatchNorm CudaTraining::batch_norm(int b) const {
+  const MapSize& conv = plan_.shape.conv[b];
+  return {.x = at(plan_.conv[b]),
+          .statistics = at(plan_.statistics[b]),
+          .scale = parameter_at(norm_scale(b)),
+          .shift = parameter_at(norm_shift(b)),
+          .n = n_,
+          .h = conv.h,
+          .w = conv.w,
+          .c = kChannels[b + 1],
+          .pool = b + 1 < kBlocks};
+}
+
+// pixels -> residual -> convolution -> batch norm, ReLU, pooling
+void CudaTraining::first_block(const PixelBatch& batch) {
+  if (batch.n < 1 || batch.n > plan_.n || batch.height != plan_.height || batch.width != plan_.width) {
+    throw Error(ErrorCode::usage, fmt::format("no room was reserved to train on {} images of {}x{}", batch.n, batch.width, batch.height));
+  }
+  n_ = batch.n;
+  uploaded_.synchronize();
+  upload(plan_.pixels, batch.pixels, std::size_t{3} * batch.n * batch.height * batch.width);
+  kernels::first_conv(at(plan_.conv[0]), first_input(), parameter_at(conv_weight(0)), parameter_at(conv_bias(0)), stream_.handle());
+  normalise(0);
+}
+
+void CudaTraining::block(int b) {
+  const MapSize& in = plan_.shape.out[b - 1];
+  kernels::conv2x2({.output = at(plan_.conv[b]),
+                    .input = at(plan_.out[b - 1]),
+                    .weight = parameter_at(conv_weight(b)),
+                    .bias = parameter_at(conv_bias(b)),
+                    .n = n_,
+                    .h = in.h,
+                    .w = in.w,
+                    .ic = kChannels[b],
+                    .oc = kChannels[b + 1]},
+                   kernels::Epilogue::bias, stream_.handle());
+  normalise(b);
+}
+
+void CudaTraining::last_block() {
+  block(kBlocks - 1);
+  kernels::projection(at(plan_.maps), at(plan_.out[kBlocks - 1]), parameter_at(kProjection), n_, plan_.shape.maps().area(),
+                      kChannels[kBlocks], stream_.handle());
+}
+
+void CudaTraining::normalise(int b) {
+  const std::int64_t positions = static_cast<std::int64_t>(n_) * plan_.shape.conv[b].area();
+  const int c = kChannels[b + 1];
+  count_[b] = static_cast<double>(positions);
+  kernels::batch_moments(at<double>(plan_.sums), at(plan_.scratch), at(plan_.conv[b]), positions, c, stream_.handle());
+  if (communicator_.size > 1) merge_moments(b);
+  kernels::batch_statistics(at(plan_.statistics[b]), parameter_at(running_mean(b)), parameter_at(running_var(b)),
+                            at<double>(plan_.sums), count_[b], c, kBatchNormEps, kBatchNormMomentum, stream_.handle());
+  kernels::batch_norm_relu(at(plan_.out[b]), batch_norm(b), stream_.handle());
+}
+
+// Mean and squared deviations of each process -> those of all. First the mean, then the deviations from it: nothing cancels.
+void CudaTraining::merge_moments(int b) {
+  const std::size_t c = static_cast<std::size_t>(kChannels[b + 1]), bytes = 2 * c * sizeof(double);
+  std::vector<double> own(2 * c), all(c);
+  download(own.data(), at<double>(plan_.sums), bytes);
+  for (std::size_t i = 0; i < c; ++i) all[i] = own[i] * count_[b];
+  all.push_back(count_[b]);
+  communicator_.sum_doubles(all);
+  const double count = all.back();
+  std::vector<double> deviations(c);
+  for (std::size_t i = 0; i < c; ++i) {
+    const double mean = all[i] / count, shift = own[i] - mean;
+    deviations[i] = own[c + i] + count_[b] * shift * shift;
+    own[i] = mean;
+  }
+  communicator_.sum_doubles(deviations);
+  std::copy(deviations.begin(), deviations.end(), own.begin() + static_cast<std::ptrdiff_t>(c));
+  overwrite(at<double>(plan_.sums), own.data(), bytes);
+  count_[b] = count;
+}
+
+void CudaTraining::pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) {
+  options_ = options;
+  const int area = plan_.shape.maps().area(), k = architecture_.k;
+  const kernels::DrawOrigin origin{key.seed, key.step, static_cast<std::uint32_t>(key.first_image)};
+  if (architecture_.pooling == Pooling::average) {
+    if (options.rbld || options.rks) {
+      throw Error(ErrorCode::usage, "RBLD and RKS select among top-k values: average pooling trains without them");
+    }
+    return kernels::average_pool(at(plan_.features), at(plan_.maps), rows(), area, stream_.handle());
+  }
+  const std::size_t selected = static_cast<std::size_t>(rows()) * k;
+  kernels::topk_pool(branch_at(plan_.features, 0), at<std::int32_t>(plan_.topk_positions), at(plan_.maps), rows(), area, k, stream_.handle());
+  if (options.rbld) {
+    auto tables = rbld_drop_probabilities(options.p_min, options.p_max, k);
+    const auto scales = rbld_scales(options.p_min, options.p_max, k, options.rbld_scale);
+    tables.insert(tables.end(), scales.begin(), scales.end());
+    upload(plan_.rbld_tables, tables.data(), tables.size() * sizeof(float));
+    if (injected.rbld_keep) upload(plan_.keep, injected.rbld_keep, selected);
+    kernels::rbld(branch_at(plan_.features, 0), at(plan_.factors), injected.rbld_keep ? at<std::uint8_t>(plan_.keep) : nullptr,
+                  at(plan_.rbld_tables), at(plan_.rbld_tables) + k, origin, rows(), k, stream_.handle());
+  }
+  if (options.rks) {
+    auto* drawn = at<std::int32_t>(plan_.drawn);
+    if (injected.rks_index) {
+      upload(plan_.drawn, injected.rks_index, selected * sizeof(std::int32_t));
+    } else {
+      kernels::rks_draw(drawn, origin, rows(), area, k, stream_.handle());
+    }
+    kernels::rks_gather(branch_at(plan_.features, 1), at<std::int32_t>(plan_.rks_positions), drawn, at(plan_.maps), rows(), area, k,
+                        stream_.handle());
+  }
+}
+
+// Logits, losses and their gradient, of one branch. weight: of the gradient.
+void CudaTraining::run_branch(int branch, float weight) {
+  float* logits = at(plan_.results) + branch * plan_.n;
+  kernels::head(logits, branch_at(plan_.features, branch), parameter_at(kHeadWeight), parameter_at(kHeadBias), n_,
+                feature_count(architecture_), stream_.handle());
+  kernels::bce_with_logits(at(plan_.results) + (2 + branch) * plan_.n, branch_at(plan_.grad_logits, branch), logits,
+                           at<std::uint8_t>(plan_.labels), weight, n_, stream_.handle());
+}
+
+TrainingResult CudaTraining::head(std::span<const std::uint8_t> labels, float loss_scale) {
+  if (labels.size() != static_cast<std::size_t>(n_)) {
+    throw Error(ErrorCode::usage, fmt::format("{} labels for {} images", labels.size(), n_));
+  }
+  upload(plan_.labels, labels.data(), labels.size());
+  run_branch(0, loss_scale);
+  if (options_.rks) run_branch(1, options_.alpha * loss_scale);
+
+  std::vector<float> results(plan_.results.count());
+  download(results.data(), at(plan_.results), plan_.results.bytes());
+  const auto row = [&](int index) { return std::span(results).subspan(static_cast<std::size_t>(index) * plan_.n, labels.size()); };
+  TrainingResult result;
+  result.logit_a.assign(row(0).begin(), row(0).end());
+  for (const float loss : row(2)) result.loss_a += loss;
+  if (options_.rks) {
+    result.logit_b.assign(row(1).begin(), row(1).end());
+    for (const float loss : row(3)) result.loss_b += loss;
+  }
+  return result;
+}
+
+}  // namespace lfm::inline LFM_TARGET

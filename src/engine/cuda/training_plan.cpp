@@ -1,0 +1,89 @@
+#include "src/engine/cuda/training_plan.h"
+
+#include <algorithm>
+
+#include "kernels/adam.h"
+#include "kernels/batch_norm.h"
+#include "kernels/conv2x2_backward.h"
+#include "kernels/first_conv.h"
+#include "kernels/projection_backward.h"
+
+namespace lfm::inline LFM_TARGET {
+
+namespace {
+
+constexpr int kWidest = kChannels[kBlocks];
+
+// The largest of what each operation leaves in partial sums.
+std::size_t scratch_floats(const NetworkShape& shape, int n, int height, int width) {
+  std::size_t floats = kernels::first_conv_backward_weight_scratch(n, height, width);
+  for (int b = 0; b < kBlocks; ++b) {
+    floats = std::max(floats, kernels::batch_norm_scratch(static_cast<std::int64_t>(n) * shape.conv[b].area(), kChannels[b + 1]));
+    if (b == 0) continue;
+    const MapSize& in = shape.out[b - 1];
+    floats = std::max(floats, kernels::conv2x2_backward_weight_scratch({n, in.h, in.w, kChannels[b], kChannels[b + 1]}));
+  }
+  return std::max(floats, kernels::projection_backward_weight_scratch(n * shape.maps().area(), kWidest));
+}
+
+}  // namespace
+
+TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width) {
+  TrainingPlan plan;
+  plan.n = n;
+  plan.height = height;
+  plan.width = width;
+  plan.shape = network_shape(architecture, height, width);
+  const int k = values_per_channel(architecture);
+  const MapSize& maps = plan.shape.maps();
+  Layout layout;
+  plan.pixels = layout.add("pixels", {n, height, width, 3}, sizeof(std::uint8_t));
+  plan.labels = layout.add("labels", {n, 1, 1, 1}, sizeof(std::uint8_t));
+  plan.keep = layout.add("kept values", {n, kMapChannels, k, 1}, sizeof(std::uint8_t));
+  plan.drawn = layout.add("drawn positions", {n, kMapChannels, k, 1}, sizeof(std::int32_t));
+  plan.rbld_tables = layout.add("RBLD tables", {2, k, 1, 1}, sizeof(float));
+  plan.input_bytes = layout.bytes();
+
+  std::size_t grad_out = 0, grad_conv = 0;
+  for (int b = 0; b < kBlocks; ++b) {
+    const MapSize &conv = plan.shape.conv[b], &out = plan.shape.out[b];
+    const int c = kChannels[b + 1];
+    plan.conv[b] = layout.add("convolution", {n, conv.h, conv.w, c}, sizeof(float));
+    plan.out[b] = layout.add("block", {n, out.h, out.w, c}, sizeof(float));
+    plan.statistics[b] = layout.add("statistics", {2, c, 1, 1}, sizeof(float));
+    grad_out = std::max(grad_out, static_cast<std::size_t>(out.area()) * c);
+    if (b > 0) grad_conv = std::max(grad_conv, static_cast<std::size_t>(conv.h + 2) * (conv.w + 2) * c);
+  }
+  plan.maps = layout.add("maps", {n, kMapChannels, maps.h, maps.w}, sizeof(float));
+  plan.features = layout.add("features", {2, n, kMapChannels, k}, sizeof(float));
+  plan.factors = layout.add("RBLD factors", {n, kMapChannels, k, 1}, sizeof(float));
+  plan.topk_positions = layout.add("top-k positions", {n, kMapChannels, k, 1}, sizeof(std::int32_t));
+  plan.rks_positions = layout.add("RKS positions", {n, kMapChannels, k, 1}, sizeof(std::int32_t));
+  plan.results = layout.add("results", {4, n, 1, 1}, sizeof(float));
+  plan.grad_logits = layout.add("gradient of the logits", {2, n, 1, 1}, sizeof(float));
+
+  plan.grad_features = layout.add("gradient of the features", {2, n, kMapChannels, k}, sizeof(float));
+  plan.grad_maps = layout.add("gradient of the maps", {n, maps.h, maps.w, kMapChannels}, sizeof(float));
+  plan.grad_out = layout.add("gradient of a block", {n, static_cast<int>(grad_out), 1, 1}, sizeof(float));
+  plan.grad_conv = layout.add("gradient of a convolution", {n, static_cast<int>(grad_conv), 1, 1}, sizeof(float));
+  plan.transposed = layout.add("transposed weight", {4, kChannels[kBlocks - 1], kWidest, 1}, sizeof(float));
+  plan.sums = layout.add("sums", {2, kWidest, 1, 1}, sizeof(double));
+  plan.scratch = layout.add("scratch", {static_cast<int>(scratch_floats(plan.shape, n, height, width)), 1, 1, 1}, sizeof(float));
+  plan.bytes = layout.bytes();
+  return plan;
+}
+
+TrainingStatePlan plan_training_state(const ParameterTable& table) {
+  const int total = static_cast<int>(table.total_floats), trainable = static_cast<int>(table.trainable_floats);
+  TrainingStatePlan plan;
+  Layout layout;
+  plan.parameters = layout.add("parameters", {total, 1, 1, 1}, sizeof(float));
+  plan.gradients = layout.add("gradients", {trainable, 1, 1, 1}, sizeof(float));
+  plan.m = layout.add("first moments", {trainable, 1, 1, 1}, sizeof(float));
+  plan.v = layout.add("second moments", {trainable, 1, 1, 1}, sizeof(float));
+  plan.norm_partials = layout.add("norm", {kernels::adam_norm_partials(table.trainable_floats), 1, 1, 1}, sizeof(double));
+  plan.bytes = layout.bytes();
+  return plan;
+}
+
+}  // namespace lfm::inline LFM_TARGET

@@ -1,0 +1,62 @@
+// Where the training pass's buffers lie.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "kernels/target.h"
+#include "src/engine/cuda/plan.h"
+
+namespace lfm::inline LFM_TARGET {
+
+/// The activations of a training pass and the gradients on their way back, k values per channel reaching the head (1 for averages). What the
+/// host sends comes first, so that one pinned array mirrors it.
+struct TrainingPlan {
+  int n = 0;
+  int height = 0;
+  int width = 0;
+  NetworkShape shape;
+
+  Region pixels;      ///< uint8 [n][height][width][3]
+  Region labels;      ///< uint8 [n]
+  Region keep;        ///< uint8 [n][64][k], injected RBLD masks
+  Region drawn;       ///< int32 [n][64][k], RKS positions as drawn or injected
+  Region rbld_tables; ///< float [2][k], of the drop probabilities and of the scales
+  std::size_t input_bytes = 0;  ///< of all of the above, from the arena's start
+
+  std::array<Region, kBlocks> conv;        ///< float [n][h][w][c], before batch norm; in the first block overwritten by its gradient
+  std::array<Region, kBlocks> out;         ///< float [n][h][w][c], after ReLU and pooling
+  std::array<Region, kBlocks> statistics;  ///< float [2][c]
+  Region maps;            ///< float [n][64][h*w]
+  Region features;        ///< float [2][n][64][k], of both branches
+  Region factors;         ///< float [n][64][k], of RBLD
+  Region topk_positions;  ///< int32 [n][64][k]
+  Region rks_positions;   ///< int32 [n][64][k], sorted as their values
+  Region results;         ///< float [4][n]: logits of both branches, losses of both
+  Region grad_logits;     ///< float [2][n]
+
+  Region grad_features;  ///< float [2][n][64][k]
+  Region grad_maps;      ///< float [n][h*w][64]: channels innermost, as the GEMMs read it
+  Region grad_out;       ///< float, of one block's `out` at a time: the largest
+  Region grad_conv;      ///< float, of one block's `conv` at a time, bordered with zeros; but the first block's
+  Region transposed;     ///< float, one block's weight as its backward reads it
+  Region sums;           ///< double [2][512], over the batch per channel
+  Region scratch;        ///< float, partial sums
+  std::size_t bytes = 0;
+};
+
+TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width);
+
+/// What persists from step to step: floats laid out by the parameter table, but convolution weights as the kernels read them.
+struct TrainingStatePlan {
+  Region parameters;     ///< [total_floats]
+  Region gradients;      ///< [trainable_floats], like the moments
+  Region m;
+  Region v;
+  Region norm_partials;  ///< double, of the gradient's norm
+  std::size_t bytes = 0;
+};
+
+TrainingStatePlan plan_training_state(const ParameterTable& table);
+
+}  // namespace lfm::inline LFM_TARGET

@@ -1,0 +1,173 @@
+// Training: memory, what persists between steps, Adam.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/adam.h"
+#include "src/engine/cuda/pack.h"
+#include "src/engine/cuda/training.h"
+
+namespace lfm::inline LFM_TARGET {
+
+namespace {
+
+struct Convolution {
+  int id;
+  int oc;
+  int ic;
+  int taps;
+};
+
+// The parameters whose layout on the device differs from the table's.
+constexpr std::array<Convolution, kBlocks + 1> convolutions() {
+  std::array<Convolution, kBlocks + 1> all{};
+  for (int b = 0; b < kBlocks; ++b) all[b] = {conv_weight(b), kChannels[b + 1], kChannels[b], 4};
+  all[kBlocks] = {kProjection, kMapChannels, kChannels[kBlocks], 1};
+  return all;
+}
+
+// From the table's layout to the device's; values may be all parameters or the trainable ones.
+std::vector<float> to_device_layout(std::span<const float> values, const ParameterTable& table) {
+  std::vector<float> packed(values.begin(), values.end());
+  for (const Convolution& c : convolutions()) {
+    std::ranges::copy(pack_weight(parameter(values, table, c.id), c.oc, c.ic, c.taps), parameter(std::span(packed), table, c.id).begin());
+  }
+  return packed;
+}
+
+void to_table_layout(std::span<float> values, const ParameterTable& table) {
+  for (const Convolution& c : convolutions()) {
+    const auto weight = parameter(values, table, c.id);
+    std::ranges::copy(unpack_weight(weight, c.oc, c.ic, c.taps), weight.begin());
+  }
+}
+
+}  // namespace
+
+CudaTraining::CudaTraining(const device::Context& context, device::Stream& stream, const Architecture& architecture,
+                           std::span<const float> parameters)
+    : context_(context),
+      stream_(stream),
+      architecture_(architecture),
+      table_(parameter_table(architecture)),
+      state_plan_(plan_training_state(table_)),
+      state_(context, state_plan_.bytes),
+      uploaded_(context) {
+  stream_.zero(state_.data(), state_plan_.bytes);  // gradients of convolution biases stay zero, moments start so
+  const auto packed = to_device_layout(parameters, table_);
+  overwrite(in_state(state_plan_.parameters), packed.data(), packed.size() * sizeof(float));
+}
+
+void CudaTraining::reserve(const PlanRequest& request) {
+  if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
+  const TrainingPlan plan = plan_training(architecture_, request.n, request.height, request.width);
+  stream_.synchronize();
+  plan_ = {};  // nothing is planned should an allocation fail
+  n_ = 0;
+  if (arena_.bytes() < plan.bytes) {
+    arena_ = {};
+    arena_ = device::Memory(context_, plan.bytes);
+  }
+  if (inputs_.bytes() < plan.input_bytes) {
+    inputs_ = {};
+    inputs_ = device::PinnedMemory(context_, plan.input_bytes);
+  }
+  plan_ = plan;
+}
+
+void CudaTraining::upload(const Region& input, const void* from, std::size_t bytes) {
+  std::memcpy(inputs_.data() + input.offset, from, bytes);
+  stream_.copy_to_device(arena_.data() + input.offset, inputs_.data() + input.offset, bytes);
+  uploaded_.record(stream_);
+}
+
+void CudaTraining::download(void* to, const void* device, std::size_t bytes) {
+  const device::PinnedMemory pinned(context_, bytes);
+  stream_.copy_to_host(pinned.data(), device, bytes);
+  stream_.synchronize();
+  std::memcpy(to, pinned.data(), bytes);
+}
+
+void CudaTraining::overwrite(void* device, const void* from, std::size_t bytes) {
+  const device::PinnedMemory pinned(context_, bytes);
+  std::memcpy(pinned.data(), from, bytes);
+  stream_.copy_to_device(device, pinned.data(), bytes);
+  stream_.synchronize();
+}
+
+std::optional<std::vector<float>> CudaTraining::read(Activation activation) {
+  if (n_ == 0) return std::nullopt;
+  const auto values = [&](const Region& region, int area, int c) {
+    std::vector<float> v(static_cast<std::size_t>(n_) * area * c);
+    download(v.data(), at(region), v.size() * sizeof(float));
+    return v;
+  };
+  const int area = plan_.shape.maps().area();
+  switch (activation) {
+    case Activation::block1:
+    case Activation::block2:
+    case Activation::block3:
+    case Activation::block4: {
+      const int b = static_cast<int>(activation) - static_cast<int>(Activation::block1);
+      const int out = plan_.shape.out[b].area(), c = kChannels[b + 1];
+      return channels_first(values(plan_.out[b], out, c), n_, out, c);
+    }
+    case Activation::maps: return values(plan_.maps, area, kMapChannels);
+    case Activation::features: return values(plan_.features, 1, feature_count(architecture_));
+    case Activation::grad_maps: return channels_first(values(plan_.grad_maps, area, kMapChannels), n_, area, kMapChannels);
+  }
+  return std::nullopt;
+}
+
+double CudaTraining::adam_step(const AdamOptions& options, std::uint64_t step) {
+  const std::size_t count = table_.trainable_floats;
+  if (communicator_.size > 1) {
+    std::vector<float> gradients(count);
+    download(gradients.data(), in_state(state_plan_.gradients), count * sizeof(float));
+    communicator_.sum_floats(gradients);
+    overwrite(in_state(state_plan_.gradients), gradients.data(), count * sizeof(float));
+  }
+  const auto correction = [&](float beta) { return static_cast<float>(1 - std::pow(double{beta}, static_cast<double>(step))); };
+  auto* partials = reinterpret_cast<double*>(state_.data() + state_plan_.norm_partials.offset);
+  kernels::adam(in_state(state_plan_.parameters), in_state(state_plan_.m), in_state(state_plan_.v), partials,
+                in_state(state_plan_.gradients),
+                {.learning_rate = options.learning_rate,
+                 .beta1 = options.beta1,
+                 .beta2 = options.beta2,
+                 .eps = options.eps,
+                 .weight_decay = options.weight_decay,
+                 .correction1 = correction(options.beta1),
+                 .correction2 = correction(options.beta2)},
+                count, stream_.handle());
+  std::vector<double> squares(state_plan_.norm_partials.count());
+  download(squares.data(), partials, squares.size() * sizeof(double));
+  double total = 0;
+  for (const double square : squares) total += square;
+  return std::sqrt(total);
+}
+
+void CudaTraining::read_parameters(std::span<float> values) {
+  download(values.data(), in_state(state_plan_.parameters), table_.total_floats * sizeof(float));
+  to_table_layout(values, table_);
+}
+
+void CudaTraining::read_gradients(std::span<float> gradients) {
+  download(gradients.data(), in_state(state_plan_.gradients), table_.trainable_floats * sizeof(float));
+  to_table_layout(gradients, table_);
+}
+
+void CudaTraining::read_moments(std::span<float> m, std::span<float> v) {
+  download(m.data(), in_state(state_plan_.m), table_.trainable_floats * sizeof(float));
+  download(v.data(), in_state(state_plan_.v), table_.trainable_floats * sizeof(float));
+  to_table_layout(m, table_);
+  to_table_layout(v, table_);
+}
+
+void CudaTraining::write_moments(std::span<const float> m, std::span<const float> v) {
+  for (const auto& [values, region] : {std::pair{m, &state_plan_.m}, {v, &state_plan_.v}}) {
+    const auto packed = to_device_layout(values, table_);
+    overwrite(in_state(*region), packed.data(), packed.size() * sizeof(float));
+  }
+}
+
+}  // namespace lfm::inline LFM_TARGET
