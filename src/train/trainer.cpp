@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -168,13 +169,17 @@ class Run {
     return o_.patience > 0 && state_.epochs_without_gain >= static_cast<std::uint64_t>(o_.patience);
   }
 
-  // One optimizer step. The batch passes in o_.accumulate parts, whose gradients add up to those of the batch's mean loss.
-  void train_on(const Batch& batch) {
-    const Clock::time_point start = Clock::now();
+  struct BatchSums {
+    double loss_a = 0, loss_b = 0;
+    double right = 0;  // images called rightly
+  };
+
+  // Leaves the gradients of the batch's mean loss in the engine. The batch passes in o_.accumulate parts, whose gradients add up.
+  BatchSums accumulate_gradients(const Batch& batch) {
     const float loss_scale = 1.0f / static_cast<float>(batch.global_n);
     const int parts = std::min(o_.accumulate, batch.n);
     const std::size_t image_bytes = std::size_t{3} * batch.height * batch.width;
-    double loss_a = 0, loss_b = 0, right = 0;
+    BatchSums sums;
     for (int part = 0; part < parts; ++part) {
       const int first = batch.n * part / parts, end = batch.n * (part + 1) / parts;
       const TrainingBatch images{{batch.pixels.data() + first * image_bytes, end - first, batch.height, batch.width},
@@ -182,12 +187,19 @@ class Run {
       const DrawKey key{o_.seed, state_.step, batch.first_image + first};
       const TrainingResult result = forward_backward(*engine_, images, o_.regularisation, key, loss_scale,
                                                      part == 0 ? GradientMode::overwrite : GradientMode::accumulate);
-      loss_a += result.loss_a;
-      loss_b += result.loss_b;
-      for (std::size_t i = 0; i < result.logit_a.size(); ++i) right += (result.logit_a[i] > 0) == (images.labels[i] == 1);
+      sums.loss_a += result.loss_a;
+      sums.loss_b += result.loss_b;
+      for (std::size_t i = 0; i < result.logit_a.size(); ++i) sums.right += (result.logit_a[i] > 0) == (images.labels[i] == 1);
     }
+    return sums;
+  }
+
+  // One optimizer step.
+  void train_on(const Batch& batch) {
+    const Clock::time_point start = Clock::now();
+    const BatchSums sums = accumulate_gradients(batch);
     const double n = batch.n;
-    const double loss = (loss_a + o_.regularisation.alpha * loss_b) / n;
+    const double loss = (sums.loss_a + o_.regularisation.alpha * sums.loss_b) / n;
     demand_sane("loss", loss, o_.loss_limit);
 
     AdamOptions adam = o_.adam;
@@ -198,10 +210,11 @@ class Run {
     ++state_.step;
     ++state_.epoch_step;
     state_.epoch_loss += loss * n;
-    state_.epoch_right += right;
+    state_.epoch_right += sums.right;
     state_.epoch_images += n;
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    log_.append(StepRecord{state_.step, state_.epoch, loss, loss_a / n, loss_b / n, right / n, adam.learning_rate, norm, n / seconds});
+    log_.append(StepRecord{state_.step, state_.epoch, loss, sums.loss_a / n, sums.loss_b / n, sums.right / n, adam.learning_rate, norm,
+                           n / seconds});
     show_progress(loss, n);
   }
 
