@@ -2,7 +2,7 @@
 
 Protocol, over a contender's standard input and output: when it is ready (everything loaded, one repetition done) it writes a
 line of JSON with "description" and, for inference, "logits"; or "error". Then, for each line it reads,
-    run N     N repetitions  ->  {"seconds": of all N}
+    run N     N repetitions  ->  {"seconds": of all N, "processor_seconds": of all N and all threads}
     memory                   ->  {"peak_bytes": resident memory at its peak}
 It ends with its input. While it waits it uses no processor time, so contenders can take turns in one run.
 """
@@ -38,6 +38,7 @@ class Contender:
     environment: dict = field(default_factory=dict)
     process: subprocess.Popen = None
     ready: dict = None
+    processor_seconds: list = field(default_factory=list)  # of one repetition, per round
 
     def start(self, threads, timeout=600):
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), **self.environment)
@@ -63,7 +64,9 @@ class Contender:
         return answer
 
     def seconds(self, repetitions):
-        return self._ask(f"run {repetitions}")["seconds"] / repetitions
+        answer = self._ask(f"run {repetitions}")
+        self.processor_seconds.append(answer["processor_seconds"] / repetitions)
+        return answer["seconds"] / repetitions
 
     def peak_bytes(self):
         return self._ask("memory")["peak_bytes"]
@@ -97,6 +100,7 @@ def time_in_turn(contenders, rounds, seconds_per_round):
     for contender in contenders:
         once = contender.seconds(1)
         repetitions[contender.name] = max(1, round(seconds_per_round / once))
+        contender.processor_seconds.clear()
     times = {contender.name: [] for contender in contenders}
     for turn in range(rounds):
         for contender in contenders if turn % 2 == 0 else reversed(contenders):
@@ -105,6 +109,10 @@ def time_in_turn(contenders, rounds, seconds_per_round):
     return times
 
 
-def rates(images, times):
-    """Images per second: median and slowest of the rounds."""
-    return {"median": images / statistics.median(times), "min": images / max(times), "max": images / min(times)}
+def row(contender, images, times):
+    """What a results table keeps of a contender: images per second (median, slowest and fastest round), processor time, memory."""
+    return {"name": contender.name, "description": contender.ready["description"], "precision": contender.precision,
+            "ours": contender.ours, "is_reference": contender.is_reference,
+            "images_per_s": {"median": images / statistics.median(times), "min": images / max(times), "max": images / min(times)},
+            "processor_ms": 1e3 * statistics.median(contender.processor_seconds) / images,
+            "seconds": times, "peak_bytes": contender.peak_bytes()}

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from harness import machine
-from harness.contender import Contender, ContenderError, check_logits, rates, time_in_turn
+from harness.contender import Contender, ContenderError, check_logits, row, time_in_turn
 
 PEERS = pathlib.Path(__file__).resolve().parent.parent / "peers"
 TOLERANCE = {"fp32": 2e-4}
@@ -20,7 +20,7 @@ class Command(Contender):
 
     def start(self, threads, timeout=600):
         self.environment = dict(os.environ, **self.environment)
-        self.peak = 0
+        self.peak = self.processor = 0
         self.ready = {"description": self.name, "logits": [json.loads(line)["logit"] for line in self.run().splitlines()]}
 
     def run(self):
@@ -33,12 +33,14 @@ class Command(Contender):
         if process.returncode != 0:
             raise ContenderError(f"{self.name}: {(errors.strip().splitlines() or ['failed'])[-1]}")
         self.peak = max(self.peak, usage.ru_maxrss * 1024)
+        self.processor += usage.ru_utime + usage.ru_stime
         return output
 
     def seconds(self, repetitions):
-        begin = time.perf_counter()
+        begin, self.processor = time.perf_counter(), 0
         for _ in range(repetitions):
             self.run()
+        self.processor_seconds.append(self.processor / repetitions)
         return (time.perf_counter() - begin) / repetitions
 
     def peak_bytes(self):
@@ -82,10 +84,8 @@ def run_together(options, title, contenders, images):
         times = time_in_turn(running, options.rounds, options.seconds)
         rows = []
         for contender in running:
-            rate = rates(images, times[contender.name])
-            rows.append({"name": contender.name, "ours": contender.ours, "precision": contender.precision, "images_per_s": rate,
-                         "seconds": times[contender.name], "peak_bytes": contender.peak_bytes(),
-                         "is_reference": contender.is_reference})
+            rows.append(row(contender, images, times[contender.name]))
+            rate = rows[-1]["images_per_s"]
             print(f"  {contender.name:44} {rate['median']:8.2f} images/s (min {rate['min']:.2f})")
         return {"title": title, "rows": rows}
     finally:

@@ -19,9 +19,9 @@ def network_table(entry, limits, with_memory_share):
     """ratio: this engine's rows to the fastest peer of their precision."""
     limit = next((limit for limit in limits if limit["threads"] == entry["threads"]), {})
     peak = limit.get("sgemm_gflops")
-    head = ["", "images/s, median", "min", "ratio", "GFLOP/s", "of SGEMM", "peak memory, MB"]
+    head = ["", "images/s, median", "min", "ratio", "processor ms per image", "GFLOP/s", "of SGEMM", "peak memory, MB"]
     if with_memory_share:
-        head[6:6] = ["of memory bandwidth"]
+        head[-1:-1] = ["of memory bandwidth"]
         head.append("largest deviation")
     rows = []
     for row in entry["rows"]:
@@ -29,7 +29,7 @@ def network_table(entry, limits, with_memory_share):
         gflops = rate * entry["gflop_per_image"]
         cells = [row["name"], f"{rate:.1f}", f"{row['images_per_s']['min']:.1f}",
                  ratio(row, fastest_peer(entry["rows"], row["precision"])) if row["ours"] else "",
-                 f"{gflops:.0f}", f"{gflops / peak:.0%}" if peak and row["precision"] == "fp32" else ""]
+                 f"{row['processor_ms']:.1f}", f"{gflops:.0f}", f"{gflops / peak:.0%}" if peak and row["precision"] == "fp32" else ""]
         if with_memory_share:
             cells.append(f"{rate / entry['batch'] * entry['compulsory_mb'] / 1e3 / limit['read_gb_per_s']:.1%}")
         cells.append(f"{row['peak_bytes'] / 1e6:.0f}")
@@ -68,10 +68,10 @@ def pipeline_table(entry):
     best = max((row for row in entry["rows"] if not row["ours"]), key=lambda row: row["images_per_s"]["median"], default=None)
     for row in entry["rows"]:
         rate = row["images_per_s"]
-        rows.append([row["name"], f"{rate['median']:.2f}", f"{rate['min']:.2f}", f"{1000 / rate['median']:.1f}",
+        rows.append([row["name"], f"{rate['median']:.2f}", f"{rate['min']:.2f}", f"{1000 / rate['median']:.1f}", f"{row['processor_ms']:.1f}",
                      ratio(row, reference) if row["ours"] else "", ratio(row, best) if row["ours"] else "",
                      f"{row['peak_bytes'] / 1e6:.0f}"])
-    return table(["", "images/s, median", "min", "ms per image", "ratio to the reference pipeline", "ratio to the best peer",
+    return table(["", "images/s, median", "min", "ms per image", "processor ms per image", "ratio to the reference pipeline", "ratio to the best peer",
                   "peak memory, MB"], rows)
 
 
@@ -86,6 +86,7 @@ def versions(results):
 
 def markdown(results):
     machine = results["machine"]
+    busy = machine["load_at_start"] > machine["cores"] / 2
     lines = [
         "# Measured against the peers",
         "",
@@ -94,6 +95,8 @@ def markdown(results):
         f"load average {machine['load_at_start']} before, {machine['load_at_end']} after.",
         f"{versions(results)}.",
         "",
+        *(["**The machine was busy with other work during this run.** Contenders whose threads wait for one another suffer most "
+           "from that, so rates and ratios on several threads tell little; compare processor time on one thread.", ""] if busy else []),
         "All run on the same weights and pixels, and agreed before they were timed. They took turns within the run, so ratios are "
         "worth more than rates. GFLOP/s counts a direct convolution's operations; a share of SGEMM above 100 % is Winograd's doing. "
         "Peers get normalised float pixels outside the measured time; this engine starts from bytes. \"of memory bandwidth\" counts "
