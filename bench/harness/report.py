@@ -16,9 +16,9 @@ def table(head, rows):
 
 
 def network_table(entry, limits, with_memory_share):
-    """ratio: this engine's rows to the fastest peer of their precision."""
+    """ratio: this engine's rows to the fastest peer of their precision. limits: empty where the machine was too busy to know them."""
     limit = next((limit for limit in limits if limit["threads"] == entry["threads"]), {})
-    peak = limit.get("sgemm_gflops")
+    peak, bandwidth = limit.get("sgemm_gflops"), limit.get("read_gb_per_s")
     head = ["", "images/s, median", "min", "ratio", "processor ms per image", "GFLOP/s", "of SGEMM", "peak memory, MB"]
     if with_memory_share:
         head[-1:-1] = ["of memory bandwidth"]
@@ -31,7 +31,7 @@ def network_table(entry, limits, with_memory_share):
                  ratio(row, fastest_peer(entry["rows"], row["precision"])) if row["ours"] else "",
                  f"{row['processor_ms']:.1f}", f"{gflops:.0f}", f"{gflops / peak:.0%}" if peak and row["precision"] == "fp32" else ""]
         if with_memory_share:
-            cells.append(f"{rate / entry['batch'] * entry['compulsory_mb'] / 1e3 / limit['read_gb_per_s']:.1%}")
+            cells.append(f"{rate / entry['batch'] * entry['compulsory_mb'] / 1e3 / bandwidth:.1%}" if bandwidth else "")
         cells.append(f"{row['peak_bytes'] / 1e6:.0f}")
         if with_memory_share:
             cells.append(f"{row['deviation']:.1g}")
@@ -123,7 +123,7 @@ def markdown(results):
         for entry in results[part]:
             if part in ("inference", "training"):
                 lines += [f"### {entry['size']} × {entry['size']}, batch {entry['batch']}, {entry['threads']} threads", ""]
-                lines += network_table(entry, results["limits"], part == "inference")
+                lines += network_table(entry, [] if busy else results["limits"], part == "inference")
             else:
                 lines += [f"### {entry['title']}", "", *pipeline_table(entry)]
     return "\n".join(lines).rstrip() + "\n"
