@@ -5,7 +5,7 @@
 namespace lfm::cpu {
 namespace {
 
-constexpr int kSlots = 8;
+constexpr int kSlots = 16;
 constexpr std::size_t kLine = 16;  // floats of a cache line: keeps products of a tile in different sets of the cache
 
 // Tiles worked on together: few keep V, P and M in L2, many use each loaded filter more often. Measured on a core with 1 MiB of L2, where
