@@ -36,6 +36,10 @@ HWY_ATTR void outer_rows(const OuterProduct& p, int first, int column) {
     c0[r] = p.accumulate ? hn::Load(d, c + r * kSlab) : hn::Zero(d);
     c1[r] = p.accumulate ? hn::Load(d, c + r * kSlab + kLanes) : hn::Zero(d);
   }
+  // C comes from L3 or memory, once a step: ask for the next block's while this one computes.
+  for (int r = kRows; p.accumulate && r < 2 * kRows; ++r) {
+    for (int i = 0; i < kPanel; i += 16) __builtin_prefetch(c + r * kSlab + i, 1);
+  }
   const float* a = p.a + first;
   const float* b = p.b + column;
   for (int k = 0; k < p.depth; ++k, a += kSlab, b += kSlab) {
