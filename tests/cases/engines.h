@@ -15,7 +15,6 @@ namespace lfm::cases {
 struct EngineCase {
   std::string name;
   std::function<std::unique_ptr<Engine>()> make;
-  bool trains = true;  ///< false until the engine has its training stages: tests of training skip it
 };
 
 inline void PrintTo(const EngineCase& engine, std::ostream* out) { *out << engine.name; }
@@ -23,13 +22,13 @@ inline void PrintTo(const EngineCase& engine, std::ostream* out) { *out << engin
 inline const std::vector<EngineCase>& engines() {
   static const std::vector<EngineCase> all = [] {
     std::vector<EngineCase> list = {
-        {"reference", [] { return make_reference_engine(); }, true},
+        {"reference", [] { return make_reference_engine(); }},
 #if defined(LFM_HAVE_EMULATION)
-        {"emulated", [] { return make_emulated_engine(); }, true},
+        {"emulated", [] { return make_emulated_engine(); }},
 #endif
     };
     for (const cpu::Kernels* kernels : cpu::supported_kernels()) {
-      list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels); }, true});
+      list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels); }});
     }
     return list;
   }();

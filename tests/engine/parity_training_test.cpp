@@ -22,7 +22,6 @@ bool is_conv_bias(int id) { return id < kProjection && id % 4 == kConvBias; }
 class TrainingParity : public ::testing::TestWithParam<cases::EngineCase> {
  protected:
   void SetUp() override {
-    if (!GetParam().trains) GTEST_SKIP() << GetParam().name << " doesn't train yet";
     if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
     fixture_ = read_safetensors(cases::fixtures() / "train_small.safetensors");
     pixels_ = cases::interleave(cases::integers(fixture_, "pixels"), kImages, kSide, kSide);
