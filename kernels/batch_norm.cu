@@ -186,7 +186,10 @@ __global__ void __launch_bounds__(kThreads) batch_norm_relu_kernel(float* __rest
   Window<kPool>(norm, i / quads).load(x, norm, channel);
   float y[4];
   UNROLL
-  for (int j = 0; j < 4; ++j) y[j] = relu(winner_of(x, k, j).y);
+  for (int j = 0; j < 4; ++j) {
+    const float winner = winner_of(x, k, j).y;
+    y[j] = winner < 0.0f ? 0.0f : winner;  // unlike a maximum, keeps NaN: a run that diverges must show it in its loss
+  }
   store4(output + i * 4, {y[0], y[1], y[2], y[3]});
 }
 

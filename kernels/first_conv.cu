@@ -29,7 +29,7 @@ constexpr int kAcross = kFirstBlockChannels / 4;
 constexpr int kDown = kThreads / kAcross;
 constexpr int kWeights = kTerms * kFirstBlockChannels;
 constexpr int kWarps = kThreads / kWarp;
-constexpr int kMostSlices = 1024;
+constexpr int kLeastStages = 4, kMostSlices = 1024;  // stages of a slice, slices
 
 // The residuals under one position of the output [h-1][w-1], term = 3 tap + channel.
 __device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInput& in, int position) {
@@ -142,7 +142,7 @@ int positions_of(int n, int height, int width) {
 // Positions of a slice: whole stages.
 int slice_of(int positions) {
   const int stages = static_cast<int>(blocks_for(positions, kPositions));
-  return static_cast<int>(blocks_for(stages, kMostSlices)) * kPositions;
+  return std::max(kLeastStages, static_cast<int>(blocks_for(stages, kMostSlices))) * kPositions;
 }
 
 }  // namespace
@@ -154,8 +154,8 @@ void first_conv(float* output, const FirstConvInput& input, const float* weight,
 }
 
 std::size_t first_conv_backward_weight_scratch(int n, int height, int width) {
-  const int stages = static_cast<int>(blocks_for(positions_of(n, height, width), kPositions));
-  return static_cast<std::size_t>(std::min(stages, kMostSlices)) * kWeights;
+  const int least = static_cast<int>(blocks_for(positions_of(n, height, width), kLeastStages * kPositions));
+  return static_cast<std::size_t>(std::min(least, kMostSlices)) * kWeights;
 }
 
 void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstConvInput& input, const float* grad_output,

@@ -236,6 +236,21 @@ TEST_F(BatchNormTest, BackwardEqualsTheDefinition) {
   }
 }
 
+// A run that diverges must not look healthy.
+TEST_F(BatchNormTest, NaNStays) {
+  Inputs in({1, 4, 4, 64, true}, 1);
+  in.x[5] = std::nanf("");
+  const OnDevice on(in);
+  const DeviceArray<double> moments(128);
+  const DeviceArray<float> scratch(scratch_floats(in.c)), output(4 * 64);
+  device::Stream stream(context());
+  kernels::batch_moments(moments.data(), scratch.data(), on.x.data(), 16, 64, stream.handle());
+  kernels::batch_norm_relu(output.data(), on.norm(), stream.handle());
+  stream.synchronize();
+  EXPECT_TRUE(std::isnan(moments.read()[5]));
+  EXPECT_TRUE(std::isnan(output.read()[5]));
+}
+
 TEST_F(BatchNormTest, RefusesShapesItCannotTile) {
   EXPECT_THROW(kernels::batch_moments(nullptr, nullptr, nullptr, 4, 32, nullptr), Error);
   EXPECT_THROW(kernels::batch_moments(nullptr, nullptr, nullptr, 0, 64, nullptr), Error);

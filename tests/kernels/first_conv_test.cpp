@@ -33,7 +33,7 @@ struct Inputs {
   std::vector<float> weight, bias, grad;
 };
 
-// The smallest image, odd sides, several stages with a tail.
+// The smallest image, odd sides, several stages, two slices with a tail.
 TEST_F(FirstConvTest, ForwardAndWeightGradientEqualTheDefinition) {
   for (const auto& [n, height, width] : {std::tuple{1, 2, 2}, {2, 5, 7}, {1, 17, 18}, {3, 20, 31}}) {
     const unsigned seed = static_cast<unsigned>(height * 100 + width);

@@ -67,7 +67,8 @@ class CudaTraining {
   void run_branch(int branch, float weight);
 
   void upload(const Region& input, const void* from, std::size_t bytes);
-  void download(void* to, const void* device, std::size_t bytes);
+  std::byte* transfer(std::size_t bytes);
+  void download(void* to, const void* device, std::size_t bytes);  // waits
   void overwrite(void* device, const void* from, std::size_t bytes);  // waits
   void merge_moments(int b);
   void sum_over_processes(int b);
@@ -84,6 +85,7 @@ class CudaTraining {
   device::Memory arena_;
   device::PinnedMemory inputs_;  // mirrors the inputs at the arena's start
   device::Event uploaded_;       // the inputs have left the pinned memory
+  device::PinnedMemory transfer_;
   int n_ = 0;                    // images of the pass under way, at most plan_.n
   TrainingOptions options_;
   std::array<double, kBlocks> count_{};  // positions of the whole batch that a block's statistics were taken over

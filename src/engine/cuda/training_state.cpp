@@ -81,17 +81,26 @@ void CudaTraining::upload(const Region& input, const void* from, std::size_t byt
   uploaded_.record(stream_);
 }
 
+// Pinned memory that copies pass through; it grows to the largest of them, so that steps do not allocate.
+std::byte* CudaTraining::transfer(std::size_t bytes) {
+  if (transfer_.bytes() < bytes) {
+    transfer_ = {};
+    transfer_ = device::PinnedMemory(context_, bytes);
+  }
+  return transfer_.data();
+}
+
 void CudaTraining::download(void* to, const void* device, std::size_t bytes) {
-  const device::PinnedMemory pinned(context_, bytes);
-  stream_.copy_to_host(pinned.data(), device, bytes);
+  std::byte* pinned = transfer(bytes);
+  stream_.copy_to_host(pinned, device, bytes);
   stream_.synchronize();
-  std::memcpy(to, pinned.data(), bytes);
+  std::memcpy(to, pinned, bytes);
 }
 
 void CudaTraining::overwrite(void* device, const void* from, std::size_t bytes) {
-  const device::PinnedMemory pinned(context_, bytes);
-  std::memcpy(pinned.data(), from, bytes);
-  stream_.copy_to_device(device, pinned.data(), bytes);
+  std::byte* pinned = transfer(bytes);
+  std::memcpy(pinned, from, bytes);
+  stream_.copy_to_device(device, pinned, bytes);
   stream_.synchronize();
 }
 
