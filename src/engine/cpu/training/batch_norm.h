@@ -52,7 +52,6 @@ class BatchNorm {
 
   double mean(int c) const { return mean_[static_cast<std::size_t>(c)]; }
   double inverse_deviation(int c) const { return inverse_deviation_[static_cast<std::size_t>(c)]; }
-  double count() const { return count_; }
 
  private:
   float* row(int i) const { return rows_.data() + static_cast<std::size_t>(i) * static_cast<std::size_t>(channels_); }

@@ -4,7 +4,7 @@
 // Work is cut at rows of tiles, numbered through the batch. Forward, a task transforms a few rows (V), multiplies them by the filters
 // 64 output channels at a time and finishes those: V and M stay in cache. Backward, the images are dealt to a fixed number of
 // slots; a slot walks its rows in order, makes V again and P = A dY A^T on the fly, adds V^T P to its own sum of filter gradients and
-// P U^T to the input's gradient. The slots are added in order at the end. Neither cut knows the number of threads, so neither do the results.
+// P U^T to the gradient of the input. The slots are added in order at the end. No cut depends on the number of threads, nor do results.
 #pragma once
 
 #include <cstddef>

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include "src/engine/cpu/thread_pool.h"
 #include "src/engine/engine.h"

@@ -23,7 +23,8 @@ TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& 
     plan.total += (floats + kAlign - 1) / kAlign * kAlign;
     return offset;
   };
-  std::size_t partial = n * 2 * kLastChannels, filters = 0, worker = std::max(FirstBlock::worker_floats(plan.shape), projection_worker_floats());
+  std::size_t partial = n * 2 * kLastChannels, filters = 0;
+  std::size_t worker = std::max(FirstBlock::worker_floats(plan.shape), projection_worker_floats());
   for (std::size_t i = 0; i < 3; ++i) {
     const int b = static_cast<int>(i) + 1;
     plan.conv[i] = plan_conv_training(request.n, plan.shape, b);
