@@ -92,7 +92,7 @@ inline HWY_ATTR void first_block_train_row(const FirstBlockTrainRow& p) {
       const auto right = hn::Or(hn::And(below, lower_right), hn::AndNot(below, upper_right));
       hn::StoreMaskBits(d, right, winner);
       hn::StoreMaskBits(d, below, winner + kMaskBytes);
-      hn::Store(hn::Max(hn::Add(hn::Max(upper, lower), bias), zero), d, p.row.out + 64 * x + oc);
+      hn::Store(hn::Max(zero, hn::Add(hn::Max(upper, lower), bias)), d, p.row.out + 64 * x + oc);  // in this order, NaN passes
     }
   }
 }
