@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/image/resize_kernels.cpp"
 #include <hwy/foreach_target.h>
@@ -135,30 +137,37 @@ void vertical(const std::uint8_t* const* rows, const std::int32_t* weights, int 
 }
 
 #endif
+
+ResizeKernels resize_kernels() { return {horizontal, vertical}; }
+
 }  // namespace HWY_NAMESPACE
 }  // namespace lfm
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "src/machine/vector_targets.h"
+
 namespace lfm {
-namespace {
 
-HWY_EXPORT(horizontal);
-HWY_EXPORT(vertical);
-
-}  // namespace
-
-ResizeKernels plain_resize_kernels() {
-  return {horizontal_plain, vertical_plain};
+std::vector<ResizeKernels> all_resize_kernels() {
+  std::vector<ResizeKernels> all;
+#if HWY_TARGETS & HWY_AVX3
+  if (supported_vector_targets() & HWY_AVX3) all.push_back(N_AVX3::resize_kernels());
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  if (supported_vector_targets() & HWY_AVX2) all.push_back(N_AVX2::resize_kernels());
+#endif
+#if HWY_TARGETS & HWY_SSE4
+  if (supported_vector_targets() & HWY_SSE4) all.push_back(N_SSE4::resize_kernels());
+#endif
+  all.push_back(HWY_STATIC_DISPATCH(resize_kernels)());
+  all.push_back({horizontal_plain, vertical_plain});
+  return all;
 }
 
-ResizeKernels fast_resize_kernels() {
-  return {[](const std::uint8_t* row, const ResizeFilter& filter, std::uint8_t* out) {
-            HWY_DYNAMIC_DISPATCH(horizontal)(row, filter, out);
-          },
-          [](const std::uint8_t* const* rows, const std::int32_t* weights, int count, std::size_t size,
-             std::uint8_t* out) { HWY_DYNAMIC_DISPATCH(vertical)
-                                  (rows, weights, count, size, out); }};
+const ResizeKernels& fast_resize_kernels() {
+  static const ResizeKernels fastest = all_resize_kernels().front();
+  return fastest;
 }
 
 }  // namespace lfm

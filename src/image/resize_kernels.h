@@ -33,7 +33,8 @@ struct ResizeKernels {
                    std::uint8_t* out);
 };
 
-ResizeKernels plain_resize_kernels();
-ResizeKernels fast_resize_kernels();  ///< for this machine's vector instructions, chosen when they are called
+/// For every set of vector instructions that this machine runs, the best first; the plain loops last.
+std::vector<ResizeKernels> all_resize_kernels();
+const ResizeKernels& fast_resize_kernels();  ///< the first of them
 
 }  // namespace lfm

@@ -1,8 +1,8 @@
 // The resize equals a naive implementation of Pillow's algorithm on every vector target of this machine.
 #include "src/image/resize.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
@@ -125,21 +125,12 @@ void expect_naive(const ResizeKernels& kernels) {
   }
 }
 
-TEST(Resize, PlainKernelsEqualTheDefinition) {
-  expect_naive(plain_resize_kernels());
-}
-
-TEST(Resize, EveryVectorTargetEqualsTheDefinition) {
-  const auto supported = hwy::SupportedTargets();
-  for (std::int64_t bits = supported; bits != 0; bits &= bits - 1) {
-    const std::int64_t target = bits & -bits;
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    SCOPED_TRACE(hwy::TargetName(target));
-    expect_naive(fast_resize_kernels());
+TEST(Resize, EveryKernelEqualsTheDefinition) {
+  const std::vector<ResizeKernels> all = all_resize_kernels();
+  for (const ResizeKernels& kernels : all) {
+    SCOPED_TRACE(fmt::format("kernel {} of {}", &kernels - all.data(), all.size()));
+    expect_naive(kernels);
   }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 TEST(Resize, WholeImageEqualsTheDefinition) {

@@ -50,6 +50,7 @@ HWY_AFTER_NAMESPACE();
 #include <vector>
 
 #include "lfm/error.h"
+#include "src/machine/vector_targets.h"
 
 namespace lfm::cpu {
 
@@ -57,7 +58,7 @@ std::span<const Kernels* const> supported_kernels() {
   static const std::vector<const Kernels*> supported = [] {
     std::vector<const Kernels*> tables;
     const auto offer = [&tables](const Kernels& kernels) {
-      if (hwy::SupportedTargets() & kernels.target) tables.push_back(&kernels);
+      if (supported_vector_targets() & kernels.target) tables.push_back(&kernels);
     };
 #if HWY_TARGETS & HWY_AVX3
     offer(N_AVX3::table());
