@@ -90,9 +90,7 @@ struct alignas(16) float4 {
 
 inline void sync_block(const Site& site = Site::current()) { simt::sync_block(site); }
 
-inline void sync_warp(std::uint32_t mask, const Site& site = Site::current()) {
-  simt::warp_collective("sync_warp", [](void* const*, std::uint32_t, const Site&) {}, mask, nullptr, site);
-}
+inline void sync_warp(std::uint32_t mask, const Site& site = Site::current()) { simt::sync_warp(mask, site); }
 
 // What one lane brings to a shuffle: a value and the lane it reads; and takes away.
 template <typename T>
@@ -163,14 +161,12 @@ inline std::uint32_t ballot(std::uint32_t mask, bool predicate, const Site& site
 }
 
 inline float4 load4(const float* p, const Site& site = Site::current()) {
-  simt::check_vector_access(p, sizeof(float4), site);
   float4 v;
-  std::memcpy(&v, p, sizeof v);
+  simt::load_vector(&v, p, sizeof v, site);
   return v;
 }
 inline void store4(float* p, const float4& v, const Site& site = Site::current()) {
-  simt::check_vector_access(p, sizeof(float4), site);
-  std::memcpy(p, &v, sizeof v);
+  simt::store_vector(p, &v, sizeof v, site);
 }
 
 inline float maximum(float a, float b) { return a < b ? b : a; }

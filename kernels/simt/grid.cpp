@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "kernels/simt/fiber.h"
+#include "kernels/simt/observer.h"
 
 namespace lfm::simt {
 
 thread_local constinit const Position* current_position = nullptr;
+thread_local constinit Observer* observer = nullptr;
 
 namespace {
 
@@ -25,6 +27,21 @@ thread_local constinit Schedule schedule;
 std::string name_of(const Site& site) { return fmt::format("{}:{}", site.file_name(), site.line()); }
 
 std::string name_of(const Extent& e) { return fmt::format("({}, {}, {})", e.x, e.y, e.z); }
+
+// What runs while one of these lives is not watched.
+class Unobserved {
+ public:
+  Unobserved() : watching_(std::exchange(observer, nullptr)) {}
+  ~Unobserved() { observer = watching_; }
+  Unobserved(const Unobserved&) = delete;
+  Unobserved& operator=(const Unobserved&) = delete;
+
+ private:
+  Observer* watching_;
+};
+
+// The warp operation of sync_warp: nothing but the meeting.
+void order_memory(void* const*, std::uint32_t, const Site&) {}
 
 // The order of `count` items; shuffled anew at each call.
 class Turns {
@@ -70,6 +87,7 @@ class SharedMemory {
     }
     arrays_.push_back({key, name, begin, bytes});
     std::memset(memory_.data() + begin, 0xff, bytes);  // NaN
+    if (observer) observer->shared_array(name, memory_.data() + begin, bytes);
     return memory_.data() + begin;
   }
   void check(const void* p, std::size_t bytes, const Site& site) const {
@@ -118,6 +136,7 @@ class Multiprocessor {
   };
 
   void run_block(Turns& turns);
+  void run_fibers(Turns& turns);
   void fiber_body();
   void release_barrier();
   void wait();
@@ -158,6 +177,7 @@ void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const vo
   if (grid.synchronises) {
     fibers_.prepare(static_cast<int>(threads), [](void* self) { static_cast<Multiprocessor*>(self)->fiber_body(); }, this);
   }
+  if (observer) observer->begin_grid(grid);
   Turns block_turns(grid.blocks.count());
   Turns thread_turns(threads);
   struct Leave {
@@ -169,19 +189,28 @@ void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const vo
       t.position.block = unflatten(block, grid.blocks);
       t.state = State::ready;
     }
-    if (grid.synchronises) {
-      run_block(thread_turns);
-    } else {
-      for (const unsigned i : thread_turns.next()) {
-        running_ = &threads_[i];
-        current_position = &running_->position;
-        thread_(arguments_);
-      }
-    }
+    run_block(thread_turns);
   }
 }
 
 void Multiprocessor::run_block(Turns& turns) {
+  struct Watch {
+    explicit Watch(const Extent& block) {
+      if (observer) observer->begin_block(block);
+    }
+    ~Watch() {
+      if (observer) observer->end_block();
+    }
+  } watch(threads_.front().position.block);
+  if (grid_->synchronises) return run_fibers(turns);
+  for (const unsigned i : turns.next()) {
+    running_ = &threads_[i];
+    current_position = &running_->position;
+    thread_(arguments_);
+  }
+}
+
+void Multiprocessor::run_fibers(Turns& turns) {
   at_barrier_ = exited_ = 0;
   error_ = nullptr;
   const int count = static_cast<int>(threads_.size());
@@ -244,6 +273,7 @@ void Multiprocessor::sync_block(const Site& site) {
 void Multiprocessor::release_barrier() {
   for (Thread& t : threads_) t.state = State::ready;
   at_barrier_ = 0;
+  if (observer) observer->barrier();
 }
 
 void Multiprocessor::warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands,
@@ -284,7 +314,11 @@ void Multiprocessor::warp_collective(const char* name, WarpOperation operation, 
   for (int lane = 0; lane < lanes; ++lane) {
     if (mask >> lane & 1u) all[static_cast<std::size_t>(lane)] = threads_[static_cast<std::size_t>(first + lane)].operands;
   }
-  operation(all.data(), mask, site);
+  {
+    const Unobserved together;  // what one lane does here, it does for all
+    operation(all.data(), mask, site);
+  }
+  if (observer) observer->warp_met(first, mask, operation == order_memory);
   for (int lane = 0; lane < lanes; ++lane) {
     if (mask >> lane & 1u) threads_[static_cast<std::size_t>(first + lane)].state = State::ready;
   }
@@ -328,6 +362,11 @@ void Multiprocessor::report_deadlock() const {
   throw Failure(fmt::format("kernel {}, block {}: {}", grid_->kernel, name_of(blocked.position.block), cause));
 }
 
+void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
+  if (reinterpret_cast<std::uintptr_t>(p) % bytes != 0) fail(fmt::format("a {}-byte access is not aligned", bytes), site);
+  multiprocessor().shared().check(p, bytes, site);
+}
+
 }  // namespace
 
 ScopedSchedule::ScopedSchedule(const Schedule& next) : previous_(std::exchange(schedule, next)) {}
@@ -347,9 +386,18 @@ void* shared_memory(const void* key, const char* name, std::size_t bytes, const 
   return multiprocessor().shared().declare(key, name, bytes, site);
 }
 
-void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
-  if (reinterpret_cast<std::uintptr_t>(p) % bytes != 0) fail(fmt::format("a {}-byte access is not aligned", bytes), site);
-  multiprocessor().shared().check(p, bytes, site);
+void sync_warp(std::uint32_t mask, const Site& site) { multiprocessor().warp_collective("sync_warp", order_memory, mask, nullptr, site); }
+
+void load_vector(void* to, const void* from, std::size_t bytes, const Site& site) {
+  check_vector_access(from, bytes, site);
+  announce(Access::load, from, bytes, site);
+  std::memcpy(to, from, bytes);
+}
+
+void store_vector(void* to, const void* from, std::size_t bytes, const Site& site) {
+  check_vector_access(to, bytes, site);
+  announce(Access::store, to, bytes, site);
+  std::memcpy(to, from, bytes);
 }
 
 void fail(const std::string& what, const Site& site) {

@@ -79,11 +79,15 @@ void sync_block(const Site& site);
 using WarpOperation = void (*)(void* const operands[kWarp], std::uint32_t mask, const Site& site);
 void warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands, const Site& site);
 
+/// __syncwarp.
+void sync_warp(std::uint32_t mask, const Site& site);
+
 /// The block's shared array of this declaration (key), filled with NaN in each new block.
 void* shared_memory(const void* key, const char* name, std::size_t bytes, const Site& site);
 
-/// A vector access of `bytes` at p must be aligned, and inside one array if p lies in shared memory.
-void check_vector_access(const void* p, std::size_t bytes, const Site& site);
+/// Vector accesses: `bytes` at an address that must be aligned to them, and inside one array if it lies in shared memory.
+void load_vector(void* to, const void* from, std::size_t bytes, const Site& site);
+void store_vector(void* to, const void* from, std::size_t bytes, const Site& site);
 
 /// Throws Failure: kernel, block and thread are added to the message.
 [[noreturn]] void fail(const std::string& what, const Site& site);

@@ -1,0 +1,79 @@
+#include "kernels/average_pool.h"
+#include "kernels/conv2x2.h"
+#include "kernels/first_block.h"
+#include "kernels/head.h"
+#include "kernels/npr.h"
+#include "kernels/projection.h"
+#include "kernels/topk_pool.h"
+#include "tests/kernels/memory/every_kernel.h"
+#include "tests/kernels/memory/watched_array.h"
+
+namespace lfm::test {
+
+namespace {
+
+using Floats = WatchedArray<float>;
+
+std::size_t product(std::initializer_list<int> extents) {
+  std::size_t count = 1;
+  for (const int extent : extents) count *= static_cast<std::size_t>(extent);
+  return count;
+}
+
+void first_block(simt::MemoryChecker& checker) {
+  constexpr int n = 2, height = 47, width = 50, out_h = 22,
+                out_w = 24;  // a tail of a block, and an odd last row
+  const WatchedArray<std::uint8_t> pixels(checker, "pixels", product({n, height, width, 3}), 1);
+  const Floats residual(checker, "residual", product({n, height - 1, width, 3}));
+  kernels::npr(residual, pixels, n, height, width, nullptr);
+  const Floats weight(checker, "weight", product({4, 3, 64}), 2), bias(checker, "bias", 64, 3);
+  const Floats output(checker, "output", product({n, out_h, out_w, 64}));
+  kernels::first_block(output, pixels, weight, bias, n, height, width, nullptr);
+}
+
+void convolution(simt::MemoryChecker& checker) {
+  constexpr int n = 2, h = 13, w = 12, ic = 64, oc = 128;
+  const Floats input(checker, "input", product({n, h, w, ic}), 1),
+      weight(checker, "weight", product({4, ic, oc}), 2);
+  const Floats bias(checker, "bias", oc, 3);
+  for (const auto epilogue :
+       {kernels::Epilogue::bias, kernels::Epilogue::bias_relu, kernels::Epilogue::bias_relu_pool}) {
+    const int side = epilogue == kernels::Epilogue::bias_relu_pool ? 2 : 1;
+    const Floats output(checker, "output", product({n, (h - 1) / side, (w - 1) / side, oc}));
+    kernels::conv2x2({output, input, weight, bias, n, h, w, ic, oc}, epilogue, nullptr);
+    const Floats small(checker, "output", product({1, 4 / side, 5 / side, oc}));
+    kernels::conv2x2_naive({small, input, weight, bias, 1, 5, 6, 16, oc}, epilogue, nullptr);
+  }
+}
+
+void projection(simt::MemoryChecker& checker) {
+  constexpr int n = 2, area = 100, ic = 64;
+  const Floats input(checker, "input", product({n, area, ic}), 1),
+      weight(checker, "weight", product({ic, 64}), 2);
+  const Floats maps(checker, "maps", product({n, 64, area}));
+  kernels::projection(maps, input, weight, n, area, ic, nullptr);
+  kernels::projection_naive(maps, input, weight, 1, area, 16, nullptr);
+}
+
+void pooling_and_head(simt::MemoryChecker& checker) {
+  constexpr int n = 3, area = 100, k = 16, rows = n * 64;
+  const Floats maps(checker, "maps", product({rows, area}), 1), values(checker, "values", product({rows, k}));
+  const WatchedArray<std::int32_t> positions(checker, "positions", product({rows, k}));
+  kernels::topk_pool(values, positions, maps, rows, area, k, nullptr);
+  const Floats means(checker, "means", rows);
+  kernels::average_pool(means, maps, rows, area, nullptr);
+  const Floats weight(checker, "weight", 64 * k, 2), bias(checker, "bias", 1, 3),
+      logits(checker, "logits", n);
+  kernels::head(logits, values, weight, bias, n, 64 * k, nullptr);
+}
+
+}  // namespace
+
+void run_inference_kernels(simt::MemoryChecker& checker) {
+  first_block(checker);
+  convolution(checker);
+  projection(checker);
+  pooling_and_head(checker);
+}
+
+}  // namespace lfm::test

@@ -1,0 +1,56 @@
+// What each kernel promises of its requests to memory, at the shapes of every_kernel.h; counters_test.cpp
+// holds them to it. Bank conflicts: none, anywhere. Where a kernel takes more sectors than its bytes need,
+// `because` says why that stays.
+#pragma once
+
+namespace lfm::test {
+
+struct Promise {
+  const char* kernel;
+  double sectors_a_load;
+  double sectors_a_store;
+  const char* because = "";
+};
+
+inline constexpr Promise kPromises[] = {
+    {"adam", 15.62, 15.04},
+    {"average_pool", 3.62, 1.00, "a map begins anywhere in a sector"},
+    {"average_pool_backward", 4.00, 4.00},
+    {"batch_norm_relu", 16.00, 16.00},
+    {"batch_norm_relu_backward", 16.00, 16.00},
+    {"batch_statistics", 6.00, 4.00},
+    {"bce_with_logits", 1.75, 2.50},
+    {"conv2x2", 13.81, 15.58},
+    {"conv2x2_backward_input", 12.27, 14.31},
+    {"conv2x2_backward_input_naive", 16.50, 4.00,
+     "from the definition: neighbours read the weights of different channels"},
+    {"conv2x2_backward_weight", 16.00, 16.00},
+    {"conv2x2_backward_weight_naive", 2.56, 4.00},
+    {"conv2x2_naive", 2.51, 4.00},
+    {"conv2x2_transpose_weight", 4.00, 4.00},
+    {"first_block", 7.77, 16.00,
+     "bytes of a window, six apart from the neighbour's; all of a line is used within the warp's 15 loads"},
+    {"first_conv", 5.57, 15.99, "bytes of a window, three apart from the neighbour's, as above"},
+    {"first_conv_backward_weight", 8.92, 4.00, "as first_conv"},
+    {"head", 3.95, 1.00},
+    {"head_backward", 2.54, 4.00},
+    {"mean", 8.00, 4.00},
+    {"merge_backward_sums", 1.25, 1.00, "one channel of each slice; at most 1024 slices"},
+    {"merge_moments", 2.00, 1.00, "as merge_backward_sums"},
+    {"npr", 1.79, 4.49, "rows of three channels begin anywhere in a sector"},
+    {"pool_backward", 10.36, 29.42, "adds to positions that the data chose"},
+    {"projection", 13.79, 19.69, "a map begins anywhere in a sector"},
+    {"projection_backward_input", 14.34, 15.38},
+    {"projection_backward_weight", 16.00, 16.00},
+    {"projection_naive", 16.50, 4.00, "from the definition: neighbours read different positions"},
+    {"projection_transpose_weight", 32.00, 4.00, "128 KiB, once a step"},
+    {"rbld", 2.50, 4.00},
+    {"rks_draw", 30.48, 32.00, "a thread draws a whole row: the method is serial"},
+    {"rks_gather", 2.56, 4.00, "loads positions that were drawn at random"},
+    {"slice_backward_sums", 14.85, 4.00},
+    {"slice_moments", 15.92, 4.00},
+    {"sum_partials", 4.00, 4.00},
+    {"topk_pool", 3.62, 2.00, "a map begins anywhere in a sector"},
+};
+
+}  // namespace lfm::test

@@ -1,0 +1,153 @@
+#include "kernels/adam.h"
+#include "kernels/batch_norm.h"
+#include "kernels/conv2x2_backward.h"
+#include "kernels/first_conv.h"
+#include "kernels/head_training.h"
+#include "kernels/partial_sums.h"
+#include "kernels/pool_training.h"
+#include "kernels/projection_backward.h"
+#include "tests/kernels/memory/every_kernel.h"
+#include "tests/kernels/memory/watched_array.h"
+
+namespace lfm::test {
+
+namespace {
+
+using Floats = WatchedArray<float>;
+using Doubles = WatchedArray<double>;
+
+std::size_t product(std::initializer_list<int> extents) {
+  std::size_t count = 1;
+  for (const int extent : extents) count *= static_cast<std::size_t>(extent);
+  return count;
+}
+
+void first_conv(simt::MemoryChecker& checker) {
+  constexpr int n = 1, height = 46, width = 47;
+  const WatchedArray<std::uint8_t> pixels(checker, "pixels", product({n, height, width, 3}), 1);
+  const Floats weight(checker, "weight", product({4, 3, 64}), 2), bias(checker, "bias", 64, 3);
+  const Floats output(checker, "output", product({n, height - 1, width - 2, 64}));
+  const kernels::FirstConvInput input{pixels, n, height, width, {0.1f, 0.2f, 0.3f}};
+  kernels::first_conv(output, input, weight, bias, nullptr);
+  const Floats scratch(checker, "scratch", kernels::first_conv_backward_weight_scratch(n, height, width));
+  const Floats grad_weight(checker, "grad_weight", product({4, 3, 64}));
+  kernels::first_conv_backward_weight(grad_weight, scratch, input, output, false, nullptr);
+}
+
+void batch_norm(simt::MemoryChecker& checker, bool pool) {
+  constexpr int n = 2, h = 13, w = 15, c = 128, positions = n * h * w;
+  const int side = pool ? 2 : 1, windows = n * (h / side) * (w / side);
+  const Floats x(checker, "x", product({positions, c}), 1),
+      scratch(checker, "scratch", kernels::batch_norm_scratch(positions, c));
+  const Doubles moments(checker, "moments", 2 * c), sums(checker, "sums", 2 * c);
+  kernels::batch_moments(moments, scratch, x, positions, c, nullptr);
+  const Floats statistics(checker, "statistics", 2 * c), running_mean(checker, "running_mean", c),
+      running_var(checker, "running_var", c);
+  kernels::batch_statistics(statistics, running_mean, running_var, moments, positions, c, 1e-5f, 0.1f,
+                            nullptr);
+  const Floats scale(checker, "scale", c, 2), shift(checker, "shift", c, 3);
+  const kernels::BatchNorm norm{x, statistics, scale, shift, n, h, w, c, pool};
+  const Floats output(checker, "output", product({windows, c}));
+  kernels::batch_norm_relu(output, norm, nullptr);
+  const Floats grad_scale(checker, "grad_scale", c), grad_shift(checker, "grad_shift", c);
+  kernels::batch_norm_relu_backward_sums(sums, grad_scale, grad_shift, scratch, norm, output, true, nullptr);
+  const Floats grad_x(checker, "grad_x", product({n, h + 2, w + 2, c}));
+  kernels::batch_norm_relu_backward(grad_x, scratch, norm, output, sums, positions, 1, nullptr);
+  kernels::batch_norm_relu_backward(x, scratch, norm, output, sums, positions, 0, nullptr);
+}
+
+void convolution(simt::MemoryChecker& checker, const kernels::Conv2x2Shape& s) {
+  const Floats weight(checker, "weight", product({4, s.ic, s.oc}), 1),
+      transposed(checker, "transposed", product({4, s.oc, s.ic}));
+  kernels::conv2x2_transpose_weight(transposed, weight, s.ic, s.oc, nullptr);
+  const Floats grad_output(checker, "grad_output", product({s.n, s.h + 1, s.w + 1, s.oc}), 2);
+  const Floats grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic}));
+  kernels::conv2x2_backward_input(grad_input, grad_output, transposed, s, nullptr);
+  const Floats input(checker, "input", product({s.n, s.h, s.w, s.ic}), 3),
+      grad_weight(checker, "grad_weight", product({4, s.ic, s.oc}));
+  const Floats scratch(checker, "scratch", kernels::conv2x2_backward_weight_scratch(s));
+  kernels::conv2x2_backward_weight(grad_weight, scratch, input, grad_output, s, true, nullptr);
+}
+
+void naive_convolution(simt::MemoryChecker& checker) {
+  constexpr kernels::Conv2x2Shape s{1, 4, 5, 32, 64};
+  const Floats weight(checker, "weight", product({4, s.ic, s.oc}), 1);
+  const Floats grad_output(checker, "grad_output", product({s.n, s.h + 1, s.w + 1, s.oc}), 2);
+  const Floats input(checker, "input", product({s.n, s.h, s.w, s.ic}), 3);
+  const Floats grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic})),
+      grad_weight(checker, "grad_weight", product({4, s.ic, s.oc}));
+  kernels::conv2x2_backward_input_naive(grad_input, grad_output, weight, s, nullptr);
+  kernels::conv2x2_backward_weight_naive(grad_weight, input, grad_output, s, true, nullptr);
+}
+
+void projection(simt::MemoryChecker& checker) {
+  constexpr int positions = 200, ic = 256;
+  const Floats weight(checker, "weight", product({ic, 64}), 1),
+      transposed(checker, "transposed", product({64, ic}));
+  kernels::projection_transpose_weight(transposed, weight, ic, nullptr);
+  const Floats grad_maps(checker, "grad_maps", product({positions, 64}), 2),
+      grad_input(checker, "grad_input", product({positions, ic}));
+  kernels::projection_backward_input(grad_input, grad_maps, transposed, positions, ic, nullptr);
+  const Floats input(checker, "input", product({positions, ic}), 3),
+      grad_weight(checker, "grad_weight", product({ic, 64}));
+  const Floats scratch(checker, "scratch", kernels::projection_backward_weight_scratch(positions, ic));
+  kernels::projection_backward_weight(grad_weight, scratch, input, grad_maps, positions, ic, false, nullptr);
+}
+
+void pooling(simt::MemoryChecker& checker) {
+  constexpr int n = 2, rows = n * 64, area = 100, k = 16;
+  constexpr kernels::DrawOrigin origin{1, 2, 3};
+  const Floats maps(checker, "maps", product({rows, area}), 1),
+      values(checker, "values", product({rows, k}), 2);
+  const Floats factors(checker, "factors", product({rows, k})), drop(checker, "drop", k),
+      scale(checker, "scale", k, 3);
+  const WatchedArray<std::uint8_t> keep(checker, "keep", product({rows, k}), 4);
+  kernels::rbld(values, factors, nullptr, drop, scale, origin, rows, k, nullptr);
+  kernels::rbld(values, factors, keep, drop, scale, origin, rows, k, nullptr);
+  const WatchedArray<std::int32_t> drawn(checker, "drawn", product({rows, k})),
+      positions(checker, "positions", product({rows, k}));
+  kernels::rks_draw(drawn, origin, rows, area, k, nullptr);
+  kernels::rks_gather(values, positions, drawn, maps, rows, area, k, nullptr);
+  const Floats grad_maps(checker, "grad_maps", product({n, area, 64}));
+  kernels::pool_backward(grad_maps, values, factors, positions, rows, area, k, nullptr);
+  kernels::average_pool_backward(grad_maps, values, rows, area, nullptr);
+}
+
+void head_and_step(simt::MemoryChecker& checker) {
+  constexpr int n = 33, count = 1024;
+  const Floats logits(checker, "logits", n, 1), losses(checker, "losses", n),
+      grad_logits(checker, "grad_logits", n);
+  const WatchedArray<std::uint8_t> labels(checker, "labels", n, 2);
+  kernels::bce_with_logits(losses, grad_logits, logits, labels, 0.5f, n, nullptr);
+  const Floats features(checker, "features", product({n, count}), 3), weight(checker, "weight", count, 4);
+  const Floats grad_features(checker, "grad_features", product({n, count})),
+      grad_weight(checker, "grad_weight", count);
+  const Floats grad_bias(checker, "grad_bias", 1);
+  kernels::head_backward(grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count, true,
+                         nullptr);
+
+  constexpr std::size_t parameters = 3000;
+  const Floats values(checker, "parameters", parameters, 5), m(checker, "m", parameters),
+      v(checker, "v", parameters);
+  const Floats gradients(checker, "gradients", parameters, 6);
+  const Doubles norms(checker, "norm_partials",
+                      static_cast<std::size_t>(kernels::adam_norm_partials(parameters)));
+  kernels::adam(values, m, v, norms, gradients, {1e-4f, 0.9f, 0.999f, 1e-8f, 0.0f, 1.0f, 1.0f}, parameters,
+                nullptr);
+}
+
+}  // namespace
+
+void run_training_kernels(simt::MemoryChecker& checker) {
+  first_conv(checker);
+  batch_norm(checker, false);
+  batch_norm(checker, true);
+  convolution(checker, {1, 9, 11, 64, 128});
+  convolution(checker, {1, 7, 8, 128, 256});
+  naive_convolution(checker);
+  projection(checker);
+  pooling(checker);
+  head_and_step(checker);
+}
+
+}  // namespace lfm::test
