@@ -18,6 +18,7 @@
 #include "src/engine/cpu/cpu_engine.h"
 #include "src/engine/device.h"
 #include "src/engine/network.h"
+#include "src/engine/precision.h"
 
 namespace {
 
@@ -26,6 +27,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::string device = "cpu";
+  std::string precision = "auto";
   std::string model;
   int batch = 1, threads = 0, height = 256, width = 256, runs = 30, warm_up = 3;
   bool layers = false, peak = false, json = false;
@@ -113,7 +115,7 @@ double peak_mebibytes() {
 int run(const Options& options) {
   const Model model = options.model.empty() ? random_model() : load_model(options.model);
   const auto start = Clock::now();
-  const auto engine = make_engine(parse_device(options.device), options.threads);
+  const auto engine = make_engine(parse_device(options.device), {options.threads, parse_precision(options.precision), {}});
   engine->load(model.architecture, model.values);
   const double load = seconds_since(start);
 
@@ -183,6 +185,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Time one engine's inference on random images"};
   Options options;
   app.add_option("--device", options.device, std::string("one of ") + kDeviceNames)->capture_default_str();
+  app.add_option("--precision", options.precision, std::string("one of ") + kPrecisionNames)->capture_default_str();
   app.add_option("--model", options.model, "a .lfmw file; random weights without it");
   app.add_option("--batch", options.batch)->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads, "0: all cores")->capture_default_str();

@@ -15,6 +15,7 @@
 #include "lfm/model.h"
 #include "src/engine/device.h"
 #include "src/engine/network.h"
+#include "src/engine/precision.h"
 
 namespace {
 
@@ -22,7 +23,7 @@ using lfm::bench::announce;
 using lfm::bench::serve;
 
 struct Arguments {
-  std::string model, input, device = "cpu";
+  std::string model, input, device = "cpu", precision = "auto";
   int threads = 0, batch = 1, size = 256;
   bool train = false;
   std::vector<std::string> decode;
@@ -82,7 +83,8 @@ void run(const Arguments& arguments) {
   if (!arguments.decode.empty()) return serve_decoding(arguments);
   const lfm::Model model = lfm::load_model(arguments.model);
   const std::vector<std::uint8_t> pixels = read_pixels(arguments);
-  const auto engine = lfm::make_engine(lfm::parse_device(arguments.device), arguments.threads);
+  const auto engine = lfm::make_engine(lfm::parse_device(arguments.device),
+                                       {arguments.threads, lfm::parse_precision(arguments.precision), {}});
   engine->load(model.architecture, model.values);
   const lfm::PixelBatch batch{pixels.data(), arguments.batch, arguments.size, arguments.size};
   if (arguments.train) return serve_training(*engine, arguments, batch);
@@ -97,6 +99,7 @@ int main(int argc, char** argv) {
   app.add_option("--model", arguments.model, "weights, .lfmw");
   app.add_option("--input", arguments.input, "raw pixels, [n][size][size][3]");
   app.add_option("--device", arguments.device);
+  app.add_option("--precision", arguments.precision, lfm::kPrecisionNames);
   app.add_option("--threads", arguments.threads);
   app.add_option("--batch", arguments.batch)->check(CLI::PositiveNumber);
   app.add_option("--size", arguments.size)->check(CLI::PositiveNumber);

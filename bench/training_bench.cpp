@@ -79,7 +79,7 @@ int main(int argc, char** argv) try {
   app.add_option("--steps", arguments.steps, "Timed steps, after one that warms up")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
-  const auto engine = lfm::make_engine(lfm::parse_device(arguments.device), arguments.threads);
+  const auto engine = lfm::make_engine(lfm::parse_device(arguments.device), {arguments.threads, lfm::Precision::fp32, {}});
   engine->load({}, random_parameters());
   const lfm::PlanRequest request{arguments.batch, arguments.side, arguments.side, lfm::PlanMode::training};
   engine->reserve(request);

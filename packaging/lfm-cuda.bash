@@ -7,6 +7,7 @@ _lfm_cuda() {
     case $previous in
       --view) words='resize native center' ;;
       --device | -d) words='auto cpu cuda reference emulated' ;;
+      --precision) words='auto fp32 tf32 fp16 bf16' ;;
       --format | -f) words='table csv json jsonl' ;;
       --pool) words='topk avg' ;;
       --rbld-scale) words='none mean rank' ;;

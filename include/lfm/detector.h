@@ -21,6 +21,7 @@
 #include "lfm/error.h"
 #include "lfm/image.h"
 #include "lfm/model.h"
+#include "lfm/precision.h"
 
 namespace lfm {
 
@@ -31,6 +32,7 @@ std::filesystem::path find_model(const std::string& name = "");
 
 struct DetectorOptions {
   std::string device = "auto";     ///< auto, cpu, cuda, cuda:N, reference or emulated
+  Precision precision = Precision::automatic;  ///< refused with Error{usage} where the device lacks it
   int threads = 0;                 ///< for decoding and for the CPU engine; 0: all cores this process may use
   int batch = 0;                   ///< images that go through the network together; 0: what suits the device
   std::optional<View> view;        ///< how an image becomes the network's input; the model's own by default

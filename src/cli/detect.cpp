@@ -226,6 +226,10 @@ void add_detect_command(CLI::App& app) {
                       "auto (a GPU if there is one, else the CPU), cpu, cuda, cuda:N;\n"
                       "to check results: reference, emulated (default: auto)")
       ->type_name("NAME");
+  add_choice<Precision>(*command, "--precision", "Arithmetic of the network: auto, fp32, tf32, fp16, bf16; which of them\nthere are depends on the device (default: auto)",
+                        {{"auto", Precision::automatic}, {"fp32", Precision::fp32}, {"tf32", Precision::tf32},
+                         {"fp16", Precision::fp16}, {"bf16", Precision::bf16}},
+                        [a](Precision precision) { a->detector.precision = precision; });
   command->add_option("-b,--batch", a->detector.batch,
                       "Images that go through the network together\n(default: what suits the device)")
       ->check(CLI::Range(1, 4096).description(""))

@@ -5,36 +5,40 @@
 #include <charconv>
 
 #include "lfm/error.h"
+#include "src/engine/precision.h"
 
 namespace lfm {
 namespace {
 
 #if defined(LFM_HAVE_CUDA)
-std::unique_ptr<Engine> cuda_engine(int index) { return make_cuda_engine(index); }
+std::unique_ptr<Engine> cuda_engine(int index, Precision precision) { return make_cuda_engine(index, precision); }
 
-std::unique_ptr<Engine> automatic_engine(int threads, const std::function<void(const std::string&)>& note) {
+std::unique_ptr<Engine> automatic_engine(const EngineOptions& options) {
   try {
-    return cuda_engine(0);
+    return cuda_engine(0, options.precision);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::device) throw;
-    if (note) note(fmt::format("using the CPU: {}", error.what()));
-    return make_cpu_engine(threads);
+    if (options.note) options.note(fmt::format("using the CPU: {}", error.what()));
+    return make_cpu_engine(options.threads, options.precision);
   }
 }
 #else
-std::unique_ptr<Engine> cuda_engine(int) {
+std::unique_ptr<Engine> cuda_engine(int, Precision) {
   throw Error(ErrorCode::device,
               "this build has no CUDA engine; use --device cpu, or build with the CUDA toolkit installed (-DLFM_CUDA=ON)");
 }
 
-std::unique_ptr<Engine> automatic_engine(int threads, const std::function<void(const std::string&)>&) {
-  return make_cpu_engine(threads);
-}
+std::unique_ptr<Engine> automatic_engine(const EngineOptions& options) { return make_cpu_engine(options.threads, options.precision); }
 #endif
 
-std::unique_ptr<Engine> emulated_engine() {
+std::unique_ptr<Engine> reference_engine(Precision precision) {
+  require_precision(precision, "the reference engine", {Precision::fp32});  // computes in double
+  return make_reference_engine();
+}
+
+std::unique_ptr<Engine> emulated_engine([[maybe_unused]] Precision precision) {
 #if defined(LFM_HAVE_EMULATION)
-  return make_emulated_engine();
+  return make_emulated_engine(precision);
 #else
   throw Error(ErrorCode::device, "this build has no emulated device; build with -DLFM_EMULATION=ON");
 #endif
@@ -58,19 +62,18 @@ Device parse_device(std::string_view name) {
   throw Error(ErrorCode::usage, fmt::format("there is no device '{}'; the devices are {}", name, kDeviceNames));
 }
 
-std::unique_ptr<Engine> make_engine(const Device& device, int threads,
-                                    const std::function<void(const std::string&)>& note) {
+std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& options) {
   switch (device.kind) {
     case DeviceKind::automatic:
-      return automatic_engine(threads, note);
+      return automatic_engine(options);
     case DeviceKind::cpu:
-      return make_cpu_engine(threads);
+      return make_cpu_engine(options.threads, options.precision);
     case DeviceKind::cuda:
-      return cuda_engine(device.index);
+      return cuda_engine(device.index, options.precision);
     case DeviceKind::reference:
-      return make_reference_engine();
+      return reference_engine(options.precision);
     case DeviceKind::emulated:
-      return emulated_engine();
+      return emulated_engine(options.precision);
   }
   throw Error(ErrorCode::usage, "unknown device");
 }

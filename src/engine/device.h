@@ -29,9 +29,14 @@ inline constexpr const char* kDeviceNames = "auto, cpu, cuda, cuda:N, reference 
 /// Throws Error{usage} for any other name.
 Device parse_device(std::string_view name);
 
-/// threads: of the CPU engine, 0 = all cores this process may use. note receives one sentence when `automatic` finds CUDA built in
-/// but no usable GPU. Throws Error{device} where the asked engine is not in this build or its device is missing.
-std::unique_ptr<Engine> make_engine(const Device& device, int threads = 0,
-                                    const std::function<void(const std::string&)>& note = {});
+struct EngineOptions {
+  int threads = 0;  ///< of the CPU engine; 0: all cores this process may use
+  Precision precision = Precision::automatic;
+  std::function<void(const std::string&)> note;  ///< receives one sentence when `automatic` finds CUDA built in but no usable GPU
+};
+
+/// Throws Error{device} where the asked engine is not in this build or its device is missing, Error{usage} where the engine lacks
+/// the precision.
+std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& options = {});
 
 }  // namespace lfm

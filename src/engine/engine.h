@@ -16,6 +16,7 @@
 
 #include "kernels/rbld.h"
 #include "lfm/model.h"
+#include "lfm/precision.h"
 #include "src/model/architecture.h"
 
 namespace lfm {
@@ -149,15 +150,16 @@ class Engine {
   virtual void set_communicator(Communicator communicator) = 0;
 };
 
-/// The engines, each behind its own factory. threads 0: all cores this process may use.
+/// The engines, each behind its own factory. threads 0: all cores this process may use. precision: of inference; Error{usage} names
+/// the choices where the engine lacks it.
 std::unique_ptr<Engine> make_reference_engine();
-std::unique_ptr<Engine> make_cpu_engine(int threads = 0);
+std::unique_ptr<Engine> make_cpu_engine(int threads = 0, Precision precision = Precision::automatic);
 #if defined(LFM_HAVE_CUDA)
-std::unique_ptr<Engine> make_cuda_engine(int device = 0);
+std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic);
 #endif
 #if defined(LFM_HAVE_EMULATION)
 /// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow.
-std::unique_ptr<Engine> make_emulated_engine();
+std::unique_ptr<Engine> make_emulated_engine(Precision precision = Precision::automatic);
 #endif
 
 }  // namespace lfm

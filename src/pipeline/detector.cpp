@@ -63,7 +63,7 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   const Device device = parse_device(options.device);
   const int threads = options.threads > 0 ? options.threads : usable_cores();
   if (options.batch < 0) throw Error(ErrorCode::usage, "a batch has at least one image");
-  impl_->engine = make_engine(device, threads, options.note);
+  impl_->engine = make_engine(device, {threads, options.precision, options.note});
   impl_->engine->load(model.architecture, model.values);
   impl_->calibration = model.calibration;
   impl_->threshold = options.threshold.value_or(model.threshold);

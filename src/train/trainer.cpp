@@ -95,10 +95,10 @@ class Run {
     if (!o_.val.empty()) validation_loader_.emplace(scan_validation(), validation_loader_options(o_));
     const Device device = parse_device(o_.device);
     const auto note = [this](const std::string& text) { say(text); };
-    engine_ = make_engine(device, o_.threads, note);
+    engine_ = make_engine(device, {o_.threads, Precision::fp32, note});
     engine_->load(model_.architecture, model_.values);
     if (resumed) engine_->write_moments(saved.m, saved.v);
-    if (validation_loader_) evaluator_ = make_engine(device, o_.threads);
+    if (validation_loader_) evaluator_ = make_engine(device, {o_.threads, Precision::fp32, {}});
     check_data(resumed);
     report_unreadable(loader_);
     if (validation_loader_) report_unreadable(*validation_loader_);

@@ -21,6 +21,7 @@ offers --threshold detect --th
 offers --max-pixels detect -
 offers native detect --view ''
 offers jsonl detect --format j
+offers bf16 detect --precision b
 offers --force convert --
 offers --lr-min train --lr
 offers rank train --rbld-scale r

@@ -333,6 +333,17 @@ TEST_F(Detect, WrongUsageExitsWithTwo) {
     EXPECT_EQ(result.out, "");
   }
   EXPECT_EQ(detect({"--device", "abacus", at("x")}).exit_code, 2);
+  EXPECT_EQ(detect({"--precision", "fp4", at("x")}).exit_code, 2);
+}
+
+TEST_F(Detect, APrecisionThatTheDeviceLacksIsRefused) {
+  for (const std::string device : {"cpu", "reference"}) {
+    const auto result = detect({"--device", device, "--precision", "tf32", at("x")});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr("does not support tf32: its precisions are auto, fp32"));
+  }
+  write_ppm(folder / "a.ppm", 48, 48, 1);
+  EXPECT_EQ(detect({"--device", "cpu", "--precision", "fp32", at("a.ppm")}).exit_code, 0);
 }
 
 TEST_F(Detect, NoModelOrDeviceExitsWithThree) {

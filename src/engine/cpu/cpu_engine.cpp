@@ -6,10 +6,12 @@
 #include <cstdlib>
 
 #include "lfm/error.h"
+#include "src/engine/precision.h"
 
 namespace lfm {
 
-std::unique_ptr<Engine> make_cpu_engine(int threads) {
+std::unique_ptr<Engine> make_cpu_engine(int threads, Precision precision) {
+  require_precision(precision, "the CPU engine", {Precision::fp32});
   return std::make_unique<cpu::CpuEngine>(threads, cpu::choose_kernels(std::getenv("LFM_CPU")));
 }
 

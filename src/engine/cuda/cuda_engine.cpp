@@ -16,6 +16,7 @@
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
 #include "src/engine/cuda/pack.h"
+#include "src/engine/precision.h"
 #include "src/model/fold.h"
 
 namespace lfm::inline LFM_TARGET {
@@ -217,11 +218,15 @@ namespace lfm {
 
 #if defined(LFM_TARGET_EMULATED)
 
-std::unique_ptr<Engine> make_emulated_engine() { return std::make_unique<CudaEngine>(0, "emulated"); }
+std::unique_ptr<Engine> make_emulated_engine(Precision precision) {
+  require_precision(precision, "the emulated device", {Precision::fp32});
+  return std::make_unique<CudaEngine>(0, "emulated");
+}
 
 #else
 
-std::unique_ptr<Engine> make_cuda_engine(int device) {
+std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision) {
+  require_precision(precision, "the CUDA engine", {Precision::fp32});
   const CudaDevices found = cuda_devices();
   if (found.devices.empty()) {
     throw Error(ErrorCode::device, fmt::format("no CUDA device can be used: {}; --device cpu works everywhere", found.reason));
