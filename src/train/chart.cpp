@@ -11,6 +11,7 @@ namespace lfm {
 namespace {
 
 constexpr double kWidth = 560, kHeight = 260;
+constexpr std::size_t kTrendParts = 20;  // a noisy line's mean is over this part of its points
 constexpr double kLeft = 56, kRight = 12, kTop = 10, kBottom = 36;
 
 // Maps values to pixels along one axis.
@@ -79,10 +80,10 @@ Axis axis_over(const Chart& chart, bool vertical) {
   return axis;
 }
 
-std::string line_path(const ChartSeries& series, const Axis& x, const Axis& y) {
+std::string line_path(const std::vector<ChartPoint>& points, const Axis& x, const Axis& y) {
   std::string path;
   bool pen_down = false;
-  for (const ChartPoint& p : series.points) {
+  for (const ChartPoint& p : points) {
     if (!y.shows(p.y)) {
       pen_down = false;
       continue;
@@ -125,6 +126,20 @@ std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points, std::siz
   return thin;
 }
 
+std::vector<ChartPoint> moving_mean(const std::vector<ChartPoint>& points, std::size_t window) {
+  std::vector<ChartPoint> means;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    double sum = 0, count = 0;
+    for (std::size_t j = i - std::min(i, window / 2); j < std::min(points.size(), i + window / 2 + 1); ++j) {
+      if (!std::isfinite(points[j].y)) continue;
+      sum += points[j].y;
+      ++count;
+    }
+    means.push_back({points[i].x, std::isfinite(points[i].y) ? sum / count : points[i].y});
+  }
+  return means;
+}
+
 std::string chart_svg(const Chart& chart) {
   const Axis x = axis_over(chart, false), y = axis_over(chart, true);
   std::string svg = fmt::format("<figure>\n<figcaption>{}<span class=\"legend\">", escape_html(chart.title));
@@ -144,7 +159,12 @@ std::string chart_svg(const Chart& chart) {
                      escape_html(chart.x_name));
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const ChartSeries& series = chart.series[i];
-    svg += fmt::format("<path class=\"line s{}\" d=\"{}\"/>\n", i, line_path(series, x, y));
+    const bool has_trend = series.noisy && series.points.size() > kTrendParts;
+    svg += fmt::format("<path class=\"line{} s{}\" d=\"{}\"/>\n", has_trend ? " pale" : "", i, line_path(series.points, x, y));
+    if (has_trend) {
+      const auto trend = moving_mean(series.points, series.points.size() / kTrendParts);
+      svg += fmt::format("<path class=\"line s{}\" d=\"{}\"/>\n", i, line_path(trend, x, y));
+    }
     if (!series.markers) continue;
     for (const ChartPoint& p : series.points) {
       if (!y.shows(p.y)) continue;
@@ -161,7 +181,7 @@ std::string chart_style() {
 figure{margin:0}figcaption{font-weight:600;margin:0 0 4px}
 .legend{font-weight:400;font-size:13px;float:right}.key{margin-left:12px}.key::before{content:"";display:inline-block;width:12px;height:3px;margin-right:5px;vertical-align:middle;background:currentColor}
 svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--soft)}svg .x{text-anchor:middle}svg .y{text-anchor:end}
-.grid{stroke:var(--faint);stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}
+.grid{stroke:var(--faint);stroke-width:1}.line{fill:none;stroke-width:1.8;stroke-linejoin:round}.pale{opacity:.35;stroke-width:1}
 .s0{color:var(--c0)}.s1{color:var(--c1)}.s2{color:var(--c2)}.s3{color:var(--c3)}.line{stroke:currentColor}circle{fill:currentColor}
 )";
 }

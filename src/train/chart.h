@@ -16,6 +16,7 @@ struct ChartSeries {
   std::string name;
   std::vector<ChartPoint> points;  ///< by ascending x; a y that is no number leaves a gap
   bool markers = false;            ///< dots with their values as tooltips; for short series
+  bool noisy = false;              ///< a pale line, and its moving mean over it
 };
 
 struct Chart {
@@ -33,6 +34,9 @@ std::string chart_style();
 
 /// At most `count` points: means over runs of neighbours.
 std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points, std::size_t count);
+
+/// The mean of the window of points around each; at the ends of what there is of it. Points without a number don't count.
+std::vector<ChartPoint> moving_mean(const std::vector<ChartPoint>& points, std::size_t window);
 
 std::string escape_html(const std::string& text);
 

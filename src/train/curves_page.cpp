@@ -32,12 +32,12 @@ std::vector<ChartPoint> of_epochs(const RunLog& log, const std::function<double(
 
 std::string charts(const CurvesPage& page, const TrainOptions& options, const RunLog& log) {
   const auto validated = [&](const std::function<double(const Validation&)>& value) { return of_epochs(log, value); };
-  Chart loss{"Loss", "epoch", {{"training", of_steps(log, page, [](const StepRecord& r) { return r.loss; })}}, true, {}, {}};
+  Chart loss{"Loss", "epoch", {{"training", of_steps(log, page, [](const StepRecord& r) { return r.loss; }), false, true}}, true, {}, {}};
   if (!options.val.empty()) loss.series.push_back({"validation", validated([](const Validation& v) { return v.loss; }), true});
   Chart branches{"Loss of the two branches", "epoch", {}, true, {}, {}};
-  branches.series.push_back({"top-k", of_steps(log, page, [](const StepRecord& r) { return r.loss_a; })});
+  branches.series.push_back({"top-k", of_steps(log, page, [](const StepRecord& r) { return r.loss_a; }), false, true});
   if (options.regularisation.rks) {
-    branches.series.push_back({"random", of_steps(log, page, [](const StepRecord& r) { return r.loss_b; })});
+    branches.series.push_back({"random", of_steps(log, page, [](const StepRecord& r) { return r.loss_b; }), false, true});
   }
   std::string html = chart_svg(loss);
   if (!options.val.empty()) {
@@ -48,10 +48,10 @@ std::string charts(const CurvesPage& page, const TrainOptions& options, const Ru
                         {"fakes", validated([](const Validation& v) { return v.metrics.fake_accuracy; }), true}},
                        false, {}, 1.0});
   }
-  html += chart_svg({"Accuracy in training", "epoch", {{"batch", of_steps(log, page, [](const StepRecord& r) { return r.accuracy; })}},
+  html += chart_svg({"Accuracy in training", "epoch", {{"batch", of_steps(log, page, [](const StepRecord& r) { return r.accuracy; }), false, true}},
                      false, {}, 1.0});
   html += chart_svg(branches);
-  html += chart_svg({"Gradient norm", "epoch", {{"norm", of_steps(log, page, [](const StepRecord& r) { return r.gradient_norm; })}},
+  html += chart_svg({"Gradient norm", "epoch", {{"norm", of_steps(log, page, [](const StepRecord& r) { return r.gradient_norm; }), false, true}},
                      true, {}, {}});
   html += chart_svg({"Learning rate", "epoch", {{"lr", of_steps(log, page, [](const StepRecord& r) { return r.learning_rate; })}},
                      false, 0.0, {}});
