@@ -38,6 +38,10 @@ struct DetectorOptions {
   std::optional<View> view;        ///< how an image becomes the network's input; the model's own by default
   std::optional<float> threshold;  ///< score above which an image is called fake; the model's own by default
   DecodeLimits limits;
+  int tiles = 9;                   ///< of one picture at most, with View::tiles
+  /// How each picture is delivered, in words like "none", "jpeg:90", "webp:80,60", "blur:1", "resize:0.5", "noise:4", "shift:3";
+  /// one value a delivery, every one scored. None: the picture as it is.
+  std::vector<std::string> deliveries;
   bool features = false;           ///< also return what enters the last layer
   std::function<void(const std::string&)> note;  ///< told once when `auto` can't use the GPU a CUDA build was made for
 };
@@ -57,7 +61,9 @@ struct Detection {
   float logit = 0;
   float score = 0;              ///< probability of being generated
   bool fake = false;            ///< score > threshold
-  std::vector<float> features;  ///< [64*k] (channel, rank), if asked for
+  std::vector<float> features;  ///< [64*k] (channel, rank), if asked for; of tiles their mean, of deliveries the first
+  /// One a delivery; NaN where the picture can't be delivered so. `logit` and `score` are the first that it can.
+  std::vector<float> delivered_logits, delivered_scores;
 
   bool scored() const { return status == Status::scored; }
 };
@@ -66,7 +72,8 @@ struct Detection {
 struct Input {
   std::filesystem::path path;
   bool from_folder = false;
-  std::string error;  ///< non-empty: it is known already that this path fails, and why
+  std::string error = {};  ///< non-empty: it is known already that this path fails, and why
+  std::optional<View> view = {};  ///< for this path another than the detector's
 };
 
 /// Where a stream's paths come from: one after the other until nothing is returned. Called from one thread at a time, not always the same.

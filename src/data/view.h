@@ -40,7 +40,7 @@ struct RandomAugmentation {
 };
 
 struct ViewOptions {
-  View view = View::resize;  ///< native and center differ only in what the model is later used with
+  View view = View::resize;  ///< native, center and tiles differ only in what the model is later used with
   int resize = 256;          ///< View::resize
   int crop = 224;            ///< side of the square that is served; 0 with View::resize: no crop
 };

@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -31,23 +34,65 @@ Image crop_center(const Image& image, int width, int height) {
   return crop(image, (image.width - w) / 2, (image.height - h) / 2, w, h);
 }
 
-Image apply_view(const Image& image, View view) {
-  switch (view) {
-    case View::resize:
-      return resize_bilinear(image, kViewSide, kViewSide);
-    case View::center:
-      return crop_center(image, kViewSide, kViewSide);
-    case View::native:
-      break;
+std::vector<Window> tile_windows(int width, int height, int most) {
+  const int fit_x = std::max(1, width / kViewSide), fit_y = std::max(1, height / kViewSide);
+  // The grid of the most tiles; of equals, the one whose tiles lie most alike across and down.
+  int columns = 1, rows = 1;
+  double best_skew = 0;
+  for (int c = 1; c <= std::min(fit_x, most); ++c) {
+    const int r = std::min(fit_y, most / c);
+    const double skew = std::abs(std::log(static_cast<double>(fit_x) / c * r / fit_y));
+    if (c * r < columns * rows || (c * r == columns * rows && c > 1 && skew >= best_skew)) continue;
+    columns = c;
+    rows = r;
+    best_skew = skew;
   }
-  return image;
+  const int w = std::min(width, kViewSide), h = std::min(height, kViewSide);
+  const auto offset = [](int index, int count, int room) {
+    return (count == 1 ? room / 2 : static_cast<int>(std::int64_t{index} * room / (count - 1))) & ~1;
+  };
+  std::vector<Window> windows;
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < columns; ++c) windows.push_back({offset(c, columns, width - w), offset(r, rows, height - h), w, h});
+  }
+  return windows;
 }
 
-ResizedImage read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits) {
-  if (view == View::resize) return read_image_resized(path, kViewSide, kViewSide, limits);
+std::vector<Image> apply_view(Image image, View view, int most_tiles) {
+  std::vector<Image> images;
+  switch (view) {
+    case View::resize:
+      images.push_back(resize_bilinear(image, kViewSide, kViewSide));
+      break;
+    case View::center:
+      images.push_back(crop_center(image, kViewSide, kViewSide));
+      break;
+    case View::native:
+      images.push_back(std::move(image));
+      break;
+    case View::tiles:
+      for (const Window& w : tile_windows(image.width, image.height, most_tiles)) {
+        images.push_back(crop(image, w.x, w.y, w.width, w.height));
+      }
+      break;
+  }
+  return images;
+}
+
+FileView read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits, int most_tiles) {
+  FileView seen;
+  if (view == View::resize) {
+    ResizedImage resized = read_image_resized(path, kViewSide, kViewSide, limits);
+    seen.width = resized.source_width;
+    seen.height = resized.source_height;
+    seen.images.push_back(std::move(resized.image));
+    return seen;
+  }
   Image image = read_image(path, limits);
-  const int width = image.width, height = image.height;
-  return {view == View::native ? std::move(image) : apply_view(image, view), width, height};
+  seen.width = image.width;
+  seen.height = image.height;
+  seen.images = apply_view(std::move(image), view, most_tiles);
+  return seen;
 }
 
 }  // namespace lfm

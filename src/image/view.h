@@ -2,20 +2,42 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include "lfm/image.h"
 #include "lfm/model.h"
 
 namespace lfm {
 
-inline constexpr int kViewSide = 256;  ///< of View::resize and View::center
+inline constexpr int kViewSide = 256;    ///< of View::resize, View::center and of a tile
+inline constexpr int kMaxTiles = 9;      ///< of one picture, where nothing else is asked for
 
-/// resize: 256 x 256; center: the central 256 x 256 pixels, fewer where the image is smaller; native: as it
-/// is.
-Image apply_view(const Image& image, View view);
+/// A part of a picture: its top left pixel and its size.
+struct Window {
+  int x = 0;
+  int y = 0;
+  int width = 0;
+  int height = 0;
+  bool operator==(const Window&) const = default;
+};
 
-/// apply_view of a decoded file and the size the file has, with the picture never whole in memory where the
-/// view allows it.
-ResizedImage read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits = {});
+/// Where the tiles of a picture lie, row by row: as many as fit side by side, at most `most`, in a grid shaped like the picture and
+/// spread evenly from edge to edge; a single column or row is centred. All have one size, 256 x 256 or less where the picture is
+/// smaller. Offsets are even, so that the residual's 2 x 2 cells lie as in the whole picture.
+std::vector<Window> tile_windows(int width, int height, int most = kMaxTiles);
+
+/// What the network sees of a picture, one image, or one a tile. resize: 256 x 256; center: the central 256 x 256 pixels, fewer
+/// where the image is smaller; native: as it is; tiles: those of tile_windows.
+std::vector<Image> apply_view(Image image, View view, int most_tiles = kMaxTiles);
+
+/// What the network sees of a file, and the size of its picture.
+struct FileView {
+  std::vector<Image> images;
+  int width = 0;
+  int height = 0;
+};
+
+/// apply_view of a decoded file, with the picture never whole in memory where the view allows it.
+FileView read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits = {}, int most_tiles = kMaxTiles);
 
 }  // namespace lfm

@@ -23,7 +23,7 @@ constexpr const char* kModelFormat = "lfm-model";
 constexpr const char* kCheckpointFormat = "lfm-checkpoint";
 constexpr const char* kResidual = "npr-nearest-2";
 constexpr int kInputSide = 256;
-constexpr std::array kViews = {View::resize, View::native, View::center};
+constexpr std::array kViews = {View::resize, View::native, View::center, View::tiles};
 
 std::vector<Tensor> model_tensors(const Model& model) {
   const ParameterTable table = parameter_table(model.architecture);
@@ -150,6 +150,8 @@ std::string_view view_name(View view) {
       return "native";
     case View::center:
       return "center";
+    case View::tiles:
+      return "tiles";
   }
   return "resize";
 }

@@ -4,7 +4,7 @@
 //   "format"        "lfm-model", or "lfm-checkpoint" where training state follows
 //   "architecture"  {"pooling": "topk" | "average", "k": 16}
 //   "residual"      "npr-nearest-2"
-//   "input"         {"view": "resize" | "native" | "center", "size": 256, "mean": [3], "std": [3]}
+//   "input"         {"view": "resize" | "native" | "center" | "tiles", "size": 256, "mean": [3], "std": [3]}
 //   "threshold"     score above which an image is called fake, 0 … 1
 //   "calibration"   {"temperature": > 0, "bias"}: score = sigmoid(logit / temperature + bias)
 //   "name", "provenance"  for people: a string, an object

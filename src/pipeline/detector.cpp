@@ -12,8 +12,8 @@
 
 #include "src/engine/device.h"
 #include "src/engine/network.h"
-#include "src/image/view.h"
 #include "src/pipeline/path_source.h"
+#include "src/pipeline/picture.h"
 #include "src/pipeline/stream.h"
 
 namespace lfm {
@@ -43,14 +43,19 @@ struct Detector::Impl {
   Calibration calibration;
   float threshold = 0.5f;
 
-  /// score = sigmoid(logit/temperature + bias), and the verdict.
+  float score(float logit) const {
+    const double x = static_cast<double>(logit) / calibration.temperature + calibration.bias;
+    return static_cast<float>(1.0 / (1.0 + std::exp(-x)));
+  }
+
+  /// Scores and verdict.
   void finish(Detection& detection) const {
     if (!std::isfinite(detection.logit)) {
       detection.error = "the network's output is not finite: the model is damaged or was never trained";
       return;
     }
-    const double x = static_cast<double>(detection.logit) / calibration.temperature + calibration.bias;
-    detection.score = static_cast<float>(1.0 / (1.0 + std::exp(-x)));
+    for (const float logit : detection.delivered_logits) detection.delivered_scores.push_back(score(logit));
+    detection.score = score(detection.logit);
     detection.fake = detection.score > threshold;
     detection.status = Detection::Status::scored;
   }
@@ -69,7 +74,9 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   impl_->threshold = options.threshold.value_or(model.threshold);
   StreamOptions& stream = impl_->stream;
   stream.architecture = model.architecture;
-  stream.view = options.view.value_or(model.view);
+  stream.presentation = {options.view.value_or(model.view), options.tiles, parse_deliveries(options.deliveries)};
+  if (stream.presentation.deliveries.empty()) stream.presentation.deliveries.push_back({});
+  if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
   stream.workers = threads;
   stream.batch = options.batch > 0 ? options.batch : std::clamp(impl_->engine->inference_chunk(256, 256), 1, 64);
@@ -82,14 +89,18 @@ Detector& Detector::operator=(Detector&&) noexcept = default;
 Detector::~Detector() = default;
 
 Detection Detector::detect(const Image& image) {
-  const Image view = apply_view(image, impl_->stream.view);
-  network_shape(impl_->stream.architecture, view.height, view.width);  // throws where it is too small
   Detection detection;
   detection.width = image.width;
   detection.height = image.height;
-  if (impl_->stream.features) detection.features.resize(feature_count());
-  infer(*impl_->engine, impl_->stream.architecture, {view.rgb.data(), 1, view.height, view.width},
-        std::span(&detection.logit, 1), detection.features);
+  Picture picture = cut_up(present(image, impl_->stream.presentation), impl_->stream.architecture);
+  std::vector<float> features(impl_->stream.features ? feature_count() : 0);
+  for (const Piece& piece : picture.pieces) {
+    float logit = 0;
+    infer(*impl_->engine, impl_->stream.architecture, {piece.pixels.rgb.data(), 1, piece.pixels.height, piece.pixels.width},
+          std::span(&logit, 1), features);
+    add_score(picture, piece, logit, features);
+  }
+  if (!put_together(picture, detection)) throw Error(ErrorCode::input, detection.error);
   impl_->finish(detection);
   return detection;
 }
@@ -107,7 +118,7 @@ void Detector::detect_stream(InputSource& source, const std::function<void(Detec
   score_stream(*impl_->engine, impl_->stream, source, [this](Detection& d) { impl_->finish(d); }, sink);
 }
 
-View Detector::view() const { return impl_->stream.view; }
+View Detector::view() const { return impl_->stream.presentation.view; }
 float Detector::threshold() const { return impl_->threshold; }
 std::size_t Detector::feature_count() const {
   return static_cast<std::size_t>(lfm::feature_count(impl_->stream.architecture));

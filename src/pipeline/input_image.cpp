@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "lfm/error.h"
 
@@ -46,10 +47,33 @@ bool may_be_image(const fs::path& member) {
 
 }  // namespace
 
-std::optional<ResizedImage> read_input(const Input& input, View view, const DecodeLimits& limits) {
+std::vector<DeliveredView> present(Image image, const Presentation& presentation) {
+  std::vector<DeliveredView> all(presentation.deliveries.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    try {
+      const bool last = i + 1 == all.size() && presentation.deliveries[i].kind == Delivery::Kind::none;
+      all[i].images = apply_view(last ? std::move(image) : deliver(image, presentation.deliveries[i]), presentation.view,
+                                 presentation.most_tiles);
+    } catch (const Error& error) {
+      all[i].error = error.what();
+    }
+  }
+  return all;
+}
+
+std::optional<InputViews> read_input(const Input& input, const Presentation& presentation, const DecodeLimits& limits) {
   if (!input.error.empty()) throw Error(ErrorCode::input, fmt::format("{}: {}", input.path.string(), input.error));
   if (input.from_folder && !may_be_image(input.path)) return std::nullopt;
-  return read_view(input.path, view, limits);
+  Presentation wanted = presentation;
+  if (input.view) wanted.view = *input.view;
+  const bool as_it_is = wanted.deliveries.size() == 1 && wanted.deliveries[0].kind == Delivery::Kind::none;
+  if (as_it_is) {
+    FileView seen = read_view(input.path, wanted.view, limits, wanted.most_tiles);
+    return InputViews{{{std::move(seen.images), {}}}, seen.width, seen.height};
+  }
+  Image image = read_image(input.path, limits);
+  const int width = image.width, height = image.height;
+  return InputViews{present(std::move(image), wanted), width, height};
 }
 
 std::string cause(const Error& error, const fs::path& path) {

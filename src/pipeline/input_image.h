@@ -4,15 +4,39 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lfm/detector.h"
 #include "src/image/view.h"
+#include "src/pipeline/delivery.h"
 
 namespace lfm {
 
+/// How a picture becomes what the network sees.
+struct Presentation {
+  View view = View::resize;
+  int most_tiles = kMaxTiles;
+  std::vector<Delivery> deliveries = {{}};  ///< at least one; each brings the picture into the view anew
+};
+
+/// One delivery of a picture, in the view.
+struct DeliveredView {
+  std::vector<Image> images;  ///< one, or one a tile
+  std::string error;          ///< why there are none: this picture can't be delivered so
+};
+
+struct InputViews {
+  std::vector<DeliveredView> delivered;  ///< as many as the presentation's deliveries
+  int width = 0;                         ///< of the picture as decoded
+  int height = 0;
+};
+
+/// Of a picture in memory. Never throws for a picture that can't be delivered so.
+std::vector<DeliveredView> present(Image image, const Presentation& presentation);
+
 /// Reads, decodes and brings into the view. Nothing for a folder's member that is no image: no regular file, or neither its content
 /// nor its extension claims to be one. Throws Error{input}; the message starts with the path.
-std::optional<ResizedImage> read_input(const Input& input, View view, const DecodeLimits& limits);
+std::optional<InputViews> read_input(const Input& input, const Presentation& presentation, const DecodeLimits& limits);
 
 /// An error's message without the path it starts with: a Detection has its path in a field of its own.
 std::string cause(const Error& error, const std::filesystem::path& path);

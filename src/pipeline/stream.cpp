@@ -8,23 +8,36 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <span>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "lfm/error.h"
 #include "src/engine/network.h"
-#include "src/pipeline/input_image.h"
+#include "src/pipeline/picture.h"
 
 namespace lfm {
 namespace {
 
 struct Slot {
-  enum class State { decoding, waiting, scoring, done };
+  enum class State {
+    decoding,
+    waiting,  ///< with pieces that the engine has not taken
+    scoring,  ///< all that is left is with the engine
+    done,
+  };
   State state = State::decoding;
   Input input;
   Detection detection;
-  Image pixels;  ///< the view; empty but while waiting and scoring
+  Picture picture;
+};
+
+/// A piece of a batch, and whose it is.
+struct Member {
+  Slot* slot;
+  Piece* piece;
 };
 
 class ScoringStream {
@@ -75,14 +88,13 @@ class ScoringStream {
     std::unique_lock lock(mutex_);
     while (Slot* slot = take_slot(lock)) {
       lock.unlock();
-      Image pixels = decode(slot->input, slot->detection);
+      decode(*slot);
       lock.lock();
-      if (pixels.rgb.empty()) {
+      if (slot->picture.pieces.empty()) {
         slot->state = Slot::State::done;
       } else {
-        wait_for_room(lock, *slot, pixels.rgb.size());
-        waiting_bytes_ += pixels.rgb.size();
-        slot->pixels = std::move(pixels);
+        wait_for_room(lock, *slot);
+        waiting_bytes_ += slot->picture.bytes;
         slot->state = Slot::State::waiting;
       }
       changed_.notify_all();
@@ -111,30 +123,32 @@ class ScoringStream {
     return &slot;
   }
 
-  Image decode(const Input& input, Detection& detection) {
-    detection.path = input.path;
+  /// Leaves the slot without pieces where there is nothing to score.
+  void decode(Slot& slot) {
+    Detection& detection = slot.detection;
+    detection.path = slot.input.path;
     try {
-      std::optional<ResizedImage> view = read_input(input, options_.view, options_.limits);
-      if (!view) {
+      std::optional<InputViews> views = read_input(slot.input, options_.presentation, options_.limits);
+      if (!views) {
         detection.status = Detection::Status::skipped;
-        return {};
+        return;
       }
-      detection.width = view->source_width;
-      detection.height = view->source_height;
-      network_shape(options_.architecture, view->image.height, view->image.width);  // throws where it is too small
-      return std::move(view->image);
+      detection.width = views->width;
+      detection.height = views->height;
+      slot.picture = cut_up(std::move(views->delivered), options_.architecture);
+      if (slot.picture.pieces.empty()) put_together(slot.picture, detection);
     } catch (const Error& error) {
-      detection.error = cause(error, input.path);
+      detection.error = cause(error, slot.input.path);
     } catch (const std::bad_alloc&) {
+      slot.picture = {};
       detection.error = "there is not enough memory to decode it";
     }
-    return {};
   }
 
-  /// The image next in line always has room, so that nothing waits for ever.
-  void wait_for_room(std::unique_lock<std::mutex>& lock, const Slot& slot, std::size_t bytes) {
+  /// The path next in line always has room, so that nothing waits for ever.
+  void wait_for_room(std::unique_lock<std::mutex>& lock, const Slot& slot) {
     const auto has_room = [&] {
-      return stopped_ || waiting_bytes_ + bytes <= options_.pixel_budget || &*first_unscored() == &slot;
+      return stopped_ || waiting_bytes_ + slot.picture.bytes <= options_.pixel_budget || &*first_unscored() == &slot;
     };
     if (has_room()) return;
     ++without_room_;
@@ -148,21 +162,22 @@ class ScoringStream {
   void score() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      std::vector<Slot*> group;
+      std::vector<Member> group;
       changed_.wait(lock, [&] {
         group = due_group();
         return stopped_ || !group.empty() || (exhausted_ && first_unscored() == slots_.end());
       });
       if (stopped_ || group.empty()) return;
-      for (Slot* slot : group) slot->state = Slot::State::scoring;
+      for (const Member& member : group) take(member);
       lock.unlock();
       score_group(group);
-      lock.lock();
-      for (Slot* slot : group) {
-        waiting_bytes_ -= slot->pixels.rgb.size();
-        slot->pixels = {};
-        slot->state = Slot::State::done;
+      for (std::size_t i = 0; i < group.size(); ++i) {
+        Slot& slot = *group[i].slot;  // whose pieces stand side by side
+        const bool is_its_last = i + 1 == group.size() || group[i + 1].slot != &slot;
+        if (is_its_last && slot.picture.left == 0 && put_together(slot.picture, slot.detection)) finish_(slot.detection);
       }
+      lock.lock();
+      for (const Member& member : group) release(member);
       changed_.notify_all();
     }
   }
@@ -173,22 +188,39 @@ class ScoringStream {
     });
   }
 
-  /// The first waiting image and those of its size behind it, up to the first slot still being decoded; empty while more of them
+  static void take(const Member& member) {
+    member.piece->taken = true;
+    if (std::ranges::all_of(member.slot->picture.pieces, &Piece::taken)) member.slot->state = Slot::State::scoring;
+  }
+
+  /// What a scored piece held; with the last of them its slot is done.
+  void release(const Member& member) {
+    waiting_bytes_ -= member.piece->pixels.rgb.size();
+    member.piece->pixels = {};
+    if (member.slot->picture.left == 0) member.slot->state = Slot::State::done;
+  }
+
+  /// The first waiting piece and those of its size behind it, up to the first slot still being decoded; empty while more of them
   /// can come within the lookahead.
-  std::vector<Slot*> due_group() {
-    std::vector<Slot*> group;
+  std::vector<Member> due_group() {
+    std::vector<Member> group;
     std::size_t bytes = 0;
     const auto first = first_unscored();
     auto slot = first;
     for (; slot != slots_.end() && slot->state != Slot::State::decoding; ++slot) {
       if (slot->state != Slot::State::waiting) continue;
-      if (!group.empty() && (slot->pixels.width != group[0]->pixels.width || slot->pixels.height != group[0]->pixels.height)) {
-        continue;
+      for (Piece& piece : slot->picture.pieces) {
+        const Image& pixels = piece.pixels;
+        if (piece.taken) continue;
+        if (!group.empty()) {
+          const Image& first_pixels = group[0].piece->pixels;
+          if (pixels.width != first_pixels.width || pixels.height != first_pixels.height) continue;
+          if (bytes + pixels.rgb.size() > options_.pixel_budget) return group;
+        }
+        group.push_back({&*slot, &piece});
+        bytes += pixels.rgb.size();
+        if (group.size() == static_cast<std::size_t>(options_.batch)) return group;
       }
-      if (!group.empty() && bytes + slot->pixels.rgb.size() > options_.pixel_budget) return group;
-      group.push_back(&*slot);
-      bytes += slot->pixels.rgb.size();
-      if (group.size() == static_cast<std::size_t>(options_.batch)) return group;
     }
     const bool all_there = slot == slots_.end() &&
                            (exhausted_ || slots_.end() - first == static_cast<std::ptrdiff_t>(lookahead_));
@@ -196,30 +228,32 @@ class ScoringStream {
     return group;
   }
 
-  void score_group(const std::vector<Slot*>& group) {
+  void score_group(const std::vector<Member>& group) {
     try {
       infer_group(group);
       return;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::input) throw;
-      if (group.size() == 1) group[0]->detection.error = error.what();
+      if (group.size() == 1) fail(group[0], error.what());
     } catch (const std::bad_alloc&) {
-      if (group.size() == 1) group[0]->detection.error = "there is not enough memory to score it at its size; use another view";
+      if (group.size() == 1) fail(group[0], "there is not enough memory to score it at its size; use another view");
     }
     // One image must not take the others of its batch down.
     if (group.size() > 1) {
-      for (Slot* slot : group) score_group({slot});
+      for (const Member& member : group) score_group({member});
     }
   }
 
-  void infer_group(const std::vector<Slot*>& group) {
+  static void fail(const Member& member, const std::string& error) { add_failure(member.slot->picture, *member.piece, error); }
+
+  void infer_group(const std::vector<Member>& group) {
     const int n = static_cast<int>(group.size());
-    const Image& first = group[0]->pixels;
+    const Image& first = group[0].piece->pixels;
     require_memory(first);
     const std::uint8_t* pixels = first.rgb.data();
     if (n > 1) {
       batch_.clear();
-      for (const Slot* slot : group) batch_.insert(batch_.end(), slot->pixels.rgb.begin(), slot->pixels.rgb.end());
+      for (const Member& m : group) batch_.insert(batch_.end(), m.piece->pixels.rgb.begin(), m.piece->pixels.rgb.end());
       pixels = batch_.data();
     }
     const std::size_t width = options_.features ? static_cast<std::size_t>(feature_count(options_.architecture)) : 0;
@@ -227,11 +261,7 @@ class ScoringStream {
     features_.resize(group.size() * width);
     infer(engine_, options_.architecture, {pixels, n, first.height, first.width}, logits_, features_);
     for (std::size_t i = 0; i < group.size(); ++i) {
-      Detection& detection = group[i]->detection;
-      detection.logit = logits_[i];
-      const auto begin = features_.begin() + static_cast<std::ptrdiff_t>(i * width);
-      detection.features.assign(begin, begin + static_cast<std::ptrdiff_t>(width));
-      finish_(detection);
+      add_score(group[i].slot->picture, *group[i].piece, logits_[i], std::span(features_).subspan(i * width, width));
     }
   }
 

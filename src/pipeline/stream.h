@@ -1,9 +1,12 @@
 // Scoring any number of images in bounded memory: decoding, network and output at the same time, results in input order.
 //
-//   source -> workers: read, decode, view -> window of slots, in input order -> one engine thread -> caller: sink
+//   source -> workers: read, decode, deliver, view -> window of slots, in input order -> one engine thread -> caller: sink
+//
+// A slot is a path. It holds a piece, an image for the network, per delivery of the picture and tile of its view; a batch is made of
+// pieces, of one slot or of several. A delivery's logit is the mean over its tiles: since the head is linear, that of the mean features.
 //
 // The window bounds the memory: a worker takes the next path only while there is a free slot, and a slot is free once its result has
-// gone to the sink. The engine thread takes the first waiting image and those of the same size within a fixed lookahead, so a native
+// gone to the sink. The engine thread takes the first waiting piece and those of the same size within a fixed lookahead, so a native
 // view with mixed sizes still makes batches, and the same ones on every run, whatever the number of threads. Only where the
 // source starves (a list that is still being written) or huge images use up the pixel budget does it take what is there.
 #pragma once
@@ -13,21 +16,22 @@
 
 #include "lfm/detector.h"
 #include "src/engine/engine.h"
+#include "src/pipeline/input_image.h"
 
 namespace lfm {
 
 struct StreamOptions {
   Architecture architecture;
-  View view = View::resize;
+  Presentation presentation;
   DecodeLimits limits;
   int workers = 1;
   int batch = 8;
   bool features = false;
-  std::size_t pixel_budget = std::size_t{256} << 20;  ///< bytes of images waiting for the network, where more than one waits
+  std::size_t pixel_budget = std::size_t{256} << 20;  ///< bytes of pieces waiting for the network, where more than one path waits
   std::size_t arena_limit = 0;  ///< an image whose activations need more bytes is refused
 };
 
-/// finish turns a logit into score and verdict. Errors of single images end up in their Detection; a failing engine, source or sink
+/// finish turns logits into score and verdict. Errors of single images end up in their Detection; a failing engine, source or sink
 /// ends the run and is thrown.
 void score_stream(Engine& engine, const StreamOptions& options, InputSource& source,
                   const std::function<void(Detection&)>& finish, const std::function<void(Detection&&)>& sink);

@@ -130,7 +130,7 @@ void visit_options(Options& o, Visitor&& visit) {
 template <typename Enum>
 using OptionNames = std::vector<std::pair<std::string, Enum>>;
 inline OptionNames<View> option_names(View) {
-  return {{"resize", View::resize}, {"native", View::native}, {"center", View::center}};
+  return {{"resize", View::resize}, {"native", View::native}, {"center", View::center}, {"tiles", View::tiles}};
 }
 inline OptionNames<Pooling> option_names(Pooling) { return {{"topk", Pooling::topk}, {"avg", Pooling::average}}; }
 inline OptionNames<RbldScale> option_names(RbldScale) {

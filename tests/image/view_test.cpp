@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <random>
 
 #include "lfm/error.h"
 #include "tests/image/random_image.h"
@@ -42,7 +45,7 @@ TEST(View, CenterLeavesTheOddPixelRightAndBelow) {
 
 TEST(View, CenterIsClampedToTheImage) {
   const Image image = coordinates(300, 10);
-  const Image window = apply_view(image, View::center);
+  const Image window = apply_view(image, View::center).at(0);
   EXPECT_EQ(window.width, 256);
   EXPECT_EQ(window.height, 10);
   EXPECT_EQ(window.rgb[0], 22);
@@ -50,19 +53,57 @@ TEST(View, CenterIsClampedToTheImage) {
 
 TEST(View, ResizeAndNative) {
   const Image image = random_image(300, 200, 5);
-  EXPECT_EQ(apply_view(image, View::resize).rgb, resize_bilinear(image, 256, 256).rgb);
-  EXPECT_EQ(apply_view(image, View::native).rgb, image.rgb);
+  EXPECT_EQ(apply_view(image, View::resize).at(0).rgb, resize_bilinear(image, 256, 256).rgb);
+  EXPECT_EQ(apply_view(image, View::native).at(0).rgb, image.rgb);
 }
 
 TEST(View, OfAFileEqualsThatOfItsImage) {
   const auto folder = std::filesystem::path(LFM_TEST_FIXTURES) / "images";
   for (const auto* name : {"rgb_420.jpg", "rgb.png", "interlaced.png", "lossy.webp"}) {
     const Image image = read_image(folder / name);
-    for (const View view : {View::resize, View::native, View::center}) {
-      const ResizedImage viewed = read_view(folder / name, view);
-      EXPECT_EQ(viewed.image.rgb, apply_view(image, view).rgb) << name;
-      EXPECT_EQ(viewed.source_width, image.width);
-      EXPECT_EQ(viewed.source_height, image.height);
+    for (const View view : {View::resize, View::native, View::center, View::tiles}) {
+      const FileView seen = read_view(folder / name, view);
+      const std::vector<Image> expected = apply_view(image, view);
+      ASSERT_EQ(seen.images.size(), expected.size()) << name;
+      for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(seen.images[i].rgb, expected[i].rgb) << name;
+      EXPECT_EQ(seen.width, image.width);
+      EXPECT_EQ(seen.height, image.height);
+    }
+  }
+}
+
+TEST(View, TilesSpreadFromEdgeToEdge) {
+  using Windows = std::vector<Window>;
+  EXPECT_EQ(tile_windows(256, 256), (Windows{{0, 0, 256, 256}}));
+  EXPECT_EQ(tile_windows(100, 300), (Windows{{0, 22, 100, 256}})) << "smaller than a tile; one row is centred";
+  EXPECT_EQ(tile_windows(600, 256), (Windows{{0, 0, 256, 256}, {344, 0, 256, 256}}));
+  EXPECT_EQ(tile_windows(513, 513),
+            (Windows{{0, 0, 256, 256}, {256, 0, 256, 256}, {0, 256, 256, 256}, {256, 256, 256, 256}})) << "257 is made even";
+  EXPECT_EQ(tile_windows(4000, 3000).size(), 9u);
+  EXPECT_EQ(tile_windows(4000, 3000)[4], (Window{1872, 1372, 256, 256}));
+  EXPECT_EQ(tile_windows(4000, 300, 4).size(), 4u);
+  EXPECT_EQ(tile_windows(300, 4000, 4)[3], (Window{22, 3744, 256, 256}));
+}
+
+TEST(View, TilesLieInsideAndDoNotOverlap) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 500; ++round) {
+    const int width = 1 + static_cast<int>(random() % 3000), height = 1 + static_cast<int>(random() % 3000);
+    const int most = 1 + static_cast<int>(random() % 16);
+    const auto windows = tile_windows(width, height, most);
+    ASSERT_GE(windows.size(), 1u);
+    ASSERT_LE(windows.size(), static_cast<std::size_t>(most));
+    for (std::size_t i = 0; i < windows.size(); ++i) {
+      const Window& a = windows[i];
+      ASSERT_EQ(a.width, std::min(width, 256));
+      ASSERT_EQ(a.height, std::min(height, 256));
+      ASSERT_TRUE(a.x >= 0 && a.y >= 0 && a.x % 2 == 0 && a.y % 2 == 0 && a.x + a.width <= width && a.y + a.height <= height);
+      for (std::size_t j = 0; j < i; ++j) {
+        const Window& b = windows[j];
+        // Even offsets may cost a pixel of the gap.
+        ASSERT_TRUE(std::abs(a.x - b.x) >= a.width - 1 || std::abs(a.y - b.y) >= a.height - 1)
+            << width << 'x' << height << " at most " << most;
+      }
     }
   }
 }

@@ -34,7 +34,7 @@ void expect_equal(const Model& a, const Model& b) {
 TEST(WeightFile, RoundTrip) {
   const test::TemporaryFolder folder;
   for (const Architecture architecture : {Architecture{}, Architecture{Pooling::topk, 5}, Architecture{Pooling::average, 1}}) {
-    for (const View view : {View::resize, View::native, View::center}) {
+    for (const View view : {View::resize, View::native, View::center, View::tiles}) {
       Model model = test::random_model(architecture, 1);
       model.view = view;
       model.threshold = 0.1f;

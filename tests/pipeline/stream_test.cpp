@@ -58,7 +58,7 @@ class StarvingSource : public RepeatingSource {
 class StreamTest : public ::testing::Test {
  protected:
   StreamTest() {
-    options.view = View::native;
+    options.presentation.view = View::native;
     options.workers = 3;
     options.batch = 4;
     for (int i = 0; i < 12; ++i) {

@@ -1,0 +1,49 @@
+// A picture cut into pieces for the network, and put together again from their logits.
+//
+// It has a piece, an image of the network's, per delivery and tile. A delivery's logit is the mean over its tiles: since the head is
+// linear, that is the logit of their mean features, and it grows no bolder with the number of tiles, as a maximum would, so the
+// threshold and the calibration of one tile hold for many.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lfm/detector.h"
+#include "src/pipeline/input_image.h"
+
+namespace lfm {
+
+struct Piece {
+  std::size_t delivery = 0;
+  Image pixels;
+  bool taken = false;  ///< by the engine thread
+};
+
+/// What the pieces of one delivery add up to.
+struct DeliveryScore {
+  std::size_t pieces = 0;
+  double logits = 0;  ///< their sum
+  std::string error;  ///< why it has no score
+};
+
+struct Picture {
+  std::vector<Piece> pieces;
+  std::vector<DeliveryScore> deliveries;
+  std::vector<float> features;  ///< summed over the tiles of the first delivery
+  std::size_t bytes = 0;        ///< of the pieces' pixels
+  std::size_t left = 0;         ///< pieces without a logit
+};
+
+/// A delivery that the network can't take, too small for instance, has its error and no pieces.
+Picture cut_up(std::vector<DeliveredView>&& views, const Architecture& architecture);
+
+/// features: [64*k], or none.
+void add_score(Picture& picture, const Piece& piece, float logit, std::span<const float> features);
+void add_failure(Picture& picture, const Piece& piece, const std::string& error);
+
+/// Writes logits and features, or the first delivery's error where none has a score; true where one has.
+bool put_together(Picture& picture, Detection& detection);
+
+}  // namespace lfm

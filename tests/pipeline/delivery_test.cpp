@@ -1,0 +1,70 @@
+#include "src/pipeline/delivery.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lfm/error.h"
+#include "src/image/augment.h"
+#include "tests/image/random_image.h"
+
+namespace lfm {
+namespace {
+
+using Kind = Delivery::Kind;
+
+TEST(Delivery, ParsesOneValueAfterTheOther) {
+  const auto all = parse_deliveries({"jpeg:90,75", "none", "webp:0", "blur:1.5", "resize:0.75", "noise:4", "shift:3"});
+  const std::vector<Delivery> expected = {{Kind::jpeg, 90}, {Kind::jpeg, 75},      {},                {Kind::webp, 0},
+                                          {Kind::blur, 1.5}, {Kind::resize, 0.75}, {Kind::noise, 4}, {Kind::shift, 3}};
+  EXPECT_EQ(all, expected);
+  for (const Delivery& delivery : all) EXPECT_EQ(parse_deliveries({delivery.name()}), std::vector{delivery});
+}
+
+TEST(Delivery, RefusesWhatItDoesNotUnderstand) {
+  for (const char* word : {"", "jpg:90", "jpeg", "jpeg:", "jpeg:90,", "jpeg:0", "jpeg:101", "jpeg:80.5", "webp:-1", "resize:0", "blur:x",
+                           "noise:nan", "resize:inf", "none:1", "shift:1e9"}) {
+    try {
+      parse_deliveries({word});
+      FAIL() << word;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::usage);
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("jpeg:QUALITY")) << "names the remedy";
+    }
+  }
+  EXPECT_THROW(parse_deliveries({"jpeg:90", "jpeg:80,90"}), Error) << "given twice";
+  EXPECT_THROW(parse_deliveries({"none", "none"}), Error);
+}
+
+TEST(Delivery, IsWhatTheAugmentationDoes) {
+  const Image image = random_image(70, 60, 1);
+  EXPECT_EQ(deliver(image, {}).rgb, image.rgb);
+  EXPECT_EQ(deliver(image, {Kind::jpeg, 80}).rgb, recompress_jpeg(image, 80).rgb);
+  EXPECT_EQ(deliver(image, {Kind::webp, 70}).rgb, recompress_webp(image, 70).rgb);
+  EXPECT_EQ(deliver(image, {Kind::blur, 1}).rgb, gaussian_blur(image, 1).rgb);
+  EXPECT_EQ(deliver(image, {Kind::resize, 0.75}).rgb, rescale(image, 0.75).rgb);
+  EXPECT_EQ(deliver(image, {Kind::shift, 3}).rgb, crop(image, 3, 3, 67, 57).rgb);
+}
+
+TEST(Delivery, NoiseIsThePicturesOwnAndTheSameEveryTime) {
+  const Image a = random_image(64, 64, 1), b = random_image(64, 64, 2);
+  const Delivery noise{Kind::noise, 4};
+  EXPECT_EQ(deliver(a, noise).rgb, deliver(a, noise).rgb);
+  EXPECT_NE(deliver(a, noise).rgb, a.rgb);
+  std::size_t same = 0;
+  const Image noisy_a = deliver(a, noise), noisy_b = deliver(b, noise);
+  for (std::size_t i = 0; i < a.rgb.size(); ++i) same += noisy_a.rgb[i] - a.rgb[i] == noisy_b.rgb[i] - b.rgb[i];
+  EXPECT_LT(same, a.rgb.size() / 4) << "two pictures got the same noise";
+}
+
+TEST(Delivery, SaysWhereAPictureIsTooSmallToBeCut) {
+  try {
+    deliver(random_image(20, 60, 1), {Kind::shift, 20});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::input);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("shift:20"));
+  }
+}
+
+}  // namespace
+}  // namespace lfm
