@@ -5,10 +5,11 @@ _lfm_cuda() {
     words="$("$program" --help 2>/dev/null | sed -n '/^Subcommands:/,/^$/s/^  \([a-z][a-z-]*\).*/\1/p') --help --version"
   else
     case $previous in
-      --view) words='resize native center' ;;
+      --view) words='resize native center tiles' ;;
       --device | -d) words='auto cpu cuda reference emulated' ;;
       --precision) words='auto fp32 tf32 fp16 bf16' ;;
-      --format | -f) words='table csv json jsonl' ;;
+      --format | -f) [ "${COMP_WORDS[1]}" = evaluate ] && words='text md csv json' || words='table csv json jsonl' ;;
+      --protocol) words='model paper' ;;
       --pool) words='topk avg' ;;
       --rbld-scale) words='none mean rank' ;;
       --best-by) words='ap accuracy loss' ;;

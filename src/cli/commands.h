@@ -23,6 +23,7 @@ ExitCode exit_code(ErrorCode code);
 [[noreturn]] inline void end_with(ExitCode code) { throw CLI::RuntimeError(code); }
 
 void add_detect_command(CLI::App& app);
+void add_evaluate_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_convert_command(CLI::App& app);
 void add_info_command(CLI::App& app);

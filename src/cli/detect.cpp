@@ -2,10 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +11,8 @@
 
 #include "lfm/detector.h"
 #include "src/cli/commands.h"
+#include "src/cli/detector_options.h"
+#include "src/cli/interruption.h"
 #include "src/pipeline/path_source.h"
 #include "src/report/detections.h"
 #include "src/report/npy.h"
@@ -30,13 +29,11 @@ enum class Sort { input, score, path };
 
 struct DetectArguments {
   std::vector<std::string> inputs;
-  std::string model;
-  DetectorOptions detector;
+  ScoringArguments scoring;
   Format format = Format::table;
   Sort sort = Sort::input;
   fs::path output;
   fs::path features;
-  bool quiet = false;
 };
 
 constexpr const char* kFooter =
@@ -137,56 +134,19 @@ class Report {
   std::vector<Detection> kept_;
 };
 
-std::atomic<PathSource*> interruptible = nullptr;
-
-/// While it lives, the first SIGINT or SIGTERM ends the source's paths: images under way are still scored. A second one ends the process.
-class Interruption {
- public:
-  explicit Interruption(PathSource& source) {
-    interruptible = &source;
-    struct sigaction action = {};
-    action.sa_handler = [](int) {
-      if (PathSource* asked = interruptible.exchange(nullptr)) asked->cancel();
-    };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(SIGINT, &action, nullptr);
-    sigaction(SIGTERM, &action, nullptr);
-  }
-  Interruption(const Interruption&) = delete;
-  Interruption& operator=(const Interruption&) = delete;
-  ~Interruption() { interruptible = nullptr; }
-  bool happened() const { return interruptible == nullptr; }
-};
-
-/// An option that takes one of a few words.
-template <typename Value>
-void add_choice(CLI::App& command, const std::string& name, const std::string& help,
-                const std::vector<std::pair<std::string, Value>>& choices, const std::function<void(Value)>& set) {
-  std::vector<std::string> words;
-  for (const auto& [word, value] : choices) words.push_back(word);
-  const auto choose = [choices, set](const std::string& word) {
-    for (const auto& [known, value] : choices) {
-      if (word == known) set(value);
-    }
-  };
-  command.add_option_function<std::string>(name, choose, help)->check(CLI::IsMember(words).description(""))->type_name("WORD");
-}
-
 void detect(DetectArguments arguments) {
   if (!arguments.features.empty() && arguments.sort != Sort::input) {
     throw Error(ErrorCode::usage, "--features writes rows in input order; leave --sort out");
   }
-  arguments.detector.features = !arguments.features.empty();
-  arguments.detector.note = [quiet = arguments.quiet](const std::string& note) {
-    if (!quiet) fmt::print(stderr, "lfm-cuda: {}\n", printable(note));
-  };
-  Detector detector(find_model(arguments.model), arguments.detector);
+  arguments.scoring.detector.features = !arguments.features.empty();
+  const bool quiet = arguments.scoring.quiet;
+  Detector detector(find_model(arguments.scoring.model), arguments.scoring.detector);
 
   const std::vector<fs::path> inputs(arguments.inputs.begin(), arguments.inputs.end());
   Report report(arguments);
   std::optional<NpyWriter> features;
   if (!arguments.features.empty()) features.emplace(arguments.features, detector.feature_count());
-  Tally tally(arguments.quiet ? std::nullopt : count_paths(inputs), arguments.quiet);
+  Tally tally(quiet ? std::nullopt : count_paths(inputs), quiet);
 
   PathSource source(inputs);
   const Interruption interruption(source);
@@ -220,36 +180,7 @@ void add_detect_command(CLI::App& app) {
   command->add_option("inputs", a->inputs, "Images, folders of images, or - for a list on standard input,\none path a line")
       ->required()
       ->type_name("PATH");
-  command->add_option("-m,--model", a->model, "Weight file, or the name of an installed model\n(default: $LFM_MODEL, else the installed one)")
-      ->type_name("MODEL");
-  command->add_option("-d,--device", a->detector.device,
-                      "auto (a GPU if there is one, else the CPU), cpu, cuda, cuda:N;\n"
-                      "to check results: reference, emulated (default: auto)")
-      ->type_name("NAME");
-  add_choice<Precision>(*command, "--precision", "Arithmetic of the network: auto, fp32, tf32, fp16, bf16; which of them\nthere are depends on the device (default: auto)",
-                        {{"auto", Precision::automatic}, {"fp32", Precision::fp32}, {"tf32", Precision::tf32},
-                         {"fp16", Precision::fp16}, {"bf16", Precision::bf16}},
-                        [a](Precision precision) { a->detector.precision = precision; });
-  command->add_option("-b,--batch", a->detector.batch,
-                      "Images that go through the network together\n(default: what suits the device)")
-      ->check(CLI::Range(1, 4096).description(""))
-      ->type_name("N");
-  command->add_option("-t,--threads", a->detector.threads, "CPU threads (default: all cores)")
-      ->check(CLI::Range(1, 1024).description(""))
-      ->type_name("N");
-  add_choice<View>(*command, "--view",
-                   "What the network sees: resize (to 256x256), native (every pixel),\n"
-                   "center (the central 256x256 pixels)\n(default: what the model was trained for)",
-                   {{"resize", View::resize}, {"native", View::native}, {"center", View::center}},
-                   [a](View view) { a->detector.view = view; });
-  command->add_option_function<float>("--threshold", [a](const float& threshold) { a->detector.threshold = threshold; },
-                                      "Score above which an image is called fake (default: the model's)")
-      ->check(CLI::Range(0.0, 1.0).description(""))
-      ->type_name("0..1");
-  command->add_option("--max-pixels", a->detector.limits.max_pixels,
-                      "Refuse larger images before they are decoded (default: 256000000)")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40).description(""))
-      ->type_name("N");
+  add_scoring_options(*command, a->scoring);
   add_choice<Format>(*command, "-f,--format", "table (for people), csv, json, jsonl (one object a line)\n(default: table)",
                      {{"table", Format::table}, {"csv", Format::csv}, {"json", Format::json}, {"jsonl", Format::jsonl}},
                      [a](Format format) { a->format = format; });
@@ -258,7 +189,6 @@ void add_detect_command(CLI::App& app) {
                    "input (as given), score (fakes first), path; but for input, all\nresults are kept in memory (default: input)",
                    {{"input", Sort::input}, {"score", Sort::score}, {"path", Sort::path}}, [a](Sort sort) { a->sort = sort; });
   command->add_option("--features", a->features, "Also write what enters the last layer, one row a record")->type_name("FILE.npy");
-  command->add_flag("-q,--quiet", a->quiet, "No progress, notes or summary; errors are still shown");
   command->callback([a] { detect(*a); });
 }
 

@@ -22,9 +22,8 @@ double percentile(std::span<const double> sorted, double q) {
 
 }  // namespace
 
-Interval bootstrap_interval(std::span<const float> scores, std::span<const std::uint8_t> labels, const Metric& metric,
-                            std::uint64_t seed, int resamples) {
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+std::vector<double> bootstrap_values(std::span<const float> scores, std::span<const std::uint8_t> labels, const Metric& metric,
+                                     std::uint64_t seed, int resamples) {
   std::array<std::vector<float>, 2> of_label;
   for (std::size_t i = 0; i < scores.size(); ++i) of_label[labels[i] == 1].push_back(scores[i]);
 
@@ -36,13 +35,21 @@ Interval bootstrap_interval(std::span<const float> scores, std::span<const std::
       const auto block = draw_block(seed, static_cast<std::uint64_t>(resample), static_cast<std::uint32_t>(i), Stream::bootstrap, 0);
       drawn[i] = from[uniform_below(block.word[0], static_cast<std::uint32_t>(from.size()))];
     }
-    const double value = metric(drawn, labels);
-    if (std::isnan(value)) return {nan, nan};
-    values.push_back(value);
+    values.push_back(metric(drawn, labels));
   }
-  if (values.empty()) return {nan, nan};
+  return values;
+}
+
+Interval percentile_interval(std::vector<double> values) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  if (values.empty() || std::ranges::any_of(values, [](double v) { return std::isnan(v); })) return {nan, nan};
   std::ranges::sort(values);
   return {percentile(values, 0.025), percentile(values, 0.975)};
+}
+
+Interval bootstrap_interval(std::span<const float> scores, std::span<const std::uint8_t> labels, const Metric& metric,
+                            std::uint64_t seed, int resamples) {
+  return percentile_interval(bootstrap_values(scores, labels, metric, seed, resamples));
 }
 
 }  // namespace lfm

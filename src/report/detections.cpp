@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
-#include <string_view>
 
+#include "src/report/csv.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -13,20 +13,6 @@ namespace {
 /// Bytes that are no UTF-8, which file names may hold and JSON may not, become U+FFFD.
 std::string json_string(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::string csv_text(std::string_view text) {
-  std::string cell;
-  constexpr std::string_view formula_starts = "=+-@\t\r";
-  if (!text.empty() && formula_starts.find(text.front()) != std::string_view::npos) cell += '\'';
-  cell += text;
-  if (cell.find_first_of("\",\r\n") == std::string::npos) return cell;
-  std::string quoted = "\"";
-  for (const char c : cell) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
 }
 
 const char* label(const Detection& d) { return d.fake ? "fake" : "real"; }

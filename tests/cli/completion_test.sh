@@ -22,6 +22,9 @@ offers --max-pixels detect -
 offers native detect --view ''
 offers jsonl detect --format j
 offers bf16 detect --precision b
+offers md evaluate --format ''
+offers tiles evaluate --view t
+offers --perturb evaluate --p
 offers --force convert --
 offers --lr-min train --lr
 offers rank train --rbld-scale r

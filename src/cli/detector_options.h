@@ -1,0 +1,39 @@
+// The options of every command that scores pictures.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lfm/detector.h"
+
+namespace lfm {
+
+struct ScoringArguments {
+  std::string model;
+  DetectorOptions detector;
+  bool quiet = false;
+};
+
+/// --model, --device, --precision, --batch, --threads, --view, --tiles, --threshold, --max-pixels, --quiet. They write into `arguments`,
+/// which must outlive the parsing.
+void add_scoring_options(CLI::App& command, ScoringArguments& arguments);
+
+/// An option that takes one of a few words.
+template <typename Value>
+void add_choice(CLI::App& command, const std::string& name, const std::string& help,
+                const std::vector<std::pair<std::string, Value>>& choices, const std::function<void(Value)>& set) {
+  std::vector<std::string> words;
+  for (const auto& [word, value] : choices) words.push_back(word);
+  const auto choose = [choices, set](const std::string& word) {
+    for (const auto& [known, value] : choices) {
+      if (word == known) set(value);
+    }
+  };
+  command.add_option_function<std::string>(name, choose, help)->check(CLI::IsMember(words).description(""))->type_name("WORD");
+}
+
+}  // namespace lfm

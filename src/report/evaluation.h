@@ -1,0 +1,43 @@
+// What `evaluate` measured, as text, Markdown, CSV and JSON. Pure functions; writing is the caller's.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "src/eval/evaluation.h"
+
+namespace lfm {
+
+/// Under what circumstances it was measured.
+struct EvaluationSetting {
+  std::string model;     ///< file
+  std::string name;      ///< of the model
+  std::string view;      ///< "resize", …; "paper" for the per-set rule
+  std::string device;
+  double threshold = 0;
+  double temperature = 1, bias = 0;  ///< of the calibration in effect
+  int resamples = 0;
+  std::uint64_t seed = 0;
+};
+
+struct EvaluationReport {
+  EvaluationSetting setting;
+  TestData data;
+  std::vector<Condition> conditions;
+  std::size_t failed = 0;  ///< files that could not be scored in any condition
+  bool compare = false;    ///< with the paper's figures
+};
+
+/// A table a condition, then the conditions' means side by side.
+std::string evaluation_text(const EvaluationReport& report);
+std::string evaluation_markdown(const EvaluationReport& report);
+
+/// A line a condition and sub-dataset, then the means ("mean" as sub-dataset; without a test set, over all). Shares in 0 … 1.
+std::string evaluation_csv(const EvaluationReport& report);
+
+/// {"model", "view", "threshold", …, "conditions": [{"name", "subsets": […], "test_sets": […], "mean": {…}}]}; what could not be
+/// measured is null.
+nlohmann::json evaluation_json(const EvaluationReport& report);
+
+}  // namespace lfm
