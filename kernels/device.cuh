@@ -2,11 +2,12 @@
 // the emulation (simt/device.h), which also checks it: masks, shared indices, alignment.
 //
 //   SHARED_ARRAY(float, tile, 8, 132)      __shared__ float tile[8][132], 16-byte aligned, at the top of a kernel
-//   UNROLL                               before a loop of constant length
+//   UNROLL, ROLLED                       before a loop of constant length; before one whose unrolling would take too many registers
 //   sync_block(), sync_warp(mask)        barriers
 //   shuffle, shuffle_up/down/xor, ballot the mask comes first; kAllLanes for a whole warp
-//   load4, store4                        128-bit accesses, aligned to 16 bytes
-//   maximum, count_bits, lowest_bit, float_bits, bits_float
+//   load4, store4, store2                 128-bit accesses, aligned to 16 bytes; 64-bit, to 8
+//   maximum                        of two floats; NaN if either is
+//   count_bits, lowest_bit, float_bits, bits_float
 #pragma once
 
 #if defined(__CUDACC__)
@@ -16,6 +17,7 @@
 #include "kernels/target.h"
 
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
 #define SHARED_ARRAY(item, name, ...) \
   __shared__ alignas(16) typename ::lfm::kernels::ArrayOf<item, __VA_ARGS__>::type name
 
@@ -57,8 +59,17 @@ __device__ __forceinline__ std::uint32_t ballot(std::uint32_t mask, bool predica
 
 __device__ __forceinline__ float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
 __device__ __forceinline__ void store4(float* p, const float4& v) { *reinterpret_cast<float4*>(p) = v; }
+__device__ __forceinline__ void store2(float* p, const float2& v) { *reinterpret_cast<float2*>(p) = v; }
 
-__device__ __forceinline__ float maximum(float a, float b) { return fmaxf(a, b); }
+__device__ __forceinline__ float maximum(float a, float b) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float larger;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(larger) : "f"(a), "f"(b));
+  return larger;
+#else
+  return a > b || a != a ? a : b;
+#endif
+}
 __device__ __forceinline__ int count_bits(std::uint32_t v) { return __popc(v); }
 __device__ __forceinline__ int lowest_bit(std::uint32_t v) { return __ffs(static_cast<int>(v)) - 1; }
 __device__ __forceinline__ std::uint32_t float_bits(float v) { return __float_as_uint(v); }

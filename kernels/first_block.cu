@@ -9,13 +9,13 @@
 //   grid   (n*ph*pw/256)    block 256 threads: 256 consecutive pooled outputs, all 64 channels
 //   stage  thread t computes the 15 residuals (5 positions x 3 channels) of output t into shared memory
 //   then   thread t owns channels 4(t%16)...+3 with their 48 weights in registers, and takes every 16th output: four 128-bit reads
-//          of shared memory (broadcast to 16 lanes) feed 144 multiply-adds; 16 lanes store 256 bytes side by side.
+//          of shared memory (broadcast to 16 lanes) feed 144 multiply-adds; 16 lanes store 256 bytes side by side, 128 of halves.
 // shared: a row of 16 floats per output, its four quarters permuted by the output's number, so that eight lanes that each write a
 // quarter of their own row meet eight different groups of four banks, and the two rows a warp reads lie in different halves.
 #include "kernels/first_block.h"
 
-#include "kernels/device.cuh"
 #include "kernels/launch.h"
+#include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -51,8 +51,21 @@ __device__ __forceinline__ void residuals(float (&r)[16], const std::uint8_t* __
   r[15] = 0.0f;
 }
 
+// Four channels of an output.
+__device__ __forceinline__ void store_channels(float* p, const float (&v)[kChannelsOfThread]) { store4(p, {v[0], v[1], v[2], v[3]}); }
+
+template <typename T>
+__device__ __forceinline__ void store_channels(T* p, const float (&v)[kChannelsOfThread]) {
+  if constexpr (kPerWord<T> == 2) {
+    store_words(p, encode<T>(&v[0]), encode<T>(&v[2]));
+  } else {
+    store_chunk(p, {{encode<T>(&v[0]), encode<T>(&v[1]), encode<T>(&v[2]), encode<T>(&v[3])}});
+  }
+}
+
+template <typename T>
 __global__ void __launch_bounds__(kThreads, 2)
-    first_block_kernel(float* __restrict__ output, const std::uint8_t* __restrict__ pixels,
+    first_block_kernel(T* __restrict__ output, const std::uint8_t* __restrict__ pixels,
                        const float* __restrict__ weight, const float* __restrict__ bias, int outputs, int height, int width,
                        int out_h, int out_w) {
   SHARED_ARRAY(float, patch, kOutputs, 16);
@@ -106,21 +119,27 @@ __global__ void __launch_bounds__(kThreads, 2)
       UNROLL
       for (int j = 0; j < kChannelsOfThread; ++j) best[j] = window == 0 ? sum[j] : maximum(best[j], sum[j]);
     }
-    store4(output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel,
-           {relu(best[0] + b.x), relu(best[1] + b.y), relu(best[2] + b.z), relu(best[3] + b.w)});
+    const float y[kChannelsOfThread] = {relu(best[0] + b.x), relu(best[1] + b.y), relu(best[2] + b.z), relu(best[3] + b.w)};
+    store_channels(output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel, y);
   }
 }
 
 }  // namespace
 
-void first_block(float* output, const std::uint8_t* pixels, const float* weight, const float* bias, int n, int height,
+template <typename T>
+void first_block(T* output, const std::uint8_t* pixels, const float* weight, const float* bias, int n, int height,
                  int width, Stream stream) {
   const int out_h = ((height & ~1) - 1) / 2, out_w = ((width & ~1) - 1) / 2;
   require(n > 0 && out_h > 0 && out_w > 0, "first_block: the output is empty");
   const std::int64_t outputs = static_cast<std::int64_t>(n) * out_h * out_w;
   require(outputs <= INT32_MAX - kOutputs, "first_block: the batch is too large for one launch");
   launch({.kernel = "first_block", .blocks = {blocks_for(outputs, kOutputs)}, .threads = kThreads}, stream,
-         first_block_kernel, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h, out_w);
+         first_block_kernel<T>, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h, out_w);
 }
+
+template void first_block(float*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);
+template void first_block(Half*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);
+template void first_block(Bfloat16*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);
+template void first_block(Tf32*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

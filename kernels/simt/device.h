@@ -15,6 +15,7 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define UNROLL _Pragma("GCC unroll 16")
+#define ROLLED
 
 #define threadIdx (::lfm::simt::current_position->thread)
 #define blockIdx (::lfm::simt::current_position->block)
@@ -86,6 +87,9 @@ using simt::Site;
 
 struct alignas(16) float4 {
   float x, y, z, w;
+};
+struct alignas(8) float2 {
+  float x, y;
 };
 
 inline void sync_block(const Site& site = Site::current()) { simt::sync_block(site); }
@@ -168,8 +172,11 @@ inline float4 load4(const float* p, const Site& site = Site::current()) {
 inline void store4(float* p, const float4& v, const Site& site = Site::current()) {
   simt::store_vector(p, &v, sizeof v, site);
 }
+inline void store2(float* p, const float2& v, const Site& site = Site::current()) {
+  simt::store_vector(p, &v, sizeof v, site);
+}
 
-inline float maximum(float a, float b) { return a < b ? b : a; }
+inline float maximum(float a, float b) { return a > b || a != a ? a : b; }
 inline int count_bits(std::uint32_t v) { return std::popcount(v); }
 inline int lowest_bit(std::uint32_t v) { return std::countr_zero(v); }
 inline std::uint32_t float_bits(float v) { return std::bit_cast<std::uint32_t>(v); }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/simt/async_copies.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/observer.h"
 
@@ -90,9 +91,13 @@ class SharedMemory {
     if (observer) observer->shared_array(name, memory_.data() + begin, bytes);
     return memory_.data() + begin;
   }
+  bool contains(const void* p) const {
+    const auto* at = static_cast<const std::byte*>(p);
+    return at >= memory_.data() && at < memory_.data() + memory_.size();
+  }
   void check(const void* p, std::size_t bytes, const Site& site) const {
     const auto* at = static_cast<const std::byte*>(p);
-    if (at < memory_.data() || at >= memory_.data() + memory_.size()) return;
+    if (!contains(p)) return;
     const auto begin = static_cast<std::size_t>(at - memory_.data());
     for (const Array& array : arrays_) {
       if (begin >= array.begin && begin + bytes <= array.begin + array.bytes) return;
@@ -119,6 +124,8 @@ class Multiprocessor {
 
   const Grid& grid() const { return *grid_; }
   SharedMemory& shared() { return shared_; }
+  AsyncCopies& copies() { return running_->copies; }
+  bool copies_at_once() { return schedule.order == Order::descending || (schedule.order == Order::shuffled && random_() % 2 == 0); }
   void sync_block(const Site& site);
   void warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands, const Site& site);
 
@@ -133,6 +140,7 @@ class Multiprocessor {
     WarpOperation operation = nullptr;
     std::uint32_t mask = 0;
     void* operands = nullptr;
+    AsyncCopies copies;
   };
 
   void run_block(Turns& turns);
@@ -152,6 +160,7 @@ class Multiprocessor {
   Thread* running_ = nullptr;
   int at_barrier_ = 0;
   int exited_ = 0;
+  std::minstd_rand random_;  // when asynchronous copies take place
   std::exception_ptr error_;
 };
 
@@ -170,13 +179,15 @@ void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const vo
   grid_ = &grid;
   thread_ = thread;
   arguments_ = arguments;
-  threads_.assign(threads, {});
+  threads_.clear();
+  threads_.resize(threads);
   for (std::uint64_t i = 0; i < threads; ++i) {
     threads_[i].position = {unflatten(i, grid.threads), {}, grid.threads, grid.blocks};
   }
   if (grid.synchronises) {
     fibers_.prepare(static_cast<int>(threads), [](void* self) { static_cast<Multiprocessor*>(self)->fiber_body(); }, this);
   }
+  random_.seed(static_cast<unsigned>(schedule.seed));
   if (observer) observer->begin_grid(grid);
   Turns block_turns(grid.blocks.count());
   Turns thread_turns(threads);
@@ -188,6 +199,7 @@ void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const vo
     for (Thread& t : threads_) {
       t.position.block = unflatten(block, grid.blocks);
       t.state = State::ready;
+      t.copies.clear();
     }
     run_block(thread_turns);
   }
@@ -367,6 +379,11 @@ void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
   multiprocessor().shared().check(p, bytes, site);
 }
 
+void check_shared_access(const void* p, std::size_t bytes, const Site& site) {
+  if (!multiprocessor().shared().contains(p)) fail("an access to shared memory lies elsewhere", site);
+  check_vector_access(p, bytes, site);
+}
+
 }  // namespace
 
 ScopedSchedule::ScopedSchedule(const Schedule& next) : previous_(std::exchange(schedule, next)) {}
@@ -399,6 +416,26 @@ void store_vector(void* to, const void* from, std::size_t bytes, const Site& sit
   announce(Access::store, to, bytes, site);
   std::memcpy(to, from, bytes);
 }
+
+void announce_matrix_row(const void* row, const Site& site) {
+  check_shared_access(row, kMatrixRow, site);
+  announce(Access::load, row, kMatrixRow, site);
+}
+
+void copy_async(void* shared, const void* global, bool valid, const Site& site) {
+  constexpr std::size_t bytes = 16;
+  check_shared_access(shared, bytes, site);
+  announce(Access::store, shared, bytes, site);
+  if (valid) {
+    check_vector_access(global, bytes, site);
+    announce(Access::load, global, bytes, site);
+  }
+  multiprocessor().copies().issue(shared, valid ? global : nullptr, bytes, multiprocessor().copies_at_once());
+}
+
+void commit_copies() { multiprocessor().copies().commit(); }
+
+void wait_copies(int pending) { multiprocessor().copies().wait(static_cast<std::size_t>(pending)); }
 
 void fail(const std::string& what, const Site& site) {
   const Position& at = *current_position;

@@ -89,6 +89,16 @@ void* shared_memory(const void* key, const char* name, std::size_t bytes, const 
 void load_vector(void* to, const void* from, std::size_t bytes, const Site& site);
 void store_vector(void* to, const void* from, std::size_t bytes, const Site& site);
 
+/// Before a lane's row of ldmatrix is loaded: 16 bytes of shared memory.
+inline constexpr std::size_t kMatrixRow = 16;
+void announce_matrix_row(const void* row, const Site& site);
+
+/// cp.async of 16 bytes from global to shared memory, zeros if not valid; closing a group; waiting for all but `pending` groups. A copy takes
+/// place at the wait (Order::ascending), when it is issued (descending), or at either (shuffled).
+void copy_async(void* shared, const void* global, bool valid, const Site& site);
+void commit_copies();
+void wait_copies(int pending);
+
 /// Throws Failure: kernel, block and thread are added to the message.
 [[noreturn]] void fail(const std::string& what, const Site& site);
 

@@ -1,6 +1,7 @@
 #include "kernels/conv2x2.h"
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 #include "lfm/error.h"
@@ -89,6 +90,20 @@ TEST_F(Conv2x2Test, NaiveEqualsTheDefinition) {
 TEST_F(Conv2x2Test, TunedEqualsTheDefinition) {
   for (const Case& c : {Case{1, 2, 2, 8, 128}, {3, 5, 4, 16, 128}, {1, 15, 13, 8, 256}, {5, 7, 7, 24, 128}, {2, 12, 12, 64, 128}}) {
     check(c, kernels::conv2x2, "tuned");
+  }
+}
+
+// A thread's maximum and ReLU would hide a weight that is no number; the score must show it.
+TEST_F(Conv2x2Test, NotANumberComesThrough) {
+  const Case c{1, 5, 5, 8, 128};
+  Inputs in(c, 1);
+  in.input[(2 * c.w + 3) * c.ic + 5] = std::numeric_limits<float>::quiet_NaN();
+  const DeviceArray<float> input(in.input), weight(in.weight), bias(in.bias);
+  for (const auto launcher : {kernels::conv2x2_naive, kernels::conv2x2}) {
+    const auto got = result_of<float>(output_count(c, Epilogue::bias_relu_pool), [&](float* output, kernels::Stream stream) {
+      launcher({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, Epilogue::bias_relu_pool, stream);
+    });
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(std::isnan(got[i * c.oc + 9]), i != 0 && i != 2) << "window " << i;
   }
 }
 

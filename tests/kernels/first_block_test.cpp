@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <tuple>
 
 #include "kernels/conv2x2.h"
@@ -82,6 +83,37 @@ TEST_F(FirstBlockTest, EqualsTheDefinition) {
   }
 }
 
+// What goes to tensor cores is the FP32 result, rounded.
+template <typename T>
+std::vector<float> run_rounded(const FirstBlockTest& test) {
+  const DeviceArray<std::uint8_t> in(test.pixels);
+  const DeviceArray<float> packed(test.weight), shift(test.bias);
+  std::vector<float> values;
+  for (const T v : result_of<T>(static_cast<std::size_t>(test.n) * test.out_h * test.out_w * kChannels, [&](T* output, kernels::Stream stream) {
+         kernels::first_block(output, in.data(), packed.data(), shift.data(), test.n, test.height, test.width, stream);
+       })) {
+    values.push_back(kernels::to_float(v));
+  }
+  return values;
+}
+
+TEST_F(FirstBlockTest, RoundsForTensorCores) {
+  prepare(2, 11, 14);
+  const auto halves = run_rounded<kernels::Half>(*this), brain = run_rounded<kernels::Bfloat16>(*this);
+  const auto tf32 = run_rounded<kernels::Tf32>(*this), exact = run();
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    ASSERT_EQ(halves[i], kernels::to_float(kernels::round_to<kernels::Half>(exact[i]))) << i;
+    ASSERT_EQ(brain[i], kernels::to_float(kernels::round_to<kernels::Bfloat16>(exact[i]))) << i;
+    ASSERT_EQ(tf32[i], kernels::to_float(kernels::round_to<kernels::Tf32>(exact[i]))) << i;
+  }
+}
+
+TEST_F(FirstBlockTest, KeepsNaN) {
+  prepare(1, 6, 6);
+  std::fill(bias.begin(), bias.end(), std::numeric_limits<float>::quiet_NaN());
+  for (const float v : run()) ASSERT_TRUE(std::isnan(v));
+}
+
 TEST_F(FirstBlockTest, EqualsTheComposedKernels) {
   for (const auto& [images, image_height, image_width] : kCases) {
     prepare(images, image_height, image_width);
@@ -103,8 +135,8 @@ TEST_F(FirstBlockTest, EqualsTheComposedKernels) {
 }
 
 TEST_F(FirstBlockTest, RefusesImagesWithoutAnOutput) {
-  EXPECT_THROW(kernels::first_block(nullptr, nullptr, nullptr, nullptr, 1, 3, 8, nullptr), Error);
-  EXPECT_THROW(kernels::first_block(nullptr, nullptr, nullptr, nullptr, 0, 8, 8, nullptr), Error);
+  EXPECT_THROW(kernels::first_block<float>(nullptr, nullptr, nullptr, nullptr, 1, 3, 8, nullptr), Error);
+  EXPECT_THROW(kernels::first_block<float>(nullptr, nullptr, nullptr, nullptr, 0, 8, 8, nullptr), Error);
 }
 
 }  // namespace

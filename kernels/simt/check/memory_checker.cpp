@@ -157,7 +157,7 @@ void MemoryChecker::access(int thread, Access kind, const void* p, std::size_t b
   ThreadLog& log = threads_[static_cast<std::size_t>(thread)];
   if (log.passed.empty()) log.passed.push_back({});
   std::uint64_t id = calls_[static_cast<std::size_t>(thread)].back();
-  id = site ? mix(mix(id, std::hash<std::string_view>{}(site->file_name())),
+  id = site ? mix(mix(mix(id, static_cast<std::uint64_t>(kind)), std::hash<std::string_view>{}(site->file_name())),
                   std::uint64_t{site->line()} << 32 | site->column())
             : mix(id, number(instruction));
   const AccessRecord record{number(p),

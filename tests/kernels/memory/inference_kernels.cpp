@@ -1,8 +1,11 @@
 #include "kernels/average_pool.h"
 #include "kernels/conv2x2.h"
+#include "kernels/conv2x2_tensor.h"
 #include "kernels/first_block.h"
 #include "kernels/head.h"
+#include "kernels/last_block_tensor.h"
 #include "kernels/npr.h"
+#include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/topk_pool.h"
 #include "tests/kernels/memory/every_kernel.h"
@@ -28,7 +31,7 @@ void first_block(simt::MemoryChecker& checker) {
   kernels::npr(residual, pixels, n, height, width, nullptr);
   const Floats weight(checker, "weight", product({4, 3, 64}), 2), bias(checker, "bias", 64, 3);
   const Floats output(checker, "output", product({n, out_h, out_w, 64}));
-  kernels::first_block(output, pixels, weight, bias, n, height, width, nullptr);
+  kernels::first_block<float>(output, pixels, weight, bias, n, height, width, nullptr);
 }
 
 void convolution(simt::MemoryChecker& checker) {
@@ -44,6 +47,19 @@ void convolution(simt::MemoryChecker& checker) {
     const Floats small(checker, "output", product({1, 4 / side, 5 / side, oc}));
     kernels::conv2x2_naive({small, input, weight, bias, 1, 5, 6, 16, oc}, epilogue, nullptr);
   }
+}
+
+// Weights are zeros, as they come: their order is for the kernels' own tests.
+template <typename T>
+void tensor_cores(simt::MemoryChecker& checker) {
+  constexpr int n = 1, h = 18, w = 35, ic = 64, oc = 128;  // whole tiles and borders
+  const WatchedArray<T> input(checker, "input", product({n, h, w, ic}));
+  const WatchedArray<T> weight(checker, "weight", product({4, ic, oc}) + product({oc, 64}));
+  const Floats bias(checker, "bias", oc, 3);
+  const WatchedArray<T> output(checker, "output", product({n, (h - 1) / 2, (w - 1) / 2, oc}));
+  kernels::conv2x2_tensor<T>({output, input, weight, bias, n, h, w, ic, oc}, nullptr);
+  const Floats maps(checker, "maps", product({n, 64, h - 1, w - 1}));
+  kernels::last_block_tensor<T>({maps, input, weight, bias, n, h, w, ic, oc}, nullptr);
 }
 
 void projection(simt::MemoryChecker& checker) {
@@ -65,6 +81,7 @@ void pooling_and_head(simt::MemoryChecker& checker) {
   const Floats weight(checker, "weight", 64 * k, 2), bias(checker, "bias", 1, 3),
       logits(checker, "logits", n);
   kernels::head(logits, values, weight, bias, n, 64 * k, nullptr);
+  kernels::pool_head(logits, values, maps, weight, bias, n, 64, area, k, nullptr);
 }
 
 }  // namespace
@@ -72,6 +89,9 @@ void pooling_and_head(simt::MemoryChecker& checker) {
 void run_inference_kernels(simt::MemoryChecker& checker) {
   first_block(checker);
   convolution(checker);
+  tensor_cores<kernels::Half>(checker);
+  tensor_cores<kernels::Bfloat16>(checker);
+  tensor_cores<kernels::Tf32>(checker);
   projection(checker);
   pooling_and_head(checker);
 }

@@ -1,0 +1,74 @@
+// The k largest values of a row, found by one warp; equal values in order of position.
+// The warp holds the best so far as a sorted list across its lanes: rank 32s + lane is slot s of that lane. It reads 32
+// positions at a time, side by side; a vote finds those above the k-th best, and each is inserted in order of position: a vote counts
+// the entries that stay before it, the others move up by one lane. On random maps about k(1 + ln(area/k)) insertions are made in all.
+// Values are compared as integers whose order is that of the floats; 0 stands below all of them and fills the empty list.
+#pragma once
+
+#include "kernels/device.cuh"
+#include "kernels/order.cuh"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+template <int kSlots>
+struct SortedList {
+  std::uint32_t key[kSlots] = {};
+  int position[kSlots] = {};
+
+  __device__ __forceinline__ std::uint32_t key_at(int rank) const {
+    std::uint32_t found = 0;
+    UNROLL
+    for (int s = 0; s < kSlots; ++s) {
+      const std::uint32_t candidate = shuffle(kAllLanes, key[s], rank % kWarp);
+      if (s == rank / kWarp) found = candidate;
+    }
+    return found;
+  }
+
+  __device__ __forceinline__ void insert(std::uint32_t new_key, int new_position) {
+    int before = 0;
+    UNROLL
+    for (int s = 0; s < kSlots; ++s) before += count_bits(ballot(kAllLanes, key[s] >= new_key));
+    UNROLL
+    for (int s = kSlots - 1; s >= 0; --s) {
+      std::uint32_t previous_key = shuffle_up(kAllLanes, key[s], 1);
+      int previous_position = shuffle_up(kAllLanes, position[s], 1);
+      if (s > 0) {
+        const std::uint32_t carried_key = shuffle(kAllLanes, key[s > 0 ? s - 1 : 0], kWarp - 1);
+        const int carried_position = shuffle(kAllLanes, position[s > 0 ? s - 1 : 0], kWarp - 1);
+        if (lane_index() == 0) {
+          previous_key = carried_key;
+          previous_position = carried_position;
+        }
+      }
+      const int rank = s * kWarp + lane_index();
+      if (rank == before) {
+        key[s] = new_key;
+        position[s] = new_position;
+      } else if (rank > before) {
+        key[s] = previous_key;
+        position[s] = previous_position;
+      }
+    }
+  }
+
+  /// Fills the empty list with the k best of the row, k <= 32 * kSlots.
+  __device__ __forceinline__ void select(const float* __restrict__ row, int area, int k) {
+    std::uint32_t threshold = 0;  // the k-th best so far
+    for (int first = 0; first < area; first += kWarp) {
+      const int at = first + lane_index();
+      const std::uint32_t own = at < area ? key_of(row[at]) : 0;
+      std::uint32_t candidates = ballot(kAllLanes, own > threshold);
+      while (candidates != 0) {
+        const int lane = lowest_bit(candidates);
+        candidates &= candidates - 1;
+        const std::uint32_t new_key = shuffle(kAllLanes, own, lane);
+        if (new_key <= threshold) continue;  // an earlier candidate has raised it
+        insert(new_key, first + lane);
+        threshold = key_at(k - 1);
+      }
+    }
+  }
+};
+
+}  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,0 +1,91 @@
+#include "src/engine/cuda/tensor_pack.h"
+
+#include "kernels/tensor_layout.h"
+
+namespace lfm {
+
+namespace {
+
+using kernels::ConvTile;
+using kernels::kPerChunk;
+using kernels::ProjectionTile;
+
+template <typename T>
+constexpr int kPerStage = ConvTile::kStageBytes / static_cast<int>(sizeof(T));
+
+/// One tap of one slab: column n of the stage is output channel channel(n).
+template <typename T, typename Channel>
+void append_conv_stage(std::vector<T>& packed, std::span<const float> weight, int ic, int slab, int tap, Channel channel) {
+  const std::size_t first = packed.size();
+  packed.resize(first + kPerStage<T>);
+  for (int n = 0; n < ConvTile::kColumns; ++n) {
+    for (int c = 0; c < ConvTile::kSlabChunks * kPerChunk<T>; ++c) {
+      const int input = slab * ConvTile::kSlabChunks * kPerChunk<T> + c;
+      const int chunk = kernels::weight_chunk(n, c / kPerChunk<T>);
+      packed[first + static_cast<std::size_t>(chunk * kPerChunk<T> + c % kPerChunk<T>)] =
+          kernels::round_to<T>(weight[(static_cast<std::size_t>(channel(n)) * ic + input) * ConvTile::kTaps + tap]);
+    }
+  }
+}
+
+/// The 128 bytes of input channels from `first_channel` on, for all maps.
+template <typename T>
+void append_projection_stage(std::vector<T>& packed, std::span<const float> projection, int oc, int first_channel) {
+  const std::size_t first = packed.size();
+  packed.resize(first + kPerStage<T>);
+  for (int map = 0; map < ProjectionTile::kMaps; ++map) {
+    for (int c = 0; c < ProjectionTile::kRowChunks * kPerChunk<T>; ++c) {
+      // The kernel takes columns 2t and 2t+1 of eight TF32 as depth t and t+4 (last_block_tensor.cu).
+      const int channel = sizeof(T) == 4 ? c / 8 * 8 + c % 4 * 2 + c % 8 / 4 : c;
+      const int chunk = kernels::projection_chunk(map, c / kPerChunk<T>);
+      packed[first + static_cast<std::size_t>(chunk * kPerChunk<T> + c % kPerChunk<T>)] =
+          kernels::round_to<T>(projection[static_cast<std::size_t>(map) * oc + first_channel + channel]);
+    }
+  }
+}
+
+}  // namespace
+
+template <typename T>
+std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic) {
+  std::vector<T> packed;
+  packed.reserve(weight.size());
+  for (int group = 0; group < oc; group += ConvTile::kColumns) {
+    const auto channel = [group](int n) {
+      return group + n / 64 * 64 + kernels::channel_of_column(n % 64, kPerChunk<T> / 2);
+    };
+    for (int slab = 0; slab < ic / (ConvTile::kSlabChunks * kPerChunk<T>); ++slab) {
+      for (int tap = 0; tap < ConvTile::kTaps; ++tap) append_conv_stage(packed, weight, ic, slab, tap, channel);
+    }
+  }
+  return packed;
+}
+
+template <typename T>
+std::vector<T> pack_tensor_last_block(std::span<const float> weight, std::span<const float> projection, int oc, int ic) {
+  std::vector<T> packed;
+  packed.reserve(weight.size() + projection.size());
+  for (int group = 0; group < oc; group += ConvTile::kColumns) {
+    const auto channel = [group](int n) { return group + n; };
+    for (int slab = 0; slab < ic / (ConvTile::kSlabChunks * kPerChunk<T>); ++slab) {
+      for (int tap = 0; tap < ConvTile::kTaps; ++tap) append_conv_stage(packed, weight, ic, slab, tap, channel);
+    }
+    for (int c = 0; c < ConvTile::kColumns; c += ProjectionTile::kRowChunks * kPerChunk<T>) {
+      append_projection_stage(packed, projection, oc, group + c);
+    }
+  }
+  return packed;
+}
+
+using kernels::Bfloat16;
+using kernels::Half;
+using kernels::Tf32;
+
+template std::vector<Half> pack_tensor_conv(std::span<const float>, int, int);
+template std::vector<Bfloat16> pack_tensor_conv(std::span<const float>, int, int);
+template std::vector<Tf32> pack_tensor_conv(std::span<const float>, int, int);
+template std::vector<Half> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);
+template std::vector<Bfloat16> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);
+template std::vector<Tf32> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);
+
+}  // namespace lfm

@@ -1,0 +1,225 @@
+// The tensor-core convolutions: conv2x2_tensor and last_block_tensor, in every format.
+#include <algorithm>
+#include <limits>
+
+#include "kernels/conv2x2_tensor.h"
+#include "kernels/last_block_tensor.h"
+#include "lfm/error.h"
+#include "src/engine/cuda/tensor_pack.h"
+#include "tests/kernels/device_array.h"
+
+namespace lfm::test {
+namespace {
+
+using kernels::Bfloat16;
+using kernels::Half;
+using kernels::Tf32;
+using kernels::kUnitRoundoff;
+using kernels::round_to;
+using kernels::to_float;
+
+constexpr int kMaps = 64;
+
+struct Case {
+  int n, h, w, ic, oc;
+};
+
+// One window, several tiles either way with a tail, odd sizes whose last row or column no window reads.
+constexpr Case kCases[] = {{1, 3, 3, 32, 128}, {2, 11, 18, 64, 128}, {1, 10, 35, 32, 256}};
+
+/// Inputs that the format holds exactly. `exact`: small integers, few of them not 0, so that all sums and results are exact too.
+template <typename T>
+struct Inputs {
+  Inputs(const Case& c, unsigned seed, bool exact)
+      : input(values(static_cast<std::size_t>(c.n) * c.h * c.w * c.ic, seed, exact, 2)),
+        weight(values(static_cast<std::size_t>(4) * c.ic * c.oc, seed + 1, exact, 8)),
+        bias(values(static_cast<std::size_t>(c.oc), seed + 2, exact, 2)),
+        projection(values(static_cast<std::size_t>(kMaps) * c.oc, seed + 3, exact, 8)) {}
+
+  static std::vector<float> values(std::size_t count, unsigned seed, bool exact, unsigned one_in) {
+    std::vector<float> v = uniform(count, seed);
+    std::mt19937 random(seed);
+    for (float& x : v) {
+      x = exact ? (random() % one_in == 0 ? static_cast<float>(static_cast<int>(random() % 5) - 2) : 0.0f) : to_float(round_to<T>(x));
+    }
+    return v;
+  }
+
+  std::vector<float> input, weight, bias, projection;
+};
+
+template <typename T>
+std::vector<T> rounded(const std::vector<float>& values) {
+  std::vector<T> out;
+  for (const float v : values) out.push_back(round_to<T>(v));
+  return out;
+}
+
+// max(0, conv + bias) of the whole image [n][h-1][w-1][oc], in double.
+template <typename T>
+std::vector<Reference> convolved(const Case& c, const Inputs<T>& in) {
+  std::vector<Reference> out;
+  for (int at = 0; at < c.n * (c.h - 1) * (c.w - 1); ++at) {
+    const int image = at / ((c.h - 1) * (c.w - 1)), y = at / (c.w - 1) % (c.h - 1), x = at % (c.w - 1);
+    for (int o = 0; o < c.oc; ++o) {
+      Reference sum;
+      for (int tap = 0; tap < 4; ++tap) {
+        const float* position = &in.input[((image * c.h + y + tap / 2) * c.w + x + tap % 2) * c.ic];
+        for (int i = 0; i < c.ic; ++i) sum.add(double{position[i]} * in.weight[(o * c.ic + i) * 4 + tap]);
+      }
+      sum.add(in.bias[o]);
+      sum.value = std::max(sum.value, 0.0);
+      out.push_back(sum);
+    }
+  }
+  return out;
+}
+
+template <typename T>
+std::vector<Reference> pooled(const Case& c, const std::vector<Reference>& conv) {
+  std::vector<Reference> out;
+  for (int image = 0; image < c.n; ++image) {
+    for (int y = 0; y < (c.h - 1) / 2; ++y) {
+      for (int x = 0; x < (c.w - 1) / 2; ++x) {
+        for (int o = 0; o < c.oc; ++o) {
+          Reference best;
+          for (int i = 0; i < 4; ++i) {
+            const Reference& r = conv[((image * (c.h - 1) + 2 * y + i / 2) * (c.w - 1) + 2 * x + i % 2) * c.oc + o];
+            best.value = std::max(best.value, r.value);
+            best.magnitude = std::max(best.magnitude, r.magnitude);
+          }
+          out.push_back(best);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+/// What sums in FP32 that are cut off may deviate by: one unit in the last place where rounding gives half of one.
+double sum_bound(double depth, double magnitude) { return cases::error_bound(0x1p-23, depth, magnitude); }
+
+/// A value and how far the kernel's may lie from it.
+struct Bounded {
+  double value = 0;
+  double limit = 0;
+};
+
+void expect_within(const std::vector<float>& got, const std::vector<Bounded>& want, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  double worst = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double error = std::abs(got[i] - want[i].value);
+    if (error == 0) continue;
+    ASSERT_LE(error, want[i].limit) << what << ": at " << i << ", got " << got[i] << ", want " << want[i].value;
+    worst = std::max(worst, error / want[i].limit);
+  }
+  fmt::print("    {}: {:.2f} of the limit\n", what, worst);
+}
+
+template <typename T>
+struct ConvTensorTest : KernelTest {
+  std::string name(const char* kernel, const Case& c, unsigned seed) const {
+    const char* format = std::is_same_v<T, Half> ? "fp16" : std::is_same_v<T, Bfloat16> ? "bf16" : "tf32";
+    return fmt::format("{} {} [{}][{}][{}][{}] -> {}, seed {}", kernel, format, c.n, c.h, c.w, c.ic, c.oc, seed);
+  }
+
+  std::vector<float> run_conv2x2(const Case& c, const Inputs<T>& in) const {
+    const DeviceArray<T> input(rounded<T>(in.input)), weight(pack_tensor_conv<T>(in.weight, c.oc, c.ic));
+    const DeviceArray<float> bias(in.bias);
+    const std::size_t count = static_cast<std::size_t>(c.n) * ((c.h - 1) / 2) * ((c.w - 1) / 2) * c.oc;
+    std::vector<float> values;
+    for (const T v : result_of<T>(count, [&](T* output, kernels::Stream stream) {
+           kernels::conv2x2_tensor<T>({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, stream);
+         })) {
+      values.push_back(to_float(v));
+    }
+    return values;
+  }
+
+  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in) const {
+    const DeviceArray<T> input(rounded<T>(in.input)), weight(pack_tensor_last_block<T>(in.weight, in.projection, c.oc, c.ic));
+    const DeviceArray<float> bias(in.bias);
+    return result_of<float>(static_cast<std::size_t>(c.n) * kMaps * (c.h - 1) * (c.w - 1), [&](float* maps, kernels::Stream stream) {
+      kernels::last_block_tensor<T>({maps, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, stream);
+    });
+  }
+
+  // maps [n][64][h-1][w-1] of what the convolution gave, which the kernel rounds to T.
+  std::vector<Bounded> projected(const Case& c, const Inputs<T>& in, const std::vector<Reference>& conv) const {
+    std::vector<Bounded> out;
+    const int area = (c.h - 1) * (c.w - 1);
+    for (int i = 0; i < c.n * kMaps * area; ++i) {
+      const int map = i / area % kMaps, p = i / area / kMaps * area + i % area;
+      Bounded sum;
+      double magnitude = 0;
+      for (int o = 0; o < c.oc; ++o) {
+        const Reference& y = conv[p * c.oc + o];
+        const double weight = in.projection[map * c.oc + o];
+        sum.value += weight * y.value;
+        magnitude += std::abs(weight) * y.value;
+        sum.limit += std::abs(weight) * (kUnitRoundoff<T> * y.value + 2 * sum_bound(4.0 * c.ic, y.magnitude));
+      }
+      sum.limit += sum_bound(c.oc, magnitude);
+      out.push_back(sum);
+    }
+    return out;
+  }
+};
+
+using Formats = ::testing::Types<Half, Bfloat16, Tf32>;
+TYPED_TEST_SUITE(ConvTensorTest, Formats);
+
+TYPED_TEST(ConvTensorTest, IntegersExactly) {
+  for (const Case& c : kCases) {
+    const unsigned seed = static_cast<unsigned>(c.h);
+    const Inputs<TypeParam> in(c, seed, true);
+    const auto conv = convolved(c, in);
+    const auto want = pooled<TypeParam>(c, conv);
+    const auto got = this->run_conv2x2(c, in);
+    ASSERT_EQ(got.size(), want.size());
+    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], want[i].value) << this->name("conv2x2_tensor", c, seed) << " at " << i;
+    const auto maps = this->run_last_block(c, in);
+    const auto want_maps = this->projected(c, in, conv);
+    ASSERT_EQ(maps.size(), want_maps.size());
+    for (std::size_t i = 0; i < maps.size(); ++i) ASSERT_EQ(maps[i], want_maps[i].value) << this->name("last_block_tensor", c, seed) << " at " << i;
+  }
+}
+
+TYPED_TEST(ConvTensorTest, NumbersWithinTheirBound) {
+  for (const Case& c : kCases) {
+    const unsigned seed = static_cast<unsigned>(100 + c.h);
+    const Inputs<TypeParam> in(c, seed, false);
+    const auto conv = convolved(c, in);
+    std::vector<Bounded> want;
+    for (const Reference& r : pooled<TypeParam>(c, conv)) {
+      want.push_back({r.value, kUnitRoundoff<TypeParam> * r.value + 2 * sum_bound(4.0 * c.ic + 1, r.magnitude)});
+    }
+    expect_within(this->run_conv2x2(c, in), want, this->name("conv2x2_tensor", c, seed));
+    expect_within(this->run_last_block(c, in), this->projected(c, in, conv), this->name("last_block_tensor", c, seed));
+  }
+}
+
+TYPED_TEST(ConvTensorTest, NotANumberComesThrough) {
+  const Case c{1, 5, 5, 32, 128};
+  Inputs<TypeParam> in(c, 7, true);
+  in.input[(2 * c.w + 3) * c.ic + 5] = std::numeric_limits<float>::quiet_NaN();
+  std::fill(in.weight.begin(), in.weight.end(), 1.0f);
+  const auto got = this->run_conv2x2(c, in);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(std::isnan(got[i * c.oc + 9]), i != 0 && i != 2) << "window " << i;
+  const auto maps = this->run_last_block(c, in);
+  for (int y = 0; y < 4; ++y) {
+    for (int x = 0; x < 4; ++x) EXPECT_EQ(std::isnan(maps[y * 4 + x]), (y == 1 || y == 2) && x >= 2) << y << ' ' << x;
+  }
+}
+
+TYPED_TEST(ConvTensorTest, RefusesShapesItCannotTile) {
+  using T = TypeParam;
+  EXPECT_THROW(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 128}, nullptr), Error);
+  EXPECT_THROW(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, 64}, nullptr), Error);
+  EXPECT_THROW(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 64, 128}, nullptr), Error);
+  EXPECT_THROW(kernels::last_block_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, 128}, nullptr), Error);
+}
+
+}  // namespace
+}  // namespace lfm::test
