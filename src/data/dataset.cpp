@@ -5,7 +5,6 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -13,6 +12,7 @@
 #include <system_error>
 
 #include "lfm/error.h"
+#include "src/image/file.h"
 
 namespace lfm {
 namespace {
@@ -22,15 +22,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kRealFolder = "0_real";
 constexpr std::string_view kFakeFolder = "1_fake";
 
-/// A file is opened as an image if its name ends so, or has no ending at all; its content decides what it is.
-bool has_image_extension(const fs::path& path) {
-  static constexpr std::array<std::string_view, 14> known = {".jpg",  ".jpeg", ".jpe", ".jfif", ".png",
-                                                             ".webp", ".bmp",  ".gif", ".tga",  ".psd",
-                                                             ".pnm",  ".ppm",  ".pgm", ".pbm"};
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
-  return extension.empty() || std::find(known.begin(), known.end(), extension) != known.end();
+/// A file is opened as an image if its name says it is one, or says nothing; its content decides.
+bool may_be_image(const fs::path& path) {
+  return !path.has_extension() || has_image_extension(path);
 }
 
 struct FoundFile {
@@ -78,7 +72,7 @@ class Walk {
           class_folders_.pop_back();
         }
       } else if (label) {
-        if (entry.is_regular_file(missing) && has_image_extension(entry.path())) {
+        if (entry.is_regular_file(missing) && may_be_image(entry.path())) {
           add_file(inner, *label);
         } else {
           ++ignored;

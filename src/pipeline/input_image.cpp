@@ -2,33 +2,20 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstddef>
 #include <fstream>
 #include <span>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "lfm/error.h"
+#include "src/image/file.h"
 
 namespace lfm {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Formats that are not read count too: pictures must not be passed over in silence.
-bool has_image_extension(const fs::path& path) {
-  static constexpr std::array<std::string_view, 22> known = {
-      ".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".apng", ".webp", ".bmp",  ".dib", ".gif", ".tga",
-      ".psd", ".pnm",  ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".avif", ".heic", ".heif", ".jxl"};
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(known.begin(), known.end(), extension) != known.end();
-}
 
 /// False for a member that can be passed over. What can't be examined can't be passed over either.
 bool may_be_image(const fs::path& member) {

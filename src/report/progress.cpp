@@ -8,15 +8,12 @@
 #include <string>
 
 namespace lfm {
-namespace {
 
 std::string clock_time(double seconds) {
   const long whole = static_cast<long>(seconds + 0.5);
   if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
-
-}  // namespace
 
 Progress::Progress(std::optional<std::size_t> total, bool hidden)
     : total_(total), visible_(!hidden && isatty(STDERR_FILENO) == 1) {}

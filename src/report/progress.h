@@ -4,8 +4,12 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <string>
 
 namespace lfm {
+
+/// 75 as "1:15", 3675 as "1:01:15".
+std::string clock_time(double seconds);
 
 class Progress {
  public:

@@ -7,16 +7,16 @@
 #include <cstddef>
 #include <cstdio>
 
+#include "src/report/progress.h"
+
 namespace lfm {
 
 std::string status_text(const TrainProgress& p) {
   constexpr std::size_t width = 20;
   const std::size_t filled = p.steps == 0 ? 0 : std::min<std::size_t>(width, width * p.step / p.steps);
-  const long seconds = static_cast<long>(p.seconds_left + 0.5);
-  const std::string left = seconds >= 3600 ? fmt::format("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-                                           : fmt::format("{}:{:02}", seconds / 60, seconds % 60);
   return fmt::format("epoch {}/{} [{}{}] step {}/{}  loss {:.4f}  {:.1f} images/s  {} left", p.epoch, p.epochs,
-                     std::string(filled, '#'), std::string(width - filled, ' '), p.step, p.steps, p.loss, p.images_per_second, left);
+                     std::string(filled, '#'), std::string(width - filled, ' '), p.step, p.steps, p.loss, p.images_per_second,
+                     clock_time(p.seconds_left));
 }
 
 StatusLine::StatusLine(bool hidden) : visible_(!hidden && isatty(STDERR_FILENO) == 1) {}

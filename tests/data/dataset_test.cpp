@@ -10,7 +10,7 @@ namespace lfm {
 namespace {
 
 namespace fs = std::filesystem;
-using test::TemporaryFolder;
+using test::ImageFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -34,7 +34,7 @@ std::string message_of(Function function) {
 }
 
 TEST(Dataset, FindsLabelledFoldersAtAnyDepthSortedByPath) {
-  TemporaryFolder folder;
+  ImageFolder folder;
   for (const char* file :
        {"car/1_fake/b.png", "car/0_real/a.JPG", "cat/deep/1_fake/sub/z.webp", "1_fake/x", "0_real/y.jpeg"}) {
     folder.write(file, "");
@@ -54,7 +54,7 @@ TEST(Dataset, FindsLabelledFoldersAtAnyDepthSortedByPath) {
 }
 
 TEST(Dataset, KeepsRootsInTheGivenOrderAndCountsAnImageOnce) {
-  TemporaryFolder first, second;
+  ImageFolder first, second;
   first.write("z/0_real/1.png", "");
   first.write("z/1_fake/1.png", "");
   second.write("a/0_real/2.png", "");
@@ -65,7 +65,7 @@ TEST(Dataset, KeepsRootsInTheGivenOrderAndCountsAnImageOnce) {
 }
 
 TEST(Dataset, FingerprintFollowsNamesNotPlaces) {
-  TemporaryFolder one, same, other;
+  ImageFolder one, same, other;
   one.write("a/0_real/1.png", "");
   same.write("a/0_real/1.png", "other bytes");
   other.write("a/1_fake/1.png", "");
@@ -74,7 +74,7 @@ TEST(Dataset, FingerprintFollowsNamesNotPlaces) {
 }
 
 TEST(Dataset, FiltersClasses) {
-  TemporaryFolder folder;
+  ImageFolder folder;
   for (const char* name : {"car", "cat", "set/horse"}) {
     folder.write(std::string(name) + "/0_real/1.png", "");
     folder.write(std::string(name) + "/1_fake/1.png", "");
@@ -88,7 +88,7 @@ TEST(Dataset, FiltersClasses) {
 }
 
 TEST(Dataset, FollowsLinksButNotInCircles) {
-  TemporaryFolder folder, elsewhere;
+  ImageFolder folder, elsewhere;
   elsewhere.write("1.png", "");
   folder.write("a/1_fake/1.png", "");
   fs::create_directory_symlink(elsewhere.path(), folder.path() / "a/0_real");
@@ -105,7 +105,7 @@ TEST(Dataset, FollowsLinksButNotInCircles) {
 }
 
 TEST(Dataset, NamesTheRootThatIsMissingOrEmpty) {
-  TemporaryFolder folder;
+  ImageFolder folder;
   folder.write("photos/1.png", "");
   folder.write("0_real/readme.txt", "");
   EXPECT_THAT(message_of([&] { scan_dataset({folder.path() / "none"}); }),
@@ -116,7 +116,7 @@ TEST(Dataset, NamesTheRootThatIsMissingOrEmpty) {
 }
 
 TEST(Dataset, OneSidedSetIsAnErrorThatTellsWhatWasFound) {
-  TemporaryFolder reals, both;
+  ImageFolder reals, both;
   reals.write("a/0_real/1.png", "");
   reals.write("a/0_real/2.png", "");
   both.write("0_real/1.png", "");

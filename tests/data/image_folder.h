@@ -1,39 +1,21 @@
 // Temporary folders with small generated pictures, for tests of what reads folders.
 #pragma once
 
-#include <unistd.h>
-
-#include <atomic>
-#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
 #include <string_view>
 
+#include "tests/model/temporary_folder.h"
+
 namespace lfm::test {
 
-/// A folder that goes when the object goes.
-class TemporaryFolder {
+class ImageFolder : public TemporaryFolder {
  public:
-  TemporaryFolder() {
-    static std::atomic<int> count{0};
-    path_ = std::filesystem::temp_directory_path() /
-            ("lfm-test-" + std::to_string(::getpid()) + "-" + std::to_string(count++));
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
   /// Writes bytes to a file, making the folders above it.
   void write(const std::string& relative, std::string_view bytes) const {
-    const auto file = path_ / relative;
+    const auto file = path() / relative;
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary) << bytes;
   }
@@ -45,9 +27,6 @@ class TemporaryFolder {
     for (int i = 0; i < width * height * 3; ++i) ppm += static_cast<char>(random() & 0xFF);
     write(relative, ppm);
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 }  // namespace lfm::test

@@ -13,7 +13,7 @@
 namespace lfm {
 namespace {
 
-using test::TemporaryFolder;
+using test::ImageFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -40,7 +40,7 @@ class LoaderTest : public testing::Test {
     return options;
   }
 
-  TemporaryFolder folder_;
+  ImageFolder folder_;
 };
 
 std::vector<Batch> serve(Loader& loader, std::uint64_t epoch, std::uint64_t step, std::uint64_t end_epoch) {
