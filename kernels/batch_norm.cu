@@ -114,6 +114,21 @@ __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
 }
 
 __global__ void __launch_bounds__(kThreads)
+    moments_to_totals_kernel(double* __restrict__ totals, const double* __restrict__ moments, double count, int c) {
+  const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (channel < c) totals[channel] = count * moments[channel];
+}
+
+__global__ void __launch_bounds__(kThreads)
+    recentre_moments_kernel(double* __restrict__ moments, const double* __restrict__ totals, double count, double whole, int c) {
+  const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (channel >= c) return;
+  const double mean = totals[channel] / whole, shift = moments[channel] - mean;
+  moments[channel] = mean;
+  moments[c + channel] += count * shift * shift;
+}
+
+__global__ void __launch_bounds__(kThreads)
     batch_statistics_kernel(float* __restrict__ statistics, float* __restrict__ running_mean, float* __restrict__ running_var,
                             const double* __restrict__ moments, double count, int c, double eps, double momentum) {
   const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
@@ -336,6 +351,16 @@ void batch_moments(double* moments, float* scratch, const float* x, std::int64_t
          stream, slice_moments_kernel, scratch, x, positions, c);
   launch({.kernel = "merge_moments", .blocks = {blocks_for(c, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp}, stream,
          merge_moments_kernel, moments, scratch, positions, slices, c);
+}
+
+void moments_to_totals(double* totals, const double* moments, double count, int c, Stream stream) {
+  launch({.kernel = "moments_to_totals", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
+         moments_to_totals_kernel, totals, moments, count, c);
+}
+
+void recentre_moments(double* moments, const double* totals, double count, double whole, int c, Stream stream) {
+  launch({.kernel = "recentre_moments", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
+         recentre_moments_kernel, moments, totals, count, whole, c);
 }
 
 void batch_statistics(float* statistics, float* running_mean, float* running_var, const double* moments, double count, int c,

@@ -15,6 +15,13 @@ std::size_t batch_norm_scratch(std::int64_t positions, int c);
 /// 64. Welford's recurrence within a slice, exact merging across: values far from zero lose nothing.
 void batch_moments(double* moments, float* scratch, const float* x, std::int64_t positions, int c, Stream stream);
 
+/// Moments of processes that share a batch, made those of the whole batch by two sums over the processes: first of totals [c] = count * mean,
+/// of `count` positions each,
+void moments_to_totals(double* totals, const double* moments, double count, int c, Stream stream);
+/// then of what this makes of the second row: given the summed totals of `whole` positions, moments [2][c] = the mean of all, and this process's
+/// squared deviations from it. Nothing cancels, as it would in sums of squares.
+void recentre_moments(double* moments, const double* totals, double count, double whole, int c, Stream stream);
+
 /// From the moments of the whole batch of `count` positions: statistics [2][c] = mean, then 1/sqrt(variance + eps); and the running
 /// statistics [c] move by `momentum` towards the batch's mean and its unbiased variance.
 void batch_statistics(float* statistics, float* running_mean, float* running_var, const double* moments, double count, int c,

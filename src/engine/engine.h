@@ -85,12 +85,20 @@ struct PlanRequest {
   PlanMode mode = PlanMode::inference;
 };
 
-/// Sums arrays over the processes of a data-parallel run, in a fixed order; the default is a single process.
+/// Sums arrays over the processes of a data-parallel run, in a fixed order, so that all get the same bits; the default is a single process.
+/// Every process makes the same calls in the same order, each of which waits for the others.
 struct Communicator {
   int rank = 0;
   int size = 1;
   std::function<void(std::span<double>)> sum_doubles;  ///< in place; empty when size == 1
   std::function<void(std::span<float>)> sum_floats;
+
+  void sum(std::span<double> values) const {
+    if (size > 1) sum_doubles(values);
+  }
+  void sum(std::span<float> values) const {
+    if (size > 1) sum_floats(values);
+  }
 };
 
 class Engine {

@@ -134,6 +134,27 @@ TEST_F(BatchNormTest, StatisticsFollowPyTorch) {
   EXPECT_FLOAT_EQ(running_var.read()[1], 1.8f);
 }
 
+// Three values on one process, one on another, far from zero: as if one process had all four.
+TEST_F(BatchNormTest, MomentsOfTwoProcessesMakeThoseOfTheWholeBatch) {
+  const double values[] = {1e6 + 1, 1e6 + 2, 1e6 + 6, 1e6 + 11};
+  const double counts[] = {3, 1};
+  const DeviceArray<double> moments[] = {DeviceArray<double>(std::vector<double>{1e6 + 3, 14}),
+                                         DeviceArray<double>(std::vector<double>{1e6 + 11, 0})};
+  const DeviceArray<double> totals[] = {DeviceArray<double>(1), DeviceArray<double>(1)};
+  device::Stream stream(context());
+  for (int p = 0; p < 2; ++p) kernels::moments_to_totals(totals[p].data(), moments[p].data(), counts[p], 1, stream.handle());
+  stream.synchronize();
+  const DeviceArray<double> summed(std::vector<double>{totals[0].read()[0] + totals[1].read()[0]});
+  for (int p = 0; p < 2; ++p) kernels::recentre_moments(moments[p].data(), summed.data(), counts[p], 4, 1, stream.handle());
+  stream.synchronize();
+  const auto one = moments[0].read(), other = moments[1].read();
+  EXPECT_EQ(one[0], 1e6 + 5);
+  EXPECT_EQ(other[0], 1e6 + 5);
+  double deviations = 0;
+  for (const double v : values) deviations += (v - 1e6 - 5) * (v - 1e6 - 5);
+  EXPECT_EQ(one[1] + other[1], deviations);
+}
+
 TEST_F(BatchNormTest, ForwardEqualsTheDefinition) {
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "src/engine/cuda/collective.h"
 #include "src/engine/cuda/device.h"
 #include "src/engine/cuda/plan.h"
 #include "src/engine/cuda/training.h"
@@ -91,6 +92,7 @@ class CudaEngine final : public Engine {
   std::unique_ptr<CudaTraining> training_;  // once there is any; it then has the parameters
   bool trained_ = false;                    // since the weights of inference were folded
   Communicator communicator_;
+  std::unique_ptr<device::Collective> collective_;
 };
 
 }  // namespace lfm::inline LFM_TARGET

@@ -10,7 +10,7 @@ CudaTraining& CudaEngine::training() {
   context_.make_current();
   if (!training_) {
     training_ = std::make_unique<CudaTraining>(context_, compute_, architecture_, parameters_);
-    training_->set_communicator(communicator_);
+    training_->set_communicator(communicator_, collective_.get());
   }
   return *training_;
 }
@@ -59,7 +59,9 @@ void CudaEngine::write_moments(std::span<const float> m, std::span<const float> 
 
 void CudaEngine::set_communicator(Communicator communicator) {
   communicator_ = std::move(communicator);
-  if (training_) training_->set_communicator(communicator_);
+  compute_.synchronize();
+  collective_ = communicator_.size > 1 ? device::make_collective(context_, communicator_) : nullptr;
+  if (training_) training_->set_communicator(communicator_, collective_.get());
 }
 
 }  // namespace lfm::inline LFM_TARGET

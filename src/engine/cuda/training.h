@@ -10,6 +10,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/conv2x2_backward.h"
 #include "kernels/first_conv.h"
+#include "src/engine/cuda/collective.h"
 #include "src/engine/cuda/device.h"
 #include "src/engine/cuda/training_plan.h"
 #include "src/engine/engine.h"
@@ -43,7 +44,11 @@ class CudaTraining {
   void read_gradients(std::span<float> gradients);
   void read_moments(std::span<float> m, std::span<float> v);
   void write_moments(std::span<const float> m, std::span<const float> v);
-  void set_communicator(Communicator communicator) { communicator_ = std::move(communicator); }
+  /// collective: null if sums pass through the host; must live as long as this.
+  void set_communicator(Communicator communicator, device::Collective* collective) {
+    communicator_ = std::move(communicator);
+    collective_ = collective;
+  }
 
  private:
   template <typename T = float>
@@ -71,7 +76,8 @@ class CudaTraining {
   void download(void* to, const void* device, std::size_t bytes);  // waits
   void overwrite(void* device, const void* from, std::size_t bytes);  // waits
   void merge_moments(int b);
-  void sum_over_processes(int b);
+  template <typename T>
+  void sum_over_processes(T* device, std::size_t count);
 
   const device::Context& context_;
   device::Stream& stream_;
@@ -80,6 +86,7 @@ class CudaTraining {
   TrainingStatePlan state_plan_;
   device::Memory state_;
   Communicator communicator_;
+  device::Collective* collective_ = nullptr;
 
   TrainingPlan plan_;
   device::Memory arena_;
@@ -87,6 +94,7 @@ class CudaTraining {
   device::Event uploaded_;       // the inputs have left the pinned memory
   device::PinnedMemory transfer_;
   int n_ = 0;                    // images of the pass under way, at most plan_.n
+  double images_ = 0;            // of all processes
   TrainingOptions options_;
   std::array<double, kBlocks> count_{};  // positions of the whole batch that a block's statistics were taken over
 };

@@ -55,17 +55,10 @@ void CudaTraining::backward_first_block(GradientMode mode) {
 void CudaTraining::backward_normalise(int b, GradientMode mode) {
   kernels::batch_norm_relu_backward_sums(at<double>(plan_.sums), gradient_at(norm_scale(b)), gradient_at(norm_shift(b)), at(plan_.scratch),
                                          batch_norm(b), at(plan_.grad_out), mode == GradientMode::accumulate, stream_.handle());
-  if (communicator_.size > 1) sum_over_processes(b);
+  sum_over_processes(at<double>(plan_.sums), std::size_t{2} * kChannels[b + 1]);
   const bool first = b == 0;
   kernels::batch_norm_relu_backward(at(first ? plan_.conv[0] : plan_.grad_conv), at(plan_.scratch), batch_norm(b), at(plan_.grad_out),
                                     at<double>(plan_.sums), count_[b], first ? 0 : 1, stream_.handle());
-}
-
-void CudaTraining::sum_over_processes(int b) {
-  std::vector<double> sums(std::size_t{2} * kChannels[b + 1]);
-  download(sums.data(), at<double>(plan_.sums), sums.size() * sizeof(double));
-  communicator_.sum_doubles(sums);
-  overwrite(at<double>(plan_.sums), sums.data(), sums.size() * sizeof(double));
 }
 
 kernels::Conv2x2Shape CudaTraining::conv_shape(int b) const {

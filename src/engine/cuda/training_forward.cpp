@@ -41,6 +41,8 @@ void CudaTraining::first_block(const PixelBatch& batch) {
     throw Error(ErrorCode::usage, fmt::format("no room was reserved to train on {} images of {}x{}", batch.n, batch.width, batch.height));
   }
   n_ = batch.n;
+  images_ = batch.n;
+  communicator_.sum({&images_, 1});
   uploaded_.synchronize();
   upload(plan_.pixels, batch.pixels, std::size_t{3} * batch.n * batch.height * batch.width);
   kernels::first_conv(at(plan_.conv[0]), first_input(), parameter_at(conv_weight(0)), parameter_at(conv_bias(0)), stream_.handle());
@@ -71,7 +73,7 @@ void CudaTraining::last_block() {
 void CudaTraining::normalise(int b) {
   const std::int64_t positions = static_cast<std::int64_t>(n_) * plan_.shape.conv[b].area();
   const int c = kChannels[b + 1];
-  count_[b] = static_cast<double>(positions);
+  count_[b] = images_ * plan_.shape.conv[b].area();
   kernels::batch_moments(at<double>(plan_.sums), at(plan_.scratch), at(plan_.conv[b]), positions, c, stream_.handle());
   if (communicator_.size > 1) merge_moments(b);
   kernels::batch_statistics(at(plan_.statistics[b]), parameter_at(running_mean(b)), parameter_at(running_var(b)),
@@ -81,23 +83,13 @@ void CudaTraining::normalise(int b) {
 
 // Mean and squared deviations of each process -> those of all. First the mean, then the deviations from it: nothing cancels.
 void CudaTraining::merge_moments(int b) {
-  const std::size_t c = static_cast<std::size_t>(kChannels[b + 1]), bytes = 2 * c * sizeof(double);
-  std::vector<double> own(2 * c), all(c);
-  download(own.data(), at<double>(plan_.sums), bytes);
-  for (std::size_t i = 0; i < c; ++i) all[i] = own[i] * count_[b];
-  all.push_back(count_[b]);
-  communicator_.sum_doubles(all);
-  const double count = all.back();
-  std::vector<double> deviations(c);
-  for (std::size_t i = 0; i < c; ++i) {
-    const double mean = all[i] / count, shift = own[i] - mean;
-    deviations[i] = own[c + i] + count_[b] * shift * shift;
-    own[i] = mean;
-  }
-  communicator_.sum_doubles(deviations);
-  std::copy(deviations.begin(), deviations.end(), own.begin() + static_cast<std::ptrdiff_t>(c));
-  overwrite(at<double>(plan_.sums), own.data(), bytes);
-  count_[b] = count;
+  const int c = kChannels[b + 1];
+  const double own = static_cast<double>(n_) * plan_.shape.conv[b].area();
+  auto *moments = at<double>(plan_.sums), *totals = at<double>(plan_.scratch);
+  kernels::moments_to_totals(totals, moments, own, c, stream_.handle());
+  sum_over_processes(totals, static_cast<std::size_t>(c));
+  kernels::recentre_moments(moments, totals, own, count_[b], c, stream_.handle());
+  sum_over_processes(moments + c, static_cast<std::size_t>(c));
 }
 
 void CudaTraining::pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) {

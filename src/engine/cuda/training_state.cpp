@@ -104,6 +104,18 @@ void CudaTraining::overwrite(void* device, const void* from, std::size_t bytes) 
   stream_.synchronize();
 }
 
+template <typename T>
+void CudaTraining::sum_over_processes(T* device, std::size_t count) {
+  if (communicator_.size == 1) return;
+  if (collective_) return collective_->sum(device, count, stream_);
+  std::vector<T> values(count);
+  download(values.data(), device, count * sizeof(T));
+  communicator_.sum(values);
+  overwrite(device, values.data(), count * sizeof(T));
+}
+template void CudaTraining::sum_over_processes(float* device, std::size_t count);
+template void CudaTraining::sum_over_processes(double* device, std::size_t count);
+
 std::optional<std::vector<float>> CudaTraining::read(Activation activation) {
   if (n_ == 0) return std::nullopt;
   const auto values = [&](const Region& region, int area, int c) {
@@ -130,12 +142,7 @@ std::optional<std::vector<float>> CudaTraining::read(Activation activation) {
 
 double CudaTraining::adam_step(const AdamOptions& options, std::uint64_t step) {
   const std::size_t count = table_.trainable_floats;
-  if (communicator_.size > 1) {
-    std::vector<float> gradients(count);
-    download(gradients.data(), in_state(state_plan_.gradients), count * sizeof(float));
-    communicator_.sum_floats(gradients);
-    overwrite(in_state(state_plan_.gradients), gradients.data(), count * sizeof(float));
-  }
+  sum_over_processes(in_state(state_plan_.gradients), count);
   const auto correction = [&](float beta) { return static_cast<float>(1 - std::pow(double{beta}, static_cast<double>(step))); };
   auto* partials = reinterpret_cast<double*>(state_.data() + state_plan_.norm_partials.offset);
   kernels::adam(in_state(state_plan_.parameters), in_state(state_plan_.m), in_state(state_plan_.v), partials,

@@ -20,17 +20,13 @@ std::vector<double> channel_sums(const Maps& x, const Term& term) {
   return sums;
 }
 
-void sum_over_processes(const Communicator& communicator, std::vector<double>& sums) {
-  if (communicator.size > 1) communicator.sum_doubles(sums);
-}
-
 }  // namespace
 
 BatchStatistics batch_statistics(const Maps& x, const Communicator& communicator) {
   BatchStatistics s;
   std::vector<double> sums = channel_sums(x, [&](int, std::size_t p) { return x.values[p]; });
   sums.push_back(static_cast<double>(x.n) * static_cast<double>(x.area()));
-  sum_over_processes(communicator, sums);
+  communicator.sum(sums);
   s.count = sums.back();
   sums.pop_back();
   s.mean = sums;
@@ -39,7 +35,7 @@ BatchStatistics batch_statistics(const Maps& x, const Communicator& communicator
     const double deviation = x.values[p] - s.mean[c];
     return deviation * deviation;
   });
-  sum_over_processes(communicator, s.variance);
+  communicator.sum(s.variance);
   for (double& variance : s.variance) variance /= s.count;
   return s;
 }
@@ -70,8 +66,8 @@ Maps batch_norm_backward(const Maps& x, const BatchStatistics& statistics, std::
     grad_shift[c] += sum_grad[c];
     grad_scale[c] += sum_grad_x_hat[c];
   }
-  sum_over_processes(communicator, sum_grad);
-  sum_over_processes(communicator, sum_grad_x_hat);
+  communicator.sum(sum_grad);
+  communicator.sum(sum_grad_x_hat);
 
   Maps grad_x(x.n, x.c, x.h, x.w);
   parallel_for(x.n * x.c, [&](int item) {

@@ -211,7 +211,7 @@ class ReferenceEngine final : public Engine {
   }
 
   double adam_step(const AdamOptions& options, std::uint64_t step) override {
-    if (communicator_.size > 1) communicator_.sum_doubles(gradients_);
+    communicator_.sum(gradients_);
     double squares = 0;
     for (const double g : gradients_) squares += g * g;
     reference::adam(options, step, gradients_, std::span(parameters_).first(table_.trainable_floats), m_, v_);

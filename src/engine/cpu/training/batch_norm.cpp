@@ -21,10 +21,8 @@ void BatchNorm::begin(const NormParameters& parameters) {
 }
 
 void BatchNorm::finish(const NormParameters& parameters, std::span<double> sums, double count, const Communicator& communicator) {
-  if (communicator.size > 1) {
-    communicator.sum_doubles(sums);
-    communicator.sum_doubles({&count, 1});
-  }
+  communicator.sum(sums);
+  communicator.sum({&count, 1});
   const std::size_t channels = static_cast<std::size_t>(channels_);
   for (std::size_t c = 0; c < channels; ++c) {
     sums[c] /= count;
@@ -61,7 +59,7 @@ void BatchNorm::backward(const NormParameters& parameters, std::span<double> sum
     store_gradient(grad_shift[c], sums[c], mode);
     store_gradient(grad_scale[c], sums[channels + c], mode);
   }
-  if (communicator.size > 1) communicator.sum_doubles(sums);
+  communicator.sum(sums);
   for (std::size_t c = 0; c < channels; ++c) {
     const double gain = parameters.scale[c] * inverse_deviation_[c];
     const double slope = -gain * inverse_deviation_[c] * sums[channels + c] / count_;

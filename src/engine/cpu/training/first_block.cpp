@@ -69,11 +69,9 @@ void FirstBlock::sum_patches(const Machine& machine, const Pass& pass, const Com
   }
   local_.count = static_cast<double>(pass.batch.n) * pass.shape.conv[0].area();
   all_ = local_;
-  if (communicator.size > 1) {
-    communicator.sum_doubles(all_.sum);
-    communicator.sum_doubles(all_.product);
-    communicator.sum_doubles({&all_.count, 1});
-  }
+  communicator.sum(all_.sum);
+  communicator.sum(all_.product);
+  communicator.sum({&all_.count, 1});
 }
 
 /// Batch norm's scale and shift into the filters; its norm() acts on outputs of which the centre is subtracted.

@@ -210,7 +210,7 @@ void Training::backward_first_block(GradientMode mode) {
 double Training::adam_step(const AdamOptions& options, std::uint64_t step) {
   constexpr int ranges = 32;  // tasks; the norm is summed in their order
   const std::span<float> gradient = gradients(), m = moments_m(), v = moments_v();
-  if (communicator_.size > 1) communicator_.sum_floats(gradient);
+  communicator_.sum(gradient);
   const double correction1 = 1 - std::pow(double{options.beta1}, static_cast<double>(step));
   const double correction2 = 1 - std::pow(double{options.beta2}, static_cast<double>(step));
   std::array<double, ranges> squares{};
