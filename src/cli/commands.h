@@ -3,6 +3,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <exception>
+#include <string>
 
 #include "lfm/error.h"
 
@@ -17,7 +19,8 @@ enum ExitCode : int {
   kInterrupted = 130,  ///< Ctrl-C ended the command in order: training was saved, images under way were scored
 };
 
-ExitCode exit_code(ErrorCode code);
+/// Prints what was thrown, after the name of the process it happened to, if it needs one; returns the exit code that goes with it.
+ExitCode report_error(const std::exception& error, const std::string& process = "");
 
 /// Ends a command that has already reported what failed.
 [[noreturn]] inline void end_with(ExitCode code) { throw CLI::RuntimeError(code); }

@@ -6,11 +6,14 @@
 #include <csignal>
 #include <exception>
 #include <new>
+#include <string>
 
 #include "src/cli/commands.h"
+#include "src/cli/launch.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
+namespace {
 
 ExitCode exit_code(ErrorCode code) {
   switch (code) {
@@ -26,8 +29,6 @@ ExitCode exit_code(ErrorCode code) {
   return kFailure;
 }
 
-namespace {
-
 constexpr const char* kFooter =
     "Examples:\n"
     "  lfm-cuda detect photo.jpg                    one score: 0 = real, 1 = generated\n"
@@ -38,7 +39,13 @@ constexpr const char* kFooter =
     "            2 wrong usage, 3 no usable device or model, 130 interrupted.\n"
     "'lfm-cuda COMMAND --help' explains a command.\n";
 
-void print_error(const char* message) { fmt::print(stderr, "lfm-cuda: error: {}\n", printable(message)); }
+void print_error(const std::string& message) { fmt::print(stderr, "lfm-cuda: error: {}\n", printable(message)); }
+
+std::string version_text() {
+  const std::string mpi = mpi_version();
+  return fmt::format("lfm-cuda {}\nCUDA: {}\nMPI: {}\nNCCL: {}", LFM_VERSION, LFM_WITH_CUDA ? "yes" : "no", mpi.empty() ? "no" : mpi,
+                     LFM_WITH_NCCL ? "yes" : "no");
+}
 
 /// Gives closed standard descriptors a place that can't be written to, lest a file opened later be taken for standard output.
 void occupy_standard_descriptors() {
@@ -67,13 +74,21 @@ int parse(CLI::App& app, int argc, char** argv) {
 }
 
 }  // namespace
+
+ExitCode report_error(const std::exception& error, const std::string& process) {
+  const bool no_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+  const auto* own = dynamic_cast<const Error*>(&error);
+  print_error(fmt::format("{}{}{}", process, process.empty() ? "" : ": ", no_memory ? "out of memory" : error.what()));
+  return own ? exit_code(own->code()) : kFailure;
+}
+
 }  // namespace lfm
 
 int main(int argc, char** argv) {
   lfm::occupy_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other, reported by the command that writes
   CLI::App app{"Tells real photos from AI-generated and manipulated ones (LFM: local focus mechanism).", "lfm-cuda"};
-  app.set_version_flag("--version", "lfm-cuda " LFM_VERSION);
+  app.set_version_flag("--version", lfm::version_text);
   app.footer(lfm::kFooter);
   app.require_subcommand(1);
   app.get_formatter()->column_width(36);
@@ -89,14 +104,7 @@ int main(int argc, char** argv) {
   }
   try {
     return lfm::parse(app, argc, argv);
-  } catch (const lfm::Error& error) {
-    lfm::print_error(error.what());
-    return lfm::exit_code(error.code());
-  } catch (const std::bad_alloc&) {
-    lfm::print_error("out of memory");
-    return lfm::kFailure;
   } catch (const std::exception& error) {
-    lfm::print_error(error.what());
-    return lfm::kFailure;
+    return lfm::report_error(error);
   }
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "src/cli/commands.h"
+#include "src/cli/launch.h"
 #include "src/report/terminal.h"
 #include "src/train/status_line.h"
 #include "src/train/trainer.h"
@@ -20,13 +21,19 @@ namespace {
 
 volatile std::sig_atomic_t interrupt_asked = 0;
 
-// The first Ctrl-C lets the step finish; the handler is then gone, so a second one ends the process as usual.
+// Ctrl-C, what mpirun makes of it, and what mpirun passes on and batch systems send before time is up.
+constexpr int kInterrupts[] = {SIGINT, SIGTERM, SIGUSR1};
+
+// The first one lets the step finish; the handler is then gone, so a second one ends the process as usual.
 void catch_interrupts() {
   struct sigaction action = {};
-  action.sa_handler = [](int) { interrupt_asked = 1; };
+  action.sa_handler = [](int signal) { interrupt_asked = signal; };
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : kInterrupts) sigaction(signal, &action, nullptr);
+}
+
+void release_interrupts() {
+  for (const int signal : kInterrupts) std::signal(signal, SIG_DFL);
 }
 
 struct TrainArguments {
@@ -85,8 +92,8 @@ nlohmann::json given_options(const CLI::App& app, const TrainOptions& options) {
   return given;
 }
 
-void run(const CLI::App& app, const TrainArguments& arguments) {
-  StatusLine line(arguments.quiet);
+ExitCode train(const CLI::App& app, const TrainArguments& arguments, const ProcessGroup& group) {
+  StatusLine line(arguments.quiet || !group.is_root());
   const TrainHooks hooks = {
       [&](const std::string& text) {
         line.clear();
@@ -96,20 +103,43 @@ void run(const CLI::App& app, const TrainArguments& arguments) {
       [&](const TrainProgress& progress) { line.show(progress); },
       [] { return interrupt_asked != 0; },
   };
-  catch_interrupts();
   const std::filesystem::path& out = arguments.options.out;
-  const TrainOutcome outcome = arguments.resume ? resume_training(out, given_options(app, arguments.options), hooks)
-                                                : start_training(arguments.options, hooks);
+  const TrainOutcome outcome = arguments.resume ? resume_training(out, given_options(app, arguments.options), hooks, group)
+                                                : start_training(arguments.options, hooks, group);
   line.clear();
+  if (!group.is_root()) return kSuccess;
   if (outcome.end == TrainEnd::interrupted) {
     fmt::print(stderr, "interrupted and saved at step {}; go on with: lfm-cuda train --resume --out {}\n", outcome.state.step,
                printable(out.string()));
-    end_with(kInterrupted);
+    return kInterrupted;
   }
-  if (arguments.quiet) return;
+  if (arguments.quiet) return kSuccess;
   if (outcome.end == TrainEnd::stopped_early) fmt::print("stopped early: no better model for {} epochs\n", outcome.state.epochs_without_gain);
   const bool has_best = outcome.state.best.has_value();
   fmt::print("{}: {}last.lfmw, log.jsonl and curves.html\n", printable(out.string()), has_best ? "best.lfmw, " : "");
+  return kSuccess;
+}
+
+// The interrupts are released before MPI ends: from then on mpirun must be able to end a process that waits for one that is gone.
+// What stops all processes alike, the root tells, and its exit code becomes mpirun's; what stops one of them, that one tells, and takes the
+// others with it.
+ExitCode run(const CLI::App& app, const TrainArguments& arguments) {
+  Launch launch;
+  const ProcessGroup& group = launch.group();
+  catch_interrupts();
+  try {
+    const ExitCode code = train(app, arguments, group);
+    release_interrupts();
+    launch.leave(interrupt_asked == SIGTERM);
+    return code;
+  } catch (const std::exception& error) {
+    release_interrupts();
+    const bool all = launch.all_stopped();
+    if (all && !group.is_root()) return kSuccess;
+    const ExitCode code = report_error(error, all ? "" : group.name);
+    if (!all) launch.abort(code);
+    return code;
+  }
 }
 
 }  // namespace
@@ -126,8 +156,11 @@ void add_train_command(CLI::App& app) {
       "  lfm-cuda train --data photos/ --val held-out/ --out run1      the paper's protocol\n"
       "  lfm-cuda train --resume --out run1                            after Ctrl-C or a crash\n"
       "  lfm-cuda train --data more/ --init run1/best.lfmw --lr 1e-5 --out run2\n"
+      "  mpirun -np 4 --bind-to none lfm-cuda train --batch 8 ...      four processes share each step of 4 x 8 images\n"
       "Every folder holds .../0_real/* and .../1_fake/* at any depth. Ctrl-C finishes the step and saves.\n");
-  command->callback([command, arguments] { run(*command, *arguments); });
+  command->callback([command, arguments] {
+    if (const ExitCode code = run(*command, *arguments); code != kSuccess) end_with(code);
+  });
 }
 
 }  // namespace lfm

@@ -79,12 +79,12 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"cache-mb", "Data", "Megabytes of decoded images to keep in memory", true}, o.cache_mb);
 
   visit(Text{"device", "Machine", "auto, cpu, cuda, cuda:N, reference or emulated", true}, o.device);
-  visit(Text{"threads", "Machine", "Threads of the CPU engine and the loader; 0: all cores", true}, o.threads);
+  visit(Text{"threads", "Machine", "Threads of the CPU engine and the loader; 0: all cores, shared with the host's other processes of the run", true}, o.threads);
 
   visit(Text{"epochs", "Optimisation", "Passes over the data", true}, o.epochs);
   visit(Text{"max-steps", "Optimisation", "Stop after so many steps; 0: after the last epoch", true}, o.max_steps);
   visit(Text{"seed", "Optimisation", "Of everything that is drawn"}, o.seed);
-  visit(Text{"batch", "Optimisation", "Images per step"}, o.batch);
+  visit(Text{"batch", "Optimisation", "Images per step, of each process"}, o.batch);
   visit(Text{"accumulate", "Optimisation",
              "Pass each batch through memory in so many parts, each with its own batch-norm statistics"},
         o.accumulate);

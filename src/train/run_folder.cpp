@@ -23,7 +23,7 @@ std::string holder(int fd) {
 
 }  // namespace
 
-RunFolder::RunFolder(const std::filesystem::path& path) : path_(path) {
+RunFolder::RunFolder(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) throw Error(ErrorCode::output, fmt::format("{}: cannot make the folder: {}", path.string(), error.message()));

@@ -11,6 +11,15 @@
 
 namespace lfm {
 
+struct RunFiles {
+  std::filesystem::path folder;
+  std::filesystem::path last() const { return folder / "last.lfmw"; }
+  std::filesystem::path best() const { return folder / "best.lfmw"; }
+  std::filesystem::path log() const { return folder / "log.jsonl"; }
+  std::filesystem::path curves() const { return folder / "curves.html"; }
+};
+
+/// Holds the folder as long as it lives.
 class RunFolder {
  public:
   /// Makes the folder if need be and locks it. Throws Error{output} where another process holds it, naming that process, or
@@ -20,14 +29,7 @@ class RunFolder {
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
-  std::filesystem::path last() const { return path_ / "last.lfmw"; }
-  std::filesystem::path best() const { return path_ / "best.lfmw"; }
-  std::filesystem::path log() const { return path_ / "log.jsonl"; }
-  std::filesystem::path curves() const { return path_ / "curves.html"; }
-  const std::filesystem::path& path() const { return path_; }
-
  private:
-  std::filesystem::path path_;
   int lock_ = -1;
 };
 

@@ -26,7 +26,8 @@ json to_json(const RunState& s) {
                  {"epoch_images", s.epoch_images},
                  {"epochs_without_gain", s.epochs_without_gain},
                  {"seconds", s.seconds},
-                 {"data_fingerprint", s.data_fingerprint}};
+                 {"data_fingerprint", s.data_fingerprint},
+                 {"processes", s.processes}};
   if (s.best) object["best"] = {{"epoch", s.best->epoch}, {"value", s.best->value}, {"loss", s.best->loss}};
   return object;
 }
@@ -42,6 +43,7 @@ RunState state_from_json(const json& j) {
   s.epochs_without_gain = j.at("epochs_without_gain");
   s.seconds = j.at("seconds");
   s.data_fingerprint = j.at("data_fingerprint");
+  s.processes = j.value("processes", 1);
   if (const auto best = j.find("best"); best != j.end()) s.best = {best->at("epoch"), best->at("value"), best->at("loss")};
   return s;
 }
@@ -77,6 +79,22 @@ SavedRun load_run(const std::filesystem::path& path) {
   run.m = floats(checkpoint.tensor(kMomentM, ElementType::f32, trainable));
   run.v = floats(checkpoint.tensor(kMomentV, ElementType::f32, trainable));
   return run;
+}
+
+void share_run(const ProcessGroup& group, SavedRun& run) {
+  if (group.size() == 1) return;
+  std::vector<std::uint8_t> text;  // CBOR keeps every bit of a number
+  if (group.is_root()) text = json::to_cbor({{"options", to_json(run.options)}, {"state", to_json(run.state)}});
+  share(group, text);
+  if (!group.is_root()) {
+    const json object = json::from_cbor(text);
+    run.options = train_options_from_json(object.at("options"));
+    run.state = state_from_json(object.at("state"));
+    run.model.architecture = run.options.architecture;
+  }
+  share(group, run.model.values);
+  share(group, run.m);
+  share(group, run.v);
 }
 
 }  // namespace lfm

@@ -10,6 +10,7 @@
 #include "src/engine/engine.h"
 #include "src/model/weight_file.h"
 #include "src/train/options.h"
+#include "src/train/process_group.h"
 
 namespace lfm {
 
@@ -30,6 +31,7 @@ struct RunState {
   std::uint64_t epochs_without_gain = 0;
   double seconds = 0;                  ///< of training so far
   std::uint64_t data_fingerprint = 0;  ///< Dataset::fingerprint of the training data
+  int processes = 1;                   ///< that share a step, each with a batch of its own
 };
 
 /// What a checkpoint restores.
@@ -46,5 +48,8 @@ void save_run(const std::filesystem::path& path, const TrainOptions& options, co
 
 /// Throws Error{model} naming the file where it is no checkpoint of a training run.
 SavedRun load_run(const std::filesystem::path& path);
+
+/// The root's run to all processes; of the model, what training needs.
+void share_run(const ProcessGroup& group, SavedRun& run);
 
 }  // namespace lfm

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -12,12 +13,12 @@
 #include <utility>
 
 #include "lfm/error.h"
-#include "src/engine/device.h"
 #include "src/engine/network.h"
-#include "src/model/initialise.h"
 #include "src/train/curves_page.h"
+#include "src/train/provenance.h"
 #include "src/train/run_folder.h"
 #include "src/train/run_log.h"
+#include "src/train/run_setup.h"
 #include "src/train/validate.h"
 
 namespace lfm {
@@ -27,49 +28,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kPageSeconds = 15;  // between two rewrites of the curves page within an epoch
 
-LoaderOptions training_loader_options(const TrainOptions& o) {
-  LoaderOptions l;
-  l.batch = o.batch;
-  l.seed = o.seed;
-  l.view = {o.view, o.resize, o.crop};
-  l.augmentation = o.augmentation;
-  l.balance = o.balance;
-  l.threads = o.threads;
-  l.cache_bytes = static_cast<std::size_t>(o.cache_mb) << 20;
-  return l;
-}
-
-LoaderOptions validation_loader_options(const TrainOptions& o) {
-  LoaderOptions l = training_loader_options(o);
-  l.training = false;
-  l.drop_last = false;
-  l.view.crop = o.val_crop;
-  return l;
-}
-
-Loader make_loader(const std::vector<std::filesystem::path>& roots, const TrainOptions& o, const LoaderOptions& loader_options) {
+Dataset scan(const std::vector<std::filesystem::path>& roots, const TrainOptions& o) {
   Dataset dataset = scan_dataset(roots, o.classes);
   require_both_labels(dataset);
-  return Loader(std::move(dataset), loader_options);
-}
-
-Model initial_model(const TrainOptions& o) {
-  Model model;
-  if (o.init.empty()) {
-    model.values = initial_values(o.architecture, o.seed);
-  } else {
-    model = load_model(o.init);
-    if (model.architecture != o.architecture) {
-      const bool topk = model.architecture.pooling == Pooling::topk;
-      throw Error(ErrorCode::usage, fmt::format("{}: the model has another pooling than this run; use --pool {} --k {}", o.init.string(),
-                                                topk ? "topk" : "avg", model.architecture.k));
-    }
-    model.calibration = {};  // fitted to the weights it came with
-  }
-  model.architecture = o.architecture;
-  model.view = o.view;
-  model.name = o.name;
-  return model;
+  return dataset;
 }
 
 double best_value(BestBy by, const Validation& v) {
@@ -81,30 +43,36 @@ double best_value(BestBy by, const Validation& v) {
   return -v.loss;
 }
 
-// One run between two interruptions.
+// One process's part in a run between two interruptions.
 class Run {
  public:
-  Run(std::unique_ptr<RunFolder> folder, SavedRun saved, bool resumed, const TrainHooks& hooks)
-      : folder_(std::move(folder)),
+  Run(SavedRun saved, bool resumed, const TrainHooks& hooks, const ProcessGroup& group)
+      : group_(group),
         o_(std::move(saved.options)),
+        files_{o_.out},
         hooks_(hooks),
         state_(std::move(saved.state)),
         model_(std::move(saved.model)),
-        loader_(make_loader(o_.data, o_, training_loader_options(o_))),
-        log_(folder_->log(), state_.step, state_.epoch) {
-    if (!o_.val.empty()) validation_loader_.emplace(scan_validation(), validation_loader_options(o_));
-    const Device device = parse_device(o_.device);
-    const auto note = [this](const std::string& text) { say(text); };
-    engine_ = make_engine(device, {o_.threads, Precision::fp32, note});
+        loader_(scan(o_.data, o_), training_loader_options(o_, group)),
+        saved_step_(state_.step) {
+    check_data(resumed);
+    const Device device = device_of(o_, group_);
+    engine_ = make_engine(device, {thread_count(o_, group_), Precision::fp32, [this](const std::string& text) { say(text); }});
+    engine_->set_communicator(group_.communicator);
     engine_->load(model_.architecture, model_.values);
     if (resumed) engine_->write_moments(saved.m, saved.v);
-    if (validation_loader_) evaluator_ = make_engine(device, {o_.threads, Precision::fp32, {}});
-    check_data(resumed);
-    report_unreadable(loader_);
-    if (validation_loader_) report_unreadable(*validation_loader_);
-    say(fmt::format("{}: {} reals and {} fakes, {} steps an epoch, {}", resumed ? "resuming" : "training", loader_.dataset().reals,
-                    loader_.dataset().fakes, loader_.steps_per_epoch(), engine_->description()));
-    if (!resumed) save();
+    on_root(group_, [&] {
+      log_.emplace(files_.log(), state_.step, state_.epoch);
+      if (!o_.val.empty()) {
+        validation_loader_.emplace(scan(o_.val, o_), validation_loader_options(o_, group_));
+        evaluator_ = make_engine(device, {thread_count(o_, group_), Precision::fp32, {}});
+        report_unreadable(*validation_loader_);
+      }
+      report_unreadable(loader_);
+      say(fmt::format("{}: {} reals and {} fakes, {} steps an epoch, {}{}", resumed ? "resuming" : "training", loader_.dataset().reals,
+                      loader_.dataset().fakes, loader_.steps_per_epoch(), engine_->description(), share_text()));
+      if (!resumed) write_checkpoint();
+    });
   }
 
   TrainOutcome run() {
@@ -119,29 +87,30 @@ class Run {
       state_.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - start).count();
       const bool epoch_done = state_.epoch_step == loader_.steps_per_epoch();
       if (epoch_done) finish_epoch();
-      const bool interrupted = hooks_.interrupted && hooks_.interrupted();
+      const bool interrupted = any(group_, hooks_.interrupted && hooks_.interrupted());
       if (epoch_done || interrupted || reached_end() || state_.step % o_.checkpoint_every == 0) save();
       if (interrupted && !reached_end()) {
         end = TrainEnd::interrupted;
         break;
       }
-      if (Clock::now() > next_page_) write_page("running", true);
+      if (group_.is_root() && Clock::now() > next_page_) write_page("running", true);
     }
     if (end == TrainEnd::finished && !reached_end()) end = TrainEnd::stopped_early;
-    if (end == TrainEnd::finished && state_.epoch_step > 0) finish_between_epochs();
-    write_page(end_text(end), false);
+    on_root(group_, [&] {
+      if (end == TrainEnd::finished && state_.epoch_step > 0) finish_between_epochs();
+      write_page(end_text(end), false);
+    });
     return {end, state_};
   }
 
  private:
-  Dataset scan_validation() const {
-    Dataset dataset = scan_dataset(o_.val, o_.classes);
-    require_both_labels(dataset);
-    return dataset;
+  void say(const std::string& line) const {
+    if (group_.is_root() && hooks_.say) hooks_.say(line);
   }
 
-  void say(const std::string& line) const {
-    if (hooks_.say) hooks_.say(line);
+  std::string share_text() const {
+    if (group_.size() == 1) return "";
+    return fmt::format(", {} processes with {} images each per step", group_.size(), o_.batch);
   }
 
   void report_unreadable(Loader& loader) {
@@ -152,10 +121,17 @@ class Run {
 
   void check_data(bool resumed) {
     const std::uint64_t fingerprint = loader_.dataset().fingerprint;
+    std::uint64_t of_root = fingerprint;
+    share(group_, of_root);
+    if (fingerprint != of_root) {
+      throw Error(ErrorCode::input, fmt::format("the training data ({} reals, {} fakes) is not that of rank 0; every host needs the same "
+                                                "files under the --data folders",
+                                                loader_.dataset().reals, loader_.dataset().fakes));
+    }
     if (resumed && fingerprint != state_.data_fingerprint) {
       throw Error(ErrorCode::usage, fmt::format("{}: the training data has changed since the run began, so it can't go on as it would "
                                                 "have; start a new run with --init {}",
-                                                folder_->path().string(), folder_->last().string()));
+                                                files_.folder.string(), files_.last().string()));
     }
     state_.data_fingerprint = fingerprint;
   }
@@ -173,6 +149,13 @@ class Run {
     double loss_a = 0, loss_b = 0;
     double right = 0;  // images called rightly
   };
+
+  // Over all processes; the gradients are added by the engine.
+  BatchSums sum_over_processes(const BatchSums& own) const {
+    std::array<double, 3> sums = {own.loss_a, own.loss_b, own.right};
+    group_.communicator.sum(sums);
+    return {sums[0], sums[1], sums[2]};
+  }
 
   // Leaves the gradients of the batch's mean loss in the engine. The batch passes in o_.accumulate parts, whose gradients add up.
   BatchSums accumulate_gradients(const Batch& batch) {
@@ -197,8 +180,8 @@ class Run {
   // One optimizer step.
   void train_on(const Batch& batch) {
     const Clock::time_point start = Clock::now();
-    const BatchSums sums = accumulate_gradients(batch);
-    const double n = batch.n;
+    const BatchSums sums = sum_over_processes(accumulate_gradients(batch));
+    const double n = batch.global_n;
     const double loss = (sums.loss_a + o_.regularisation.alpha * sums.loss_b) / n;
     demand_sane("loss", loss, o_.loss_limit);
 
@@ -213,8 +196,9 @@ class Run {
     state_.epoch_right += sums.right;
     state_.epoch_images += n;
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    log_.append(StepRecord{state_.step, state_.epoch, loss, sums.loss_a / n, sums.loss_b / n, sums.right / n, adam.learning_rate, norm,
-                           n / seconds});
+    if (!group_.is_root()) return;
+    log_->append(StepRecord{state_.step, state_.epoch, loss, sums.loss_a / n, sums.loss_b / n, sums.right / n, adam.learning_rate, norm,
+                            n / seconds});
     show_progress(loss, n);
   }
 
@@ -223,8 +207,8 @@ class Run {
     throw Error(ErrorCode::input,
                 fmt::format("training diverged in step {} (epoch {}): the {} is {:.4g}; the last good checkpoint is {} (step {}); try a "
                             "lower --lr, from there with --init {}",
-                            state_.step + 1, state_.epoch + 1, what, value, folder_->last().string(), saved_step_,
-                            folder_->last().string()));
+                            state_.step + 1, state_.epoch + 1, what, value, files_.last().string(), saved_step_,
+                            files_.last().string()));
   }
 
   void show_progress(double loss, double images) {
@@ -250,6 +234,13 @@ class Run {
     record.seconds = state_.seconds;
     state_.epoch_step = 0;
     state_.epoch_loss = state_.epoch_right = state_.epoch_images = 0;
+    on_root(group_, [&] { judge(record); });
+    share(group_, state_.epochs_without_gain);
+    last_step_ = Clock::now();
+  }
+
+  // Validates, and tells of the epoch.
+  void judge(EpochRecord& record) {
     std::string line = fmt::format("epoch {}/{}: loss {:.4f}, accuracy {:.4f}", record.epoch, o_.epochs, record.loss, record.accuracy);
     if (validation_loader_) {
       record.validation = validate_now();
@@ -257,10 +248,9 @@ class Run {
       state_.epochs_without_gain = record.best ? 0 : state_.epochs_without_gain + 1;
       line += "; " + describe(*record.validation, record.best);
     }
-    log_.append(record);
+    log_->append(record);
     say(line);
     write_page("running", true);
-    last_step_ = Clock::now();
   }
 
   // --max-steps ended the run inside an epoch: its model is judged as well.
@@ -269,7 +259,7 @@ class Run {
     const Validation validation = validate_now();
     const bool best = keep_if_best(validation);
     say(fmt::format("step {}: {}", state_.step, describe(validation, best)));
-    save();
+    write_checkpoint();
   }
 
   static std::string describe(const Validation& v, bool best) {
@@ -288,25 +278,13 @@ class Run {
     const bool better = !state_.best || value > state_.best->value || (value == state_.best->value && validation.loss < state_.best->loss);
     if (!better) return false;
     state_.best = BestEpoch{state_.epoch, value, validation.loss};
-    model_.provenance = provenance(&validation).dump();
-    save_model(model_, folder_->best());
+    model_.provenance = provenance_now(&validation);
+    save_model(model_, files_.best());
     return true;
   }
 
-  nlohmann::json provenance(const Validation* validation) const {
-    nlohmann::json object = {{"made_by", "lfm-cuda train"},
-                             {"step", state_.step},
-                             {"options", to_json(o_)},
-                             {"reals", loader_.dataset().reals},
-                             {"fakes", loader_.dataset().fakes}};
-    if (validation) {
-      object["validation"] = {{"loss", validation->loss},
-                              {"ap", validation->metrics.ap},
-                              {"accuracy", validation->metrics.accuracy},
-                              {"real_accuracy", validation->metrics.real_accuracy},
-                              {"fake_accuracy", validation->metrics.fake_accuracy}};
-    }
-    return object;
+  std::string provenance_now(const Validation* validation) const {
+    return provenance(o_, state_, loader_.dataset(), validation_loader_ ? &validation_loader_->dataset() : nullptr, validation).dump();
   }
 
   void read_model() {
@@ -315,10 +293,14 @@ class Run {
   }
 
   void save() {
-    read_model();
-    model_.provenance = provenance(nullptr).dump();
-    save_run(folder_->last(), o_, state_, model_, *engine_);
+    on_root(group_, [&] { write_checkpoint(); });
     saved_step_ = state_.step;
+  }
+
+  void write_checkpoint() {
+    read_model();
+    model_.provenance = provenance_now(nullptr);
+    save_run(files_.last(), o_, state_, model_, *engine_);
   }
 
   std::string end_text(TrainEnd end) const {
@@ -334,68 +316,67 @@ class Run {
     std::string text = fmt::format("{}: epoch {} of {}, step {} of {}", status, std::min<std::uint64_t>(state_.epoch + 1, o_.epochs),
                                    o_.epochs, state_.step, total_steps());
     if (state_.best) text += fmt::format("; best: epoch {}", state_.best->epoch);
-    write_curves(folder_->curves(), {o_.name, text, running, loader_.steps_per_epoch()}, o_, log_);
+    write_curves(files_.curves(), {o_.name, text, running, loader_.steps_per_epoch()}, o_, *log_);
     next_page_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kPageSeconds));
   }
 
-  std::unique_ptr<RunFolder> folder_;
+  const ProcessGroup& group_;
   TrainOptions o_;
+  RunFiles files_;
   const TrainHooks& hooks_;
   RunState state_;
   Model model_;
   Loader loader_;
-  std::optional<Loader> validation_loader_;
-  RunLog log_;
   std::unique_ptr<Engine> engine_;
+
+  // The root's:
+  std::optional<RunLog> log_;
+  std::optional<Loader> validation_loader_;
   std::unique_ptr<Engine> evaluator_;  // its weights are those of the last validation
 
-  std::uint64_t saved_step_ = 0;
+  std::uint64_t saved_step_;
   Clock::time_point next_page_ = Clock::now();
   Clock::time_point last_step_ = Clock::now();
   double average_loss_ = 0, average_step_seconds_ = 0;
   std::uint64_t steps_here_ = 0;
 };
 
-// The run's options with those that the user gave anew.
-TrainOptions changed_options(const TrainOptions& saved, const nlohmann::json& given, const std::filesystem::path& folder) {
-  nlohmann::json options = to_json(saved);
-  visit_options(saved, [&](const OptionText& text, const auto&) {
-    const auto found = given.find(text.name);
-    if (found == given.end() || *found == options[text.name]) return;
-    if (!text.may_change) {
-      throw Error(ErrorCode::usage, fmt::format("--{} {} contradicts the run in {}, which has {}; leave it out, or start a new run with "
-                                                "--init {}",
-                                                text.name, found->dump(), folder.string(), options[text.name].dump(),
-                                                (folder / "last.lfmw").string()));
-    }
-    options[text.name] = *found;
-  });
-  return train_options_from_json(options);
-}
-
 }  // namespace
 
-TrainOutcome start_training(TrainOptions options, const TrainHooks& hooks) {
+TrainOutcome start_training(TrainOptions options, const TrainHooks& hooks, const ProcessGroup& group) {
   complete_options(options);
-  Model model = initial_model(options);
-  auto folder = std::make_unique<RunFolder>(options.out);
-  if (std::filesystem::exists(folder->last())) {
-    throw Error(ErrorCode::usage, fmt::format("{}: the folder already holds a run; go on with it by --resume, or choose another --out",
-                                              options.out.string()));
-  }
-  return Run(std::move(folder), {std::move(options), {}, std::move(model), {}, {}}, false, hooks).run();
+  SavedRun run{std::move(options), {}, {}, {}, {}};
+  run.state.processes = group.size();
+  std::unique_ptr<RunFolder> held;
+  on_root(group, [&] {
+    run.model = initial_model(run.options);
+    held = std::make_unique<RunFolder>(run.options.out);
+    if (std::filesystem::exists(RunFiles{run.options.out}.last())) {
+      throw Error(ErrorCode::usage, fmt::format("{}: the folder already holds a run; go on with it by --resume, or choose another --out",
+                                                run.options.out.string()));
+    }
+  });
+  share_run(group, run);
+  return Run(std::move(run), false, hooks, group).run();
 }
 
-TrainOutcome resume_training(const std::filesystem::path& path, const nlohmann::json& given, const TrainHooks& hooks) {
-  if (!std::filesystem::exists(path / "last.lfmw")) {
-    throw Error(ErrorCode::usage, fmt::format("{}: no run to resume: it holds no last.lfmw", path.string()));
-  }
-  auto folder = std::make_unique<RunFolder>(path);
-  SavedRun saved = load_run(folder->last());
-  saved.options = changed_options(saved.options, given, path);
-  saved.options.out = path;
-  complete_options(saved.options);
-  return Run(std::move(folder), std::move(saved), true, hooks).run();
+TrainOutcome resume_training(const std::filesystem::path& path, const nlohmann::json& given, const TrainHooks& hooks,
+                             const ProcessGroup& group) {
+  SavedRun run;
+  std::unique_ptr<RunFolder> held;
+  on_root(group, [&] {
+    if (!std::filesystem::exists(RunFiles{path}.last())) {
+      throw Error(ErrorCode::usage, fmt::format("{}: no run to resume: it holds no last.lfmw", path.string()));
+    }
+    held = std::make_unique<RunFolder>(path);
+    run = load_run(RunFiles{path}.last());
+    deal_out(run, group.size());
+    run.options = changed_options(run.options, given, path);
+    run.options.out = path;
+    complete_options(run.options);
+  });
+  share_run(group, run);
+  return Run(std::move(run), true, hooks, group).run();
 }
 
 }  // namespace lfm

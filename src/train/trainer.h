@@ -9,6 +9,7 @@
 #include <string>
 
 #include "src/train/options.h"
+#include "src/train/process_group.h"
 #include "src/train/run_state.h"
 
 namespace lfm {
@@ -38,13 +39,17 @@ struct TrainOutcome {
   RunState state;
 };
 
-/// Starts a run in options.out. Throws lfm::Error: usage where options contradict each other or the folder already holds a
+/// Starts a run in options.out. Every process of the group makes the same call with the same options; only the root calls the hooks'
+/// say and progress. Throws lfm::Error: usage where options contradict each other or the folder already holds a
 /// run; input for unusable data, and where the loss explodes or is no number (the message names the step and the last good
-/// checkpoint); output, model, device.
-TrainOutcome start_training(TrainOptions options, const TrainHooks& hooks);
+/// checkpoint); output, model, device. What stops all processes alike is thrown on all of them; what stops one is thrown there, and the
+/// others wait for it.
+TrainOutcome start_training(TrainOptions options, const TrainHooks& hooks, const ProcessGroup& group = {});
 
 /// Goes on with the run in a folder from its last checkpoint. `given`: options as in to_json(TrainOptions) that the user names again;
-/// one that may not change must equal the run's, or Error{usage} is thrown.
-TrainOutcome resume_training(const std::filesystem::path& folder, const nlohmann::json& given, const TrainHooks& hooks);
+/// one that may not change must equal the run's, or Error{usage} is thrown. On another number of processes, each takes as much more or less
+/// of a step.
+TrainOutcome resume_training(const std::filesystem::path& folder, const nlohmann::json& given, const TrainHooks& hooks,
+                             const ProcessGroup& group = {});
 
 }  // namespace lfm

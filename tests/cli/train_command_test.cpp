@@ -1,75 +1,34 @@
 // lfm-cuda train, run as a user runs it: killed, interrupted, resumed.
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "src/train/run_folder.h"
-#include "src/train/run_state.h"
+#include "tests/cli/process.h"
 #include "tests/model/temporary_folder.h"
+#include "tests/train/equal_runs.h"
 #include "tests/train/generated_set.h"
-
-extern char** environ;
 
 namespace lfm {
 namespace {
 
+using test::Process;
 using testing::HasSubstr;
 
-/// A running lfm-cuda; what it prints goes to a file.
-class Process {
- public:
-  Process(std::vector<std::string> arguments, const std::filesystem::path& output) : output_(output) {
-    arguments.insert(arguments.begin(), LFM_CUDA_PROGRAM);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    EXPECT_EQ(posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-  }
-
-  void signal(int number) const { kill(pid_, number); }
-
-  bool ended() {
-    if (!ended_) ended_ = waitpid(pid_, &status_, WNOHANG) == pid_;
-    return ended_;
-  }
-
-  /// Exit code, or -1 if a signal ended it.
-  int wait() {
-    if (!ended_) waitpid(pid_, &status_, 0);
-    ended_ = true;
-    return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
-  }
-
-  std::string text() const {
-    std::ifstream in(output_);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
-
- private:
-  std::filesystem::path output_;
-  pid_t pid_ = -1;
-  int status_ = 0;
-  bool ended_ = false;
-};
+Process start_program(std::vector<std::string> arguments, const std::filesystem::path& output) {
+  arguments.insert(arguments.begin(), LFM_CUDA_PROGRAM);
+  return Process(std::move(arguments), output);
+}
 
 class TrainCommand : public ::testing::Test {
  protected:
@@ -87,18 +46,10 @@ class TrainCommand : public ::testing::Test {
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
   int run(const std::vector<std::string>& arguments) {
-    Process process(arguments, folder_ / "output");
+    Process process = start_program(arguments, folder_ / "output");
     const int code = process.wait();
     text_ = process.text();
     return code;
-  }
-
-  void expect_equal_runs(const std::string& a, const std::string& b) const {
-    const SavedRun first = load_run(folder_ / a / "last.lfmw"), second = load_run(folder_ / b / "last.lfmw");
-    EXPECT_EQ(first.state.step, second.state.step);
-    EXPECT_TRUE(first.model.values == second.model.values) << "the weights differ";
-    EXPECT_TRUE(first.m == second.m && first.v == second.v) << "the moments differ";
-    EXPECT_TRUE(load_model(folder_ / a / "best.lfmw").values == load_model(folder_ / b / "best.lfmw").values);
   }
 
   test::TemporaryFolder folder_;
@@ -116,7 +67,7 @@ TEST_F(TrainCommand, KilledAtRandomMomentsAndResumedEqualsUninterrupted) {
   int kills = 0, code = -1;
   for (int attempt = 0; code != 0 && attempt < 60; ++attempt) {
     const bool begun = std::filesystem::exists(folder_ / "killed" / "last.lfmw");
-    Process process(begun ? resume("killed") : start("killed"), folder_ / "output");
+    Process process = start_program(begun ? resume("killed") : start("killed"), folder_ / "output");
     if (attempt < 50) {  // on average a third of the run
       std::uniform_real_distribution<double> milliseconds(0, whole.count() * 2 / 3);
       std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(milliseconds(random)));
@@ -130,11 +81,11 @@ TEST_F(TrainCommand, KilledAtRandomMomentsAndResumedEqualsUninterrupted) {
   }
   fmt::print("  {} kills (seed {})\n", kills, seed);
   EXPECT_EQ(code, 0);
-  expect_equal_runs("killed", "whole");
+  test::expect_equal_runs(folder_ / "killed", folder_ / "whole");
 }
 
 TEST_F(TrainCommand, CtrlCSavesAndSaysHowToGoOn) {
-  Process process(start("interrupted"), folder_ / "output");
+  Process process = start_program(start("interrupted"), folder_ / "output");
   while (!process.ended() && !std::filesystem::exists(folder_ / "interrupted" / "last.lfmw")) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -143,7 +94,7 @@ TEST_F(TrainCommand, CtrlCSavesAndSaysHowToGoOn) {
   EXPECT_THAT(process.text(), HasSubstr("lfm-cuda train --resume --out " + path("interrupted")));
   ASSERT_EQ(run(resume("interrupted")), 0) << text_;
   ASSERT_EQ(run(start("whole")), 0) << text_;
-  expect_equal_runs("interrupted", "whole");
+  test::expect_equal_runs(folder_ / "interrupted", folder_ / "whole");
 }
 
 TEST_F(TrainCommand, SecondProcessIsRefused) {

@@ -1,0 +1,14 @@
+#include "src/cli/launch.h"
+
+#include <cstdlib>
+
+namespace lfm {
+
+int launched_processes() {
+  for (const char* size : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) {  // Open MPI; MPICH and its relatives
+    if (const char* value = std::getenv(size)) return std::atoi(value);
+  }
+  return std::getenv("PMIX_RANK") ? 0 : 1;  // a batch system's own launcher
+}
+
+}  // namespace lfm

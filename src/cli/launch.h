@@ -1,0 +1,45 @@
+// How this process was started: alone, or by mpirun as one of several that train together. MPI is known to launch_mpi.cpp only; a build
+// without it has launch_single.cpp in its place.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "src/train/process_group.h"
+
+namespace lfm {
+
+/// Processes that mpirun or a like launcher says it has started, by the environment it gives them; 1 for a program started alone, 0 where a
+/// launcher was there but does not say. Starting MPI takes a tenth of a second and threads, so it is left alone unless this asks for it.
+int launched_processes();
+
+/// The MPI library of this build, "Open MPI v4.1.4"; empty: built without.
+std::string mpi_version();
+
+class Launch {
+ public:
+  /// Joins the other processes, if there are any. Throws Error{usage} if there are and this build has no MPI.
+  Launch();
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
+  const ProcessGroup& group() const { return group_; }
+
+  /// Waits until all processes are done. `told_to_end`: mpirun has sent SIGTERM to all; it then does nothing but wait for their end, not
+  /// even what MPI_Finalize needs, so that is left out.
+  void leave(bool told_to_end);
+
+  /// To be called after a failure: whether it stopped every process alike, so that they may end in order. They all call this, within a few
+  /// seconds, or the others are still waiting for this one.
+  bool all_stopped();
+  /// Ends every process, at once.
+  [[noreturn]] void abort(int exit_code);
+
+ private:
+  struct Mpi;
+  std::unique_ptr<Mpi> mpi_;  ///< null for a process that is alone, or has left
+  ProcessGroup group_;
+};
+
+}  // namespace lfm

@@ -1,0 +1,46 @@
+#include "src/train/provenance.h"
+
+#include <filesystem>
+#include <system_error>
+
+namespace lfm {
+namespace {
+
+using nlohmann::json;
+
+// "." and "photos/" have names too.
+std::string folder_name(const std::filesystem::path& root) {
+  std::error_code error;
+  const std::filesystem::path place = std::filesystem::canonical(root, error);
+  return (error ? root : place).filename().string();
+}
+
+json folders(const Dataset& data) {
+  json list = json::array();
+  for (const RootSummary& root : data.roots) {
+    list.push_back({{"folder", folder_name(root.path)}, {"reals", root.reals}, {"fakes", root.fakes}});
+  }
+  return list;
+}
+
+}  // namespace
+
+json provenance(const TrainOptions& options, const RunState& state, const Dataset& data, const Dataset* held_out,
+                const Validation* validation) {
+  json settings = to_json(options);
+  for (const char* local : {"data", "val", "out", "device", "threads", "cache-mb"}) settings.erase(local);
+  settings["init"] = options.init.filename().string();
+  json object = {{"made_by", "lfm-cuda train"}, {"step", state.step},      {"processes", state.processes}, {"options", settings},
+                 {"data", folders(data)},       {"reals", data.reals},     {"fakes", data.fakes}};
+  if (held_out) object["val"] = folders(*held_out);
+  if (validation) {
+    object["validation"] = {{"loss", validation->loss},
+                            {"ap", validation->metrics.ap},
+                            {"accuracy", validation->metrics.accuracy},
+                            {"real_accuracy", validation->metrics.real_accuracy},
+                            {"fake_accuracy", validation->metrics.fake_accuracy}};
+  }
+  return object;
+}
+
+}  // namespace lfm

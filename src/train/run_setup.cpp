@@ -1,0 +1,104 @@
+#include "src/train/run_setup.h"
+
+#include <fmt/core.h>
+
+#include <cstddef>
+
+#include "lfm/error.h"
+#include "src/engine/cuda/devices.h"
+#include "src/model/initialise.h"
+#include "src/model/weight_file.h"
+
+namespace lfm {
+namespace {
+
+LoaderOptions loader_options(const TrainOptions& o, const ProcessGroup& group) {
+  LoaderOptions l;
+  l.batch = o.batch;
+  l.seed = o.seed;
+  l.view = {o.view, o.resize, o.crop};
+  l.augmentation = o.augmentation;
+  l.balance = o.balance;
+  l.threads = thread_count(o, group);
+  l.cache_bytes = static_cast<std::size_t>(o.cache_mb) << 20;
+  return l;
+}
+
+}  // namespace
+
+int thread_count(const TrainOptions& o, const ProcessGroup& group) { return o.threads > 0 ? o.threads : group.threads; }
+
+LoaderOptions training_loader_options(const TrainOptions& o, const ProcessGroup& group) {
+  LoaderOptions l = loader_options(o, group);
+  l.batch *= group.size();
+  l.rank = group.communicator.rank;
+  l.size = group.size();
+  return l;
+}
+
+LoaderOptions validation_loader_options(const TrainOptions& o, const ProcessGroup& group) {
+  LoaderOptions l = loader_options(o, group);
+  l.training = false;
+  l.drop_last = false;
+  l.view.crop = o.val_crop;
+  return l;
+}
+
+Model initial_model(const TrainOptions& o) {
+  Model model;
+  if (o.init.empty()) {
+    model.values = initial_values(o.architecture, o.seed);
+  } else {
+    model = load_model(o.init);
+    if (model.architecture != o.architecture) {
+      const bool topk = model.architecture.pooling == Pooling::topk;
+      throw Error(ErrorCode::usage, fmt::format("{}: the model has another pooling than this run; use --pool {} --k {}", o.init.string(),
+                                                topk ? "topk" : "avg", model.architecture.k));
+    }
+    model.calibration = {};  // fitted to the weights it came with
+  }
+  model.architecture = o.architecture;
+  model.view = o.view;
+  model.name = o.name;
+  return model;
+}
+
+Device device_of(const TrainOptions& o, const ProcessGroup& group) {
+  const Device device = parse_device(o.device);
+  const bool any_gpu = device.kind == DeviceKind::automatic || o.device == "cuda";
+  if (group.size() == 1 || !any_gpu) return device;
+  const CudaDevices found = cuda_devices();
+  if (!any(group, !found.devices.empty())) return {device.kind == DeviceKind::automatic ? DeviceKind::cpu : DeviceKind::cuda};
+  if (any(group, found.devices.empty())) {
+    throw Error(ErrorCode::device, "some processes of this run have a GPU and some have none; use --device cpu, or hosts with a GPU only");
+  }
+  return {DeviceKind::cuda, found.devices[static_cast<std::size_t>(group.local_rank) % found.devices.size()].ordinal};
+}
+
+void deal_out(SavedRun& run, int processes) {
+  const int images = run.options.batch * run.state.processes;
+  if (images % processes != 0) {
+    throw Error(ErrorCode::usage, fmt::format("{}: a step of this run takes {} images, which can't be dealt out evenly to {} processes",
+                                              run.options.out.string(), images, processes));
+  }
+  run.options.batch = images / processes;
+  run.state.processes = processes;
+}
+
+TrainOptions changed_options(const TrainOptions& saved, const nlohmann::json& given, const std::filesystem::path& folder) {
+  nlohmann::json options = to_json(saved);
+  visit_options(saved, [&](const OptionText& text, const auto&) {
+    const auto found = given.find(text.name);
+    if (found == given.end() || *found == options[text.name]) return;
+    if (!text.may_change) {
+      throw Error(ErrorCode::usage, fmt::format("--{} {} contradicts the run in {}, which has {}; leave it out, or start a new run with "
+                                                "--init {}",
+                                                text.name, found->dump(), folder.string(), options[text.name].dump(),
+                                                (folder / "last.lfmw").string()));
+    }
+    options[text.name] = *found;
+  });
+  return train_options_from_json(options);
+}
+
+}  // namespace lfm

@@ -1,0 +1,37 @@
+// From what a run is told to what its parts are made from.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "src/data/loader.h"
+#include "src/engine/device.h"
+#include "src/train/options.h"
+#include "src/train/process_group.h"
+#include "src/train/run_state.h"
+
+namespace lfm {
+
+/// The model that a new run starts from: read from options.init, or drawn from the seed. Throws Error{model}, and Error{usage} where it has
+/// another pooling than the run.
+Model initial_model(const TrainOptions& options);
+
+/// Of this process: its share of the host's cores unless the user says otherwise.
+int thread_count(const TrainOptions& options, const ProcessGroup& group);
+
+/// Of this process's share of each step.
+LoaderOptions training_loader_options(const TrainOptions& options, const ProcessGroup& group);
+/// Of the root, which validates alone.
+LoaderOptions validation_loader_options(const TrainOptions& options, const ProcessGroup& group);
+
+/// Of several processes on a host each takes a GPU of its own, unless the user names one. Waits for the others, and throws Error{device} on
+/// all where some have a GPU and some have none.
+Device device_of(const TrainOptions& options, const ProcessGroup& group);
+
+/// Deals a step's images, which stay the same, out to another number of processes. Throws Error{usage} where that can't be done evenly.
+void deal_out(SavedRun& run, int processes);
+
+/// A saved run's options with those that the user gives anew, as in to_json(TrainOptions). Throws Error{usage} for one that may not change.
+TrainOptions changed_options(const TrainOptions& saved, const nlohmann::json& given, const std::filesystem::path& folder);
+
+}  // namespace lfm

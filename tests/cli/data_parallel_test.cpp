@@ -1,0 +1,285 @@
+// mpirun -np 2 lfm-cuda train, as a user runs it: equal to one process with twice the batch, resumed, interrupted, and broken.
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "src/model/initialise.h"
+#include "src/train/run_log.h"
+#include "tests/cli/process.h"
+#include "tests/model/temporary_folder.h"
+#include "tests/train/equal_runs.h"
+#include "tests/train/generated_set.h"
+
+namespace lfm {
+namespace {
+
+using test::Process;
+using testing::HasSubstr;
+using testing::Not;
+using Arguments = std::vector<std::string>;
+
+constexpr unsigned kSeed = 11;
+
+Arguments operator+(Arguments a, const Arguments& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+/// Options given anew.
+Arguments with(Arguments arguments, const Arguments& options) {
+  for (std::size_t i = 0; i < options.size(); i += 2) {
+    const auto found = std::find(arguments.begin(), arguments.end(), options[i]);
+    if (found != arguments.end()) {
+      *(found + 1) = options[i + 1];
+    } else {
+      arguments.insert(arguments.end(), {options[i], options[i + 1]});
+    }
+  }
+  return arguments;
+}
+
+/// Two processes, as root and on any number of cores; for mpirun 4 and 5. Signalled, mpirun waits three
+/// seconds, sends SIGTERM, and three seconds later SIGKILL. What the MPI library leaks is not ours.
+Arguments mpi_environment() {
+  return {"OMPI_ALLOW_RUN_AS_ROOT=1",
+          "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
+          "OMPI_MCA_rmaps_base_oversubscribe=1",
+          "PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe",
+          "OMPI_MCA_odls_base_sigkill_timeout=3",
+          "OMPI_MCA_btl_vader_single_copy_mechanism=none",
+          "ASAN_OPTIONS=detect_leaks=0"};
+}
+
+class DataParallel : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(LFM_MPIRUN)) GTEST_SKIP() << "this build has no MPI (LFM_MPI; libopenmpi-dev, openmpi-bin)";
+    test::write_generated_set(folder_ / "train", {6, 56, 1});
+    test::write_generated_set(folder_ / "val", {2, 56, 2});
+  }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  /// Six steps of four images: of each process, as many as its share.
+  Arguments train(const std::string& out, int processes, const std::string& device = "cpu") const {
+    return {"train",     "--data", path("train"), "--val",    path("val"), "--out",    path(out),     "--device",
+            device,      "--view", "native",      "--crop",   "48",        "--val-crop", "48",        "--batch",
+            std::to_string(4 / processes), "--epochs", "2", "--lr", "1e-3", "--seed", std::to_string(kSeed), "--checkpoint-every", "1"};
+  }
+  Arguments resume(const std::string& out) const { return {"train", "--resume", "--out", path(out)}; }
+
+  Process start(int processes, const Arguments& arguments) const {
+    const Arguments program = Arguments{LFM_CUDA_PROGRAM} + arguments;
+    if (processes == 1) return Process(program, folder_ / "output");
+    return Process(Arguments{LFM_MPIRUN, "-np", std::to_string(processes)} + program, folder_ / "output", mpi_environment());
+  }
+
+  int run(int processes, const Arguments& arguments) {
+    Process process = start(processes, arguments);
+    const int code = process.wait();
+    text_ = process.text();
+    return code;
+  }
+
+  void wait_for_epoch(Process& process, const std::string& out) const {
+    while (!process.ended() && !std::filesystem::exists(folder_ / out / "best.lfmw")) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  RunLog log(const std::string& out) const { return RunLog(folder_ / out / "log.jsonl", 1000, 1000); }
+  SavedRun saved(const std::string& out) const { return load_run(folder_ / out / "last.lfmw"); }
+
+  test::TemporaryFolder folder_;
+  std::string text_;
+};
+
+double distance(std::span<const float> a, std::span<const float> b) {
+  double squares = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) squares += (double{a[i]} - double{b[i]}) * (double{a[i]} - double{b[i]});
+  return std::sqrt(squares);
+}
+
+/// How far apart two models are, of the way that training has moved the first: trainable parameters, then running statistics.
+std::pair<double, double> relative_distances(const Model& a, const Model& b) {
+  const auto start = initial_values(a.architecture, kSeed);
+  const std::size_t trainable = parameter_table(a.architecture).trainable_floats;
+  const auto of = [&](auto part) {
+    return distance(part(std::span(a.values)), part(std::span(b.values))) / distance(part(std::span(a.values)), part(std::span(start)));
+  };
+  return {of([&](std::span<const float> values) { return values.first(trainable); }),
+          of([&](std::span<const float> values) { return values.subspan(trainable); })};
+}
+
+// In double precision the order of summation hardly shows; whatever else two processes did differently would.
+TEST_F(DataParallel, TwoProcessesEqualOneWithTwiceTheBatch) {
+  ASSERT_EQ(run(1, train("one", 1, "reference")), 0) << text_;
+  ASSERT_EQ(run(2, train("two", 2, "reference")), 0) << text_;
+  EXPECT_THAT(text_, HasSubstr("2 processes with 2 images each per step"));
+  const RunLog one = log("one"), two = log("two");
+  ASSERT_EQ(one.steps().size(), 6u);
+  ASSERT_EQ(two.steps().size(), 6u);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_NEAR(two.steps()[i].loss, one.steps()[i].loss, 1e-9) << "step " << i + 1;
+    EXPECT_NEAR(two.steps()[i].gradient_norm / one.steps()[i].gradient_norm, 1, 1e-9) << "step " << i + 1;
+    EXPECT_EQ(two.steps()[i].accuracy, one.steps()[i].accuracy) << "step " << i + 1;
+  }
+  ASSERT_EQ(two.epochs().size(), 2u);
+  EXPECT_NEAR(two.epochs()[1].validation->loss, one.epochs()[1].validation->loss, 1e-5);
+  const auto [parameters, statistics] = relative_distances(saved("one").model, saved("two").model);
+  fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters, statistics);
+  EXPECT_LE(parameters, 1e-5);
+  EXPECT_LE(statistics, 1e-5);
+}
+
+// In single precision Adam turns rounding into steps, where a gradient is next to nothing. The first steps must agree closely still.
+TEST_F(DataParallel, OnTheCpuEngineUpToRounding) {
+  const Arguments few = {"--max-steps", "3", "--lr", "1e-4"};
+  ASSERT_EQ(run(1, with(train("one", 1), few)), 0) << text_;
+  ASSERT_EQ(run(2, with(train("two", 2), few)), 0) << text_;
+  const RunLog one = log("one"), two = log("two");
+  ASSERT_EQ(two.steps().size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(two.steps()[i].loss, one.steps()[i].loss, 1e-4) << "step " << i + 1;
+  const auto [parameters, statistics] = relative_distances(saved("one").model, saved("two").model);
+  fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters, statistics);
+  EXPECT_LE(parameters, 0.01);
+  EXPECT_LE(statistics, 1e-4);
+}
+
+TEST_F(DataParallel, ResumedEqualsUninterrupted) {
+  ASSERT_EQ(run(2, train("whole", 2)), 0) << text_;
+  ASSERT_EQ(run(2, with(train("pieces", 2), {"--max-steps", "2"})), 0) << text_;
+  ASSERT_EQ(run(2, with(resume("pieces"), {"--max-steps", "0"})), 0) << text_;
+  // --max-steps judged a model that the other run didn't; the rest is the same.
+  const SavedRun whole = saved("whole"), pieces = saved("pieces");
+  EXPECT_EQ(pieces.state.step, 6u);
+  EXPECT_TRUE(whole.model.values == pieces.model.values) << "the weights differ";
+  EXPECT_TRUE(whole.m == pieces.m && whole.v == pieces.v) << "the moments differ";
+
+  // A step's images stay the same on another number of processes.
+  ASSERT_EQ(run(2, with(train("moved", 2), {"--max-steps", "2"})), 0) << text_;
+  ASSERT_EQ(run(1, with(resume("moved"), {"--max-steps", "0"})), 0) << text_;
+  EXPECT_EQ(saved("moved").options.batch, 4);
+  EXPECT_EQ(saved("moved").state.step, 6u);
+  EXPECT_EQ(run(3, with(resume("moved"), {"--epochs", "3"})), 2) << text_;
+  EXPECT_THAT(text_, HasSubstr("4 images, which can't be dealt out evenly to 3 processes"));
+}
+
+// mpirun turns Ctrl-C and SIGTERM into a SIGTERM to its processes, and passes SIGUSR1 on at once.
+TEST_F(DataParallel, SignalsSaveAndTheRunGoesOnWithTheSameBits) {
+  for (const int signal : {SIGTERM, SIGUSR1}) {
+    const std::string out = fmt::format("signal{}", signal), whole = out + "whole";
+    const Arguments endless = {"--epochs", "100000"};
+    Process process = start(2, with(train(out, 2), endless));
+    wait_for_epoch(process, out);
+    process.signal(signal);
+    EXPECT_NE(process.wait(), 0) << process.text();
+    EXPECT_THAT(process.text(), HasSubstr("lfm-cuda train --resume --out " + path(out)));
+    const std::uint64_t done = saved(out).state.step;
+    EXPECT_EQ(log(out).steps().size(), done) << "the last step was not saved";
+    const Arguments a_little_further = {"--max-steps", std::to_string(done + 4)};
+    ASSERT_EQ(run(2, with(resume(out), a_little_further)), 0) << text_;
+    ASSERT_EQ(run(2, with(with(train(whole, 2), endless), a_little_further)), 0) << text_;
+    test::expect_equal_runs(folder_ / out, folder_ / whole);
+  }
+}
+
+/// The process of this rank among mpirun's children.
+pid_t process_of_rank(pid_t mpirun, int rank) {
+  const std::string wanted = fmt::format("OMPI_COMM_WORLD_RANK={}", rank);
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", mpirun));
+  for (pid_t child = 0; children >> child;) {
+    std::ifstream environment(fmt::format("/proc/{}/environ", child));
+    for (std::string variable; std::getline(environment, variable, '\0');) {
+      if (variable == wanted) return child;
+    }
+  }
+  return 0;
+}
+
+TEST_F(DataParallel, AKilledProcessTakesTheOthersWithItAndTheRunGoesOn) {
+  ASSERT_EQ(run(2, with(train("whole", 2), {"--epochs", "20"})), 0) << text_;
+  Process process = start(2, with(train("killed", 2), {"--epochs", "20"}));
+  wait_for_epoch(process, "killed");
+  const pid_t victim = process_of_rank(process.id(), 1);
+  if (victim == 0) GTEST_SKIP() << "this mpirun starts processes through another program";
+  kill(victim, SIGKILL);
+  EXPECT_NE(process.wait(), 0) << "or it would hang";
+  EXPECT_THAT(process.text(), HasSubstr("rank 1"));
+  ASSERT_EQ(run(2, resume("killed")), 0) << text_;
+  test::expect_equal_runs(folder_ / "killed", folder_ / "whole");
+}
+
+TEST_F(DataParallel, WhatStopsOneProcessIsToldWithItsRank) {
+  // Relative to another folder, the second process finds other data under the same name.
+  std::filesystem::create_directories(folder_ / "elsewhere");
+  const auto arguments = [&](const std::string& folder) {
+    Arguments all = {"-np", "1", "-wdir", folder, LFM_CUDA_PROGRAM};
+    return all + with(train("run", 2), {"--data", "train"});
+  };
+  const Arguments command = Arguments{LFM_MPIRUN} + arguments(folder_.path().string()) + Arguments{":"} + arguments(path("elsewhere"));
+  Process missing(command, folder_ / "output", mpi_environment());
+  EXPECT_EQ(missing.wait(), 1);
+  EXPECT_THAT(missing.text(), HasSubstr("lfm-cuda: error: rank 1 of 2 ("));
+  EXPECT_THAT(missing.text(), HasSubstr("train: not a folder"));
+
+  std::filesystem::remove_all(folder_ / "run");
+  test::write_generated_set(folder_ / "elsewhere" / "train", {7, 56, 1});
+  Process different(command, folder_ / "output", mpi_environment());
+  EXPECT_EQ(different.wait(), 1);
+  EXPECT_THAT(different.text(), HasSubstr("lfm-cuda: error: rank 1 of 2 ("));
+  EXPECT_THAT(different.text(), HasSubstr("is not that of rank 0"));
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST_F(DataParallel, WhatStopsAllIsToldOnce) {
+  EXPECT_EQ(run(2, with(train("run", 2), {"--loss-limit", "0.01"})), 1);
+  EXPECT_EQ(count_of(text_, "lfm-cuda: error: training diverged in step 1 "), 1u) << text_;
+  EXPECT_THAT(text_, Not(HasSubstr("rank 1")));
+  EXPECT_EQ(run(2, train("run", 2)), 2);
+  EXPECT_EQ(count_of(text_, "already holds a run"), 1u) << text_;
+  EXPECT_EQ(run(2, resume("none")), 2);
+  EXPECT_EQ(count_of(text_, "no run to resume"), 1u) << text_;
+}
+
+TEST_F(DataParallel, EarlyStoppingStopsAll) {
+  const Arguments patient = {"--patience", "2", "--epochs", "50", "--best-by", "loss", "--lr", "1e-30", "--lr-min", "0"};
+  ASSERT_EQ(run(2, with(train("run", 2), patient)), 0) << text_;
+  EXPECT_THAT(text_, HasSubstr("stopped early: no better model for 2 epochs"));
+}
+
+// The second process runs in a folder of its own, without --quiet, and leaves nothing there or on the terminal.
+TEST_F(DataParallel, OnlyTheRootWritesAndSpeaks) {
+  std::filesystem::create_directories(folder_ / "first");
+  std::filesystem::create_directories(folder_ / "second");
+  const auto arguments = [&](const std::string& folder) {
+    return Arguments{"-np", "1", "-wdir", path(folder), LFM_CUDA_PROGRAM} + with(train("run", 2), {"--out", "run"});
+  };
+  Process process(Arguments{LFM_MPIRUN} + arguments("first") + Arguments{":"} + arguments("second"), folder_ / "output", mpi_environment());
+  ASSERT_EQ(process.wait(), 0) << process.text();
+  EXPECT_EQ(count_of(process.text(), "epoch 1/2"), 1u) << process.text();
+  EXPECT_EQ(count_of(process.text(), "training: "), 1u) << process.text();
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "first" / "run" / "last.lfmw"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "second"));
+}
+
+}  // namespace
+}  // namespace lfm
