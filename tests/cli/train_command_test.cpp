@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -95,6 +96,15 @@ TEST_F(TrainCommand, CtrlCSavesAndSaysHowToGoOn) {
   ASSERT_EQ(run(resume("interrupted")), 0) << text_;
   ASSERT_EQ(run(start("whole")), 0) << text_;
   test::expect_equal_runs(folder_ / "interrupted", folder_ / "whole");
+}
+
+// What mpirun sets, without mpirun: a build without MPI must not let each process train for itself.
+TEST_F(TrainCommand, OneOfSeveralProcessesNeedsMpi) {
+  if (LFM_WITH_MPI) GTEST_SKIP() << "this build has MPI";
+  setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
+  EXPECT_EQ(run(start("run")), 2);
+  unsetenv("OMPI_COMM_WORLD_SIZE");
+  EXPECT_THAT(text_, HasSubstr("has no MPI"));
 }
 
 TEST_F(TrainCommand, SecondProcessIsRefused) {

@@ -143,6 +143,23 @@ TEST_F(Trainer, FineTuningStartsFromTheGivenModel) {
   EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { start_training(fine, {}); }), HasSubstr("--k 16"));
 }
 
+TEST_F(Trainer, ModelsNameTheirDataNotItsPlace) {
+  TrainOptions base = options("base"), fine = options("fine");
+  base.max_steps = fine.max_steps = 1;
+  start_training(base, {});
+  fine.init = base.out / "best.lfmw";
+  start_training(fine, {});
+  for (const char* name : {"best.lfmw", "last.lfmw"}) {
+    const std::string text = load_model(fine.out / name).provenance;
+    EXPECT_THAT(text, testing::Not(HasSubstr(folder_.path().string()))) << name;
+    const auto made = nlohmann::json::parse(text);
+    EXPECT_EQ(made["data"], nlohmann::json::parse(R"([{"folder": "train", "reals": 6, "fakes": 6}])"));
+    EXPECT_EQ(made["val"], nlohmann::json::parse(R"([{"folder": "val", "reals": 3, "fakes": 3}])"));
+    EXPECT_EQ(made["options"]["init"], "best.lfmw");
+    EXPECT_EQ(made["options"]["lr"], 1e-3);
+  }
+}
+
 TEST_F(Trainer, AblationsTrain) {
   for (const char* name : {"average", "k4", "no_rbld", "no_rks", "rank_scale"}) {
     TrainOptions o = options(name);

@@ -4,6 +4,7 @@
 #include <nccl.h>
 
 #include <array>
+#include <type_traits>
 
 #include "lfm/error.h"
 #include "src/engine/cuda/collective.h"
