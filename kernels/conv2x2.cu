@@ -7,6 +7,8 @@
 // Channels are contiguous: eight lanes store 128 bytes of an output side by side.
 #include "kernels/conv2x2.h"
 
+#include <limits>
+
 #include "kernels/device.cuh"
 #include "kernels/implicit_gemm.cuh"
 #include "kernels/launch.h"
@@ -56,10 +58,13 @@ __global__ void __launch_bounds__(kNaiveThreads)
   output[i] = kEpilogue == Epilogue::bias ? y : relu(y);
 }
 
+__device__ __forceinline__ float at_least(float least, float v) { return v < least ? least : v; }  // keeps NaN
+
+// least: 0 for ReLU, minus infinity without; told at run time, since for sm_100 and sm_120 nvcc spills registers of a kernel that knows.
 template <Epilogue kEpilogue>
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
     conv2x2_kernel(float* __restrict__ output, const float* __restrict__ input, const float* __restrict__ weight,
-                   const float* __restrict__ bias, int rows, int h, int w, int ic, int oc) {
+                   const float* __restrict__ bias, int rows, int h, int w, int ic, int oc, float least) {
   constexpr bool kPooled = kEpilogue == Epilogue::bias_relu_pool;
   const int out_h = kPooled ? (h - 1) / 2 : h - 1, out_w = kPooled ? (w - 1) / 2 : w - 1;
   const int first_row = static_cast<int>(blockIdx.x) * GemmTile::kRows;
@@ -92,9 +97,9 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
       UNROLL
       for (int i = 0; i < (kPooled ? 1 : 4); ++i) {
         if (row + 16 * rg + i >= rows) break;
-        float4 v{y[i][0] + b.x, y[i][1] + b.y, y[i][2] + b.z, y[i][3] + b.w};
-        if constexpr (kEpilogue != Epilogue::bias) v = {relu(v.x), relu(v.y), relu(v.z), relu(v.w)};
-        store4(own_output + (kPooled ? 4 * rg : 16 * rg + i) * oc + 32 * cg, v);
+        store4(own_output + (kPooled ? 4 * rg : 16 * rg + i) * oc + 32 * cg,
+               {at_least(least, y[i][0] + b.x), at_least(least, y[i][1] + b.y), at_least(least, y[i][2] + b.z),
+                at_least(least, y[i][3] + b.w)});
       }
     }
   }
@@ -122,7 +127,8 @@ template <Epilogue kEpilogue>
 void launch_tuned(const Conv2x2& c, std::int64_t rows, Stream stream) {
   launch({.kernel = "conv2x2", .blocks = {blocks_for(rows, GemmTile::kRows), static_cast<unsigned>(c.oc / kColumns)},
           .threads = GemmTile::kThreads},
-         stream, conv2x2_kernel<kEpilogue>, c.output, c.input, c.weight, c.bias, static_cast<int>(rows), c.h, c.w, c.ic, c.oc);
+         stream, conv2x2_kernel<kEpilogue>, c.output, c.input, c.weight, c.bias, static_cast<int>(rows), c.h, c.w, c.ic, c.oc,
+         kEpilogue == Epilogue::bias ? -std::numeric_limits<float>::infinity() : 0.0f);
 }
 
 }  // namespace

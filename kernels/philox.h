@@ -31,6 +31,10 @@ enum class Stream : std::uint32_t { rbld = 0, rks = 1, initialisation = 2, shuff
 
 struct PhiloxBlock {
   std::uint32_t word[4];
+  /// word[i % 4], chosen without an address: in a kernel, an index that the compiler does not know would put the words in memory.
+  LFM_HOST_DEVICE constexpr std::uint32_t at(int i) const {
+    return (i & 2) != 0 ? ((i & 1) != 0 ? word[3] : word[2]) : ((i & 1) != 0 ? word[1] : word[0]);
+  }
 };
 
 /// Ten rounds on `counter` under the 64-bit key (key0 is its low word).
@@ -70,7 +74,7 @@ LFM_HOST_DEVICE constexpr std::uint32_t uniform_below(std::uint32_t word, std::u
 LFM_HOST_DEVICE constexpr float rbld_uniform(std::uint64_t seed, std::uint64_t step, std::uint32_t image, int channel,
                                              int rank) {
   const auto index = static_cast<std::uint32_t>(channel) << 16 | static_cast<std::uint32_t>(rank) / 4;
-  return uniform01(draw_block(seed, step, image, Stream::rbld, index).word[rank % 4]);
+  return uniform01(draw_block(seed, step, image, Stream::rbld, index).at(rank));
 }
 
 /// RKS: k different positions of a map with `area` positions (k <= area), uniform without replacement, into positions[k].
@@ -84,7 +88,7 @@ LFM_HOST_DEVICE constexpr void rks_positions(std::uint64_t seed, std::uint64_t s
       block = draw_block(seed, step, image, Stream::rks, index);
     }
     const int last = area - k + draw;
-    auto position = static_cast<std::int32_t>(uniform_below(block.word[draw % 4], static_cast<std::uint32_t>(last) + 1));
+    auto position = static_cast<std::int32_t>(uniform_below(block.at(draw), static_cast<std::uint32_t>(last) + 1));
     for (int i = 0; i < draw; ++i) {
       if (positions[i] == position) {
         position = last;
