@@ -97,6 +97,7 @@ int main(int argc, char** argv) {
   lfm::add_train_command(app);
   lfm::add_convert_command(app);
   lfm::add_info_command(app);
+  lfm::add_bench_command(app);
 
   if (argc == 1) {
     fmt::print(stderr, "{}", app.help());

@@ -1,6 +1,7 @@
 #include "src/engine/cuda/devices.h"
 
 #if defined(LFM_HAVE_CUDA)
+#include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
 #endif
 
@@ -31,7 +32,13 @@ CudaDevices cuda_devices() {
   return found;
 }
 
+void start_profiler() { cudaProfilerStart(); }
+void stop_profiler() { cudaProfilerStop(); }
+
 #else
+
+void start_profiler() {}
+void stop_profiler() {}
 
 CudaDevices cuda_devices() { return {{}, "this build has no CUDA engine (configure with -DLFM_CUDA=ON)"}; }
 

@@ -22,4 +22,8 @@ struct CudaDevices {
 
 CudaDevices cuda_devices();
 
+/// What a profiler that waits for the CUDA profiler API sees lies between these; nothing without CUDA.
+void start_profiler();
+void stop_profiler();
+
 }  // namespace lfm
