@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/engine/cpu/cpu_engine.h"
+#include "src/engine/cuda/devices.h"
 #include "src/engine/engine.h"
 
 namespace lfm::cases {
@@ -27,6 +28,9 @@ inline const std::vector<EngineCase>& engines() {
         {"emulated", [] { return make_emulated_engine(); }},
 #endif
     };
+#if defined(LFM_HAVE_CUDA)
+    if (!cuda_devices().devices.empty()) list.push_back({"cuda", [] { return make_cuda_engine(0, Precision::fp32); }});
+#endif
     for (const cpu::Kernels* kernels : cpu::supported_kernels()) {
       list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels); }});
     }
