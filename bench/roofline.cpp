@@ -1,0 +1,89 @@
+#include "bench/roofline.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "lfm/error.h"
+#include "src/engine/precision.h"
+#include "src/model/architecture.h"
+
+namespace lfm::bench {
+
+namespace {
+
+// NVIDIA's data sheets: RTX A6000 (GA102 white paper), GeForce RTX 4090 (Ada white paper), H100 SXM5.
+constexpr std::array<Gpu, 3> kGpus = {{
+    {"a6000", "RTX A6000", 38.7, 77.4, 154.8, 768},
+    {"4090", "GeForce RTX 4090", 82.6, 82.6, 165.2, 1008},
+    {"h100", "H100 SXM", 66.9, 494.7, 989.4, 3350},
+}};
+
+double count(int a, int b, int c = 1) { return static_cast<double>(a) * b * c; }
+
+}  // namespace
+
+const Gpu& find_gpu(std::string_view key) {
+  for (const Gpu& gpu : kGpus) {
+    if (gpu.key == key) return gpu;
+  }
+  throw Error(ErrorCode::usage, fmt::format("no data sheet of a GPU '{}' here; there are a6000, 4090, h100", key));
+}
+
+std::vector<KernelWork> inference_kernels(Precision precision, int size) {
+  const NetworkShape shape = network_shape({}, size, size);
+  const bool tensor = precision != Precision::fp32;
+  const double value = precision == Precision::fp16 || precision == Precision::bf16 ? 2 : 4;  // bytes of an activation or weight
+  const double maps = count(shape.maps().area(), kMapChannels), features = count(kMapChannels, Architecture{}.k);
+
+  // Pooled outputs of the first block see 36 products of their 48: a quarter of the residual is always zero.
+  constexpr double first_products = 36;
+  const double first = count(shape.out[0].area(), kChannels[1]);
+  std::vector<KernelWork> kernels = {
+      {"first_block", 2 * first * first_products, count(size, size, 3) + first * value, 4.0 * 12 * kChannels[1], false}};
+  for (int b = 1; b < kBlocks; ++b) {
+    const MapSize in = shape.out[b - 1], out = shape.out[b];
+    const double computed = count(out.area(), b + 1 < kBlocks ? 4 : 1), ic = kChannels[b], oc = kChannels[b + 1];
+    kernels.push_back({fmt::format("conv2x2{}, block {}", tensor ? "_tensor" : "", b + 1), 2 * computed * 4 * ic * oc,
+                       (in.area() * ic + out.area() * oc) * value, 4 * ic * oc * value, tensor});
+  }
+  const double projected = 2 * maps * kChannels[kBlocks], projection_weights = count(kChannels[kBlocks], kMapChannels) * value;
+  if (tensor) {  // in the last block's kernel; its 512 channels are never stored
+    KernelWork& last = kernels.back();
+    last.kernel = "last_block_tensor";
+    last.flops += projected;
+    last.activation_bytes = shape.out[kBlocks - 2].area() * kChannels[kBlocks - 1] * value + maps * 4;
+    last.weight_bytes += projection_weights;
+    kernels.push_back({"pool_head", 2 * features, maps * 4 + 4, features * 4, false});
+  } else {
+    kernels.push_back({"projection", projected, shape.maps().area() * kChannels[kBlocks] * 4.0 + maps * 4, projection_weights, false});
+    kernels.push_back({"topk_pool", 0, (maps + features) * 4, 0, false});
+    kernels.push_back({"head", 2 * features, features * 4 + 4, features * 4, false});
+  }
+  return kernels;
+}
+
+Bound bound_of(const KernelWork& work, const Gpu& gpu, Precision precision, int batch) {
+  const double peak = !work.tensor_cores ? gpu.fp32 : precision == Precision::tf32 ? gpu.tf32 : gpu.fp16;
+  return {work.flops / peak / 1e6, (work.activation_bytes + work.weight_bytes / batch) / gpu.bandwidth / 1e3};
+}
+
+std::string roofline_table(const Gpu& gpu, Precision precision, int batch, int size) {
+  std::string table = fmt::format(
+      "{}, {}, batches of {} images of {}x{}: bounds, not measurements\n\n"
+      "| kernel | MFLOP an image | KB an image | FLOP/byte | least us an image | limiter |\n"
+      "| --- | ---: | ---: | ---: | ---: | --- |\n",
+      gpu.name, precision_name(precision), batch, size, size);
+  double total = 0;
+  for (const KernelWork& work : inference_kernels(precision, size)) {
+    const Bound bound = bound_of(work, gpu, precision, batch);
+    const double bytes = work.activation_bytes + work.weight_bytes / batch;
+    total += bound.us();
+    table += fmt::format("| {} | {:.1f} | {:.0f} | {:.1f} | {:.3f} | {} |\n", work.kernel, work.flops / 1e6, bytes / 1e3, work.flops / bytes,
+                         bound.us(),
+                         bound.memory_us > bound.compute_us ? "memory" : work.tensor_cores ? "tensor cores" : "FFMA");
+  }
+  return table + fmt::format("| all | | | | {:.3f} | {:.0f} images/s |\n", total, 1e6 / total);
+}
+
+}  // namespace lfm::bench

@@ -1,0 +1,45 @@
+// What a GPU could at most reach on this network, from its data sheet and the shapes alone. Bounds, not measurements.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lfm/precision.h"
+
+namespace lfm::bench {
+
+/// Peaks of the data sheet, dense; TFLOP/s with FP32 sums, GB/s.
+struct Gpu {
+  std::string_view key;
+  std::string_view name;
+  double fp32, tf32, fp16;  ///< bf16 as fp16
+  double bandwidth;
+};
+
+/// a6000, 4090, h100. Throws Error{usage} for any other name.
+const Gpu& find_gpu(std::string_view key);
+
+/// One kernel of a pass, for one image.
+struct KernelWork {
+  std::string kernel;
+  double flops = 0;          ///< two for each multiply-add that is done
+  double activation_bytes = 0;  ///< read and written once
+  double weight_bytes = 0;   ///< once a batch
+  bool tensor_cores = false;
+};
+
+/// The kernels of inference at size x size: with fp32 those of the FP32 path, else those of the tensor cores.
+std::vector<KernelWork> inference_kernels(Precision precision, int size);
+
+struct Bound {
+  double compute_us = 0;  ///< for one image, in a batch
+  double memory_us = 0;
+  double us() const { return compute_us > memory_us ? compute_us : memory_us; }
+};
+Bound bound_of(const KernelWork& work, const Gpu& gpu, Precision precision, int batch);
+
+/// Markdown: each kernel's work, intensity, bound and limiter, and images/s if every kernel reached its bound.
+std::string roofline_table(const Gpu& gpu, Precision precision, int batch, int size);
+
+}  // namespace lfm::bench
