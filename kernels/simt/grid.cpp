@@ -379,6 +379,8 @@ void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
   multiprocessor().shared().check(p, bytes, site);
 }
 
+int own_index() { return static_cast<int>(current_position->thread.x); }
+
 void check_shared_access(const void* p, std::size_t bytes, const Site& site) {
   if (!multiprocessor().shared().contains(p)) fail("an access to shared memory lies elsewhere", site);
   check_vector_access(p, bytes, site);
@@ -426,6 +428,7 @@ void copy_async(void* shared, const void* global, bool valid, const Site& site) 
   constexpr std::size_t bytes = 16;
   check_shared_access(shared, bytes, site);
   announce(Access::store, shared, bytes, site);
+  if (observer) observer->copy_begun(own_index(), shared);
   if (valid) {
     check_vector_access(global, bytes, site);
     announce(Access::load, global, bytes, site);
@@ -433,9 +436,15 @@ void copy_async(void* shared, const void* global, bool valid, const Site& site) 
   multiprocessor().copies().issue(shared, valid ? global : nullptr, bytes, multiprocessor().copies_at_once());
 }
 
-void commit_copies() { multiprocessor().copies().commit(); }
+void commit_copies() {
+  multiprocessor().copies().commit();
+  if (observer) observer->copies_committed(own_index());
+}
 
-void wait_copies(int pending) { multiprocessor().copies().wait(static_cast<std::size_t>(pending)); }
+void wait_copies(int pending) {
+  multiprocessor().copies().wait(static_cast<std::size_t>(pending));
+  if (observer) observer->copies_awaited(own_index(), pending);
+}
 
 void fail(const std::string& what, const Site& site) {
   const Position& at = *current_position;

@@ -30,6 +30,11 @@ class Observer {
   /// that at `instruction`.
   virtual void access(int thread, Access kind, const void* p, std::size_t bytes, const Site* site,
                       const void* instruction) = 0;
+  /// Asynchronous copies (cp.async): the thread's last store to shared memory, at p, is one that has only begun; it closes a group of them; it
+  /// has waited for all but its `pending` latest groups.
+  virtual void copy_begun(int thread, const void* p) = 0;
+  virtual void copies_committed(int thread) = 0;
+  virtual void copies_awaited(int thread, int pending) = 0;
   virtual void enter_function(int thread, const void* caller) = 0;
   virtual void leave_function(int thread) = 0;
 };

@@ -23,6 +23,7 @@ struct AccessRecord {
   std::uint8_t bytes;
   Access kind;
   Space space;
+  bool requested = true;  ///< false: the end of an asynchronous copy, whose request was its beginning
 };
 
 /// Of one thread, since the last barrier of its block. Clocks are vector clocks over the lanes of its warp:

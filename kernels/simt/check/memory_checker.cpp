@@ -9,6 +9,7 @@
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "kernels/simt/check/source_line.h"
 #include "kernels/simt/check/traffic.h"
@@ -98,6 +99,7 @@ void MemoryChecker::begin_block(const Extent& block) {
   shared_.clear();
   threads_.resize(grid_.threads.count());
   calls_.assign(threads_.size(), {0});
+  copies_.assign(threads_.size(), {});
 }
 
 void MemoryChecker::end_block() {
@@ -109,7 +111,7 @@ void MemoryChecker::barrier() {
 }
 
 void MemoryChecker::shared_array(const char* name, const void* begin, std::size_t bytes) {
-  shared_.push_back({name, number(begin), bytes, std::vector<std::uint32_t>(bytes), {}});
+  shared_.push_back({name, number(begin), bytes, std::vector<std::uint32_t>(bytes), std::vector<std::uint32_t>(bytes)});
 }
 
 void MemoryChecker::warp_met(int first_thread, std::uint32_t mask, bool orders_memory) {
@@ -128,6 +130,41 @@ void MemoryChecker::warp_met(int first_thread, std::uint32_t mask, bool orders_m
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     if (whole) ++threads_[first + lane].convergence;
     if (orders_memory && has(lane)) threads_[first + lane].passed.push_back(known);
+  }
+}
+
+// For each byte of shared memory, how many asynchronous copies to it have begun and not been waited for.
+std::uint32_t* MemoryChecker::under_way(std::uintptr_t p) {
+  Array* const array = find(shared_, p);
+  return array ? &array->loaded[p - array->begin] : nullptr;
+}
+
+void MemoryChecker::copy_begun(int thread, const void* p) {
+  const auto& records = threads_[static_cast<std::size_t>(thread)].records;
+  if (records.empty() || records.back().address != number(p) || records.back().space != Space::shared) return;
+  copies_[static_cast<std::size_t>(thread)].open.push_back(records.back());
+  std::uint32_t* const count = under_way(number(p));
+  for (int i = 0; i < records.back().bytes; ++i) ++count[i];
+}
+
+void MemoryChecker::copies_committed(int thread) {
+  Copies& copies = copies_[static_cast<std::size_t>(thread)];
+  copies.groups.push_back(std::exchange(copies.open, {}));
+}
+
+void MemoryChecker::copies_awaited(int thread, int pending) {
+  Copies& copies = copies_[static_cast<std::size_t>(thread)];
+  ThreadLog& log = threads_[static_cast<std::size_t>(thread)];
+  if (log.passed.empty()) log.passed.push_back({});
+  while (copies.groups.size() > static_cast<std::size_t>(pending)) {
+    for (AccessRecord& copy : copies.groups.front()) {
+      std::uint32_t* const count = under_way(copy.address);
+      for (int i = 0; i < copy.bytes; ++i) --count[i];
+      copy.clock = static_cast<std::uint32_t>(log.passed.size() - 1);
+      copy.requested = false;
+      log.records.push_back(copy);
+    }
+    copies.groups.erase(copies.groups.begin());
   }
 }
 
@@ -175,15 +212,16 @@ void MemoryChecker::access(int thread, Access kind, const void* p, std::size_t b
   }
   log.records.push_back(record);
   if (in_shared) {
-    check_initialised(*in_shared, record, thread);
+    check_shared(*in_shared, record, thread);
   } else {
     check_other_blocks(*in_global, record, thread);
   }
 }
 
-void MemoryChecker::check_initialised(Array& array, const AccessRecord& record, int thread) {
+void MemoryChecker::check_shared(Array& array, const AccessRecord& record, int thread) {
   const std::size_t first = record.address - array.begin, last = std::min(first + record.bytes, array.bytes);
   for (std::size_t i = first; i < last; ++i) {
+    if (array.loaded[i]) return report(FindingKind::race, record, thread, "while an asynchronous copy to it is under way");
     if (record.kind == Access::store) {
       array.stored[i] = 1;
     } else if (!array.stored[i]) {
@@ -231,6 +269,7 @@ void MemoryChecker::count_requests(std::size_t first_thread) {
   for (std::size_t lane = 0; lane < kWarp && first_thread + lane < threads_.size(); ++lane) {
     std::unordered_map<std::uint64_t, std::uint32_t> executed;
     for (const AccessRecord& r : threads_[first_thread + lane].records) {
+      if (!r.requested) continue;
       entries.push_back({{r.convergence, r.instruction, executed[mix(r.instruction, r.convergence)]++},
                          &r,
                          static_cast<int>(lane)});

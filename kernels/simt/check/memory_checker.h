@@ -6,6 +6,8 @@
 //                  orders)
 //   uninitialised  a load of shared memory that no thread of the block has stored to
 //   out of bounds  an access to global memory outside the arrays that the kernel was given
+//   asynchronous copies (cp.async) count as a store when they begin and another when their thread has waited for them; in between, any access
+//                  to where they go is a race
 //   sectors        32-byte sectors of global memory that each request of a warp touches
 //   bank conflicts wavefronts of shared memory beyond those that the request's width needs
 //
@@ -85,6 +87,9 @@ class MemoryChecker final : public Observer {
   void warp_met(int first_thread, std::uint32_t mask, bool orders_memory) override;
   void access(int thread, Access kind, const void* p, std::size_t bytes, const Site* site,
               const void* instruction) override;
+  void copy_begun(int thread, const void* p) override;
+  void copies_committed(int thread) override;
+  void copies_awaited(int thread, int pending) override;
   void enter_function(int thread, const void* caller) override;
   void leave_function(int thread) override;
 
@@ -93,13 +98,18 @@ class MemoryChecker final : public Observer {
     std::string name;
     std::uintptr_t begin;
     std::size_t bytes;
-    // global: 1 + the block that last stored to, loaded from each byte in this grid; shared: whether a byte
-    // was stored to
+    // global: 1 + the block that last stored to, loaded from each byte in this grid
+    // shared: whether a byte was stored to, how many asynchronous copies to it are under way
     std::vector<std::uint32_t> stored, loaded;
     bool contains(std::uintptr_t p) const { return p >= begin && p < begin + bytes; }
   };
+  struct Copies {  // of one thread
+    std::vector<AccessRecord> open;
+    std::vector<std::vector<AccessRecord>> groups;  // the oldest first
+  };
   Array* find(std::vector<Array>& arrays, std::uintptr_t p);
-  void check_initialised(Array& array, const AccessRecord& record, int thread);
+  std::uint32_t* under_way(std::uintptr_t p);
+  void check_shared(Array& array, const AccessRecord& record, int thread);
   void check_other_blocks(Array& array, const AccessRecord& record, int thread);
   void finish_stretch();
   void count_requests(std::size_t first_thread);
@@ -116,6 +126,7 @@ class MemoryChecker final : public Observer {
   std::uint32_t block_number_ = 0;
   KernelCounters* kernel_ = nullptr;
   std::vector<ThreadLog> threads_;
+  std::vector<Copies> copies_;
   std::vector<std::vector<std::uint64_t>>
       calls_;  ///< of each thread: a hash of the calls that led to where it is
 };

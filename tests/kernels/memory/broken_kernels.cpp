@@ -2,6 +2,7 @@
 
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
+#include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -42,6 +43,31 @@ __global__ void rotate_kernel(float* out, const float* x) {
   out[thread] = values[warp_index() * kWarp + (lane_index() + 1) % kWarp];
 }
 
+template <AsyncCopy kVariant>
+__global__ void copy_backwards_kernel(float* out, const float* x) {
+  SHARED_ARRAY(Chunk, tile, 64);
+  const int thread = static_cast<int>(threadIdx.x), other = 31 - thread;
+  for (int half = 0; half < 2; ++half) {  // 32 threads, two groups of copies
+    copy_async(&tile[32 * half + thread], x + 4 * (32 * half + thread), true);
+    commit_copies();
+  }
+  if (kVariant == AsyncCopy::waiting_for_too_few) {
+    wait_copies<1>();
+  } else if (kVariant != AsyncCopy::without_wait) {
+    wait_copies<0>();
+  }
+  if (kVariant != AsyncCopy::without_barrier) sync_block();
+  for (int half = 0; half < 2; ++half) {
+    const Chunk own = tile[32 * half + other];
+    for (int i = 0; i < 4; ++i) out[4 * (32 * (1 - half) + thread) + i] = bits_float(own.word[3 - i]);
+  }
+  if (kVariant == AsyncCopy::overwritten_early) {
+    copy_async(&tile[thread], x, true);
+    commit_copies();
+    wait_copies<0>();
+  }
+}
+
 template <Rows kVariant>
 __global__ void copy_rows_kernel(float* out, const float* x) {
   SHARED_ARRAY(float, patch, 64, 16);
@@ -74,6 +100,14 @@ void rotate(Rotation variant, float* out, const float* x) {
   launch({.kernel = "rotate", .blocks = {}, .threads = 64}, nullptr,
          variant == Rotation::right ? rotate_kernel<Rotation::right> : rotate_kernel<Rotation::with_a_vote>,
          out, x);
+}
+
+void copy_backwards(AsyncCopy variant, float* out, const float* x) {
+  void (*const kernels[])(float*, const float*) = {
+      copy_backwards_kernel<AsyncCopy::right>, copy_backwards_kernel<AsyncCopy::without_wait>,
+      copy_backwards_kernel<AsyncCopy::without_barrier>, copy_backwards_kernel<AsyncCopy::waiting_for_too_few>,
+      copy_backwards_kernel<AsyncCopy::overwritten_early>};
+  launch({.kernel = "copy_backwards", .blocks = {}, .threads = 32}, nullptr, kernels[static_cast<int>(variant)], out, x);
 }
 
 void copy_rows(Rows variant, float* out, const float* x) {

@@ -33,6 +33,16 @@ enum class Rotation {
 };
 void rotate(Rotation variant, float* out, const float* x);
 
+/// out [256] = x [256] backwards, through asynchronous copies to shared memory.
+enum class AsyncCopy {
+  right,
+  without_wait,         ///< read while the copies are under way
+  without_barrier,      ///< each thread waits for its own copies alone
+  waiting_for_too_few,  ///< the second of two groups may still be under way
+  overwritten_early,    ///< the buffer is filled again while other threads read it
+};
+void copy_backwards(AsyncCopy variant, float* out, const float* x);
+
 /// out [64][16] = x [64][16]: rows of 16 floats through shared memory, 128 bits at a time (first_block's
 /// patches).
 enum class Rows {

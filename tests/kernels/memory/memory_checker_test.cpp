@@ -145,6 +145,22 @@ TEST_F(MemoryCheckerTest, SyncWarpOrdersMemoryAndVotesDoNot) {
   EXPECT_THAT(checker.findings(), ElementsAre(is(FindingKind::race, "shared array values")));
 }
 
+TEST_F(MemoryCheckerTest, AsynchronousCopies) {
+  using kernels::AsyncCopy;
+  const WatchedArray<float> x(checker, "x", 256, 1), out(checker, "out", 256);
+  kernels::copy_backwards(AsyncCopy::right, out, x);
+  EXPECT_THAT(checker.findings(), IsEmpty());
+  for (int i = 0; i < 256; ++i) ASSERT_EQ(out[i], x[255 - i]);
+  EXPECT_EQ(requests("copy_backwards", Space::shared, Access::store).count, 2);
+  for (const AsyncCopy broken : {AsyncCopy::without_wait, AsyncCopy::without_barrier, AsyncCopy::waiting_for_too_few,
+                                 AsyncCopy::overwritten_early}) {
+    const std::size_t known = checker.findings().size();
+    kernels::copy_backwards(broken, out, x);
+    ASSERT_GT(checker.findings().size(), known) << "variant " << static_cast<int>(broken);
+    EXPECT_THAT(checker.findings().back(), is(FindingKind::race, "shared array tile")) << "variant " << static_cast<int>(broken);
+  }
+}
+
 TEST_F(MemoryCheckerTest, SwizzleOf128BitAccesses) {
   const WatchedArray<float> x(checker, "x", 64 * 16, 1), out(checker, "out", 64 * 16);
   kernels::copy_rows(kernels::Rows::right, out, x);
