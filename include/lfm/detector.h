@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -42,8 +43,22 @@ struct DetectorOptions {
   /// How each picture is delivered, in words like "none", "jpeg:90", "webp:80,60", "blur:1", "resize:0.5", "noise:4", "shift:3";
   /// one value a delivery, every one scored. None: the picture as it is.
   std::vector<std::string> deliveries;
+  /// Scores a fixed set of mild re-deliveries (unless `deliveries` names others) and answers with their median; unsure where their
+  /// verdicts differ, or the odds lie within a factor of 1.5 of the threshold's.
+  bool stable = false;
   bool features = false;           ///< also return what enters the last layer
+  bool evidence = false;           ///< also return where in the picture the logit comes from
+  int thumbnails = 0;              ///< longer side of a thumbnail to return; 0: none
   std::function<void(const std::string&)> note;  ///< told once when `auto` can't use the GPU a CUDA build was made for
+};
+
+/// Where the logit comes from, in one window of the picture that the network was shown.
+struct Evidence {
+  double x = 0, y = 0, width = 0, height = 0;  ///< of the window, in pixels of the picture as decoded
+  int view_width = 0, view_height = 0;         ///< its size as the network saw it
+  int rows = 0, columns = 0;                   ///< of the network's last map; position (r, c) sees the 23x23 pixels of the view from (8c, 8r) on
+  std::vector<float> contributions;            ///< [rows*columns]; over all windows they sum to the logit less the model's bias
+  std::vector<float> grad_cam;                 ///< [rows*columns], 0 or more
 };
 
 /// What is known about one image.
@@ -61,9 +76,12 @@ struct Detection {
   float logit = 0;
   float score = 0;              ///< probability of being generated
   bool fake = false;            ///< score > threshold
+  bool unsure = false;          ///< with DetectorOptions::stable: no verdict should rest on this
   std::vector<float> features;  ///< [64*k] (channel, rank), if asked for; of tiles their mean, of deliveries the first
-  /// One a delivery; NaN where the picture can't be delivered so. `logit` and `score` are the first that it can.
+  /// One a delivery; NaN where the picture can't be delivered so. `logit` and `score` are the first that it can, or the median.
   std::vector<float> delivered_logits, delivered_scores;
+  std::vector<Evidence> evidence;       ///< of the picture as it is, if asked for; none where that is not among the deliveries
+  std::vector<std::uint8_t> thumbnail;  ///< WebP, if asked for
 
   bool scored() const { return status == Status::scored; }
 };
@@ -110,6 +128,7 @@ class Detector {
 
   View view() const;
   float threshold() const;
+  std::vector<std::string> deliveries() const;  ///< names, in the order of delivered_scores
   std::size_t feature_count() const;
   std::string description() const;  ///< of the device, for people
 

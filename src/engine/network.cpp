@@ -8,10 +8,11 @@
 namespace lfm {
 
 void infer(Engine& engine, const Architecture& architecture, const PixelBatch& batch, std::span<float> logits,
-           std::span<float> features) {
+           std::span<float> features, std::span<float> maps) {
   const int chunk = std::min(batch.n, engine.inference_chunk(batch.height, batch.width));
   const std::size_t image_bytes = std::size_t{3} * batch.height * batch.width;
   const std::size_t feature_floats = static_cast<std::size_t>(feature_count(architecture));
+  const std::size_t map_floats = maps.size() / static_cast<std::size_t>(batch.n);
   engine.reserve({chunk, batch.height, batch.width, PlanMode::inference});
 
   for (int first = 0; first < batch.n; first += chunk) {
@@ -27,6 +28,10 @@ void infer(Engine& engine, const Architecture& architecture, const PixelBatch& b
     if (!features.empty()) {
       const auto values = engine.read(Activation::features);
       std::copy_n(values->begin(), n * feature_floats, features.begin() + first * feature_floats);
+    }
+    if (!maps.empty()) {
+      const auto values = engine.read(Activation::maps);
+      std::copy_n(values->begin(), n * map_floats, maps.begin() + first * map_floats);
     }
   }
 }

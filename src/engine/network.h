@@ -7,10 +7,10 @@
 
 namespace lfm {
 
-/// Logits of n images [n]; with features non-empty also the head's inputs [n][feature_count]. Makes room by itself and cuts the batch
-/// into the engine's chunks.
+/// Logits of n images [n]; with features non-empty also the head's inputs [n][feature_count], with maps non-empty also what was pooled,
+/// [n][64][rows][columns]. Makes room by itself and cuts the batch into the engine's chunks.
 void infer(Engine& engine, const Architecture& architecture, const PixelBatch& batch, std::span<float> logits,
-           std::span<float> features = {});
+           std::span<float> features = {}, std::span<float> maps = {});
 
 struct TrainingBatch {
   PixelBatch pixels;

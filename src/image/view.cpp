@@ -58,6 +58,13 @@ std::vector<Window> tile_windows(int width, int height, int most) {
   return windows;
 }
 
+std::vector<Window> view_windows(int width, int height, View view, int most_tiles) {
+  if (view == View::tiles) return tile_windows(width, height, most_tiles);
+  if (view != View::center) return {{0, 0, width, height}};
+  const int w = std::min(width, kViewSide), h = std::min(height, kViewSide);
+  return {{(width - w) / 2, (height - h) / 2, w, h}};
+}
+
 std::vector<Image> apply_view(Image image, View view, int most_tiles) {
   std::vector<Image> images;
   switch (view) {

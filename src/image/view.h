@@ -26,6 +26,9 @@ struct Window {
 /// smaller. Offsets are even, so that the residual's 2 x 2 cells lie as in the whole picture.
 std::vector<Window> tile_windows(int width, int height, int most = kMaxTiles);
 
+/// The parts of a picture that the network sees: all of it, its centre, or tiles.
+std::vector<Window> view_windows(int width, int height, View view, int most_tiles = kMaxTiles);
+
 /// What the network sees of a picture, one image, or one a tile. resize: 256 x 256; center: the central 256 x 256 pixels, fewer
 /// where the image is smaller; native: as it is; tiles: those of tile_windows.
 std::vector<Image> apply_view(Image image, View view, int most_tiles = kMaxTiles);

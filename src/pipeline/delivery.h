@@ -29,6 +29,9 @@ struct Delivery {
 /// Words like "none", "jpeg:90" or "jpeg:90,75,50", one delivery a value, in this order. Throws Error{usage}, also for one given twice.
 std::vector<Delivery> parse_deliveries(const std::vector<std::string>& words);
 
+/// Mild ones, as pictures meet them on their way: what a verdict should not depend on.
+std::vector<Delivery> stable_deliveries();
+
 /// The picture as it arrives. The same picture and delivery give the same pixels, noise included. Throws Error{input} where this
 /// picture can't be delivered so: too small to be cut, too large for the format.
 Image deliver(const Image& image, const Delivery& delivery);

@@ -12,6 +12,7 @@
 
 #include "src/engine/device.h"
 #include "src/engine/network.h"
+#include "src/eval/calibration.h"
 #include "src/pipeline/path_source.h"
 #include "src/pipeline/picture.h"
 #include "src/pipeline/stream.h"
@@ -42,10 +43,27 @@ struct Detector::Impl {
   StreamOptions stream;
   Calibration calibration;
   float threshold = 0.5f;
+  bool stable = false;
+  std::vector<float> parameters;  ///< kept for evidence alone
 
-  float score(float logit) const {
-    const double x = static_cast<double>(logit) / calibration.temperature + calibration.bias;
-    return static_cast<float>(1.0 / (1.0 + std::exp(-x)));
+  float score(float logit) const { return calibrated_score(calibration, logit); }
+
+  /// The median over deliveries; unsure where a verdict differs from its, or it is near the threshold.
+  void stabilise(Detection& detection) const {
+    std::vector<float> logits;
+    for (const float logit : detection.delivered_logits) {
+      if (!std::isnan(logit)) logits.push_back(logit);
+    }
+    std::ranges::sort(logits);
+    const std::size_t middle = logits.size() / 2;
+    detection.logit = logits.size() % 2 == 1 ? logits[middle] : (logits[middle - 1] + logits[middle]) / 2;
+    detection.score = score(detection.logit);
+    const bool fake = detection.score > threshold;
+    const bool flips = (score(logits.front()) > threshold) != fake || (score(logits.back()) > threshold) != fake;
+    constexpr double odds_margin = 1.5;
+    const double log_odds = static_cast<double>(detection.logit) / calibration.temperature + calibration.bias;
+    const double log_threshold = std::log(static_cast<double>(threshold)) - std::log1p(-static_cast<double>(threshold));
+    detection.unsure = flips || std::abs(log_odds - log_threshold) < std::log(odds_margin);
   }
 
   /// Scores and verdict.
@@ -56,6 +74,7 @@ struct Detector::Impl {
     }
     for (const float logit : detection.delivered_logits) detection.delivered_scores.push_back(score(logit));
     detection.score = score(detection.logit);
+    if (stable) stabilise(detection);
     detection.fake = detection.score > threshold;
     detection.status = Detection::Status::scored;
   }
@@ -72,15 +91,20 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   impl_->engine->load(model.architecture, model.values);
   impl_->calibration = model.calibration;
   impl_->threshold = options.threshold.value_or(model.threshold);
+  impl_->stable = options.stable;
   StreamOptions& stream = impl_->stream;
   stream.architecture = model.architecture;
-  stream.presentation = {options.view.value_or(model.view), options.tiles, parse_deliveries(options.deliveries)};
-  if (stream.presentation.deliveries.empty()) stream.presentation.deliveries.push_back({});
+  stream.presentation = {options.view.value_or(model.view), options.tiles, parse_deliveries(options.deliveries),
+                         options.thumbnails};
+  if (options.deliveries.empty()) stream.presentation.deliveries = options.stable ? stable_deliveries() : std::vector<Delivery>{{}};
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
   stream.workers = threads;
   stream.batch = options.batch > 0 ? options.batch : std::clamp(impl_->engine->inference_chunk(256, 256), 1, 64);
   stream.features = options.features;
+  stream.evidence = options.evidence;
+  if (options.evidence) impl_->parameters = model.values;
+  stream.parameters = impl_->parameters;
   stream.arena_limit = arena_limit(device);
 }
 
@@ -89,15 +113,22 @@ Detector& Detector::operator=(Detector&&) noexcept = default;
 Detector::~Detector() = default;
 
 Detection Detector::detect(const Image& image) {
+  const StreamOptions& stream = impl_->stream;
   Detection detection;
   detection.width = image.width;
   detection.height = image.height;
-  Picture picture = cut_up(present(image, impl_->stream.presentation), impl_->stream.architecture);
-  std::vector<float> features(impl_->stream.features ? feature_count() : 0);
+  InputViews views = present(image, stream.presentation);
+  detection.thumbnail = std::move(views.thumbnail);
+  Picture picture = cut_up(std::move(views), stream.presentation, stream.architecture, stream.evidence);
+  std::vector<float> features(stream.features ? feature_count() : 0), maps;
   for (const Piece& piece : picture.pieces) {
     float logit = 0;
-    infer(*impl_->engine, impl_->stream.architecture, {piece.pixels.rgb.data(), 1, piece.pixels.height, piece.pixels.width},
-          std::span(&logit, 1), features);
+    const bool wants_evidence = piece.delivery == 0 && !picture.evidence.empty();
+    const int positions = network_shape(stream.architecture, piece.pixels.height, piece.pixels.width).maps().area();
+    maps.resize(wants_evidence ? static_cast<std::size_t>(kMapChannels * positions) : 0);
+    infer(*impl_->engine, stream.architecture, {piece.pixels.rgb.data(), 1, piece.pixels.height, piece.pixels.width},
+          std::span(&logit, 1), features, maps);
+    if (wants_evidence) add_evidence(picture, piece, maps, stream.architecture, stream.parameters);
     add_score(picture, piece, logit, features);
   }
   if (!put_together(picture, detection)) throw Error(ErrorCode::input, detection.error);
@@ -119,6 +150,11 @@ void Detector::detect_stream(InputSource& source, const std::function<void(Detec
 }
 
 View Detector::view() const { return impl_->stream.presentation.view; }
+std::vector<std::string> Detector::deliveries() const {
+  std::vector<std::string> names;
+  for (const Delivery& delivery : impl_->stream.presentation.deliveries) names.push_back(delivery.name());
+  return names;
+}
 float Detector::threshold() const { return impl_->threshold; }
 std::size_t Detector::feature_count() const {
   return static_cast<std::size_t>(lfm::feature_count(impl_->stream.architecture));

@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <fstream>
 #include <span>
@@ -10,6 +12,7 @@
 #include <utility>
 
 #include "lfm/error.h"
+#include "src/image/encode.h"
 #include "src/image/file.h"
 
 namespace lfm {
@@ -32,10 +35,26 @@ bool may_be_image(const fs::path& member) {
   return sniff_image(bytes) != ImageFormat::unknown;
 }
 
+/// A small copy of a picture of width x height pixels, of which `image` may be a resized one.
+std::vector<std::uint8_t> thumbnail_of(const Image& image, int width, int height, int side) {
+  constexpr int quality = 60;
+  const double factor = std::min(1.0, static_cast<double>(side) / std::max(width, height));
+  const auto scaled = [&](int length) { return std::max(1, static_cast<int>(std::lround(length * factor))); };
+  const std::vector<std::byte> bytes = encode_webp(resize_bilinear(image, scaled(width), scaled(height)), quality);
+  const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  return {begin, begin + bytes.size()};
+}
+
 }  // namespace
 
-std::vector<DeliveredView> present(Image image, const Presentation& presentation) {
-  std::vector<DeliveredView> all(presentation.deliveries.size());
+InputViews present(Image image, const Presentation& presentation) {
+  InputViews views;
+  views.width = image.width;
+  views.height = image.height;
+  views.windows = view_windows(image.width, image.height, presentation.view, presentation.most_tiles);
+  if (presentation.thumbnail > 0) views.thumbnail = thumbnail_of(image, image.width, image.height, presentation.thumbnail);
+  std::vector<DeliveredView>& all = views.delivered;
+  all.resize(presentation.deliveries.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     try {
       const bool last = i + 1 == all.size() && presentation.deliveries[i].kind == Delivery::Kind::none;
@@ -45,7 +64,7 @@ std::vector<DeliveredView> present(Image image, const Presentation& presentation
       all[i].error = error.what();
     }
   }
-  return all;
+  return views;
 }
 
 std::optional<InputViews> read_input(const Input& input, const Presentation& presentation, const DecodeLimits& limits) {
@@ -54,13 +73,18 @@ std::optional<InputViews> read_input(const Input& input, const Presentation& pre
   Presentation wanted = presentation;
   if (input.view) wanted.view = *input.view;
   const bool as_it_is = wanted.deliveries.size() == 1 && wanted.deliveries[0].kind == Delivery::Kind::none;
-  if (as_it_is) {
+  // The whole picture is in memory only where it must be.
+  if (as_it_is && (wanted.thumbnail == 0 || wanted.view == View::resize)) {
     FileView seen = read_view(input.path, wanted.view, limits, wanted.most_tiles);
-    return InputViews{{{std::move(seen.images), {}}}, seen.width, seen.height};
+    InputViews views;
+    views.width = seen.width;
+    views.height = seen.height;
+    views.windows = view_windows(seen.width, seen.height, wanted.view, wanted.most_tiles);
+    if (wanted.thumbnail > 0) views.thumbnail = thumbnail_of(seen.images[0], seen.width, seen.height, wanted.thumbnail);
+    views.delivered.push_back({std::move(seen.images), {}});
+    return views;
   }
-  Image image = read_image(input.path, limits);
-  const int width = image.width, height = image.height;
-  return InputViews{present(std::move(image), wanted), width, height};
+  return present(read_image(input.path, limits), wanted);
 }
 
 std::string cause(const Error& error, const fs::path& path) {

@@ -1,6 +1,7 @@
 // From one input of a stream to the pixels the network sees.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@ struct Presentation {
   View view = View::resize;
   int most_tiles = kMaxTiles;
   std::vector<Delivery> deliveries = {{}};  ///< at least one; each brings the picture into the view anew
+  int thumbnail = 0;                        ///< longer side; 0: none
 };
 
 /// One delivery of a picture, in the view.
@@ -27,12 +29,14 @@ struct DeliveredView {
 
 struct InputViews {
   std::vector<DeliveredView> delivered;  ///< as many as the presentation's deliveries
+  std::vector<Window> windows;           ///< of the picture as it is, an image each
+  std::vector<std::uint8_t> thumbnail;   ///< WebP
   int width = 0;                         ///< of the picture as decoded
   int height = 0;
 };
 
 /// Of a picture in memory. Never throws for a picture that can't be delivered so.
-std::vector<DeliveredView> present(Image image, const Presentation& presentation);
+InputViews present(Image image, const Presentation& presentation);
 
 /// Reads, decodes and brings into the view. Nothing for a folder's member that is no image: no regular file, or neither its content
 /// nor its extension claims to be one. Throws Error{input}; the message starts with the path.

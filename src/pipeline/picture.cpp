@@ -4,13 +4,14 @@
 #include <utility>
 
 #include "lfm/error.h"
+#include "src/eval/evidence.h"
 #include "src/model/architecture.h"
 
 namespace lfm {
 
-Picture cut_up(std::vector<DeliveredView>&& views, const Architecture& architecture) {
+Picture cut_up(InputViews&& views, const Presentation& presentation, const Architecture& architecture, bool with_evidence) {
   Picture picture;
-  for (DeliveredView& view : views) {
+  for (DeliveredView& view : views.delivered) {
     DeliveryScore& delivery = picture.deliveries.emplace_back();
     delivery.error = std::move(view.error);
     if (!delivery.error.empty()) continue;
@@ -27,7 +28,24 @@ Picture cut_up(std::vector<DeliveredView>&& views, const Architecture& architect
     }
   }
   picture.left = picture.pieces.size();
+  if (with_evidence && presentation.deliveries[0].kind == Delivery::Kind::none) {
+    for (std::size_t i = 0; i < picture.deliveries[0].pieces; ++i) {
+      const Image& pixels = picture.pieces[i].pixels;
+      const Window& window = views.windows[i];
+      const MapSize maps = network_shape(architecture, pixels.height, pixels.width).maps();
+      picture.evidence.push_back({static_cast<double>(window.x), static_cast<double>(window.y), static_cast<double>(window.width),
+                                  static_cast<double>(window.height), pixels.width, pixels.height, maps.h, maps.w, {}, {}});
+    }
+  }
   return picture;
+}
+
+void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, const Architecture& architecture,
+                  std::span<const float> parameters) {
+  Evidence& evidence = picture.evidence[static_cast<std::size_t>(&piece - picture.pieces.data())];
+  PositionValues values = position_values(maps, {evidence.rows, evidence.columns}, architecture, parameters);
+  evidence.contributions = std::move(values.contributions);
+  evidence.grad_cam = std::move(values.grad_cam);
 }
 
 void add_score(Picture& picture, const Piece& piece, float logit, std::span<const float> features) {
@@ -57,9 +75,15 @@ bool put_together(Picture& picture, Detection& detection) {
     detection.error = picture.deliveries.at(0).error;
     return false;
   }
+  // With a tile missing, features and evidence would speak of a part of the picture only.
+  if (!picture.deliveries[0].error.empty()) return true;
   const auto tiles = static_cast<float>(picture.deliveries[0].pieces);
   for (float& sum : picture.features) sum /= tiles;
   detection.features = std::move(picture.features);
+  for (Evidence& window : picture.evidence) {
+    for (float& contribution : window.contributions) contribution /= tiles;
+  }
+  detection.evidence = std::move(picture.evidence);
   return true;
 }
 

@@ -32,18 +32,24 @@ struct Picture {
   std::vector<Piece> pieces;
   std::vector<DeliveryScore> deliveries;
   std::vector<float> features;  ///< summed over the tiles of the first delivery
+  std::vector<Evidence> evidence;  ///< if asked for: a window each, the values still to come
   std::size_t bytes = 0;        ///< of the pieces' pixels
   std::size_t left = 0;         ///< pieces without a logit
 };
 
 /// A delivery that the network can't take, too small for instance, has its error and no pieces.
-Picture cut_up(std::vector<DeliveredView>&& views, const Architecture& architecture);
+/// with_evidence: prepares for add_evidence, where the picture as it is comes first.
+Picture cut_up(InputViews&& views, const Presentation& presentation, const Architecture& architecture, bool with_evidence);
+
+/// maps: [64][rows*columns], of a piece of the first delivery; parameters: the model's.
+void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, const Architecture& architecture,
+                  std::span<const float> parameters);
 
 /// features: [64*k], or none.
 void add_score(Picture& picture, const Piece& piece, float logit, std::span<const float> features);
 void add_failure(Picture& picture, const Piece& piece, const std::string& error);
 
-/// Writes logits and features, or the first delivery's error where none has a score; true where one has.
+/// Writes logits, features and evidence, or the first delivery's error where none has a score; true where one has.
 bool put_together(Picture& picture, Detection& detection);
 
 }  // namespace lfm

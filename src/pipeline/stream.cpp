@@ -135,7 +135,8 @@ class ScoringStream {
       }
       detection.width = views->width;
       detection.height = views->height;
-      slot.picture = cut_up(std::move(views->delivered), options_.architecture);
+      detection.thumbnail = std::move(views->thumbnail);
+      slot.picture = cut_up(std::move(*views), options_.presentation, options_.architecture, options_.evidence);
       if (slot.picture.pieces.empty()) put_together(slot.picture, detection);
     } catch (const Error& error) {
       detection.error = cause(error, slot.input.path);
@@ -259,8 +260,17 @@ class ScoringStream {
     const std::size_t width = options_.features ? static_cast<std::size_t>(feature_count(options_.architecture)) : 0;
     logits_.resize(group.size());
     features_.resize(group.size() * width);
-    infer(engine_, options_.architecture, {pixels, n, first.height, first.width}, logits_, features_);
+    const auto wants_evidence = [](const Member& m) { return m.piece->delivery == 0 && !m.slot->picture.evidence.empty(); };
+    const bool any_evidence = std::ranges::any_of(group, wants_evidence);
+    const auto positions = static_cast<std::size_t>(network_shape(options_.architecture, first.height, first.width).maps().area());
+    const std::size_t map_floats = kMapChannels * positions;
+    maps_.resize(any_evidence ? group.size() * map_floats : 0);
+    infer(engine_, options_.architecture, {pixels, n, first.height, first.width}, logits_, features_, maps_);
     for (std::size_t i = 0; i < group.size(); ++i) {
+      if (wants_evidence(group[i])) {
+        add_evidence(group[i].slot->picture, *group[i].piece, std::span(maps_).subspan(i * map_floats, map_floats), options_.architecture,
+                     options_.parameters);
+      }
       add_score(group[i].slot->picture, *group[i].piece, logits_[i], std::span(features_).subspan(i * width, width));
     }
   }
@@ -314,6 +324,7 @@ class ScoringStream {
   std::vector<std::uint8_t> batch_;
   std::vector<float> logits_;
   std::vector<float> features_;
+  std::vector<float> maps_;
 };
 
 }  // namespace

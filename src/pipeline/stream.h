@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
 
 #include "lfm/detector.h"
 #include "src/engine/engine.h"
@@ -27,6 +28,8 @@ struct StreamOptions {
   int workers = 1;
   int batch = 8;
   bool features = false;
+  bool evidence = false;
+  std::span<const float> parameters;  ///< the model's, for the evidence
   std::size_t pixel_budget = std::size_t{256} << 20;  ///< bytes of pieces waiting for the network, where more than one path waits
   std::size_t arena_limit = 0;  ///< an image whose activations need more bytes is refused
 };

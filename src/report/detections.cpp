@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <nlohmann/json.hpp>
 
 #include "src/report/csv.h"
@@ -15,36 +18,70 @@ std::string json_string(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-const char* label(const Detection& d) { return d.fake ? "fake" : "real"; }
+using Names = std::span<const std::string>;
 
-std::string json_record(const Detection& d) {
+std::string json_spread(const Detection& d, Names deliveries) {
+  if (deliveries.empty()) return {};
+  const auto [low, high] = score_spread(d);
+  std::string text = fmt::format(R"(,"low":{},"high":{},"deliveries":{{)", low, high);
+  for (std::size_t i = 0; i < deliveries.size(); ++i) {
+    const float score = d.delivered_scores[i];
+    text += fmt::format("{}{}:{}", i == 0 ? "" : ",", json_string(deliveries[i]), std::isnan(score) ? "null" : fmt::format("{}", score));
+  }
+  return text + '}';
+}
+
+std::string json_record(const Detection& d, Names deliveries) {
   const std::string path = json_string(d.path.string());
   if (!d.scored()) return fmt::format(R"({{"path":{},"error":{}}})", path, json_string(d.error));
-  return fmt::format(R"({{"path":{},"logit":{},"score":{},"label":"{}","width":{},"height":{}}})", path, d.logit, d.score,
-                     label(d), d.width, d.height);
+  return fmt::format(R"({{"path":{},"logit":{},"score":{},"label":"{}","width":{},"height":{}{}}})", path, d.logit, d.score,
+                     verdict_name(d), d.width, d.height, json_spread(d, deliveries));
 }
 
-std::string csv_record(const Detection& d) {
+std::string csv_record(const Detection& d, Names deliveries) {
   const std::string path = csv_text(d.path.string());
-  if (!d.scored()) return fmt::format("{},,,,,,{}\n", path, csv_text(d.error));
-  return fmt::format("{},{},{},{},{},{},\n", path, d.logit, d.score, label(d), d.width, d.height);
+  if (!d.scored()) return fmt::format("{},,,,,,{}{}\n", path, deliveries.empty() ? "" : ",,", csv_text(d.error));
+  std::string spread;
+  if (!deliveries.empty()) {
+    const auto [low, high] = score_spread(d);
+    spread = fmt::format("{},{},", low, high);
+  }
+  return fmt::format("{},{},{},{},{},{},{}\n", path, d.logit, d.score, verdict_name(d), d.width, d.height, spread);
 }
 
-std::string table_record(const Detection& d) {
+std::string table_record(const Detection& d, Names deliveries) {
   const std::string path = printable(d.path.string());
-  if (!d.scored()) return fmt::format("{:>6}  {:<7}  {:>8}  {:>11}  {}: {}\n", "-", "failed", "-", "-", path, printable(d.error));
-  return fmt::format("{:6.4f}  {:<7}  {:>8.3f}  {:>11}  {}\n", d.score, label(d), d.logit,
+  std::string spread;
+  if (!deliveries.empty()) {
+    const auto [low, high] = d.scored() ? score_spread(d) : std::pair{0.0f, 0.0f};
+    spread = d.scored() ? fmt::format("{:5.3f}-{:5.3f}  ", low, high) : fmt::format("{:>11}  ", "-");
+  }
+  if (!d.scored()) return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}: {}\n", "-", "failed", spread, "-", "-", path, printable(d.error));
+  return fmt::format("{:6.4f}  {:<7}  {}{:>8.3f}  {:>11}  {}\n", d.score, verdict_name(d), spread, d.logit,
                      fmt::format("{}x{}", d.width, d.height), path);
 }
 
 }  // namespace
 
-std::string report_header(Format format) {
+const char* verdict_name(const Detection& d) { return d.unsure ? "unsure" : d.fake ? "fake" : "real"; }
+
+std::pair<float, float> score_spread(const Detection& d) {
+  std::pair<float, float> spread = {d.score, d.score};
+  for (const float score : d.delivered_scores) {
+    if (std::isnan(score)) continue;
+    spread.first = std::min(spread.first, score);
+    spread.second = std::max(spread.second, score);
+  }
+  return spread;
+}
+
+std::string report_header(Format format, bool with_spread) {
   switch (format) {
     case Format::table:
-      return fmt::format("{:>6}  {:<7}  {:>8}  {:>11}  {}\n", "score", "verdict", "logit", "size", "file");
+      return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}\n", "score", "verdict", with_spread ? "     spread  " : "", "logit", "size",
+                         "file");
     case Format::csv:
-      return "path,logit,score,label,width,height,error\n";
+      return with_spread ? "path,logit,score,label,width,height,low,high,error\n" : "path,logit,score,label,width,height,error\n";
     case Format::json:
       return "[";
     case Format::jsonl:
@@ -58,18 +95,18 @@ std::string report_footer(Format format, bool any_records) {
   return any_records ? "\n]\n" : "]\n";
 }
 
-std::string report_record(Format format, const Detection& detection, bool first) {
+std::string report_record(Format format, const Detection& detection, bool first, Names deliveries) {
   switch (format) {
     case Format::table:
-      return table_record(detection);
+      return table_record(detection, deliveries);
     case Format::csv:
-      return csv_record(detection);
+      return csv_record(detection, deliveries);
     case Format::json:
-      return (first ? "\n" : ",\n") + json_record(detection);
+      return (first ? "\n" : ",\n") + json_record(detection, deliveries);
     case Format::jsonl:
       break;
   }
-  return json_record(detection) + '\n';
+  return json_record(detection, deliveries) + '\n';
 }
 
 }  // namespace lfm

@@ -1,7 +1,9 @@
 // Detections as text: one record each, in the format the user chose. Pure functions; writing is the caller's.
 #pragma once
 
+#include <span>
 #include <string>
+#include <utility>
 
 #include "lfm/detector.h"
 
@@ -14,13 +16,21 @@ enum class Format {
   jsonl,  ///< one object a line
 };
 
-/// What comes before the first record, and after the last.
-std::string report_header(Format format);
+/// "real", "fake" or "unsure", of a scored detection.
+const char* verdict_name(const Detection& detection);
+
+/// The lowest and the highest of the delivered scores.
+std::pair<float, float> score_spread(const Detection& detection);
+
+/// What comes before the first record, and after the last. with_spread: the detections are of several deliveries.
+std::string report_header(Format format, bool with_spread = false);
 std::string report_footer(Format format, bool any_records);
 
 /// One scored or failed detection. Numbers are written so that they read back as the same float.
-///   JSON: {"path","logit","score","label","width","height"}, label "real" or "fake", or {"path","error"}
+///   JSON: {"path","logit","score","label","width","height"}, label "real", "fake" or "unsure", or {"path","error"}
 ///   CSV:  path,logit,score,label,width,height,error; the cells that don't apply are empty
-std::string report_record(Format format, const Detection& detection, bool first);
+/// deliveries: their names, where there are several. JSON then also has "low", "high" and "deliveries", an object of the scores by name
+/// (null where the picture can't be delivered so), CSV the columns low,high before error.
+std::string report_record(Format format, const Detection& detection, bool first, std::span<const std::string> deliveries = {});
 
 }  // namespace lfm

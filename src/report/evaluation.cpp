@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "src/eval/paper.h"
+#include "src/report/chart.h"
 #include "src/report/csv.h"
 #include "src/report/terminal.h"
 
@@ -142,6 +143,17 @@ std::string markdown(const Table& table) {
   return text;
 }
 
+std::string html(const Table& table) {
+  std::string text = "<div class=\"wide\"><table>\n";
+  for (std::size_t r = 0; r < table.size(); ++r) {
+    if (table[r].empty()) continue;
+    text += table[r][0].starts_with("mean") ? "<tr class=\"mean\">" : "<tr>";
+    for (const std::string& cell : table[r]) text += fmt::format("<{}>{}", r == 0 ? "th" : "td", escape_html(cell));
+    text += '\n';
+  }
+  return text + "</table></div>\n";
+}
+
 std::string setting_line(const EvaluationReport& report) {
   const EvaluationSetting& s = report.setting;
   std::string text = fmt::format("{}{}: view {}, threshold {:g}", printable(s.model),
@@ -197,6 +209,24 @@ nlohmann::json json_figures(const Figures& f) {
 }  // namespace
 
 std::string evaluation_text(const EvaluationReport& report) { return all_tables(report, aligned, ""); }
+
+std::string evaluation_html(const EvaluationReport& report) {
+  std::string text = fmt::format("<p class=\"status\">{}</p>\n", escape_html(setting_line(report)));
+  if (report.conditions.size() > 1) text += "<h2>Means over all</h2>\n" + html(robustness_table(report));
+  for (const Condition& condition : report.conditions) {
+    const std::string table = html(condition_table(report, condition));
+    const std::string& name = condition.name;
+    if (name == "none") {
+      text += "<h2>Pictures as they are</h2>\n" + table;
+    } else {
+      text += fmt::format("<details><summary>{}</summary>\n{}</details>\n", escape_html(name), table);
+    }
+  }
+  if (report.compare) text += html(peers_table());
+  return text;
+}
+
+std::string evaluation_means_text(const EvaluationReport& report) { return aligned(robustness_table(report)); }
 
 std::string evaluation_markdown(const EvaluationReport& report) { return all_tables(report, markdown, "### "); }
 

@@ -32,6 +32,10 @@ struct EvaluationReport {
 /// A table a condition, then the conditions' means side by side.
 std::string evaluation_text(const EvaluationReport& report);
 std::string evaluation_markdown(const EvaluationReport& report);
+/// The tables alone, to stand inside a page.
+std::string evaluation_html(const EvaluationReport& report);
+/// The conditions' means side by side, alone.
+std::string evaluation_means_text(const EvaluationReport& report);
 
 /// A line a condition and sub-dataset, then the means ("mean" as sub-dataset; without a test set, over all). Shares in 0 … 1.
 std::string evaluation_csv(const EvaluationReport& report);

@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "src/io/atomic_file.h"
-#include "src/train/chart.h"
+#include "src/report/chart.h"
 
 namespace lfm {
 namespace {

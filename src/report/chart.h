@@ -1,4 +1,4 @@
-// A line chart as inline SVG. The horizontal axis begins at 0.
+// A line chart as inline SVG.
 #pragma once
 
 #include <optional>
@@ -25,6 +25,7 @@ struct Chart {
   std::vector<ChartSeries> series;  ///< at most four: each has a colour of its own
   bool log_y = false;
   std::optional<double> y_min, y_max;  ///< of the axis; otherwise from the points
+  bool x_from_zero = true;             ///< the horizontal axis begins at 0
 };
 
 /// A <figure> with title, legend, axes and lines. Styled by the classes of chart_style().

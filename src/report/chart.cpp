@@ -1,4 +1,4 @@
-#include "src/train/chart.h"
+#include "src/report/chart.h"
 
 #include <fmt/core.h>
 
@@ -65,7 +65,7 @@ Axis axis_over(const Chart& chart, bool vertical) {
     }
   }
   if (!(low <= high)) low = axis.logarithmic ? 0.1 : 0, high = 1;
-  if (!vertical) low = std::min(low, 0.0);
+  if (!vertical && chart.x_from_zero) low = std::min(low, 0.0);
   if (vertical && chart.y_min) low = std::min(low, *chart.y_min);
   if (vertical && chart.y_max) high = std::max(high, *chart.y_max);
   if (low == high) {

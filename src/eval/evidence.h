@@ -1,0 +1,60 @@
+// Why a picture has its logit. The head is linear over the values that top-k pooling selects from the maps, so the logit is a sum over map
+// positions, exactly:
+//
+//   logit = bias + sum over positions p of contribution(p),   contribution(p) = sum over maps c that select p, as rank r, of w[c][r] * maps[c][p]
+//
+// Grad-CAM on the last block (Selvaraju et al. 2017; the paper's Figure 3) needs no backward pass here: the 1x1 convolution from
+// the block's channels A_o to the maps has no bias, maps_c = sum_o P[c][o] A_o, and the gradient of the logit at A_o[p] is
+// sum_c g_c[p] P[c][o] with g_c[p] = w[c][r] where p is selected and 0 elsewhere. So the channel weights are
+// alpha_o = (1/N) sum_c G_c P[c][o], G_c = sum_r w[c][r], over the N positions, and
+//
+//   cam(p) = ReLU(sum_o alpha_o A_o[p]) = ReLU((1/N) sum_c G_c maps[c][p]).
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "lfm/detector.h"
+#include "src/model/architecture.h"
+
+namespace lfm {
+
+/// Pixels from one map position to the next, and how many a position sees a side: position (row, column) covers the view's pixels
+/// [8*row, 8*row + 22] x [8*column, 8*column + 22].
+struct ReceptiveField {
+  int stride = 1;
+  int side = 1;
+};
+constexpr ReceptiveField receptive_field() {
+  ReceptiveField field;
+  for (int block = 0; block < kBlocks; ++block) {
+    field.side += field.stride;                  // conv 2x2
+    if (block == kBlocks - 1) break;
+    field.side += field.stride;                  // max-pool 2x2, stride 2
+    field.stride *= 2;
+  }
+  return field;  // the residual looks at an even pixel above and left, which the field, beginning at an even one, covers
+}
+
+/// Values of one image's map positions, [rows*cols].
+struct PositionValues {
+  std::vector<float> contributions;  ///< they sum to the logit less the head's bias
+  std::vector<float> grad_cam;       ///< 0 or more
+};
+
+/// maps: [64][rows*cols] of one image; values: the model's, laid out by parameter_table.
+PositionValues position_values(std::span<const float> maps, const MapSize& size, const Architecture& architecture,
+                               std::span<const float> values);
+
+/// A map position and where it lies in the picture.
+struct Region {
+  float contribution = 0;
+  double x = 0, y = 0, width = 0, height = 0;  ///< the pixels its receptive field covers, of the picture as decoded
+};
+
+/// The positions of the largest contributions, either sign, the largest first. One that covers more than half of a larger one, along both
+/// axes, is passed over.
+std::vector<Region> top_regions(std::span<const Evidence> evidence, std::size_t count);
+
+}  // namespace lfm

@@ -1,0 +1,54 @@
+// The report page: whatever a file or a model is called, it stays text. tests/report/browser_test.sh opens such a page.
+#include "src/report/page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/report/sample_page.h"
+
+namespace lfm::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string data_of(const std::string& html) {
+  const std::string open = "id=\"data\">";
+  const std::size_t begin = html.find(open) + open.size();
+  return html.substr(begin, html.find("</script>", begin) - begin);
+}
+
+TEST(Page, EscapesWhateverComesFromFiles) {
+  const std::string html = sample_page(40);
+  const std::string text = html.substr(0, html.find("<script type"));
+  EXPECT_THAT(text, Not(HasSubstr("<img")));
+  EXPECT_THAT(text, HasSubstr("&lt;img src=x onerror=alert(1)&gt;")) << "the model's name";
+  const std::string data = data_of(html);
+  EXPECT_THAT(data, Not(HasSubstr("<")));
+  const auto parsed = nlohmann::json::parse(data);
+  EXPECT_EQ(parsed["images"].size(), 40u);
+  EXPECT_EQ(parsed["images"][3]["path"], kNastyName);
+}
+
+TEST(Page, HasNoLinkToTheNetwork) {
+  const std::string html = sample_page(10);
+  for (const char* forbidden : {"http://", "https://", "src=\"/", "@import", "url("}) EXPECT_THAT(html, Not(HasSubstr(forbidden)));
+  EXPECT_THAT(html, HasSubstr("default-src 'none'"));
+}
+
+TEST(Page, KeepsWhatThePicturesAre) {
+  const auto images = nlohmann::json::parse(data_of(sample_page(40)))["images"];
+  EXPECT_EQ(images[0]["verdict"], "real");
+  EXPECT_TRUE(images[7].contains("error"));
+  EXPECT_EQ(images[1]["label"], 1);
+  ASSERT_EQ(images[0]["heat"].size(), 1u);
+  EXPECT_EQ(images[0]["heat"][0]["rows"], 30);
+  // A cell stands for the 8 pixels around the centre of the 23 its position sees.
+  EXPECT_NEAR(images[0]["heat"][0]["x"].get<double>(), 7.5 / 256, 1e-9);
+  EXPECT_NEAR(images[0]["heat"][0]["width"].get<double>(), 240.0 / 256, 1e-9);
+}
+
+}  // namespace
+}  // namespace lfm::test
