@@ -27,6 +27,7 @@ ExitCode report_error(const std::exception& error, const std::string& process = 
 
 void add_detect_command(CLI::App& app);
 void add_evaluate_command(CLI::App& app);
+void add_explain_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_convert_command(CLI::App& app);
 void add_info_command(CLI::App& app);

@@ -13,10 +13,12 @@
 #include "src/cli/commands.h"
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
+#include "src/io/atomic_file.h"
 #include "src/pipeline/path_source.h"
 #include "src/report/detections.h"
 #include "src/report/npy.h"
 #include "src/report/output.h"
+#include "src/report/page.h"
 #include "src/report/progress.h"
 #include "src/report/terminal.h"
 
@@ -34,6 +36,7 @@ struct DetectArguments {
   Sort sort = Sort::input;
   fs::path output;
   fs::path features;
+  fs::path page;
 };
 
 constexpr const char* kFooter =
@@ -46,8 +49,9 @@ constexpr const char* kFooter =
     "Images are JPEG, PNG, WebP, BMP, GIF, TGA, PSD or PNM, told apart by content, at least 48x48. Folders are searched\n"
     "at any depth, in order of name; what is no image there is skipped and counted.\n"
     "\n"
-    "JSON records: {\"path\", \"logit\", \"score\", \"label\", \"width\", \"height\"} or {\"path\", \"error\"}; label is \"real\" or\n"
-    "\"fake\". CSV has the columns path,logit,score,label,width,height,error.\n"
+    "JSON records: {\"path\", \"logit\", \"score\", \"label\", \"width\", \"height\"} or {\"path\", \"error\"}; label is \"real\",\n"
+    "\"fake\" or \"unsure\". CSV has the columns path,logit,score,label,width,height,error. --stable adds the lowest and highest\n"
+    "score, low and high, and in JSON that of each delivery.\n"
     "\n"
     "Exit codes: 0 all scored, 1 some inputs failed or the output could not be written, 2 wrong usage,\n"
     "            3 no usable device or model, 130 interrupted.\n";
@@ -60,7 +64,7 @@ class Tally {
   void count(const Detection& detection) {
     if (detection.status == Detection::Status::skipped) ++skipped_;
     if (detection.status == Detection::Status::failed) ++failed_;
-    if (detection.scored()) ++(detection.fake ? fakes_ : reals_);
+    if (detection.scored()) ++(detection.unsure ? unsure_ : detection.fake ? fakes_ : reals_);
     if (detection.status == Detection::Status::failed) {
       progress_.clear();
       fmt::print(stderr, "lfm-cuda: {}: {}\n", printable(detection.path.string()), printable(detection.error));
@@ -73,8 +77,9 @@ class Tally {
   void summarize(const std::string& device) {
     progress_.clear();
     if (quiet_) return;
-    const std::size_t scored = reals_ + fakes_;
+    const std::size_t scored = reals_ + fakes_ + unsure_;
     std::string text = fmt::format("{} {} scored: {} real, {} fake", scored, scored == 1 ? "image" : "images", reals_, fakes_);
+    if (unsure_ > 0) text += fmt::format(", {} unsure", unsure_);
     if (failed_ > 0) text += fmt::format("; {} failed", failed_);
     if (skipped_ > 0) text += fmt::format("; {} {} skipped", skipped_, skipped_ == 1 ? "file that is no image" : "files that are no images");
     const double rate = static_cast<double>(progress_.images()) / std::max(progress_.seconds(), 1e-6);
@@ -82,24 +87,28 @@ class Tally {
   }
 
   bool failed() const { return failed_ > 0; }
-  bool found_nothing() const { return failed_ == 0 && reals_ + fakes_ == 0; }
+  bool found_nothing() const { return failed_ == 0 && reals_ + fakes_ + unsure_ == 0; }
 
  private:
   bool quiet_;
   Progress progress_;
-  std::size_t reals_ = 0, fakes_ = 0, failed_ = 0, skipped_ = 0;
+  std::size_t reals_ = 0, fakes_ = 0, unsure_ = 0, failed_ = 0, skipped_ = 0;
 };
 
 /// Writes records as they come or, to be sorted, when all are there.
 class Report {
  public:
-  explicit Report(const DetectArguments& arguments) : format_(arguments.format), sort_(arguments.sort), output_(arguments.output) {
-    output_.write(report_header(format_));
+  /// deliveries: of each picture, where there are several.
+  Report(const DetectArguments& arguments, std::vector<std::string> deliveries)
+      : format_(arguments.format), sort_(arguments.sort), output_(arguments.output), deliveries_(std::move(deliveries)) {
+    output_.write(report_header(format_, !deliveries_.empty()));
   }
 
   void add(Detection&& detection) {
     if (sort_ == Sort::input) return write(detection);
     detection.features = {};
+    detection.evidence = {};
+    detection.thumbnail = {};
     kept_.push_back(std::move(detection));
   }
 
@@ -123,13 +132,14 @@ class Report {
 
  private:
   void write(const Detection& detection) {
-    output_.write(report_record(format_, detection, first_));
+    output_.write(report_record(format_, detection, first_, deliveries_));
     first_ = false;
   }
 
   Format format_;
   Sort sort_;
   Output output_;
+  std::vector<std::string> deliveries_;
   bool first_ = true;
   std::vector<Detection> kept_;
 };
@@ -138,14 +148,20 @@ void detect(DetectArguments arguments) {
   if (!arguments.features.empty() && arguments.sort != Sort::input) {
     throw Error(ErrorCode::usage, "--features writes rows in input order; leave --sort out");
   }
-  arguments.scoring.detector.features = !arguments.features.empty();
-  const bool quiet = arguments.scoring.quiet;
-  Detector detector(find_model(arguments.scoring.model), arguments.scoring.detector);
+  DetectorOptions& options = arguments.scoring.detector;
+  options.features = !arguments.features.empty();
+  options.evidence = !arguments.page.empty();
+  options.thumbnails = arguments.page.empty() ? 0 : kThumbnailSide;
+  const bool quiet = arguments.scoring.quiet, stable = options.stable;
+  const fs::path model_file = find_model(arguments.scoring.model);
+  const Model model = load_model(model_file);
+  Detector detector(model, options);
 
   const std::vector<fs::path> inputs(arguments.inputs.begin(), arguments.inputs.end());
-  Report report(arguments);
+  Report report(arguments, stable ? detector.deliveries() : std::vector<std::string>{});
   std::optional<NpyWriter> features;
   if (!arguments.features.empty()) features.emplace(arguments.features, detector.feature_count());
+  ReportPage page(stable);
   Tally tally(quiet ? std::nullopt : count_paths(inputs), quiet);
 
   PathSource source(inputs);
@@ -154,6 +170,7 @@ void detect(DetectArguments arguments) {
     tally.count(detection);
     if (detection.status == Detection::Status::skipped) return;
     if (features) detection.scored() ? features->write_row(detection.features) : features->write_missing_row();
+    if (!arguments.page.empty()) page.add(detection);
     if (report.is_terminal()) tally.make_way_for_output();
     report.add(std::move(detection));
   });
@@ -165,6 +182,10 @@ void detect(DetectArguments arguments) {
   }
   report.finish();
   if (features) features->commit();
+  if (!arguments.page.empty()) {
+    const std::string title = fmt::format("{} pictures scored by lfm-cuda", page.pictures());
+    write_file_atomically(arguments.page, page.html(title, model_file, model, detector.view(), detector.threshold()));
+  }
   tally.summarize(detector.description());
   if (tally.found_nothing()) throw Error(ErrorCode::input, "the inputs hold no images");
   if (tally.failed()) end_with(kFailure);
@@ -181,6 +202,9 @@ void add_detect_command(CLI::App& app) {
       ->required()
       ->type_name("PATH");
   add_scoring_options(*command, a->scoring);
+  command->add_flag("--stable", a->scoring.detector.stable,
+                    "Score mild re-deliveries too (re-compressed, 0.75x, shifted); the\n"
+                    "median counts, and a verdict that flips or is close is 'unsure'");
   add_choice<Format>(*command, "-f,--format", "table (for people), csv, json, jsonl (one object a line)\n(default: table)",
                      {{"table", Format::table}, {"csv", Format::csv}, {"json", Format::json}, {"jsonl", Format::jsonl}},
                      [a](Format format) { a->format = format; });
@@ -189,6 +213,8 @@ void add_detect_command(CLI::App& app) {
                    "input (as given), score (fakes first), path; but for input, all\nresults are kept in memory (default: input)",
                    {{"input", Sort::input}, {"score", Sort::score}, {"path", Sort::path}}, [a](Sort sort) { a->sort = sort; });
   command->add_option("--features", a->features, "Also write what enters the last layer, one row a record")->type_name("FILE.npy");
+  command->add_option("--report", a->page, "Also write a page of the pictures, their scores and where these come\nfrom: one HTML file, for any browser")
+      ->type_name("FILE.html");
   command->callback([a] { detect(*a); });
 }
 

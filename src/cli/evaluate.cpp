@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,12 +19,19 @@
 #include "src/cli/commands.h"
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
+#include "src/eval/calibration.h"
 #include "src/eval/evaluation.h"
+#include "src/eval/tsne.h"
+#include "src/io/atomic_file.h"
 #include "src/model/weight_file.h"
 #include "src/pipeline/delivery.h"
+#include "src/report/csv.h"
 #include "src/report/evaluation.h"
+#include "src/report/npy.h"
 #include "src/report/output.h"
+#include "src/report/page.h"
 #include "src/report/progress.h"
+#include "src/report/scatter.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -41,7 +50,14 @@ struct EvaluateArguments {
   bool compare = false;
   std::string format = "txt";  ///< as a file would end
   std::vector<std::string> outputs;
+  std::vector<std::string> pages;  ///< HTML files
+  fs::path calibrated;             ///< model to write
+  std::string embedding;           ///< what the embedding's files begin with
 };
+
+/// What is measured beyond single conditions with --stable.
+constexpr const char* kMedian = "median";                 ///< of the deliveries
+constexpr const char* kMedianSure = "median-where-sure";  ///< without the pictures that go unanswered
 
 constexpr const char* kFooter =
     "Examples:\n"
@@ -89,12 +105,58 @@ const std::map<std::string, Writer>& writers() {
 Writer writer_of(const std::string& ending, const std::string& file) {
   const auto found = writers().find(ending);
   if (found == writers().end()) {
-    throw Error(ErrorCode::usage, fmt::format("{}: its ending chooses the format, and must be .txt, .md, .csv or .json", file));
+    throw Error(ErrorCode::usage, fmt::format("{}: its ending chooses the format, and must be .txt, .md, .csv, .json or .html", file));
   }
   return found->second;
 }
 
-std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& arguments, EvaluationReport& report) {
+/// What enters the network's last layer, of every picture as it is.
+class Embedding {
+ public:
+  Embedding(const std::string& prefix, std::size_t columns) : prefix_(prefix), columns_(columns), rows_(prefix + ".npy", columns) {}
+
+  void add(const Detection& detection, const LabelledFile& file, const Subset& subset) {
+    const bool known = detection.scored() && detection.features.size() == columns_;
+    known ? rows_.write_row(detection.features) : rows_.write_missing_row();
+    list_ += fmt::format("{},{},{},{}\n", csv_text(file.path.string()), file.label, csv_text(subset.test_set), csv_text(subset.name));
+    if (!known) return;
+    features_.insert(features_.end(), detection.features.begin(), detection.features.end());
+    points_.push_back({{}, file.subset, file.label});
+  }
+
+  /// The rows, the list of what they are, and the picture: of at most kMostPoints of them, evenly chosen.
+  void write(const TestData& data) {
+    rows_.commit();
+    write_file_atomically(prefix_ + ".csv", "path,label,test_set,subset\n" + list_);
+    const std::size_t count = std::min(points_.size(), kMostPoints);
+    std::vector<ScatterPoint> chosen;
+    std::vector<float> features;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t from = i * points_.size() / count;
+      chosen.push_back(points_[from]);
+      const auto row = features_.begin() + static_cast<std::ptrdiff_t>(from * columns_);
+      features.insert(features.end(), row, row + static_cast<std::ptrdiff_t>(columns_));
+    }
+    const auto layout = tsne(features, columns_);
+    for (std::size_t i = 0; i < count; ++i) chosen[i].at = layout[i];
+    std::vector<std::string> groups;
+    for (const Subset& subset : data.subsets) groups.push_back(subset.test_set + "/" + subset.name);
+    write_file_atomically(prefix_ + ".svg", scatter_svg(fmt::format("t-SNE of the features of {} pictures", count), chosen, groups));
+  }
+
+ private:
+  static constexpr std::size_t kMostPoints = 3000;  ///< t-SNE's time and memory grow with the square
+  std::string prefix_;
+  std::size_t columns_;
+  NpyWriter rows_;
+  std::string list_;
+  std::vector<float> features_;
+  std::vector<ScatterPoint> points_;
+};
+
+/// page and embedding get every picture, where there are any.
+std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& arguments, EvaluationReport& report, ReportPage* page,
+                              Embedding* embedding) {
   const bool quiet = arguments.scoring.quiet;
   std::vector<ScoredFile> files;
   files.reserve(report.data.files.size());
@@ -107,6 +169,15 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
       progress.clear();
       fmt::print(stderr, "lfm-cuda: {}: {}\n", printable(detection.path.string()), printable(detection.error));
     }
+    const LabelledFile& file = report.data.files[files.size()];
+    const Subset& subset = report.data.subsets[file.subset];
+    if (page) page->add(detection, file.label, subset.name);
+    if (embedding) embedding->add(detection, file, subset);
+    if (arguments.scoring.detector.stable && detection.scored()) {
+      constexpr float none = std::numeric_limits<float>::quiet_NaN();
+      detection.delivered_logits.insert(detection.delivered_logits.end(), {detection.logit, detection.unsure ? none : detection.logit});
+      detection.delivered_scores.insert(detection.delivered_scores.end(), {detection.score, detection.unsure ? none : detection.score});
+    }
     files.push_back({detection.scored(), std::move(detection.delivered_logits), std::move(detection.delivered_scores)});
     progress.step(true);
   });
@@ -116,25 +187,102 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
     end_with(kInterrupted);
   }
   if (!quiet) {
-    fmt::print(stderr, "{} pictures in {} ways, {:.1f} pictures/s, {}\n", files.size(), arguments.perturbations.size(),
+    fmt::print(stderr, "{} pictures, {} conditions, {:.1f} pictures/s, {}\n", files.size(), arguments.perturbations.size(),
                static_cast<double>(files.size()) / std::max(progress.seconds(), 1e-6), detector.description());
   }
   return files;
 }
 
+/// Calibration and threshold fitted on every condition, each sub-dataset and label of each counting the same.
+struct Fit {
+  Calibration calibration;
+  float threshold = 0.5f;
+};
+
+Fit fit(const EvaluationReport& report, const std::vector<ScoredFile>& files) {
+  std::vector<float> logits;
+  std::vector<std::uint8_t> labels;
+  std::vector<double> weights;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const LabelledFile& file = report.data.files[i];
+    for (std::size_t c = 0; c < files[i].logits.size(); ++c) {
+      if (std::isnan(files[i].logits[c])) continue;
+      const Figures& figures = report.conditions[c].subsets[file.subset];
+      logits.push_back(files[i].logits[c]);
+      labels.push_back(file.label);
+      weights.push_back(1.0 / static_cast<double>(file.label == 1 ? figures.fakes : figures.reals));
+    }
+  }
+  const WeightedLogits held_out{logits, labels, weights};
+  const Calibration calibration = fit_calibration(held_out);
+  return {calibration, fit_threshold(held_out, calibration)};
+}
+
+/// Writes the model with a calibration and a threshold fitted to what was measured, and tells how they do on it.
+void calibrate(const EvaluateArguments& arguments, Model model, View view, EvaluationReport report, std::vector<ScoredFile> files) {
+  const Fit fitted = fit(report, files);
+  model.calibration = fitted.calibration;
+  model.threshold = fitted.threshold;
+  model.view = view;
+  nlohmann::json how = {{"method", "Platt scaling; threshold of the best mean balanced accuracy"}, {"pictures", files.size() - report.failed}};
+  for (const std::string& root : arguments.roots) how["data"].push_back(fs::weakly_canonical(root).filename().string());
+  how["conditions"] = arguments.perturbations;
+  nlohmann::json provenance = nlohmann::json::parse(model.provenance);
+  provenance["calibration"] = how;
+  model.provenance = provenance.dump();
+  save_model(model, arguments.calibrated);
+  if (arguments.scoring.quiet) return;
+
+  for (ScoredFile& file : files) {
+    for (std::size_t c = 0; c < file.logits.size(); ++c) {
+      if (!std::isnan(file.logits[c])) file.scores[c] = calibrated_score(fitted.calibration, file.logits[c]);
+    }
+  }
+  MeasureOptions options = arguments.measure;
+  options.threshold = fitted.threshold;
+  report.conditions = measure(report.data, files, arguments.perturbations, options);
+  fmt::print(stderr, "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on:\n\n{}",
+             printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, fitted.threshold,
+             evaluation_means_text(report));
+}
+
+/// The conditions' names; settles --stable and --perturb.
+std::vector<std::string> settle_conditions(EvaluateArguments& arguments) {
+  DetectorOptions& options = arguments.scoring.detector;
+  std::vector<Delivery> deliveries = stable_deliveries();
+  if (!options.stable) {
+    auto& words = arguments.perturbations;
+    if (std::ranges::find(words, "none") == words.end()) words.insert(words.begin(), "none");
+    deliveries = parse_deliveries(words);
+  } else if (!arguments.perturbations.empty()) {
+    throw Error(ErrorCode::usage, "--stable has its own set of perturbations; leave --perturb out");
+  }
+  options.deliveries.clear();
+  for (const Delivery& delivery : deliveries) options.deliveries.push_back(delivery.name());
+  std::vector<std::string> names = options.deliveries;
+  if (options.stable) names.insert(names.end(), {kMedian, kMedianSure});
+  return names;
+}
+
 void evaluate(EvaluateArguments arguments) {
   const Writer standard_output = writer_of("." + arguments.format, "--format");
   std::vector<std::pair<std::string, Writer>> outputs;
-  for (const std::string& file : arguments.outputs) outputs.emplace_back(file, writer_of(fs::path(file).extension().string(), file));
-
-  auto& perturbations = arguments.perturbations;
-  if (std::ranges::find(perturbations, "none") == perturbations.end()) perturbations.insert(perturbations.begin(), "none");
-  std::vector<std::string> names;
-  for (const Delivery& delivery : parse_deliveries(perturbations)) names.push_back(delivery.name());
-  perturbations = names;
-
+  for (const std::string& file : arguments.outputs) {
+    const std::string ending = fs::path(file).extension().string();
+    if (ending == ".html") {
+      arguments.pages.push_back(file);
+    } else {
+      outputs.emplace_back(file, writer_of(ending, file));
+    }
+  }
+  if (!arguments.calibrated.empty() && (arguments.protocol == Protocol::paper || arguments.scoring.detector.stable)) {
+    throw Error(ErrorCode::usage, "--fit-calibration goes with the model's own view and single deliveries; leave --protocol and --stable out");
+  }
+  arguments.perturbations = settle_conditions(arguments);
   DetectorOptions& options = arguments.scoring.detector;
-  options.deliveries = names;
+  options.features = !arguments.embedding.empty();
+  options.evidence = !arguments.pages.empty();
+  options.thumbnails = arguments.pages.empty() ? 0 : kThumbnailSide;
   const fs::path model_file = find_model(arguments.scoring.model);
   Model model = load_model(model_file);
   const bool paper = arguments.protocol == Protocol::paper;
@@ -158,17 +306,27 @@ void evaluate(EvaluateArguments arguments) {
                     model.calibration.bias,
                     arguments.measure.resamples,
                     arguments.measure.seed};
-  const std::vector<ScoredFile> files = score(detector, arguments, report);
-  report.conditions = measure(report.data, files, names, arguments.measure);
+  ReportPage page(options.stable);
+  std::optional<Embedding> embedding;
+  if (!arguments.embedding.empty()) embedding.emplace(arguments.embedding, detector.feature_count());
+  const std::vector<ScoredFile> files =
+      score(detector, arguments, report, arguments.pages.empty() ? nullptr : &page, embedding ? &*embedding : nullptr);
+  report.conditions = measure(report.data, files, arguments.perturbations, arguments.measure);
 
   for (const auto& [file, writer] : outputs) {
     Output output(file);
     output.write(writer(report));
     output.commit();
   }
+  if (embedding) embedding->write(report.data);
+  for (const std::string& file : arguments.pages) {
+    const std::string title = fmt::format("{} evaluated by lfm-cuda", model.name.empty() ? model_file.filename().string() : model.name);
+    write_file_atomically(file, page.html(title, model_file, model, detector.view(), detector.threshold(), &report));
+  }
   Output output{fs::path()};
   output.write(standard_output(report));
   output.commit();
+  if (!arguments.calibrated.empty()) calibrate(arguments, model, detector.view(), report, files);
   if (report.failed > 0) end_with(kFailure);
 }
 
@@ -196,7 +354,22 @@ void add_evaluate_command(CLI::App& app) {
   add_choice<std::string>(*command, "-f,--format", "text, md (Markdown), csv, json (default: text)",
                           {{"text", "txt"}, {"md", "md"}, {"csv", "csv"}, {"json", "json"}},
                           [a](const std::string& format) { a->format = format; });
-  command->add_option("-o,--output", a->outputs, "Also write it there, as the ending says: .txt, .md, .csv, .json;\nmay be given more than once")
+  command->add_flag("--stable", a->scoring.detector.stable,
+                    "Measure the answers of detect --stable: each re-delivery alone, their\n"
+                    "median, and the median where it is sure");
+  command->add_option("--fit-calibration", a->calibrated,
+                      "Also write the model with a calibration and a threshold fitted on these\n"
+                      "pictures, in every condition alike; they must not be those it trained on")
+      ->type_name("MODEL.lfmw");
+  command->add_option("--embed", a->embedding,
+                      "Also write what enters the network's last layer, PREFIX.npy, the\n"
+                      "rows' files, PREFIX.csv, and their t-SNE picture, PREFIX.svg")
+      ->type_name("PREFIX");
+  command->add_option("--report", a->pages, "Also write a page with the pictures, their scores and where these\ncome from: one HTML file, for any browser")
+      ->expected(1)
+      ->type_name("FILE.html");
+  command->add_option("-o,--output", a->outputs,
+                      "Also write it there, as the ending says: .txt, .md, .csv, .json, .html\n(as --report); may be given more than once")
       ->expected(1)
       ->take_all()
       ->type_name("FILE");

@@ -94,6 +94,7 @@ int main(int argc, char** argv) {
   app.get_formatter()->column_width(36);
   lfm::add_detect_command(app);
   lfm::add_evaluate_command(app);
+  lfm::add_explain_command(app);
   lfm::add_train_command(app);
   lfm::add_convert_command(app);
   lfm::add_info_command(app);

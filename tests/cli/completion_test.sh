@@ -24,6 +24,7 @@ offers jsonl detect --format j
 offers bf16 detect --precision b
 offers md evaluate --format ''
 offers tiles evaluate --view t
+offers --regions explain --r
 offers --perturb evaluate --p
 offers --force convert --
 offers --lr-min train --lr

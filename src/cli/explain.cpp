@@ -1,0 +1,193 @@
+// lfm-cuda explain: what in a picture its score comes from.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "lfm/detector.h"
+#include "lfm/image.h"
+#include "src/cli/commands.h"
+#include "src/cli/detector_options.h"
+#include "src/cli/interruption.h"
+#include "src/eval/evidence.h"
+#include "src/image/encode.h"
+#include "src/io/atomic_file.h"
+#include "src/pipeline/path_source.h"
+#include "src/report/heat_map.h"
+#include "src/report/output.h"
+#include "src/report/terminal.h"
+
+namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ExplainArguments {
+  std::vector<std::string> inputs;
+  ScoringArguments scoring;
+  fs::path output = ".";
+  std::size_t regions = 5;
+  int side = 1024;
+  bool json = false;
+};
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  lfm-cuda explain photo.jpg\n"
+    "  lfm-cuda explain --output why/ --view tiles --json photos/ > why.json\n"
+    "\n"
+    "Writes NAME.contributions.png (what each place adds to the logit: red towards fake, blue towards real), NAME.grad-cam.png\n"
+    "and NAME.sheet.png, which shows the picture and both. The contributions are exact: with the bias they sum to the logit.\n"
+    "A place is 23x23 pixels of what the network sees; coordinates are those of the picture, x, y from its top left corner.\n";
+
+/// Names of the files of one picture; pictures of one name are numbered.
+class FileNames {
+ public:
+  explicit FileNames(fs::path folder) : folder_(std::move(folder)) {}
+  /// The path without ending.
+  fs::path of(const fs::path& picture) {
+    const std::string stem = picture.stem().string();
+    std::string name = stem;
+    for (int number = 2; !taken_.insert(name).second; ++number) name = fmt::format("{}-{}", stem, number);
+    return folder_ / name;
+  }
+
+ private:
+  fs::path folder_;
+  std::set<std::string> taken_;
+};
+
+struct Pictures {
+  Image plain, contributions, grad_cam;
+};
+
+Pictures draw(const Detection& detection, const ExplainArguments& arguments) {
+  Image picture = read_image(detection.path, arguments.scoring.detector.limits);
+  const int longer = std::max(picture.width, picture.height);
+  if (longer > arguments.side) {
+    const auto scaled = [&](int side) {
+      return std::max(1, static_cast<int>(std::lround(static_cast<double>(side) * arguments.side / longer)));
+    };
+    picture = resize_bilinear(picture, scaled(picture.width), scaled(picture.height));
+  }
+  const auto heat = [&](Heat kind) { return draw_heat(picture, detection.width, detection.height, detection.evidence, kind); };
+  Image contributions = heat(Heat::contributions), grad_cam = heat(Heat::grad_cam);
+  return {std::move(picture), std::move(contributions), std::move(grad_cam)};
+}
+
+void write_png(const fs::path& stem, const std::string& ending, const Image& image) {
+  write_file_atomically(fs::path(stem.string() + ending), encode_png(image));
+}
+
+/// What speaks for fake and what for real, of the contributions of all positions.
+struct Balance {
+  double fake = 0, real = 0;
+};
+
+Balance balance_of(const Detection& detection) {
+  Balance balance;
+  for (const Evidence& window : detection.evidence) {
+    for (const float c : window.contributions) (c > 0 ? balance.fake : balance.real) += c;
+  }
+  return balance;
+}
+
+nlohmann::json record(const Detection& detection, const std::vector<Region>& regions, const fs::path& stem) {
+  const Balance balance = balance_of(detection);
+  nlohmann::json out = {{"path", detection.path.string()}, {"logit", detection.logit},
+                        {"score", detection.score},        {"label", detection.fake ? "fake" : "real"},
+                        {"width", detection.width},        {"height", detection.height},
+                        {"bias", detection.logit - (balance.fake + balance.real)},
+                        {"towards_fake", balance.fake},    {"towards_real", balance.real},
+                        {"regions", nlohmann::json::array()},
+                        {"files", {stem.string() + ".contributions.png", stem.string() + ".grad-cam.png", stem.string() + ".sheet.png"}}};
+  for (const Region& r : regions) {
+    out["regions"].push_back({{"contribution", r.contribution}, {"x", r.x}, {"y", r.y}, {"width", r.width}, {"height", r.height}});
+  }
+  return out;
+}
+
+std::string text(const Detection& detection, const std::vector<Region>& regions, const fs::path& stem) {
+  const Balance balance = balance_of(detection);
+  std::string out = fmt::format("{}: {}, score {:.4f}; logit {:.3f} = bias {:.3f} + {:.3f} towards fake - {:.3f} towards real\n",
+                                printable(detection.path.string()), detection.fake ? "fake" : "real", detection.score, detection.logit,
+                                detection.logit - (balance.fake + balance.real), balance.fake, -balance.real);
+  for (const Region& r : regions) {
+    out += fmt::format("  {:+9.3f}  {:.0f}x{:.0f} at {:.0f},{:.0f}\n", r.contribution, r.width, r.height, r.x, r.y);
+  }
+  return out + fmt::format("  {}.sheet.png\n", printable(stem.string()));
+}
+
+void explain(ExplainArguments arguments) {
+  arguments.scoring.detector.evidence = true;
+  Detector detector(find_model(arguments.scoring.model), arguments.scoring.detector);
+  std::error_code error;
+  fs::create_directories(arguments.output, error);
+  if (error) throw Error(ErrorCode::output, fmt::format("{}: can't be made: {}", arguments.output.string(), error.message()));
+
+  FileNames names(arguments.output);
+  Output output{fs::path()};
+  nlohmann::json records = nlohmann::json::array();
+  std::size_t failed = 0, explained = 0;
+  const auto fail = [&](const fs::path& path, const std::string& why) {
+    ++failed;
+    fmt::print(stderr, "lfm-cuda: {}: {}\n", printable(path.string()), printable(why));
+    records.push_back({{"path", path.string()}, {"error", why}});
+  };
+  PathSource source({arguments.inputs.begin(), arguments.inputs.end()});
+  const Interruption interruption(source);
+  detector.detect_stream(source, [&](Detection&& detection) {
+    if (detection.status == Detection::Status::skipped) return;
+    if (!detection.scored()) return fail(detection.path, detection.error);
+    Pictures pictures;
+    try {
+      pictures = draw(detection, arguments);
+    } catch (const Error& gone) {  // since it was scored
+      return fail(detection.path, gone.what());
+    }
+    const fs::path stem = names.of(detection.path);
+    write_png(stem, ".contributions.png", pictures.contributions);
+    write_png(stem, ".grad-cam.png", pictures.grad_cam);
+    write_png(stem, ".sheet.png", side_by_side(std::vector{std::move(pictures.plain), std::move(pictures.contributions), std::move(pictures.grad_cam)}));
+    const std::vector<Region> regions = top_regions(detection.evidence, arguments.regions);
+    if (arguments.json) {
+      records.push_back(record(detection, regions, stem));
+    } else {
+      output.write(text(detection, regions, stem));
+    }
+    ++explained;
+  });
+  if (arguments.json) output.write(records.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  output.commit();
+  if (interruption.happened()) end_with(kInterrupted);
+  if (failed == 0 && explained == 0) throw Error(ErrorCode::input, "the inputs hold no images");
+  if (failed > 0) end_with(kFailure);
+}
+
+}  // namespace
+
+void add_explain_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("explain", "Show what in a picture its score comes from");
+  const auto a = std::make_shared<ExplainArguments>();
+  command->footer(kFooter);
+  command->add_option("inputs", a->inputs, "Images, folders of images, or - for a list on standard input")->required()->type_name("PATH");
+  add_scoring_options(*command, a->scoring);
+  command->add_option("-o,--output", a->output, "Folder for the pictures (default: the current one)")->type_name("DIR");
+  command->add_option("--regions", a->regions, "Places to list for each picture (default: 5)")
+      ->check(CLI::Range(0, 1000).description(""))
+      ->type_name("N");
+  command->add_option("--side", a->side, "Longer side of the written pictures at most (default: 1024)")
+      ->check(CLI::Range(48, 16384).description(""))
+      ->type_name("PIXELS");
+  command->add_flag("--json", a->json, "Print JSON instead of text");
+  command->callback([a] { explain(*a); });
+}
+
+}  // namespace lfm
