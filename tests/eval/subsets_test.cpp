@@ -29,7 +29,7 @@ using Counts = std::map<std::pair<std::string, std::string>, std::pair<int, int>
 class Subsets : public ::testing::Test {
  protected:
   void image(const std::string& relative) { folder.write_image(relative, 8, 8, 1); }
-  test::TemporaryFolder folder;
+  test::ImageFolder folder;
 };
 
 TEST_F(Subsets, AreTheFoldersOfARootWithClassesAboveOrBeneathTheLabels) {
