@@ -41,6 +41,8 @@ void batch_norm(simt::MemoryChecker& checker, bool pool) {
       scratch(checker, "scratch", kernels::batch_norm_scratch(positions, c));
   const Doubles moments(checker, "moments", 2 * c), sums(checker, "sums", 2 * c);
   kernels::batch_moments(moments, scratch, x, positions, c, nullptr);
+  kernels::moments_to_totals(sums, moments, positions, c, nullptr);
+  kernels::recentre_moments(moments, sums, positions, positions, c, nullptr);
   const Floats statistics(checker, "statistics", 2 * c), running_mean(checker, "running_mean", c),
       running_var(checker, "running_var", c);
   kernels::batch_statistics(statistics, running_mean, running_var, moments, positions, c, 1e-5f, 0.1f,
