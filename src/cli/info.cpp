@@ -12,6 +12,8 @@
 
 #include "lfm/model.h"
 #include "src/cli/commands.h"
+#include "src/engine/engine.h"
+#include "src/engine/precision.h"
 #include "src/model/architecture.h"
 #include "src/model/container.h"
 #include "src/model/interchange.h"
@@ -92,6 +94,7 @@ nlohmann::json as_json(const Facts& facts, const InfoOptions& options) {
   out["parameters"] = facts.parameters;
   out["size"] = options.size;
   out["multiply_adds"] = facts.multiply_adds;
+  for (const Precision precision : cpu_precisions()) out["cpu_precisions"].push_back(precision_name(precision));
   for (const Layer& layer : facts.layers) {
     out["layers"].push_back({{"name", layer.name}, {"output", layer.output}, {"parameters", layer.parameters},
                              {"multiply_adds", layer.multiply_adds}});
@@ -123,6 +126,9 @@ void print_text(const Facts& facts, const InfoOptions& options) {
                           ? "none"
                           : fmt::format("sigmoid(logit / {:g} + {:g})", model.calibration.temperature, model.calibration.bias));
   if (facts.checksum) line("checksum", fmt::format("{:016x} (XXH3-64, verified)", *facts.checksum));
+  std::string precisions;
+  for (const Precision precision : cpu_precisions()) precisions += fmt::format("{}{}", precisions.empty() ? "" : ", ", precision_name(precision));
+  line("on this CPU", precisions);
   line("provenance", "");
   const auto provenance = nlohmann::json::parse(model.provenance);
   if (provenance.empty()) fmt::print("  (none)\n");

@@ -162,6 +162,7 @@ class Engine {
 /// the choices where the engine lacks it.
 std::unique_ptr<Engine> make_reference_engine();
 std::unique_ptr<Engine> make_cpu_engine(int threads = 0, Precision precision = Precision::automatic);
+std::vector<Precision> cpu_precisions();  ///< what make_cpu_engine takes on this machine; `automatic` is the first
 #if defined(LFM_HAVE_CUDA)
 std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic);
 #endif

@@ -32,7 +32,7 @@ inline const std::vector<EngineCase>& engines() {
     if (!cuda_devices().devices.empty()) list.push_back({"cuda", [] { return make_cuda_engine(0, Precision::fp32); }});
 #endif
     for (const cpu::Kernels* kernels : cpu::supported_kernels()) {
-      list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels); }});
+      list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels, kernels->fp32); }});
     }
     return list;
   }();

@@ -344,6 +344,11 @@ TEST_F(Detect, APrecisionThatTheDeviceLacksIsRefused) {
   }
   write_ppm(folder / "a.ppm", 48, 48, 1);
   EXPECT_EQ(detect({"--device", "cpu", "--precision", "fp32", at("a.ppm")}).exit_code, 0);
+  const auto avx2 = detect({"--device", "cpu", "--precision", "bf16", at("a.ppm")}, {.environment = {"LFM_CPU=avx2"}});
+  if (avx2.err.find("is not an instruction set") != std::string::npos) return;
+  EXPECT_EQ(avx2.exit_code, 3);
+  EXPECT_THAT(avx2.err, HasSubstr("AVX512_BF16"));
+  EXPECT_THAT(avx2.err, HasSubstr("use --precision fp32"));
 }
 
 TEST_F(Detect, NoModelOrDeviceExitsWithThree) {

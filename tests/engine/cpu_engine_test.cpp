@@ -1,6 +1,10 @@
 // What the CPU engine promises beyond right numbers: the same bits however the work is split, bounded and exactly planned memory.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <numeric>
 #include <random>
 
 #include "lfm/error.h"
@@ -8,6 +12,7 @@
 #include "src/engine/cpu/cpu_engine.h"
 #include "src/engine/network.h"
 #include "src/model/safetensors.h"
+#include "tests/cases/cpu_paths.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/fixture.h"
 #include "tests/model/random_model.h"
@@ -22,15 +27,21 @@ std::vector<std::uint8_t> random_pixels(int n, int height, int width, unsigned s
   return pixels;
 }
 
-class CpuEngineTest : public ::testing::TestWithParam<const Kernels*> {
+// What BF16 may cost on the reference's weights: the logit, and a feature as a share of the image's largest. Documented in
+// docs/lfm-cuda.1 and --help.
+constexpr double kBf16Logit = 0.2;
+constexpr double kBf16Features = 2e-2;
+
+class CpuEngineTest : public ::testing::TestWithParam<cases::CpuPath> {
  protected:
   std::vector<float> features(int threads, const PixelBatch& batch) const {
-    CpuEngine engine(threads, *GetParam());
+    CpuEngine engine(threads, *path_.kernels, *path_.precision);
     engine.load(model_.architecture, model_.values);
     std::vector<float> logits(batch.n), values(static_cast<std::size_t>(batch.n) * feature_count(model_.architecture));
     infer(engine, model_.architecture, batch, logits, values);
     return values;
   }
+  const cases::CpuPath& path_ = GetParam();
   const Model model_ = test::random_model({}, 7);
 };
 
@@ -50,15 +61,28 @@ TEST_P(CpuEngineTest, SameBitsWhateverTheThreadsAndTheBatch) {
 TEST_P(CpuEngineTest, NativeImagesMatchTheFixtures) {
   if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
   const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
-  CpuEngine engine(2, *GetParam());
-  engine.load({}, cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), ""));
+  CpuEngine engine(2, *path_.kernels, *path_.precision);
+  const auto weights = cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), "");
+  engine.load({}, weights);
+  const auto head = [&weights](const std::vector<float>& features) {
+    const ParameterTable table = parameter_table({});
+    const auto weight = parameter(std::span(weights), table, kHeadWeight);
+    return std::inner_product(features.begin(), features.end(), weight.begin(), double{parameter(std::span(weights), table, kHeadBias)[0]});
+  };
   for (const std::string name : {"astronaut", "coffee", "chelsea", "noise", "odd_size"}) {
     for (const std::string view : {"native", "resize256"}) {
       Image image = read_image(cases::fixtures() / "images" / (name + ".png"));
       if (view == "resize256") image = resize_bilinear(image, 256, 256);
       std::vector<float> logit(1), got(1024);
       infer(engine, {}, {image.rgb.data(), 1, image.height, image.width}, logit, got);
-      EXPECT_TRUE(cases::close_relative(name + " " + view, got, cases::floats(expected, name + "." + view + ".features"), 2e-4));
+      const auto features = cases::floats(expected, name + "." + view + ".features");
+      if (path_.is_bf16()) {
+        EXPECT_TRUE(cases::close_to_largest(name + " " + view, got, features, kBf16Features));
+        EXPECT_NEAR(logit[0], head(features), kBf16Logit) << name << " " << view;
+        fmt::print("  {} {}: logit {:.3f}, off by {:.3f}\n", name, view, logit[0], logit[0] - head(features));
+      } else {
+        EXPECT_TRUE(cases::close_relative(name + " " + view, got, features, 2e-4));
+      }
     }
   }
 }
@@ -69,28 +93,70 @@ TEST_P(CpuEngineTest, StripsOfALargeImageGiveItsFeatures) {
   const PixelBatch batch{pixels.data(), 1, height, width};
   const auto whole = features(2, batch);
   for (const std::int64_t strip_pixels : {width * 48, width * 100, width * 300}) {
-    CpuEngine engine(2, *GetParam(), strip_pixels);
+    CpuEngine engine(2, *path_.kernels, *path_.precision, strip_pixels);
     engine.load(model_.architecture, model_.values);
     std::vector<float> logit(1), got(whole.size());
     infer(engine, model_.architecture, batch, logit, got);
     EXPECT_FALSE(engine.read(Activation::block1).has_value());
-    EXPECT_TRUE(cases::close_relative(fmt::format("strips of {} pixels", strip_pixels), got, whole, 1e-4));
+    EXPECT_TRUE(cases::close_relative(fmt::format("strips of {} pixels", strip_pixels), got, whole, path_.is_bf16() ? 2e-3 : 1e-4));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(InstructionSets, CpuEngineTest, ::testing::ValuesIn(supported_kernels().begin(), supported_kernels().end()),
-                         [](const auto& kernels) { return std::string(kernels.param->name); });
+// A damaged model must not pass for a scored image: no ReLU, maximum or top-k may hide what is no number.
+TEST_P(CpuEngineTest, ADamagedWeightMakesTheLogitNoNumber) {
+  const auto pixels = random_pixels(1, 64, 64, 8);
+  const ParameterTable table = parameter_table(model_.architecture);
+  CpuEngine engine(2, *path_.kernels, *path_.precision);
+  for (const int id : {conv_weight(0), conv_bias(0), conv_weight(1), norm_scale(2), conv_weight(3), norm_shift(3), +kProjection, +kHeadWeight}) {
+    std::vector<float> values = model_.values;
+    parameter(std::span(values), table, id)[7] = std::numeric_limits<float>::quiet_NaN();
+    engine.load(model_.architecture, values);
+    std::vector<float> logit(1);
+    infer(engine, model_.architecture, {pixels.data(), 1, 64, 64}, logit);
+    EXPECT_FALSE(std::isfinite(logit[0])) << table[id].name << ": " << logit[0];
+  }
+}
+
+TEST_P(CpuEngineTest, TrainsInFp32WhateverItInfersIn) {
+  if (!path_.is_bf16()) GTEST_SKIP() << "FP32 itself";
+  const auto pixels = random_pixels(2, 64, 64, 6);
+  const std::vector<std::uint8_t> labels = {0, 1};
+  const auto gradients = [&](const PrecisionKernels& precision) {
+    CpuEngine engine(2, *path_.kernels, precision);
+    engine.load(model_.architecture, model_.values);
+    forward_backward(engine, {{pixels.data(), 2, 64, 64}, labels}, {}, {}, 0.5f, GradientMode::overwrite);
+    std::vector<float> read(parameter_table(model_.architecture).trainable_floats);
+    engine.read_gradients(read);
+    return read;
+  };
+  EXPECT_EQ(gradients(*path_.precision), gradients(path_.kernels->fp32));
+}
+
+INSTANTIATE_TEST_SUITE_P(Paths, CpuEngineTest, ::testing::ValuesIn(cases::cpu_paths()), [](const auto& path) { return path.param.name; });
 
 TEST(CpuEngine, MemoryGrowsWithPixelsAndStaysSmallAtTheCommonSize) {
-  CpuEngine engine(2, *supported_kernels().front());
+  CpuEngine engine(2, *supported_kernels().front(), supported_kernels().front()->fp32);
   const auto bytes = [&](int n, int side) { return static_cast<double>(engine.arena_bytes({n, side, side, PlanMode::inference})); };
   EXPECT_LT(bytes(1, 256), 24e6);
   EXPECT_LT(bytes(1, 4096), 240e6);  // strips: beyond them, the maps alone grow
   EXPECT_LT(bytes(8, 256), 8 * bytes(1, 256));
 }
 
+TEST(CpuEngine, TakesBf16WhereTheProcessorHasIt) {
+  const Kernels& kernels = choose_kernels(std::getenv("LFM_CPU"));
+  if (has_bf16(kernels)) {
+    EXPECT_NE(make_cpu_engine(1, Precision::bf16)->description().find("BF16"), std::string::npos);
+  } else {
+    EXPECT_THROW(make_cpu_engine(1, Precision::bf16), Error);
+  }
+  for (const Precision precision : {Precision::automatic, Precision::fp32}) {
+    EXPECT_EQ(make_cpu_engine(1, precision)->description().find("BF16"), std::string::npos);
+  }
+  EXPECT_THROW(make_cpu_engine(1, Precision::fp16), Error);
+}
+
 TEST(CpuEngine, RefusesABatchItHasNoRoomFor) {
-  CpuEngine engine(1, *supported_kernels().front());
+  CpuEngine engine(1, *supported_kernels().front(), supported_kernels().front()->fp32);
   engine.load({}, test::random_model({}, 1).values);
   engine.reserve({1, 64, 64, PlanMode::inference});
   const auto pixels = random_pixels(2, 64, 96, 1);

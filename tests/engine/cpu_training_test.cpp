@@ -19,7 +19,7 @@ using cpu::Kernels;
 
 class CpuTraining : public ::testing::TestWithParam<const Kernels*> {
  protected:
-  std::unique_ptr<CpuEngine> engine(int threads) const { return std::make_unique<CpuEngine>(threads, *GetParam()); }
+  std::unique_ptr<CpuEngine> engine(int threads) const { return std::make_unique<CpuEngine>(threads, *GetParam(), GetParam()->fp32); }
 };
 
 TEST_P(CpuTraining, SameBitsWhateverTheThreads) {

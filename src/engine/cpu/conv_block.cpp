@@ -1,6 +1,6 @@
-// Tiles of 6x6 convolution outputs, numbered through the batch. For a block of tiles:
+// Tiles of convolution outputs, 6x6 in FP32 and 4x4 in BF16, numbered through the batch. For a block of tiles:
 //
-//   V[f][tile][ic] = B^T d B            49 frequencies f
+//   V[f][tile][ic] = B^T d B            49 or 25 frequencies f
 //   M[f][tile][oc] = V[f] x U[f]        64 output channels at a time, so that M stays small
 //   out = ReLU(max-pool(A^T M A) + bias)
 //
@@ -18,7 +18,6 @@ namespace lfm::cpu {
 namespace {
 
 constexpr int kLine = 16;  // floats of a cache line
-constexpr std::size_t kPadded = std::size_t{kTileIn} * kTileIn;
 
 std::size_t l2_floats() {
 #if defined(_SC_LEVEL2_CACHE_SIZE)
@@ -47,33 +46,34 @@ struct Job {
   const ConvWeights& weights;
   const float* in;
   const ConvOutput& out;
-  const Kernels& kernels;
+  const PrecisionKernels& kernels;
 };
 
 /// Copies a tile that reaches over the edge, zeros beyond it.
 void copy_padded(const Job& job, const float* image, int y0, int x0, float* padded) {
-  const std::size_t ic = static_cast<std::size_t>(job.shape.ic);
-  const int columns = std::min(kTileIn, job.shape.in.w - x0);
-  std::memset(padded, 0, kPadded * ic * sizeof(float));
-  for (int y = 0; y < std::min(kTileIn, job.shape.in.h - y0); ++y) {
-    const float* row = image + (static_cast<std::size_t>(y0 + y) * job.shape.in.w + x0) * ic;
-    std::memcpy(padded + y * kTileIn * ic, row, columns * ic * sizeof(float));
+  const std::size_t pixel = job.kernels.stored(job.shape.ic);
+  const int side = job.kernels.tile_in(), columns = std::min(side, job.shape.in.w - x0);
+  std::memset(padded, 0, job.kernels.frequencies() * pixel * sizeof(float));
+  for (int y = 0; y < std::min(side, job.shape.in.h - y0); ++y) {
+    const float* row = image + (static_cast<std::size_t>(y0 + y) * job.shape.in.w + x0) * pixel;
+    std::memcpy(padded + y * side * pixel, row, columns * pixel * sizeof(float));
   }
 }
 
 /// V of tiles [first, last), the first of them at row `row` of the block.
 void transform_tiles(const Job& job, int first, int last, int row, float* v, float* padded) {
-  const std::size_t ic = static_cast<std::size_t>(job.shape.ic);
+  const std::size_t pixel = job.kernels.stored(job.shape.ic), slab = static_cast<std::size_t>(job.kernels.slab_floats);
+  const int side = job.kernels.tile_in();
   for (int index = first; index < last; ++index, ++row) {
     const Tile tile = locate(job.plan, index);
-    const float* image = job.in + static_cast<std::size_t>(tile.image) * job.shape.in.area() * ic;
-    const int y0 = tile.y * kTileOut, x0 = tile.x * kTileOut;
-    TileInput input{image + (static_cast<std::size_t>(y0) * job.shape.in.w + x0) * ic, job.shape.in.w * ic, ic, job.shape.ic,
-                    v + static_cast<std::size_t>(row) * kSlab, job.plan.v_frequency, job.plan.v_slab};
-    if (y0 + kTileIn > job.shape.in.h || x0 + kTileIn > job.shape.in.w) {
+    const float* image = job.in + static_cast<std::size_t>(tile.image) * job.shape.in.area() * pixel;
+    const int y0 = tile.y * job.kernels.tile, x0 = tile.x * job.kernels.tile;
+    TileInput input{image + (static_cast<std::size_t>(y0) * job.shape.in.w + x0) * pixel, job.shape.in.w * pixel, pixel, job.shape.ic,
+                    v + row * slab, job.plan.v_frequency, job.plan.v_slab};
+    if (y0 + side > job.shape.in.h || x0 + side > job.shape.in.w) {
       copy_padded(job, image, y0, x0, padded);
       input.in = padded;
-      input.row = kTileIn * ic;
+      input.row = side * pixel;
     }
     job.kernels.tile_input(input);
   }
@@ -82,15 +82,16 @@ void transform_tiles(const Job& job, int first, int last, int row, float* v, flo
 /// Products and outputs of 64 channels of tiles [first, last), whose V begins at row `row` of the block.
 void finish_tiles(const Job& job, int first, int last, int row, int group, const float* v, float* m) {
   const int ic = job.shape.ic, panel = job.kernels.panel, panels = kGroup / panel;
-  const std::size_t panel_floats = static_cast<std::size_t>(ic) * panel;
-  for (int f = 0; f < kFrequencies; ++f) {
+  const std::size_t panel_floats = job.kernels.stored(ic) * panel, slab = static_cast<std::size_t>(job.kernels.slab_floats);
+  const int frequencies = job.kernels.frequencies();
+  for (int f = 0; f < frequencies; ++f) {
     for (int p = 0; p < panels; ++p) {
-      const float* u = job.weights.transformed.data() + (static_cast<std::size_t>(group * kFrequencies + f) * panels + p) * panel_floats;
-      job.kernels.multiply({last - first, ic, v + f * job.plan.v_frequency + static_cast<std::size_t>(row) * kSlab, job.plan.v_slab,
+      const float* u = job.weights.transformed.data() + (static_cast<std::size_t>(group * frequencies + f) * panels + p) * panel_floats;
+      job.kernels.multiply({last - first, ic, v + f * job.plan.v_frequency + row * slab, job.plan.v_slab,
                             u, m + f * job.plan.m_frequency + p * panel, kGroup});
     }
   }
-  const int side = job.shape.pool ? kTileOut / 2 : kTileOut;
+  const int side = job.shape.pool ? job.kernels.tile / 2 : job.kernels.tile;
   const auto output = job.shape.pool ? job.kernels.tile_output_pooled : job.kernels.tile_output;
   for (int index = first; index < last; ++index, m += kGroup) {
     const Tile tile = locate(job.plan, index);
@@ -106,16 +107,17 @@ int part(int count, int index, int parts) { return static_cast<int>(static_cast<
 
 }  // namespace
 
-ConvPlan plan_conv(const ConvShape& shape, int threads) {
-  const int side = shape.pool ? kTileOut / 2 : kTileOut;
+ConvPlan plan_conv(const ConvShape& shape, const PrecisionKernels& kernels, int threads) {
+  const int side = shape.pool ? kernels.tile / 2 : kernels.tile;
+  const std::size_t frequencies = static_cast<std::size_t>(kernels.frequencies()), input = kernels.stored(shape.ic);
   ConvPlan plan{};
   plan.tile_rows = (shape.out.h + side - 1) / side;
   plan.tile_columns = (shape.out.w + side - 1) / side;
   plan.tiles = shape.n * plan.tile_rows * plan.tile_columns;
 
   // V and M of a task in half of L2, as the weights stream through it; a whole number of tasks per thread where there are few.
-  const std::size_t weight_floats = static_cast<std::size_t>(kFrequencies) * shape.ic * shape.oc;
-  const int fitting = static_cast<int>(l2_floats() / 2 / (static_cast<std::size_t>(kFrequencies) * (shape.ic + kGroup)));
+  const std::size_t weight_floats = frequencies * input * shape.oc;
+  const int fitting = static_cast<int>(l2_floats() / 2 / (frequencies * (input + kGroup)));
   plan.by_channels = weight_floats > 8 * l2_floats();
   if (plan.by_channels) {
     plan.block = std::min(plan.tiles, 64);
@@ -125,22 +127,24 @@ ConvPlan plan_conv(const ConvShape& shape, int threads) {
     plan.block = std::max(1, (plan.tiles + tasks - 1) / tasks);
   }
   const std::size_t block = static_cast<std::size_t>(plan.block);
-  plan.v_slab = block * kSlab;
-  plan.v_frequency = block * shape.ic + kLine;
+  plan.v_slab = block * kernels.slab_floats;
+  plan.v_frequency = block * input + kLine;
   plan.m_frequency = block * kGroup + kLine;
-  const std::size_t v = kFrequencies * plan.v_frequency;
+  const std::size_t v = frequencies * plan.v_frequency;
   plan.shared_floats = plan.by_channels ? v : 0;
-  plan.worker_floats = kFrequencies * plan.m_frequency + kPadded * shape.ic + (plan.by_channels ? 0 : v);
+  plan.padded = frequencies * plan.m_frequency;
+  plan.v = plan.padded + frequencies * input;
+  plan.worker_floats = plan.v + (plan.by_channels ? 0 : v);
   return plan;
 }
 
 void conv_block(const ConvShape& shape, const ConvPlan& plan, const ConvWeights& weights, const float* in, const ConvOutput& out,
-                float* scratch, const Kernels& kernels, ThreadPool& pool) {
+                float* scratch, const PrecisionKernels& kernels, ThreadPool& pool) {
   const Job job{shape, plan, weights, in, out, kernels};
   float* shared = scratch;
   const auto products = [&](int worker) { return scratch + plan.shared_floats + worker * plan.worker_floats; };
-  const auto padded = [&](int worker) { return products(worker) + kFrequencies * plan.m_frequency; };
-  const auto transformed = [&](int worker) { return padded(worker) + kPadded * shape.ic; };
+  const auto padded = [&](int worker) { return products(worker) + plan.padded; };
+  const auto transformed = [&](int worker) { return products(worker) + plan.v; };
   const int groups = shape.oc / kGroup;
 
   if (!plan.by_channels) {

@@ -1,4 +1,5 @@
-// Blocks 2 to 4: conv 2x2 by Winograd, batch norm folded, [2x2 maximum,] bias, ReLU. Activations are channels-last.
+// Blocks 2 to 4: conv 2x2 by Winograd, batch norm folded, [2x2 maximum,] bias, ReLU. Activations are channels-last, in the kernels'
+// precision.
 #pragma once
 
 #include <cstddef>
@@ -29,13 +30,15 @@ struct ConvPlan {
   int tiles;      ///< of the batch
   int block;      ///< tiles transformed together
   bool by_channels;
-  std::size_t v_slab;       ///< [ic/64] slabs of [block][64]
+  std::size_t v_slab;       ///< [ic/64] slabs of [block][64 channels]
   std::size_t v_frequency;  ///< padded by a cache line, against set conflicts
   std::size_t m_frequency;  ///< [block][64], padded alike
   std::size_t shared_floats;
-  std::size_t worker_floats;
+  std::size_t worker_floats;  ///< a worker's products, then, from their start:
+  std::size_t padded;         ///< a tile that reaches over the map's edge
+  std::size_t v;              ///< by tiles: transformed inputs
 };
-ConvPlan plan_conv(const ConvShape& shape, int threads);
+ConvPlan plan_conv(const ConvShape& shape, const PrecisionKernels& kernels, int threads);
 
 /// out: channel group g (64 channels) of pixel p starts at out + g*group + p*pixel.
 struct ConvOutput {
@@ -46,6 +49,6 @@ struct ConvOutput {
 
 /// scratch: plan.shared_floats + threads * plan.worker_floats floats.
 void conv_block(const ConvShape& shape, const ConvPlan& plan, const ConvWeights& weights, const float* in, const ConvOutput& out,
-                float* scratch, const Kernels& kernels, ThreadPool& pool);
+                float* scratch, const PrecisionKernels& kernels, ThreadPool& pool);
 
 }  // namespace lfm::cpu

@@ -6,13 +6,24 @@
 #include <cstdlib>
 
 #include "lfm/error.h"
+#include "src/engine/cpu/bf16.h"
 #include "src/engine/precision.h"
 
 namespace lfm {
 
 std::unique_ptr<Engine> make_cpu_engine(int threads, Precision precision) {
-  require_precision(precision, "the CPU engine", {Precision::fp32});
-  return std::make_unique<cpu::CpuEngine>(threads, cpu::choose_kernels(std::getenv("LFM_CPU")));
+  require_precision(precision, "the CPU engine", {Precision::fp32, Precision::bf16});
+  const cpu::Kernels& kernels = cpu::choose_kernels(std::getenv("LFM_CPU"));
+  if (precision == Precision::bf16 && !cpu::has_bf16(kernels)) {
+    throw Error(ErrorCode::device, fmt::format("bf16 needs a processor with AVX512_BF16 instructions, and the CPU engine runs on {} "
+                                               "here; use --precision fp32", kernels.title));
+  }
+  return std::make_unique<cpu::CpuEngine>(threads, kernels, precision == Precision::bf16 ? kernels.bf16 : kernels.fp32);
+}
+
+std::vector<Precision> cpu_precisions() {
+  if (!cpu::has_bf16(cpu::choose_kernels(std::getenv("LFM_CPU")))) return {Precision::fp32};
+  return {Precision::fp32, Precision::bf16};
 }
 
 namespace cpu {
@@ -48,17 +59,18 @@ static_assert(strip_height(kMinStripRows) >= kMinImageSide);
 
 }  // namespace
 
-CpuEngine::CpuEngine(int threads, const Kernels& kernels, std::int64_t strip_pixels)
-    : kernels_(kernels), strip_pixels_(strip_pixels), pool_(threads), training_(kernels, pool_) {}
+CpuEngine::CpuEngine(int threads, const Kernels& kernels, const PrecisionKernels& precision, std::int64_t strip_pixels)
+    : kernels_(kernels), inference_(precision), strip_pixels_(strip_pixels), pool_(threads), training_(kernels, pool_) {}
 
 std::string CpuEngine::description() const {
-  return fmt::format("cpu ({}, {} thread{})", kernels_.title, pool_.threads(), pool_.threads() == 1 ? "" : "s");
+  const char* bf16 = inference_.precision == Precision::bf16 ? " BF16" : "";
+  return fmt::format("cpu ({}{}, {} thread{})", kernels_.title, bf16, pool_.threads(), pool_.threads() == 1 ? "" : "s");
 }
 
 void CpuEngine::load(const Architecture& architecture, std::span<const float> values) {
   architecture_ = architecture;
   parameters_.assign(values.begin(), values.end());
-  weights_ = pack_weights(architecture, values, kernels_, pool_);
+  weights_ = pack_weights(architecture, values, inference_, pool_);
   weights_stale_ = false;
   plan_ = {};
   training_.load(architecture, parameters_);
@@ -71,16 +83,16 @@ ActivationPlan CpuEngine::plan_activations(int n, int height, int width, bool ke
   plan.shape = network_shape({Pooling::average, 1}, height, width);  // a strip may have fewer positions than k
   const std::size_t images = static_cast<std::size_t>(n), threads = static_cast<std::size_t>(pool_.threads());
   Layout layout;
-  for (std::size_t b = 0; b < 2; ++b) plan.block[b] = layout.add(images * plan.shape.out[b].area() * kChannels[b + 1]);
-  const std::size_t third = images * plan.shape.out[2].area() * kChannels[3];
-  const std::size_t last = images * plan.shape.maps().area() * kChannels[kBlocks];
+  for (std::size_t b = 0; b < 2; ++b) plan.block[b] = layout.add(images * plan.shape.out[b].area() * inference_.stored(kChannels[b + 1]));
+  const std::size_t third = images * plan.shape.out[2].area() * inference_.stored(kChannels[3]);
+  const std::size_t last = images * plan.shape.maps().area() * inference_.stored(kChannels[kBlocks]);
   const bool fits = padded(third) + last <= plan.block[1];
   plan.block[2] = keep_all || !fits ? layout.add(third) : plan.block[0];
   plan.last = keep_all || !fits ? layout.add(last) : plan.block[0] + padded(third);
 
   std::size_t scratch = threads * padded(first_block_scratch(plan.shape.out[0].w));
   for (int block = 1; block < kBlocks; ++block) {
-    const ConvPlan conv = plan_conv(conv_shape(plan, block), pool_.threads());
+    const ConvPlan conv = plan_conv(conv_shape(plan, block), inference_, pool_.threads());
     scratch = std::max(scratch, conv.shared_floats + threads * conv.worker_floats);
     plan.conv[static_cast<std::size_t>(block - 1)] = conv;
   }
@@ -116,7 +128,7 @@ void CpuEngine::reserve(const PlanRequest& request) {
     training_.reserve(request);
     return;
   }
-  if (weights_stale_) weights_ = pack_weights(architecture_, parameters_, kernels_, pool_);
+  if (weights_stale_) weights_ = pack_weights(architecture_, parameters_, inference_, pool_);
   weights_stale_ = false;
   plan_ = plan_inference(request.n, request.height, request.width);
   if (arena_.size() < plan_.total) {
@@ -184,8 +196,8 @@ void CpuEngine::first_block(const ActivationPlan& plan, const PixelBatch& batch)
     for (int y = first; y < std::min(out.h, first + rows); ++y) {
       const std::size_t pixel_row = static_cast<std::size_t>(image) * batch.height + 2 * y;
       const std::size_t out_row = static_cast<std::size_t>(image) * out.h + y;
-      kernels_.first_block_row({batch.pixels + pixel_row * row_bytes, row_bytes, out.w, weights_.first.data(), weights_.first_bias.data(),
-                                arena + plan.scratch + worker * scratch, arena + plan.block[0] + out_row * out.w * kChannels[1]});
+      inference_.first_block_row({batch.pixels + pixel_row * row_bytes, row_bytes, out.w, weights_.first.data(), weights_.first_bias.data(),
+                                arena + plan.scratch + worker * scratch, arena + plan.block[0] + out_row * out.w * inference_.stored(kChannels[1])});
     }
   });
 }
@@ -194,25 +206,25 @@ void CpuEngine::middle_block(const ActivationPlan& plan, int block) {
   float* arena = arena_.data() + plan_.parts;
   const std::size_t b = static_cast<std::size_t>(block);
   conv_block(conv_shape(plan, block), plan.conv[b - 1], weights_.conv[b - 1], arena + plan.block[b - 1],
-             {arena + plan.block[b], static_cast<std::size_t>(kChannels[b + 1]), kGroup}, arena + plan.scratch, kernels_, pool_);
+             {arena + plan.block[b], inference_.stored(kChannels[b + 1]), inference_.stored(kGroup)}, arena + plan.scratch, inference_, pool_);
 }
 
 void CpuEngine::last_block(const ActivationPlan& plan, float* maps) {
   float* arena = arena_.data() + plan_.parts;
   float* last = arena + plan.last;
   const int pixels = plan.n * plan.shape.maps().area();
-  const std::size_t slab = static_cast<std::size_t>(pixels) * kSlab;
-  conv_block(conv_shape(plan, 3), plan.conv[2], weights_.conv[2], arena + plan.block[2], {last, kSlab, slab}, arena + plan.scratch,
-             kernels_, pool_);
+  const std::size_t pixel = inference_.stored(kSlab), slab = pixels * pixel;
+  conv_block(conv_shape(plan, 3), plan.conv[2], weights_.conv[2], arena + plan.block[2], {last, pixel, slab}, arena + plan.scratch,
+             inference_, pool_);
 
   // The 1x1: [pixels][512] x [512][64].
   constexpr int rows = 56;  // pixels of a task
   pool_.run((pixels + rows - 1) / rows, [&](int task, int) {
     const int first = task * rows;
-    for (int p = 0; p < kMapChannels / kernels_.panel; ++p) {
-      kernels_.multiply({std::min(rows, pixels - first), kChannels[kBlocks], last + static_cast<std::size_t>(first) * kSlab, slab,
-                         weights_.projection.data() + p * kernels_.panel * kChannels[kBlocks],
-                         maps + static_cast<std::size_t>(first) * kMapChannels + p * kernels_.panel, kMapChannels});
+    for (int p = 0; p < kMapChannels / inference_.panel; ++p) {
+      inference_.multiply({std::min(rows, pixels - first), kChannels[kBlocks], last + first * pixel, slab,
+                           weights_.projection.data() + p * inference_.panel * inference_.stored(kChannels[kBlocks]),
+                           maps + static_cast<std::size_t>(first) * kMapChannels + p * inference_.panel, kMapChannels});
     }
   });
 }
@@ -247,14 +259,16 @@ void CpuEngine::infer_head(std::span<float> logits) {
 
 /// [n][pixel][channel] in groups of 64 channels to [n][channel][pixel].
 std::vector<float> CpuEngine::channels_first(const float* data, MapSize size, int channels, std::size_t pixel,
-                                             std::size_t group) const {
+                                             std::size_t group, Precision precision) const {
   const std::size_t images = static_cast<std::size_t>(plan_.part.n), area = static_cast<std::size_t>(size.area());
   std::vector<float> out(images * channels * area);
   for (std::size_t image = 0; image < images; ++image) {
     for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
-      const float* from = data + c / kGroup * group + image * area * pixel + c % kGroup;
+      const float* from = data + c / kGroup * group + image * area * pixel;
       float* to = out.data() + (image * channels + c) * area;
-      for (std::size_t i = 0; i < area; ++i) to[i] = from[i * pixel];
+      for (std::size_t i = 0; i < area; ++i, from += pixel) {
+        to[i] = precision == Precision::bf16 ? stored_bf16(from, c % kGroup) : from[c % kGroup];
+      }
     }
   }
   return out;
@@ -272,15 +286,15 @@ std::optional<std::vector<float>> CpuEngine::read(Activation activation) {
     case Activation::block3: {
       if (plan_.strips > 1) return std::nullopt;
       const std::size_t b = static_cast<std::size_t>(activation) - static_cast<std::size_t>(Activation::block1);
-      const int channels = kChannels[b + 1];
-      return channels_first(part + plan_.part.block[b], plan_.shape.out[b], channels, static_cast<std::size_t>(channels), kGroup);
+      return channels_first(part + plan_.part.block[b], plan_.shape.out[b], kChannels[b + 1], inference_.stored(kChannels[b + 1]),
+                            inference_.stored(kGroup), inference_.precision);
     }
     case Activation::block4:
       if (plan_.strips > 1) return std::nullopt;
-      return channels_first(part + plan_.part.last, maps, kChannels[kBlocks], kSlab,
-                            static_cast<std::size_t>(plan_.part.n) * maps.area() * kSlab);
+      return channels_first(part + plan_.part.last, maps, kChannels[kBlocks], inference_.stored(kSlab),
+                            plan_.part.n * maps.area() * inference_.stored(kSlab), inference_.precision);
     case Activation::maps:
-      return channels_first(arena_.data() + plan_.maps, maps, kMapChannels, kMapChannels, kGroup);
+      return channels_first(arena_.data() + plan_.maps, maps, kMapChannels, kMapChannels, kGroup, Precision::fp32);
     case Activation::features:
       return std::vector<float>(features, features + static_cast<std::size_t>(plan_.part.n) * feature_count(architecture_));
     case Activation::grad_maps:

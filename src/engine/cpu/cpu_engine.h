@@ -23,8 +23,8 @@ struct ActivationPlan {
   int n = 0;
   NetworkShape shape;
   std::array<ConvPlan, 3> conv;
-  std::array<std::size_t, 3> block{};  ///< [n][h][w][c] of blocks 1 to 3
-  std::size_t last = 0;                ///< [512/64][n][h][w][64]: slabs for the projection
+  std::array<std::size_t, 3> block{};  ///< [n][h][w][c] of blocks 1 to 3, in the engine's precision
+  std::size_t last = 0;                ///< [512/64][n][h][w][64], likewise: slabs for the projection
   std::size_t scratch = 0;
   std::size_t total = 0;
 };
@@ -35,7 +35,7 @@ struct InferencePlan {
   NetworkShape shape;         ///< of the whole image
   int strips = 1;             ///< more only for a single image
   ActivationPlan part;        ///< of all n images, or of the tallest strip
-  std::size_t maps = 0;       ///< [n][h*w][64]
+  std::size_t maps = 0;       ///< [n][h*w][64], FP32
   std::size_t features = 0;  ///< [n][feature_count]
   std::size_t selection = 0;  ///< [threads][k][64]: scratch of the top-k
   std::size_t parts = 0;      ///< where part begins
@@ -47,7 +47,8 @@ inline constexpr std::int64_t kStripPixels = 1'500'000;
 
 class CpuEngine final : public Engine {
  public:
-  CpuEngine(int threads, const Kernels& kernels, std::int64_t strip_pixels = kStripPixels);
+  /// precision: one of the kernels' own; training always takes their FP32.
+  CpuEngine(int threads, const Kernels& kernels, const PrecisionKernels& precision, std::int64_t strip_pixels = kStripPixels);
 
   std::string description() const override;
   void load(const Architecture& architecture, std::span<const float> values) override;
@@ -88,9 +89,11 @@ class CpuEngine final : public Engine {
   void last_block(const ActivationPlan& plan, float* maps);
   void infer_strips();
 
-  std::vector<float> channels_first(const float* data, MapSize size, int channels, std::size_t pixel, std::size_t group) const;
+  std::vector<float> channels_first(const float* data, MapSize size, int channels, std::size_t pixel, std::size_t group,
+                                    Precision precision) const;
 
   const Kernels& kernels_;
+  const PrecisionKernels& inference_;
   std::int64_t strip_pixels_;
   ThreadPool pool_;
   Architecture architecture_;

@@ -21,7 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "src/engine/cpu/gemm-inl.h"
+#include "src/engine/cpu/arithmetic-inl.h"
 #include "src/engine/cpu/kernels.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -90,9 +90,9 @@ HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const Window
   }
 }
 
-inline HWY_ATTR void first_block_row(const FirstBlockRow& p) {
+template <typename Arithmetic>
+LFM_CPU_ATTR void first_block_row(const FirstBlockRow& p) {
   const F32 d;
-  const Vec zero = hn::Zero(d);
   const WindowResidual residual = window_residual(p.pixels, p.pixel_row, p.columns, p.residual);
   for (std::size_t oc = 0; oc < 64; oc += kLanes) {
     const float* weights = p.weights + oc / 16 * 12 * 16 + oc % 16;
@@ -104,7 +104,7 @@ inline HWY_ATTR void first_block_row(const FirstBlockRow& p) {
       Vec y00, y01, y10, y11;
       multiply_window(w, residual, x, y00, y01, y10, y11);
       const Vec largest = hn::Max(hn::Max(y00, y01), hn::Max(y10, y11));
-      hn::Store(hn::Max(hn::Add(largest, bias), zero), d, p.out + 64 * x + oc);
+      Arithmetic::Store(relu(hn::Add(largest, bias)), p.out + x * Arithmetic::kSlabFloats, oc);
     }
   }
 }

@@ -14,6 +14,7 @@
 #include "src/engine/cpu/gemm-inl.h"
 #include "src/engine/cpu/topk-inl.h"
 #include "src/engine/cpu/winograd-inl.h"
+#include "src/engine/cpu/winograd_bf16-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lfm::cpu {
@@ -31,9 +32,27 @@ namespace HWY_NAMESPACE {
 #define LFM_CPU_NAMES "portable", "no vector instructions"
 #endif
 
+template <typename Bf16>
+constexpr PrecisionKernels bf16_kernels() {
+  return {Precision::bf16,   kPanel,
+          kTile4Out,         Bf16::kSlabFloats,
+          multiply<Bf16>,    tile4_input<Bf16>,
+          tile4_output_pooled<Bf16>, tile4_output<Bf16>,
+          first_block_row<Bf16>};
+}
+
 const Kernels& table() {
-  static constexpr Kernels kernels = {LFM_CPU_NAMES, HWY_TARGET,  kPanel,          kMaxRows,       multiply, tile_input,
-                                      tile_output_pooled, tile_output, first_block_row, select_largest};
+#if LFM_CPU_HAVE_BF16
+  constexpr PrecisionKernels bf16 = bf16_kernels<Bf16Native>();
+#else
+  constexpr PrecisionKernels bf16 = {};
+#endif
+  constexpr PrecisionKernels fp32 = {Precision::fp32,     kPanel,
+                                     kTile6Out,           Fp32::kSlabFloats,
+                                     multiply<Fp32>,      tile6_input,
+                                     tile6_output_pooled, tile6_output,
+                                     first_block_row<Fp32>};
+  static constexpr Kernels kernels = {LFM_CPU_NAMES, HWY_TARGET, kMaxRows, fp32, bf16_kernels<Bf16Emulated>(), bf16, select_largest};
   return kernels;
 }
 #undef LFM_CPU_NAMES
@@ -75,6 +94,14 @@ std::span<const Kernels* const> supported_kernels() {
     return tables;
   }();
   return supported;
+}
+
+bool has_bf16(const Kernels& kernels) {
+#if defined(__x86_64__)
+  return kernels.bf16.multiply != nullptr && __builtin_cpu_supports("avx512bf16");
+#else
+  return kernels.bf16.multiply != nullptr;
+#endif
 }
 
 const Kernels& choose_kernels(const char* name) {

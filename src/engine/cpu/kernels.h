@@ -1,22 +1,24 @@
 // The vector kernels of the CPU engine: one table of functions per instruction set, compiled from the same source
 // (kernels.cpp) and chosen at run time. The mathematics stands at the head of each *-inl.h file.
 //
-// Memory shared with the kernels: every pointer 64-byte aligned, every stride in floats, channel counts multiples of 64.
+// Memory shared with the kernels: every pointer 64-byte aligned, every stride in floats, channel counts multiples of 64. Where values are
+// BF16 (arithmetic-inl.h) a float's place keeps two: 64 channels of a pixel then take 32 floats.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "lfm/precision.h"
+
 namespace lfm::cpu {
 
 /// Depth of a slab: A of a matrix product is stored as [depth/64][row][64], so that rows lie a constant 64 floats apart.
 inline constexpr int kSlab = 64;
 
-/// Winograd F(6x6, 2x2): a tile of 7x7 inputs gives 6x6 outputs by 49 products per channel pair.
-inline constexpr int kTileIn = 7;
-inline constexpr int kTileOut = 6;
-inline constexpr int kFrequencies = kTileIn * kTileIn;
+/// The largest tile of inputs, and the most products of a channel pair: Winograd F(6x6, 2x2).
+inline constexpr int kMaxTileIn = 7;
+inline constexpr int kMaxFrequencies = kMaxTileIn * kMaxTileIn;
 
 /// Output channels that a convolution finishes together.
 inline constexpr int kGroup = 64;
@@ -27,8 +29,8 @@ struct PanelProduct {
   int depth;             ///< a multiple of 64
   const float* a;        ///< slabs, see kSlab
   std::size_t a_slab;    ///< from one slab of A to the next
-  const float* b;        ///< [depth][panel], packed
-  float* c;
+  const float* b;        ///< [depth][panel], packed; of BF16 [depth/2][panel][2]
+  float* c;              ///< FP32
   std::size_t c_row;
 };
 
@@ -52,7 +54,7 @@ struct TileOutput {
   float* out;  ///< the tile's top-left output, channels last
   std::size_t row;
   std::size_t pixel;
-  int rows;  ///< of the tile's 3x3 pooled (6x6 unpooled) outputs, how many lie inside the map
+  int rows;  ///< of the tile's outputs, after pooling, how many lie inside the map
   int columns;
 };
 
@@ -64,7 +66,7 @@ struct FirstBlockRow {
   const float* weights;        ///< [64/16][12 taps][16]
   const float* bias;           ///< [64]
   float* residual;             ///< scratch: first_block_scratch(columns) floats
-  float* out;                  ///< [columns][64]
+  float* out;                  ///< [columns][64 channels]
 };
 constexpr std::size_t first_block_scratch(int columns) { return static_cast<std::size_t>(columns + 1) * 24; }
 
@@ -77,22 +79,40 @@ struct Selection {
   float* features;  ///< [64][k], any alignment
 };
 
-struct Kernels {
-  const char* name;      ///< as LFM_CPU spells it
-  const char* title;     ///< for people
-  std::int64_t target;   ///< Highway's bit of the instruction set
-  int panel;             ///< columns of a packed panel of B: two vectors
-  int max_rows;          ///< rows of the micro-kernel
+/// The network's arithmetic in one precision: activations, transformed inputs and weights are kept in it, sums are FP32.
+struct PrecisionKernels {
+  Precision precision;
+  int panel;        ///< columns of a packed panel of B: two vectors
+  int tile;         ///< Winograd F(tile x tile, 2x2): outputs along a tile's side; its inputs are one more
+  int slab_floats;  ///< what 64 values take
   void (*multiply)(const PanelProduct&);
   void (*tile_input)(const TileInput&);
   void (*tile_output_pooled)(const TileOutput&);
   void (*tile_output)(const TileOutput&);
   void (*first_block_row)(const FirstBlockRow&);
+
+  int tile_in() const { return tile + 1; }
+  int frequencies() const { return tile_in() * tile_in(); }
+  /// Floats that so many channels take.
+  std::size_t stored(int channels) const { return static_cast<std::size_t>(channels / kSlab * slab_floats); }
+};
+
+struct Kernels {
+  const char* name;      ///< as LFM_CPU spells it
+  const char* title;     ///< for people
+  std::int64_t target;   ///< Highway's bit of the instruction set
+  int max_rows;          ///< of the micro-kernel
+  PrecisionKernels fp32;
+  PrecisionKernels bf16_emulated;  ///< slow: for tests
+  PrecisionKernels bf16;           ///< with the processor's BF16 instructions; only where has_bf16()
   void (*select_largest)(const Selection&);
 };
 
 /// The tables that this machine can run, best first; never empty.
 std::span<const Kernels* const> supported_kernels();
+
+/// Whether these kernels and this machine have BF16 instructions.
+bool has_bf16(const Kernels& kernels);
 
 /// The table that name asks for ("" or null: the best). Throws Error{usage} naming the choices.
 const Kernels& choose_kernels(const char* name);

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "src/engine/cpu/gemm-inl.h"
+#include "src/engine/cpu/arithmetic-inl.h"
 #include "src/engine/cpu/kernels.h"
 
 HWY_BEFORE_NAMESPACE();

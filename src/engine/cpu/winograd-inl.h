@@ -1,7 +1,7 @@
 // Winograd F(6x6, 2x2) on the points 0, 1, -1, 2, -2, -1/2 and infinity: Y = A^T [ (G g G^T) . (B^T d B) ] A, summed over
 // input channels between the transforms. 49 products give 36 outputs that direct convolution pays with 144.
 //
-// With every point's polynomial freed of its denominator (G carries it, winograd_weights.cpp), and e_k = d_(k+1) + d_k/2:
+// With every point's polynomial freed of its denominator (G carries it, weights.cpp), and e_k = d_(k+1) + d_k/2:
 //
 //   B^T d:  v0 = e4 - 5 e2 + 4 e0                        A^T m:  y0 = m0 + s1 + s2 + m5
 //           v1 = (e4 - 4 e2) + (e3 - 4 e1)                       y1 = d1 +  2 d2 - m5/2
@@ -23,12 +23,15 @@
 
 #include <cstddef>
 
-#include "src/engine/cpu/gemm-inl.h"
+#include "src/engine/cpu/arithmetic-inl.h"
 #include "src/engine/cpu/kernels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lfm::cpu {
 namespace HWY_NAMESPACE {
+
+inline constexpr int kTile6In = 7;
+inline constexpr int kTile6Out = 6;
 
 /// v[0, stride, ... 6 stride] = B^T (d[0, step, ... 6 step]).
 HWY_INLINE HWY_ATTR void transform_input(const float* HWY_RESTRICT in, std::size_t step, float* HWY_RESTRICT v,
@@ -51,18 +54,18 @@ HWY_INLINE HWY_ATTR void transform_input(const float* HWY_RESTRICT in, std::size
   hn::Store(hn::MulAdd(four, e1, hn::NegMulAdd(five, e3, e5)), d, v + 6 * stride);
 }
 
-inline HWY_ATTR void tile_input(const TileInput& p) {
-  HWY_ALIGN float columns[kTileIn * kTileIn * kLanes];
+inline HWY_ATTR void tile6_input(const TileInput& p) {
+  HWY_ALIGN float columns[kTile6In * kTile6In * kLanes];
   for (int c = 0; c < p.channels; c += static_cast<int>(kLanes)) {
     const float* in = p.in + c;
-    for (int x = 0; x < kTileIn; ++x) {
-      transform_input(in + x * p.pixel, p.row, columns + x * kLanes, kTileIn * kLanes);
+    for (int x = 0; x < kTile6In; ++x) {
+      transform_input(in + x * p.pixel, p.row, columns + x * kLanes, kTile6In * kLanes);
       // The next tile of the row: six pixels on.
-      for (int y = 0; y < kTileIn; ++y) __builtin_prefetch(in + (x + kTileOut) * p.pixel + y * p.row);
+      for (int y = 0; y < kTile6In; ++y) __builtin_prefetch(in + (x + kTile6Out) * p.pixel + y * p.row);
     }
     float* v = p.v + (c / kSlab) * p.slab + c % kSlab;
-    for (int y = 0; y < kTileIn; ++y) {
-      transform_input(columns + y * kTileIn * kLanes, kLanes, v + y * kTileIn * p.frequency, p.frequency);
+    for (int y = 0; y < kTile6In; ++y) {
+      transform_input(columns + y * kTile6In * kLanes, kLanes, v + y * kTile6In * p.frequency, p.frequency);
     }
   }
 }
@@ -85,11 +88,11 @@ HWY_INLINE HWY_ATTR void transform_output(const float* HWY_RESTRICT m, std::size
 /// The first pass of the inverse transform: columns of products to 6 x 7 values.
 HWY_INLINE HWY_ATTR void inverse_columns(const float* HWY_RESTRICT m, std::size_t frequency, float* HWY_RESTRICT rows) {
   const F32 d;
-  for (int x = 0; x < kTileIn; ++x) {
+  for (int x = 0; x < kTile6In; ++x) {
     Vec y0, y1, y2, y3, y4, y5;
-    transform_output(m + x * frequency, kTileIn * frequency, y0, y1, y2, y3, y4, y5);
+    transform_output(m + x * frequency, kTile6In * frequency, y0, y1, y2, y3, y4, y5);
     float* out = rows + x * kLanes;
-    constexpr std::size_t row = kTileIn * kLanes;
+    constexpr std::size_t row = kTile6In * kLanes;
     hn::Store(y0, d, out);
     hn::Store(y1, d, out + row);
     hn::Store(y2, d, out + 2 * row);
@@ -99,45 +102,43 @@ HWY_INLINE HWY_ATTR void inverse_columns(const float* HWY_RESTRICT m, std::size_
   }
 }
 
-inline HWY_ATTR void tile_output_pooled(const TileOutput& p) {
+inline HWY_ATTR void tile6_output_pooled(const TileOutput& p) {
   const F32 d;
-  const Vec zero = hn::Zero(d);
-  HWY_ALIGN float rows[kTileOut * kTileIn * kLanes];
+  HWY_ALIGN float rows[kTile6Out * kTile6In * kLanes];
   for (int c = 0; c < p.channels; c += static_cast<int>(kLanes)) {
     inverse_columns(p.m + c, p.frequency, rows);
     const Vec bias = hn::Load(d, p.bias + c);
     for (int y = 0; y < p.rows; ++y) {
       Vec a0, a1, a2, a3, a4, a5, b0, b1, b2, b3, b4, b5;
-      const float* row = rows + 2 * y * kTileIn * kLanes;
+      const float* row = rows + 2 * y * kTile6In * kLanes;
       transform_output(row, kLanes, a0, a1, a2, a3, a4, a5);
-      transform_output(row + kTileIn * kLanes, kLanes, b0, b1, b2, b3, b4, b5);
+      transform_output(row + kTile6In * kLanes, kLanes, b0, b1, b2, b3, b4, b5);
       const Vec q0 = hn::Max(hn::Max(a0, a1), hn::Max(b0, b1));
       const Vec q1 = hn::Max(hn::Max(a2, a3), hn::Max(b2, b3));
       const Vec q2 = hn::Max(hn::Max(a4, a5), hn::Max(b4, b5));
       float* out = p.out + y * p.row + c;
       for (std::size_t x = 3; x < 6; ++x) __builtin_prefetch(out + x * p.pixel, 1);  // the next tile's
-      hn::Store(hn::Max(hn::Add(q0, bias), zero), d, out);
-      if (p.columns > 1) hn::Store(hn::Max(hn::Add(q1, bias), zero), d, out + p.pixel);
-      if (p.columns > 2) hn::Store(hn::Max(hn::Add(q2, bias), zero), d, out + 2 * p.pixel);
+      hn::Store(relu(hn::Add(q0, bias)), d, out);
+      if (p.columns > 1) hn::Store(relu(hn::Add(q1, bias)), d, out + p.pixel);
+      if (p.columns > 2) hn::Store(relu(hn::Add(q2, bias)), d, out + 2 * p.pixel);
     }
   }
 }
 
-inline HWY_ATTR void tile_output(const TileOutput& p) {
+inline HWY_ATTR void tile6_output(const TileOutput& p) {
   const F32 d;
-  const Vec zero = hn::Zero(d);
-  HWY_ALIGN float rows[kTileOut * kTileIn * kLanes];
+  HWY_ALIGN float rows[kTile6Out * kTile6In * kLanes];
   for (int c = 0; c < p.channels; c += static_cast<int>(kLanes)) {
     inverse_columns(p.m + c, p.frequency, rows);
     const Vec bias = hn::Load(d, p.bias + c);
     for (int y = 0; y < p.rows; ++y) {
-      Vec q[kTileOut];
-      transform_output(rows + y * kTileIn * kLanes, kLanes, q[0], q[1], q[2], q[3], q[4], q[5]);
+      Vec q[kTile6Out];
+      transform_output(rows + y * kTile6In * kLanes, kLanes, q[0], q[1], q[2], q[3], q[4], q[5]);
       float* out = p.out + y * p.row + c;
 #pragma GCC unroll 6
-      for (int x = 0; x < kTileOut; ++x) {
-        __builtin_prefetch(out + (x + kTileOut) * p.pixel, 1);  // the next tile's
-        if (x < p.columns) hn::Store(hn::Max(hn::Add(q[x], bias), zero), d, out + x * p.pixel);
+      for (int x = 0; x < kTile6Out; ++x) {
+        __builtin_prefetch(out + (x + kTile6Out) * p.pixel, 1);  // the next tile's
+        if (x < p.columns) hn::Store(relu(hn::Add(q[x], bias)), d, out + x * p.pixel);
       }
     }
   }

@@ -59,12 +59,12 @@ void transform_input(const Machine& machine, const ConvTraining& plan, const flo
 
 /// out[f] = a[f] (tiles x depth) times filters[slab][f] (depth x 64).
 void multiply_slab(const Machine& machine, const Products& a, int tiles, int depth, const float* filters, int slab, const Products& out) {
-  const int panel = machine.kernels.panel;
+  const int panel = machine.kernels.fp32.panel;
   const std::size_t panel_floats = static_cast<std::size_t>(depth) * panel;
   const float* b = filters + static_cast<std::size_t>(slab) * kProducts * depth * kSlab;
   for (std::size_t f = 0; f < kProducts; ++f) {
     for (int column = 0; column < kSlab; column += panel, b += panel_floats) {
-      machine.kernels.multiply({tiles, depth, a.data + f * a.product, a.slab, b, out.data + f * out.product + column, kSlab});
+      machine.kernels.fp32.multiply({tiles, depth, a.data + f * a.product, a.slab, b, out.data + f * out.product + column, kSlab});
     }
   }
 }
@@ -74,7 +74,7 @@ void multiply_slab(const Machine& machine, const Products& a, int tiles, int dep
 void pack_filters(const Machine& machine, std::span<const float> weight, int rows, std::size_t row_stride, int depth,
                   std::size_t depth_stride, float* filters) {
   constexpr int chunk = 32;  // of depth
-  const int panel = machine.kernels.panel, chunks = depth / chunk;
+  const int panel = machine.kernels.fp32.panel, chunks = depth / chunk;
   const std::size_t product = static_cast<std::size_t>(depth) * kSlab;
   machine.pool.run(rows / kSlab * chunks, [&](int task, int) {
     const std::size_t slab = static_cast<std::size_t>(task / chunks);

@@ -14,7 +14,7 @@ constexpr std::size_t kLast = kLastChannels;
 std::size_t projection_worker_floats() { return kPixels * kLast; }
 
 void projection_forward(const Machine& machine, const Projection& p, float* maps, float* packed, float* workers) {
-  const int panel = machine.kernels.panel, pixels = p.n * p.area;
+  const int panel = machine.kernels.fp32.panel, pixels = p.n * p.area;
   for (int o = 0; o < kMapChannels; ++o) {
     for (int i = 0; i < kLastChannels; ++i) {
       packed[(static_cast<std::size_t>(o / panel) * kLast + i) * panel + o % panel] = p.weight[static_cast<std::size_t>(o) * kLast + i];
@@ -26,7 +26,7 @@ void projection_forward(const Machine& machine, const Projection& p, float* maps
     float* slabs = workers + static_cast<std::size_t>(worker) * projection_worker_floats();
     machine.training.normalize({count, kLastChannels, p.conv + first * kLast, p.norm, slabs});
     for (int column = 0; column < kMapChannels; column += panel) {
-      machine.kernels.multiply({count, kLastChannels, slabs, static_cast<std::size_t>(count) * kSlab, packed + column * kLast,
+      machine.kernels.fp32.multiply({count, kLastChannels, slabs, static_cast<std::size_t>(count) * kSlab, packed + column * kLast,
                                 maps + first * kMapChannels + column, kMapChannels});
     }
   });
