@@ -12,6 +12,7 @@
 #include "src/engine/cpu/cpu_engine.h"
 #include "src/engine/network.h"
 #include "src/model/safetensors.h"
+#include "tests/cases/cases.h"
 #include "tests/cases/cpu_paths.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/fixture.h"
@@ -84,6 +85,38 @@ TEST_P(CpuEngineTest, NativeImagesMatchTheFixtures) {
         EXPECT_TRUE(cases::close_relative(name + " " + view, got, features, 2e-4));
       }
     }
+  }
+}
+
+/// A fresh network's weights: of the scale that keeps activations' own from block to block.
+Model fresh_model(unsigned seed) {
+  Model model = test::random_model({}, seed);
+  const ParameterTable table = parameter_table({});
+  std::mt19937 generator(seed);
+  for (int id = 0; id < kParameters; ++id) {
+    const int fan_in = table[id].fan_in;
+    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
+    for (float& value : parameter(std::span(model.values), table, id)) value = noise(generator);
+  }
+  return model;
+}
+
+TEST_P(CpuEngineTest, SmallOddImagesStayNearTheReference) {
+  unsigned seed = 40;
+  for (const auto& c : cases::kNetworkTests) {
+    const Model model = fresh_model(++seed);
+    const auto pixels = random_pixels(c.n, c.h, c.w, seed);
+    const auto engine = make_reference_engine();
+    const std::size_t n = static_cast<std::size_t>(c.n);
+    std::vector<float> logits(n), expected_logits(n), got(n * 1024), expected(n * 1024);
+    engine->load({}, model.values);
+    infer(*engine, {}, {pixels.data(), c.n, c.h, c.w}, expected_logits, expected);
+    CpuEngine cpu(2, *path_.kernels, *path_.precision);
+    cpu.load({}, model.values);
+    infer(cpu, {}, {pixels.data(), c.n, c.h, c.w}, logits, got);
+    const std::string what = fmt::format("{}, seed {}", cases::to_string(c), seed);
+    EXPECT_TRUE(cases::close_to_largest(what, got, expected, path_.is_bf16() ? kBf16Features : 1e-4));
+    EXPECT_TRUE(cases::close_relative(what, logits, expected_logits, path_.is_bf16() ? kBf16Logit : 2e-4));
   }
 }
 
