@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -126,6 +127,38 @@ TEST_F(Evaluate, ThePapersProtocolHasAViewForEachTestSet) {
   const json expected = json::parse(native.out)["conditions"][0]["mean"], got = json::parse(unresized.out)["conditions"][0]["mean"];
   EXPECT_EQ(got["ap"], expected["ap"]);
   EXPECT_EQ(got["ece"], expected["ece"]);
+}
+
+TEST_F(Evaluate, WritesAPageOfEveryPicture) {
+  const auto result = evaluate({"--perturb", "jpeg:80,60", "--report", at("page.html"), "--output", at("same.html")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::string html = read_text(at("page.html"));
+  EXPECT_EQ(html, read_text(at("same.html")));
+  for (const char* part : {"Means over all", "ROC", "Robustness: jpeg", "Known limits"}) EXPECT_THAT(html, HasSubstr(part));
+  const std::string open = "id=\"data\">";
+  const std::size_t begin = html.find(open) + open.size();
+  const json data = json::parse(html.substr(begin, html.find("</script>", begin) - begin));
+  ASSERT_EQ(data["images"].size(), 24u);
+  for (const json& image : data["images"]) {
+    EXPECT_FALSE(image["thumbnail"].get<std::string>().empty());
+    EXPECT_FALSE(image["heat"].empty());
+    EXPECT_TRUE(image.contains("label"));
+  }
+  const auto detected = run_program(LFM_PROGRAM, {"detect", "--model", at("model.lfmw"), "-q", "--report", at("d.html"), at("val/one")});
+  ASSERT_EQ(detected.exit_code, 0) << detected.err;
+  EXPECT_THAT(read_text(at("d.html")), HasSubstr("12 pictures scored"));
+}
+
+TEST_F(Evaluate, WritesFeaturesWhoseRowsAreListed) {
+  const auto result = evaluate({"--embed", at("e")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(read_text(at("e.npy")).substr(0, 128), HasSubstr("'shape': (24, 1024)"));
+  const std::string rows = read_text(at("e.csv"));
+  EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), 25);
+  EXPECT_THAT(rows, HasSubstr("1_fake/5.ppm,1,val,two"));
+  const std::string svg = read_text(at("e.svg"));
+  EXPECT_THAT(svg, HasSubstr("val/one"));
+  EXPECT_THAT(svg, ::testing::Not(HasSubstr("nan")));
 }
 
 TEST_F(Evaluate, RefusesWhatMakesNoSense) {
