@@ -88,14 +88,13 @@ class Bench {
   /// Images that pass through the layers together.
   int chunk() const { return std::min(options_.batch, engine_->inference_chunk(options_.size, options_.size)); }
 
-  /// The first `layers` layers of one chunk, and the head: it alone waits for the device. What it reads may be of an earlier pass.
-  void run_prefix(int layers) {
+  /// The first `layers` layers of one chunk; may return before the device has done them.
+  void begin_pass(int layers) {
     if (layers > 0) engine_->infer_first_block({pixels_.data(), chunk(), options_.size, options_.size});
     if (layers > 1) engine_->infer_block(1);
     if (layers > 2) engine_->infer_block(2);
     if (layers > 3) engine_->infer_last_block();
     if (layers > 4) engine_->infer_pool();
-    engine_->infer_head(std::span(logits_).first(static_cast<std::size_t>(chunk())));
   }
 
  private:
@@ -106,20 +105,27 @@ class Bench {
   std::vector<float> logits_;
 };
 
-/// Milliseconds of each layer. That of the first includes bringing the pixels to the device; the head's is what a pass takes that does
-/// nothing else.
-std::array<double, kLayers.size()> time_layers(Bench& bench, int iterations) {
-  const auto time_prefix = [&](int layers) {
+/// Milliseconds of each layer for one chunk: what passes that end after it take, less those that end before it. Passes follow each
+/// other without waiting, and a whole batch, whose time is known, waits for them. The first includes bringing the pixels to the device.
+std::array<double, kLayers.size()> time_layers(Bench& bench, const BenchOptions& options, double batch) {
+  constexpr int kPasses = 4;
+  const auto time_pass = [&](int layers) {
     std::vector<double> times;
-    for (int i = 0; i < iterations; ++i) times.push_back(milliseconds([&] { bench.run_prefix(layers); }));
-    return median(times);
+    for (int i = 0; i < options.iterations; ++i) {
+      times.push_back(milliseconds([&] {
+        for (int pass = 0; pass < kPasses; ++pass) bench.begin_pass(layers);
+        bench.run_batch();
+      }));
+    }
+    return (median(times) - batch) / kPasses;
   };
   std::array<double, kLayers.size()> layers{};
-  double before = layers.back() = time_prefix(0);
-  for (std::size_t layer = 0; layer + 1 < layers.size(); ++layer) {
-    const double until = time_prefix(static_cast<int>(layer) + 1);
+  double before = 0;
+  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
+    const bool is_head = layer + 1 == layers.size();
+    const double until = is_head ? batch * bench.chunk() / options.batch : time_pass(static_cast<int>(layer) + 1);
     layers[layer] = std::max(0.0, until - before);
-    before = until;
+    before = std::max(before, until);
   }
   return layers;
 }
@@ -137,11 +143,11 @@ void run_timed(Bench& bench, const BenchOptions& options) {
   for (int i = 0; i < options.warm_up; ++i) bench.run_batch();
   std::vector<double> times;
   for (int i = 0; i < options.iterations; ++i) times.push_back(milliseconds([&] { bench.run_batch(); }));
-  const auto layers = time_layers(bench, options.iterations);
-  const double all_layers = std::accumulate(layers.begin(), layers.end(), 0.0);
   const auto macs = multiply_adds(bench.architecture(), options.size, options.size);
   const double flops = 2.0 * static_cast<double>(std::accumulate(macs.begin(), macs.end(), std::int64_t{0}));
   const double batch = median(times), images = options.batch / batch * 1e3;
+  const auto layers = time_layers(bench, options, batch);
+  const double all_layers = std::accumulate(layers.begin(), layers.end(), 0.0);
 
   nlohmann::ordered_json report = {{"device", bench.description()},
                                    {"precision", options.precision},
