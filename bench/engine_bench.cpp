@@ -74,7 +74,10 @@ void time_stages(Engine& engine, const PixelBatch& batch, std::span<float> logit
     time(2, [&] { engine.infer_block(2); });
     time(3, [&] { engine.infer_last_block(); });
     time(4, [&] { engine.infer_pool(); });
-    time(5, [&] { engine.infer_head(logits.subspan(first, n)); });
+    time(5, [&] {
+      engine.infer_head(logits.subspan(first, n));
+      engine.infer_wait();
+    });
   }
 }
 

@@ -32,8 +32,9 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   start_copies(patches, weights, in);
   const int warp_y = warp_index() / kWarpsAcross * kTilesM, warp_column = warp_index() % kWarpsAcross * kWarpColumns;
   float acc[kTilesM][kTilesN][4];
+  zero(acc);
   int patch = 0;
-  convolve_tile(acc, patches, ring, weights, in, patch, true, warp_y, warp_column);
+  convolve_tile<T, true>(acc, patches, ring, weights, in, patch, true, warp_y, warp_column);
 
   constexpr int kMmas = kPerChunk<T> / 2;  // that fill a chunk
   const int ph = (h - 1) / 2, pw = (w - 1) / 2;

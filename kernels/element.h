@@ -70,11 +70,8 @@ inline Tf32 round_to<Tf32>(float value) {
 inline float to_float(Half value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
   const std::uint32_t bits = static_cast<std::uint32_t>(value.bits & 0x7fffu) << 13;
-  if (bits < 0x00800000u) {  // subnormal
-    const float magnitude = static_cast<float>(value.bits & 0x7fffu) * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
-  }
-  return std::bit_cast<float>(sign | (bits + (bits >= 0x0f800000u ? 0x70000000u : 0x38000000u)));
+  const float magnitude = std::bit_cast<float>(bits) * 0x1p112f;  // the exponents' biases differ by 112; right for subnormals too
+  return std::bit_cast<float>(sign | (bits >= 0x0f800000u ? bits | 0x7f800000u : std::bit_cast<std::uint32_t>(magnitude)));
 }
 
 inline float to_float(Bfloat16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }

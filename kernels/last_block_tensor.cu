@@ -2,7 +2,7 @@
 //   input [n][h][w][ic]   weight packed in stages   bias [oc]   ->   maps [n][64][(h-1)(w-1)]
 //   grid   (n * ceil((h-1)/8) * ceil((w-1)/16))    block 128 threads, 16 x 8 positions, all channels, all maps
 //   warp   2 image rows x 128 channels: 2 x 16 mma, 128 sums a thread; and their 64 maps: 2 x 8 mma, 64 sums that live through the kernel
-// For each 128 channels: the convolution (tensor_conv.cuh), then bias, ReLU and rounding in registers. What a thread holds of the
+// For each 128 channels: the convolution (tensor_conv.cuh) upon the bias, then ReLU and rounding in registers. What a thread holds of the
 // product is, as it stands, its fragment of the next product's left side: of halves, two mma side by side are sixteen
 // columns; of TF32, columns 2t and 2t+1 of one mma are taken as the fragment's t and t+4, and the packed projection is permuted alike. So
 // the oc channels touch neither shared nor global memory, and no warp waits for another's. The projection's weights follow the
@@ -26,16 +26,28 @@ constexpr int kMmasPerStep = kPerWord<T>;
 template <typename T>
 constexpr int kProjectionStages = kTilesN / (kStageSteps * kMmasPerStep<T>);
 
-// The left fragment of step `step` of the projection: bias, ReLU and rounding of the convolution's sums.
+// The sums begin with the bias, which then takes no registers when they are complete.
+__device__ __forceinline__ void begin_with(float (&acc)[kTilesM][kTilesN][4], const float* bias) {
+  UNROLL
+  for (int n = 0; n < kTilesN; ++n) {
+    UNROLL
+    for (int i = 0; i < 2; ++i) {
+      const float b = bias[8 * n + lane_index() % 4 * 2 + i];
+      UNROLL
+      for (int m = 0; m < kTilesM; ++m) acc[m][n][i] = acc[m][n][2 + i] = b;
+    }
+  }
+}
+
+// The left fragment of step `step` of the projection: ReLU and rounding of the convolution's sums.
 template <typename T>
-__device__ __forceinline__ void activate(std::uint32_t (&a)[4], const float (&acc)[kTilesN][4], int step, const float* bias) {
-  const int t = lane_index() % 4;
+__device__ __forceinline__ void activate(std::uint32_t (&a)[4], const float (&acc)[kTilesN][4], int step) {
   float v[2][4];  // of the two halves of the fragment's depth: [half][row g: 2, row g + 8: 2]
   UNROLL
   for (int i = 0; i < kMmasPerStep<T>; ++i) {
     const int n = step * kMmasPerStep<T> + i;
     UNROLL
-    for (int j = 0; j < 4; ++j) v[i][j] = relu(acc[n][j] + bias[8 * n + 2 * t + j % 2]);
+    for (int j = 0; j < 4; ++j) v[i][j] = relu(acc[n][j]);
   }
   if constexpr (kMmasPerStep<T> == 2) {
     a[0] = encode<T>(&v[0][0]), a[1] = encode<T>(&v[0][2]), a[2] = encode<T>(&v[1][0]), a[3] = encode<T>(&v[1][2]);
@@ -47,7 +59,7 @@ __device__ __forceinline__ void activate(std::uint32_t (&a)[4], const float (&ac
 // maps += one stage of the projection; first_step: of the 128 channels.
 template <typename T, typename Stage>
 __device__ __forceinline__ void project_stage(float (&maps)[kTilesM][kMapTiles][4], const float (&acc)[kTilesM][kTilesN][4], Stage& stage,
-                                              int first_step, const float* bias) {
+                                              int first_step) {
   const int lane = lane_index();
   const int map = lane % 8 + lane / 16 * 8, map_chunk = lane / 8 % 2;  // of the row of B that this lane names
   const int b_at = projection_chunk(map, map_chunk);
@@ -55,7 +67,7 @@ __device__ __forceinline__ void project_stage(float (&maps)[kTilesM][kMapTiles][
   for (int step = 0; step < kStageSteps; ++step) {
     std::uint32_t a[kTilesM][4];
     UNROLL
-    for (int m = 0; m < kTilesM; ++m) activate<T>(a[m], acc[m], first_step + step, bias);
+    for (int m = 0; m < kTilesM; ++m) activate<T>(a[m], acc[m], first_step + step);
     UNROLL
     for (int n = 0; n < kMapTiles; n += 2) {
       std::uint32_t b[4];
@@ -110,13 +122,14 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   int patch = 0;
   for (int group = 0; group < groups; ++group) {
     float acc[kTilesM][kTilesN][4];
-    convolve_tile(acc, patches, ring, weights, in, patch, group + 1 == groups, warp_y, 0);
+    begin_with(acc, bias + group * ConvTile::kColumns);
+    convolve_tile<T, false>(acc, patches, ring, weights, in, patch, group + 1 == groups, warp_y, 0);
     UNROLL
     for (int stage = 0; stage < kProjectionStages<T>; ++stage) {
       const int slot = weights.arrive();
       weights.copy_next();
       commit_copies();
-      project_stage<T>(map_acc, acc, ring[slot], stage * kStageSteps, bias + group * ConvTile::kColumns);
+      project_stage<T>(map_acc, acc, ring[slot], stage * kStageSteps);
     }
   }
   const int image = tile / (tiles_y * tiles_x);

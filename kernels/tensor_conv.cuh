@@ -86,8 +86,9 @@ class WeightStream {
   int from_ = 0;
 };
 
-/// acc += the patch, moved by the tap, times the stage. first_row: the warp's first image row of the tile; first_column: of the stage.
-template <typename T, int kTilesM, int kTilesN, typename Patch, typename Stage>
+/// acc += the patch, moved by the tap, times the stage. first_row: the warp's first image row of the tile; first_column: of the stage. Unrolled where
+/// registers allow it.
+template <typename T, bool kUnrolled, int kTilesM, int kTilesN, typename Patch, typename Stage>
 __device__ __forceinline__ void multiply_stage(float (&acc)[kTilesM][kTilesN][4], Patch& patch, Stage& stage, int tap, int first_row,
                                                int first_column) {
   const int lane = lane_index();
@@ -99,8 +100,7 @@ __device__ __forceinline__ void multiply_stage(float (&acc)[kTilesM][kTilesN][4]
   for (int m = 0; m < kTilesM; ++m) {
     a_at[m] = patch_chunk((first_row + m + tap / 2) * ConvTile::kPatchWidth + row_x + tap % 2, row_chunk);
   }
-  UNROLL
-  for (int k = 0; k < ConvTile::kSlabChunks; k += 2) {  // an mma is two chunks deep
+  const auto step = [&](int k) {
     std::uint32_t a[kTilesM][4];
     UNROLL
     for (int m = 0; m < kTilesM; ++m) ldmatrix(a[m], &patch[a_at[m] ^ k]);
@@ -114,6 +114,13 @@ __device__ __forceinline__ void multiply_stage(float (&acc)[kTilesM][kTilesN][4]
         mma<T>(acc[m][n + 1], a[m], b[2], b[3]);
       }
     }
+  };
+  if constexpr (kUnrolled) {  // an mma is two chunks deep
+    UNROLL
+    for (int k = 0; k < ConvTile::kSlabChunks; k += 2) step(k);
+  } else {
+    ROLLED
+    for (int k = 0; k < ConvTile::kSlabChunks; k += 2) step(k);
   }
 }
 
@@ -129,14 +136,13 @@ __device__ __forceinline__ void zero(float (&acc)[kTilesM][kTilesN][4]) {
   }
 }
 
-/// acc = the convolution of the tile with the 128 channels whose weights come next in the stream. `patches` counts the patches multiplied so
+/// acc += the convolution of the tile with the 128 channels whose weights come next in the stream. `patches` counts the patches multiplied so
 /// far; the patch numbered so is in shared memory or on its way, and so is, afterwards, the next one: the first slab again, unless
 /// `last`.
-template <typename T, int kTilesM, int kTilesN, typename Patches, typename Ring>
+template <typename T, bool kUnrolled, int kTilesM, int kTilesN, typename Patches, typename Ring>
 __device__ __forceinline__ void convolve_tile(float (&acc)[kTilesM][kTilesN][4], Patches& patches, Ring& ring,
                                               WeightStream<Ring>& weights, const TileInput<T>& in, int& patch, bool last,
                                               int first_row, int first_column) {
-  zero(acc);
   const int slabs = in.ic / kSlab<T>;
   for (int slab = 0; slab < slabs; ++slab, ++patch) {
     ROLLED
@@ -145,7 +151,7 @@ __device__ __forceinline__ void convolve_tile(float (&acc)[kTilesM][kTilesN][4],
       weights.copy_next();
       if (tap == 0 && !(last && slab + 1 == slabs)) copy_patch(patches[(patch + 1) & 1], in, slab + 1 == slabs ? 0 : slab + 1);
       commit_copies();
-      multiply_stage<T>(acc, patches[patch & 1], ring[slot], tap, first_row, first_column);
+      multiply_stage<T, kUnrolled>(acc, patches[patch & 1], ring[slot], tap, first_row, first_column);
     }
   }
 }

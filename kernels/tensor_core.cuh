@@ -12,7 +12,7 @@
 //   ldmatrix_transposed(r, row)   the same for 2-byte elements: elements (2t, g) and (2t+1, g) of each
 //   copy_async(shared, global, valid), commit_copies(), wait_copies<pending>()
 //                                16 bytes to shared memory, zeros if not valid; visible to the thread that waited, and to others after a
-//                                barrier. sm_75 has none: there the copy is an ordinary one.
+//                                barrier. sm_75 has none: there the copy is an ordinary one, through registers.
 //   encode<T>(values)           4 / sizeof(T) floats, rounded, in a word
 //   store_chunk, store_words     16 bytes; two words
 #pragma once

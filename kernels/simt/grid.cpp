@@ -143,6 +143,14 @@ class Multiprocessor {
     AsyncCopies copies;
   };
 
+  // Of the lanes of a warp that wait for all others.
+  struct Meeting {
+    int arrived = 0;
+    WarpOperation operation = nullptr;
+    std::uint_least32_t line = 0;
+  };
+  static constexpr std::uint32_t kAllOfWarp = 0xffffffffu;
+
   void run_block(Turns& turns);
   void run_fibers(Turns& turns);
   void fiber_body();
@@ -157,6 +165,7 @@ class Multiprocessor {
   SharedMemory shared_;
   FiberPool fibers_;
   std::vector<Thread> threads_;
+  std::vector<Meeting> meetings_;  // by warp
   Thread* running_ = nullptr;
   int at_barrier_ = 0;
   int exited_ = 0;
@@ -225,6 +234,7 @@ void Multiprocessor::run_block(Turns& turns) {
 void Multiprocessor::run_fibers(Turns& turns) {
   at_barrier_ = exited_ = 0;
   error_ = nullptr;
+  meetings_.assign((threads_.size() + kWarp - 1) / kWarp, {});
   const int count = static_cast<int>(threads_.size());
   while (exited_ < count) {
     bool progress = false;
@@ -306,6 +316,18 @@ void Multiprocessor::warp_collective(const char* name, WarpOperation operation, 
   running_->operation = operation;
   running_->mask = mask;
   running_->operands = operands;
+
+  // Lanes that follow others of the same operation, all lanes of the warp, need not look at each of them.
+  Meeting& meeting = meetings_[static_cast<std::size_t>(first / kWarp)];
+  const bool follows = meeting.arrived > 0 && meeting.operation == operation && meeting.line == site.line();
+  if (lanes == kWarp && mask == kAllOfWarp && (meeting.arrived == 0 || follows)) {
+    meeting = {meeting.arrived + 1, operation, site.line()};
+    if (follows && meeting.arrived < kWarp) {
+      wait();
+      return;
+    }
+    if (meeting.arrived == kWarp) meeting.arrived = 0;
+  }
 
   bool complete = true;
   for (int lane = 0; lane < lanes; ++lane) {

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cmath>
-#include <cstring>
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -24,36 +23,44 @@ struct MmaOperands {
 // The sum of a double, cut off to FP32 toward zero, as tensor cores do it: the product of one mma loses at most one unit in the last place.
 inline float truncated(double sum) {
   const float nearest = static_cast<float>(sum);
-  return std::abs(static_cast<double>(nearest)) > std::abs(sum) ? std::nextafter(nearest, 0.0f) : nearest;
+  if (!(std::abs(static_cast<double>(nearest)) > std::abs(sum))) return nearest;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(nearest) - 1);
 }
 
 /// kHalves: of K, 4 words each.
 template <typename T, int kHalves>
 void multiply_fragments(void* const* operands, std::uint32_t, const Site&) {
   constexpr int kDepth = 4 * kHalves * kPerWord<T>;
-  float a[16][kDepth], b[8][kDepth];
-  const auto decode = [](float* to, std::uint32_t word) {
+  float a[16][kDepth], b[kDepth][8];
+  double c[16][8];
+  const auto decode = [](std::uint32_t word) {
     const auto elements = std::bit_cast<std::array<T, kPerWord<T>>>(word);
-    for (int i = 0; i < kPerWord<T>; ++i) to[i] = to_float(elements[i]);
+    std::array<float, kPerWord<T>> floats;
+    for (std::size_t i = 0; i < floats.size(); ++i) floats[i] = to_float(elements[i]);
+    return floats;
   };
+  const auto operands_of = [&](int lane) -> const MmaOperands& { return *static_cast<const MmaOperands*>(operands[lane]); };
   for (int lane = 0; lane < simt::kWarp; ++lane) {
-    const auto& own = *static_cast<const MmaOperands*>(operands[lane]);
+    const MmaOperands& own = operands_of(lane);
     const int g = lane / 4, t = lane % 4;
     for (int half = 0; half < kHalves; ++half) {
-      const int k = (t + 4 * half) * kPerWord<T>;
-      decode(&a[g][k], own.a[2 * half]);
-      decode(&a[g + 8][k], own.a[2 * half + 1]);
-      decode(&b[g][k], own.b[half]);
+      const auto upper = decode(own.a[2 * half]), lower = decode(own.a[2 * half + 1]), column = decode(own.b[half]);
+      for (int i = 0; i < kPerWord<T>; ++i) {
+        const int k = (t + 4 * half) * kPerWord<T> + i;
+        a[g][k] = upper[i];
+        a[g + 8][k] = lower[i];
+        b[k][g] = column[i];
+      }
+    }
+    for (int i = 0; i < 4; ++i) c[g + i / 2 * 8][2 * t + i % 2] = own.c[i];
+  }
+  for (int row = 0; row < 16; ++row) {
+    for (int k = 0; k < kDepth; ++k) {
+      for (int column = 0; column < 8; ++column) c[row][column] += static_cast<double>(a[row][k] * b[k][column]);
     }
   }
   for (int lane = 0; lane < simt::kWarp; ++lane) {
-    float* c = static_cast<const MmaOperands*>(operands[lane])->c;
-    for (int i = 0; i < 4; ++i) {
-      const float *row = a[lane / 4 + i / 2 * 8], *column = b[lane % 4 * 2 + i % 2];
-      double sum = c[i];
-      for (int k = 0; k < kDepth; ++k) sum += static_cast<double>(row[k] * column[k]);
-      c[i] = truncated(sum);
-    }
+    for (int i = 0; i < 4; ++i) operands_of(lane).c[i] = truncated(c[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2]);
   }
 }
 

@@ -11,11 +11,13 @@ namespace lfm {
 namespace {
 
 #if defined(LFM_HAVE_CUDA)
-std::unique_ptr<Engine> cuda_engine(int index, Precision precision) { return make_cuda_engine(index, precision); }
+std::unique_ptr<Engine> cuda_engine(int index, const EngineOptions& options) {
+  return make_cuda_engine(index, options.precision, options.note);
+}
 
 std::unique_ptr<Engine> automatic_engine(const EngineOptions& options) {
   try {
-    return cuda_engine(0, options.precision);
+    return cuda_engine(0, options);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::device) throw;
     if (options.note) options.note(fmt::format("using the CPU: {}", error.what()));
@@ -23,7 +25,7 @@ std::unique_ptr<Engine> automatic_engine(const EngineOptions& options) {
   }
 }
 #else
-std::unique_ptr<Engine> cuda_engine(int, Precision) {
+std::unique_ptr<Engine> cuda_engine(int, const EngineOptions&) {
   throw Error(ErrorCode::device,
               "this build has no CUDA engine; use --device cpu, or build with the CUDA toolkit installed (-DLFM_CUDA=ON)");
 }
@@ -36,9 +38,9 @@ std::unique_ptr<Engine> reference_engine(Precision precision) {
   return make_reference_engine();
 }
 
-std::unique_ptr<Engine> emulated_engine([[maybe_unused]] Precision precision) {
+std::unique_ptr<Engine> emulated_engine([[maybe_unused]] const EngineOptions& options) {
 #if defined(LFM_HAVE_EMULATION)
-  return make_emulated_engine(precision);
+  return make_emulated_engine(options.precision, options.note);
 #else
   throw Error(ErrorCode::device, "this build has no emulated device; build with -DLFM_EMULATION=ON");
 #endif
@@ -69,11 +71,11 @@ std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& o
     case DeviceKind::cpu:
       return make_cpu_engine(options.threads, options.precision);
     case DeviceKind::cuda:
-      return cuda_engine(device.index, options.precision);
+      return cuda_engine(device.index, options);
     case DeviceKind::reference:
       return reference_engine(options.precision);
     case DeviceKind::emulated:
-      return emulated_engine(options.precision);
+      return emulated_engine(options);
   }
   throw Error(ErrorCode::usage, "unknown device");
 }

@@ -32,7 +32,8 @@ Device parse_device(std::string_view name);
 struct EngineOptions {
   int threads = 0;  ///< of the CPU engine; 0: all cores this process may use
   Precision precision = Precision::automatic;
-  std::function<void(const std::string&)> note;  ///< receives one sentence when `automatic` finds CUDA built in but no usable GPU
+  /// Receives one sentence when `automatic` finds CUDA built in but no usable GPU, or a batch had to be halved for want of memory.
+  std::function<void(const std::string&)> note;
 };
 
 /// Throws Error{device} where the asked engine is not in this build or its device is missing, Error{usage} where the engine lacks

@@ -118,14 +118,20 @@ class Engine {
   virtual std::size_t arena_bytes(const PlanRequest& request) const = 0;
 
   /// Images of this size that are best passed through all stages together; larger batches are cut up by network.cpp.
+  /// Smaller after reserve() has thrown OutOfMemory.
   virtual int inference_chunk(int height, int width) const = 0;
+
+  /// Chunks that a batch should have, so that one is copied and one delivered while one is computed.
+  virtual int chunks_under_way() const { return 1; }
 
   // ---- inference: running statistics, neither RBLD nor RKS ----
   virtual void infer_first_block(const PixelBatch& batch) = 0;  ///< pixels -> residual -> block1 [n][64]
   virtual void infer_block(int block) = 0;                      ///< block = 1, 2: -> [n][128], [n][256]
   virtual void infer_last_block() = 0;                          ///< block 3 and the 1x1: -> maps [n][64]
   virtual void infer_pool() = 0;                                ///< maps -> features
-  virtual void infer_head(std::span<float> logits) = 0;         ///< features -> logits [n], on the host when it returns
+  virtual void infer_head(std::span<float> logits) = 0;         ///< features -> logits [n], on the host after infer_wait()
+  /// Waits for the passes under way. Until then `logits` must stay where it was; the next pass may begin before.
+  virtual void infer_wait() {}
 
   /// Copies an activation of the last pass to the host; nothing where the engine never materialises it.
   virtual std::optional<std::vector<float>> read(Activation activation) = 0;
@@ -159,16 +165,18 @@ class Engine {
 };
 
 /// The engines, each behind its own factory. threads 0: all cores this process may use. precision: of inference; Error{usage} names
-/// the choices where the engine lacks it.
+/// the choices where the engine lacks it. note is told when a batch had to be halved for want of memory.
 std::unique_ptr<Engine> make_reference_engine();
 std::unique_ptr<Engine> make_cpu_engine(int threads = 0, Precision precision = Precision::automatic);
 std::vector<Precision> cpu_precisions();  ///< what make_cpu_engine takes on this machine; `automatic` is the first
 #if defined(LFM_HAVE_CUDA)
-std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic);
+std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic,
+                                         std::function<void(const std::string&)> note = {});
 #endif
 #if defined(LFM_HAVE_EMULATION)
 /// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow.
-std::unique_ptr<Engine> make_emulated_engine(Precision precision = Precision::automatic);
+std::unique_ptr<Engine> make_emulated_engine(Precision precision = Precision::automatic,
+                                             std::function<void(const std::string&)> note = {});
 #endif
 
 }  // namespace lfm

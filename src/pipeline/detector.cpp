@@ -100,7 +100,8 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
   stream.workers = threads;
-  stream.batch = options.batch > 0 ? options.batch : std::clamp(impl_->engine->inference_chunk(256, 256), 1, 64);
+  const int chunk = std::clamp(impl_->engine->inference_chunk(256, 256), 1, 64);
+  stream.batch = options.batch > 0 ? options.batch : impl_->engine->chunks_under_way() * chunk;
   stream.features = options.features;
   stream.evidence = options.evidence;
   if (options.evidence) impl_->parameters = model.values;

@@ -16,6 +16,7 @@
 
 #include "lfm/error.h"
 #include "src/engine/network.h"
+#include "src/engine/out_of_memory.h"
 #include "src/pipeline/picture.h"
 
 namespace lfm {
@@ -233,6 +234,8 @@ class ScoringStream {
     try {
       infer_group(group);
       return;
+    } catch (const OutOfMemory& error) {
+      if (group.size() == 1) fail(group[0], error.what());
     } catch (const Error& error) {
       if (error.code() != ErrorCode::input) throw;
       if (group.size() == 1) fail(group[0], error.what());

@@ -25,7 +25,7 @@ inline const std::vector<EngineCase>& engines() {
     std::vector<EngineCase> list = {
         {"reference", [] { return make_reference_engine(); }},
 #if defined(LFM_HAVE_EMULATION)
-        {"emulated", [] { return make_emulated_engine(); }},
+        {"emulated", [] { return make_emulated_engine(Precision::fp32); }},
 #endif
     };
 #if defined(LFM_HAVE_CUDA)

@@ -2,13 +2,13 @@
 // injected) masks and positions, so that the draws themselves are compared too.
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <random>
+#include <utility>
 
 #include "src/engine/network.h"
 #include "tests/cases/cases.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
+#include "tests/cases/random_network.h"
 
 namespace lfm {
 namespace {
@@ -18,17 +18,10 @@ class AgainstReference : public ::testing::TestWithParam<cases::EngineCase> {
   void SetUp() override { engine_ = GetParam().make(); }
 
   void random_case(const cases::NetworkCase& c, unsigned seed) {
-    std::mt19937 generator(seed);
-    pixels_.resize(std::size_t{3} * c.n * c.h * c.w);
-    for (auto& pixel : pixels_) pixel = static_cast<std::uint8_t>(generator());
-    labels_.resize(static_cast<std::size_t>(c.n));
-    for (auto& label : labels_) label = generator() & 1;
-    values_.assign(table_.total_floats, 0.0f);
-    for (int id = 0; id < kParameters; ++id) {
-      const int fan_in = table_[id].fan_in;
-      std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
-      for (float& value : parameter(std::span(values_), table_, id)) value = noise(generator);
-    }
+    cases::RandomNetwork network = cases::random_network(c, seed);
+    pixels_ = std::move(network.pixels);
+    labels_ = std::move(network.labels);
+    values_ = std::move(network.values);
     engine_->load({}, values_);
     reference_->load({}, values_);
   }

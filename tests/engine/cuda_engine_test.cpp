@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <random>
 
+#include "kernels/simt/memory_limit.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
 #include "src/engine/cuda/pack.h"
@@ -90,6 +92,123 @@ TEST(CudaEngine, BatchesInFlightDoNotMix) {
   }
 }
 
+// Passes follow each other without a wait, as chunks of a large batch do: each one's logits are its own, whatever turns the streams take.
+TEST(CudaEngine, PassesInFlightDoNotMix) {
+  constexpr int passes = 3;
+  const auto pixels = random_pixels(passes, 6);
+  const auto parameters = random_parameters({}, 6);
+  for (const Precision precision : {Precision::fp32, Precision::fp16}) {
+    CudaEngine alone(0, "emulated", precision);
+    alone.load({}, parameters);
+    std::vector<float> want;
+    for (int i = 0; i < passes; ++i) want.push_back(logits_of(alone, batch_of(pixels, i, 1))[0]);
+    for (int seed = 1; seed < 3; ++seed) {
+      SCOPED_TRACE("stream order of seed " + std::to_string(seed));
+      CudaEngine engine(seed, "emulated", precision);
+      engine.load({}, parameters);
+      engine.reserve({1, kSide, kSide});
+      std::vector<float> logits(passes, -1.0f);
+      for (int i = 0; i < passes; ++i) {
+        engine.infer_first_block(batch_of(pixels, i, 1));
+        engine.infer_block(1);
+        engine.infer_block(2);
+        engine.infer_last_block();
+        engine.infer_pool();
+        engine.infer_head(std::span(logits).subspan(static_cast<std::size_t>(i), 1));
+      }
+      engine.infer_wait();
+      EXPECT_EQ(logits, want);
+    }
+  }
+}
+
+TEST(CudaEngine, GraphsComputeWhatSingleLaunchesDo) {
+  const auto pixels = random_pixels(2, 7);
+  const auto parameters = random_parameters({}, 7);
+  setenv("LFM_CUDA_GRAPHS", "off", 1);
+  CudaEngine single(0, "emulated", Precision::fp16);
+  unsetenv("LFM_CUDA_GRAPHS");
+  CudaEngine engine(0, "emulated", Precision::fp16);
+  single.load({}, parameters);
+  engine.load({}, parameters);
+  const auto both = logits_of(single, batch_of(pixels, 0, 2));
+  for (const int n : {1, 1, 2, 1, 1}) {  // both slots see one image twice
+    EXPECT_EQ(logits_of(engine, batch_of(pixels, 0, n))[0], both[0]);
+  }
+  const auto others = random_parameters({}, 8);
+  single.load({}, others);
+  engine.load({}, others);
+  EXPECT_EQ(logits_of(engine, batch_of(pixels, 1, 1)), logits_of(single, batch_of(pixels, 1, 1))) << "with other weights";
+}
+
+TEST(CudaEngine, WithoutRoomForTheBatchHalvesItAndSaysSo) {
+  const auto pixels = random_pixels(5, 9);
+  const auto parameters = random_parameters({}, 9);
+  std::vector<std::string> notes;
+  CudaEngine roomy(0, "emulated"), engine(0, "emulated", Precision::fp32, [&](const std::string& note) { notes.push_back(note); });
+  roomy.load({}, parameters);
+  engine.load({}, parameters);
+  const simt::ScopedMemoryLimit limit(engine.arena_bytes({2, kSide, kSide}));
+  EXPECT_EQ(logits_of(engine, batch_of(pixels, 0, 5)), [&] {
+    const simt::ScopedMemoryLimit none(SIZE_MAX);
+    return logits_of(roomy, batch_of(pixels, 0, 5));
+  }());
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_THAT(notes[0], ::testing::HasSubstr("going on with batches of 2"));
+  logits_of(engine, batch_of(pixels, 0, 5));
+  EXPECT_EQ(notes.size(), 1u) << "it is remembered";
+  const simt::ScopedMemoryLimit tiny(1000);
+  CudaEngine hopeless(0, "emulated");
+  EXPECT_THROW(hopeless.load({}, parameters), Error);
+}
+
+TEST(CudaEngine, GoesInTheMiddleOfAPass) {
+  const auto pixels = random_pixels(1, 10);
+  std::vector<float> logits(1);
+  CudaEngine engine(0, "emulated");
+  engine.load({}, random_parameters({}, 10));
+  engine.reserve({1, kSide, kSide});
+  engine.infer_first_block(batch_of(pixels, 0, 1));
+  engine.infer_head(logits);
+}
+
+// As a benchmark does that times the layers one by one. The emulated device's memory is NaN until something is written there.
+TEST(CudaEngine, LaunchesTheStagesAskedForAlone) {
+  const auto pixels = random_pixels(1, 13);
+  std::vector<float> logits(1);
+  CudaEngine engine(0, "emulated", Precision::fp16);
+  engine.load({}, random_parameters({}, 13));
+  engine.reserve({1, kSide, kSide});
+  engine.infer_first_block(batch_of(pixels, 0, 1));
+  engine.infer_head(logits);
+  engine.infer_wait();
+  const auto block1 = *engine.read(Activation::block1), maps = *engine.read(Activation::maps);
+  EXPECT_TRUE(std::none_of(block1.begin(), block1.end(), [](float v) { return std::isnan(v); }));
+  EXPECT_TRUE(std::all_of(maps.begin(), maps.end(), [](float v) { return std::isnan(v); }));
+}
+
+TEST(CudaEngine, NotANumberReachesTheLogit) {
+  const auto pixels = random_pixels(1, 11);
+  auto parameters = random_parameters({}, 11);
+  const ParameterTable table = parameter_table({});
+  parameter(std::span(parameters), table, conv_bias(1))[3] = std::nanf("");
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::fp16, Precision::bf16}) {
+    CudaEngine engine(0, "emulated", precision);
+    engine.load({}, parameters);
+    EXPECT_TRUE(std::isnan(logits_of(engine, batch_of(pixels, 0, 1))[0])) << static_cast<int>(precision);
+  }
+}
+
+TEST(CudaEngine, TensorCoresKeepTheLastBlockOnTheChip) {
+  CudaEngine engine(0, "emulated", Precision::fp16);
+  engine.load({}, random_parameters({}, 12));
+  logits_of(engine, batch_of(random_pixels(1, 12), 0, 1));
+  EXPECT_TRUE(engine.read(Activation::block3));
+  EXPECT_EQ(engine.read(Activation::block4), std::nullopt);
+  const CudaEngine fp32(0, "emulated");
+  EXPECT_LT(2 * engine.arena_bytes({8, 256, 256}), fp32.arena_bytes({8, 256, 256}) + std::size_t{8} * 4 * 3 * 256 * 256);
+}
+
 TEST(CudaEngine, AveragePoolingAgreesWithTheReference) {
   const Architecture architecture{Pooling::average, 1};
   const auto pixels = random_pixels(2, 3);
@@ -153,11 +272,11 @@ TEST(CudaPlan, RegionsFollowEachOtherAndAreAligned) {
 
 TEST(CudaEngine, ChunksFitTheirBudgetButHoldAnImage) {
   const CudaEngine engine(0, "emulated");
-  EXPECT_EQ(engine.inference_chunk(kSide, kSide), 256);
+  EXPECT_EQ(engine.inference_chunk(kSide, kSide), 64);
   EXPECT_EQ(engine.inference_chunk(8000, 8000), 1);
-  const int chunk = engine.inference_chunk(256, 256);
-  EXPECT_LE(engine.arena_bytes({chunk, 256, 256}), std::size_t{1} << 30);
-  EXPECT_GT(engine.arena_bytes({chunk + 2, 256, 256}), std::size_t{1} << 30);
+  const int chunk = engine.inference_chunk(512, 512);
+  EXPECT_LE(engine.arena_bytes({chunk, 512, 512}), std::size_t{1} << 30);
+  EXPECT_GT(engine.arena_bytes({chunk + 2, 512, 512}), std::size_t{1} << 30);
 }
 
 TEST(CudaPack, TransposesWeightsAndActivations) {

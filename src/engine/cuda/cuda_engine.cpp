@@ -1,41 +1,63 @@
-// The CUDA engine's inference. Images cross on one stream and are computed on another; events pass them over.
+// The CUDA engine's inference. Images cross on one stream and are computed on another; events pass them over. Two passes may be under way:
+// while one computes, the next one's images are copied, and the one before delivers its logits.
 #include "src/engine/cuda/cuda_engine.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
-#include "kernels/average_pool.h"
-#include "kernels/conv2x2.h"
-#include "kernels/first_block.h"
-#include "kernels/head.h"
-#include "kernels/projection.h"
 #include "kernels/topk_pool.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
 #include "src/engine/cuda/pack.h"
+#include "src/engine/cuda/weights.h"
+#include "src/engine/out_of_memory.h"
 #include "src/engine/precision.h"
-#include "src/model/fold.h"
 
 namespace lfm::inline LFM_TARGET {
 
 namespace {
 
-constexpr std::size_t kChunkBytes = std::size_t{1} << 30;  // of activations: enough images to fill any GPU
-constexpr int kMaxChunk = 256;
+constexpr std::size_t kChunkBytes = std::size_t{1} << 30;  // of activations
+constexpr int kMaxChunk = 64;  // enough 256 x 256 images to fill any GPU: 512 blocks of threads in the smallest grid
+constexpr std::size_t kMaxGraphs = 16;  // batch shapes of one image size, beyond the usual full one and a rest
+
+/// LFM_CUDA_GRAPHS=off launches every kernel by itself, for profilers that should see NVTX ranges around them.
+bool graphs_wanted() {
+  const char* value = std::getenv("LFM_CUDA_GRAPHS");
+  return !value || std::string_view(value) != "off";
+}
 
 }  // namespace
 
-CudaEngine::CudaEngine(int ordinal, std::string description)
+CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision, std::function<void(const std::string&)> note)
     : context_(ordinal),
       description_(std::move(description)),
+      precision_(precision),
+      note_(std::move(note)),
+      use_graphs_(graphs_wanted()),
       upload_(context_),
       compute_(context_),
-      slots_{UploadSlot(context_), UploadSlot(context_)} {}
+      slots_{Slot(context_), Slot(context_)},
+      chunk_limit_(kMaxChunk) {}
 
-std::string CudaEngine::description() const { return fmt::format("{} ({})", description_, context_.name()); }
+// Work under way uses the memory that goes now.
+CudaEngine::~CudaEngine() {
+  for (device::Stream* stream : {&upload_, &compute_}) {
+    try {
+      stream->synchronize();
+    } catch (const Error&) {  // whoever waited for its results has been told
+    }
+  }
+}
+
+std::string CudaEngine::description() const {
+  return fmt::format("{} ({}, {})", description_, context_.name(), precision_name(precision_));
+}
 
 void CudaEngine::load(const Architecture& architecture, std::span<const float> values) {
   if (architecture.pooling == Pooling::topk && architecture.k > kernels::kMaxTopK) {
@@ -47,166 +69,189 @@ void CudaEngine::load(const Architecture& architecture, std::span<const float> v
     throw Error(ErrorCode::model, fmt::format("the model has {} floats, its architecture needs {}", values.size(), table.total_floats));
   }
   context_.make_current();
+  infer_wait();
   compute_.synchronize();
   training_.reset();
   trained_ = false;
-  pass_ = PlanMode::inference;
+  mode_ = PlanMode::inference;
+  n_ = 0;
+  waiting_ = 0;
   if (architecture != architecture_) plan_ = {};
   architecture_ = architecture;
   parameters_.assign(values.begin(), values.end());
   upload_weights(values);
 }
 
-// Folds and packs the parameters as the inference kernels want them.
 void CudaEngine::upload_weights(std::span<const float> values) {
-  const ParameterTable table = parameter_table(architecture_);
-  const WeightPlan plan = plan_weights(architecture_);
+  const WeightPlan plan = plan_weights(architecture_, precision_);
   device::PinnedMemory staging(context_, plan.bytes);
-  const auto put = [&](const Region& region, std::span<const float> packed) {
-    std::memcpy(staging.data() + region.offset, packed.data(), region.bytes());
-  };
-  const auto blocks = fold_blocks(table, values);
-  for (int b = 0; b < kBlocks; ++b) {
-    put(plan.weight[b], pack_weight(blocks[b].weight, kChannels[b + 1], kChannels[b], 4));
-    put(plan.bias[b], blocks[b].bias);
-  }
-  put(plan.projection, pack_weight(parameter(values, table, kProjection), kMapChannels, kChannels[kBlocks], 1));
-  put(plan.head_weight, parameter(values, table, kHeadWeight));
-  put(plan.head_bias, parameter(values, table, kHeadBias));
-
+  pack_weights(staging.data(), plan, architecture_, values);
   if (weights_.bytes() != plan.bytes) weights_ = device::Memory(context_, plan.bytes);
   compute_.copy_to_device(weights_.data(), staging.data(), plan.bytes);
   compute_.synchronize();
   weight_plan_ = plan;
+  forget_graphs();
 }
 
 void CudaEngine::reserve(const PlanRequest& request) {
   if (request.mode == PlanMode::training) return training().reserve(request);
   if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
   context_.make_current();
-  InferencePlan plan = plan_inference(architecture_, request.n, request.height, request.width);
+  const InferencePlan plan = plan_inference(architecture_, request.n, request.height, request.width, precision_);
+  infer_wait();
   upload_.synchronize();
   compute_.synchronize();
   plan_ = {};  // nothing is planned should an allocation fail
   n_ = 0;
+  waiting_ = 0;
+  forget_graphs();
+  try {
+    take_memory(plan);
+  } catch (const OutOfMemory& error) {
+    if (request.n == 1) throw;
+    chunk_limit_ = request.n / 2;
+    if (note_) note_(fmt::format("{}; going on with batches of {}", error.what(), chunk_limit_));
+    throw;
+  }
+  plan_ = plan;
+}
+
+void CudaEngine::take_memory(const InferencePlan& plan) {
   if (arena_.bytes() < plan.bytes) {
     arena_ = {};
     arena_ = device::Memory(context_, plan.bytes);
   }
-  for (UploadSlot& slot : slots_) {
-    if (slot.staging.bytes() >= plan.pixels[0].bytes()) continue;
-    slot.staging = {};
-    slot.staging = device::PinnedMemory(context_, plan.pixels[0].bytes());
+  const auto grow = [&](device::PinnedMemory& memory, std::size_t bytes) {
+    if (memory.bytes() >= bytes) return;
+    memory = {};
+    memory = device::PinnedMemory(context_, bytes);
+  };
+  for (Slot& slot : slots_) {
+    grow(slot.pixels, plan.pixels[0].bytes());
+    grow(slot.logits, plan.logits.bytes());
   }
-  if (logits_.bytes() < plan.logits.bytes()) logits_ = device::PinnedMemory(context_, plan.logits.bytes());
-  plan_ = plan;
 }
 
 std::size_t CudaEngine::arena_bytes(const PlanRequest& request) const {
   if (request.mode == PlanMode::training) return plan_training(architecture_, request.n, request.height, request.width).bytes;
-  return plan_inference(architecture_, request.n, request.height, request.width).bytes;
+  return plan_inference(architecture_, request.n, request.height, request.width, precision_).bytes;
 }
 
 int CudaEngine::inference_chunk(int height, int width) const {
-  const std::size_t image = plan_inference(architecture_, 1, height, width).bytes;
-  return static_cast<int>(std::clamp<std::size_t>(kChunkBytes / image, 1, kMaxChunk));
+  const std::size_t image = plan_inference(architecture_, 1, height, width, precision_).bytes;
+  return static_cast<int>(std::clamp<std::size_t>(kChunkBytes / image, 1, static_cast<std::size_t>(chunk_limit_)));
 }
 
-// pixels -> residual -> conv, norm, ReLU, pool
+InferencePass CudaEngine::pass() const {
+  return {&plan_, arena_.data(), &weight_plan_, weights_.data(), architecture_, n_, slot_};
+}
+
 void CudaEngine::infer_first_block(const PixelBatch& batch) {
   if (batch.n < 1 || batch.n > plan_.n || batch.height != plan_.height || batch.width != plan_.width) {
     throw Error(ErrorCode::usage, fmt::format("no room was reserved for {} images of {}x{}", batch.n, batch.width, batch.height));
   }
   context_.make_current();
+  launch_stages();  // of a pass that was left in the middle
   refresh_weights();
-  pass_ = PlanMode::inference;
+  mode_ = PlanMode::inference;
   n_ = batch.n;
-  const std::size_t index = std::exchange(next_slot_, next_slot_ ^ 1);
-  UploadSlot& slot = slots_[index];
+  slot_ ^= 1;
+  Slot& slot = slots_[slot_];
+  deliver(slot);
+
+  const device::Range range(fmt::format("upload {}", n_));
   const std::size_t bytes = std::size_t{3} * batch.n * batch.height * batch.width;
-  auto* pixels = activation<std::uint8_t>(plan_.pixels[index]);
-
   slot.uploaded.synchronize();
-  std::memcpy(slot.staging.data(), batch.pixels, bytes);
+  std::memcpy(slot.pixels.data(), batch.pixels, bytes);
   slot.consumed.make_wait(upload_);
-  upload_.copy_to_device(pixels, slot.staging.data(), bytes);
+  upload_.copy_to_device(arena_.data() + plan_.pixels[slot_].offset, slot.pixels.data(), bytes);
   slot.uploaded.record(upload_);
-
   slot.uploaded.make_wait(compute_);
-  kernels::first_block(activation(plan_.blocks[0]), pixels, weight(weight_plan_.weight[0]), weight(weight_plan_.bias[0]), n_,
-                       plan_.height, plan_.width, compute_.handle());
-  slot.consumed.record(compute_);
+  request(0);
 }
 
-void CudaEngine::convolve(int block) {
-  context_.make_current();
-  const MapSize& in = plan_.shape.out[block - 1];
-  kernels::conv2x2({.output = activation(plan_.blocks[block]),
-                    .input = activation(plan_.blocks[block - 1]),
-                    .weight = weight(weight_plan_.weight[block]),
-                    .bias = weight(weight_plan_.bias[block]),
-                    .n = n_,
-                    .h = in.h,
-                    .w = in.w,
-                    .ic = kChannels[block],
-                    .oc = kChannels[block + 1]},
-                   block + 1 < kBlocks ? kernels::Epilogue::bias_relu_pool : kernels::Epilogue::bias_relu, compute_.handle());
-}
-
-void CudaEngine::infer_block(int block) { convolve(block); }
-
-void CudaEngine::infer_last_block() {
-  convolve(kBlocks - 1);
-  kernels::projection(activation(plan_.maps), activation(plan_.blocks[kBlocks - 1]), weight(weight_plan_.projection), n_,
-                      plan_.shape.maps().area(), kChannels[kBlocks], compute_.handle());
-}
-
-void CudaEngine::infer_pool() {
-  context_.make_current();
-  const int rows = n_ * kMapChannels, area = plan_.shape.maps().area();
-  if (architecture_.pooling == Pooling::topk) {
-    kernels::topk_pool(activation(plan_.features), nullptr, activation(plan_.maps), rows, area, architecture_.k, compute_.handle());
-  } else {
-    kernels::average_pool(activation(plan_.features), activation(plan_.maps), rows, area, compute_.handle());
-  }
-}
+void CudaEngine::infer_block(int block) { request(block); }
+void CudaEngine::infer_last_block() { request(kBlocks - 1); }
+void CudaEngine::infer_pool() { request(kBlocks); }
 
 void CudaEngine::infer_head(std::span<float> logits) {
   context_.make_current();
-  kernels::head(activation(plan_.logits), activation(plan_.features), weight(weight_plan_.head_weight),
-                weight(weight_plan_.head_bias), n_, feature_count(architecture_), compute_.handle());
-  const std::size_t bytes = static_cast<std::size_t>(n_) * sizeof(float);
-  compute_.copy_to_host(logits_.data(), activation(plan_.logits), bytes);
-  compute_.synchronize();
-  std::memcpy(logits.data(), logits_.data(), bytes);
+  request(kInferenceStages - 1);
+  launch_pass();
+  Slot& slot = slots_[slot_];
+  compute_.copy_to_host(slot.logits.data(), arena_.data() + plan_.logits.offset, static_cast<std::size_t>(n_) * sizeof(float));
+  slot.finished.record(compute_);
+  slot.results = logits.first(static_cast<std::size_t>(n_));
 }
 
-// The first n images of a region, as it lies on the device.
-std::vector<float> CudaEngine::download(const Region& region, int n) {
+// Launches what was asked for and is not yet on its way.
+void CudaEngine::launch_stages() {
+  const unsigned stages = std::exchange(waiting_, 0);
+  for (int stage = 0; stage < kInferenceStages; ++stage) {
+    if ((stages >> stage & 1u) == 0) continue;
+    const device::Range range(fmt::format("{}, {} images", stage_name(stage), n_));
+    launch_stage(pass(), stage, compute_.handle());
+    if (stage == 0) slots_[slot_].consumed.record(compute_);
+  }
+}
+
+// What is left of the pass; a whole one as a graph, if its shape has come before.
+void CudaEngine::launch_pass() {
+  constexpr unsigned whole = (1u << kInferenceStages) - 1;
+  if (!use_graphs_ || waiting_ != whole) return launch_stages();
+  if (graphs_.size() >= kMaxGraphs && !graphs_.contains({n_, slot_})) graphs_.clear();
+  PassGraph& known = graphs_[{n_, slot_}];
+  if (known.seen++ == 0) return launch_stages();
+  if (!known.graph) {
+    known.graph = device::Graph(compute_, [work = pass(), stream = compute_.handle()] {
+      for (int stage = 0; stage < kInferenceStages; ++stage) launch_stage(work, stage, stream);
+    });
+  }
+  const device::Range range(fmt::format("pass of {} images of {}x{}", n_, plan_.width, plan_.height));
+  known.graph.launch(compute_);
+  slots_[slot_].consumed.record(compute_);
+  waiting_ = 0;
+}
+
+void CudaEngine::deliver(Slot& slot) {
+  if (slot.results.empty()) return;
+  const std::span<float> results = std::exchange(slot.results, {});
+  slot.finished.synchronize();
+  std::memcpy(results.data(), slot.logits.data(), results.size_bytes());
+}
+
+void CudaEngine::infer_wait() {
   context_.make_current();
-  const std::size_t count = region.count() / static_cast<std::size_t>(plan_.n) * static_cast<std::size_t>(n);
-  const device::PinnedMemory staging(context_, count * sizeof(float));
-  compute_.copy_to_host(staging.data(), activation(region), count * sizeof(float));
+  deliver(slots_[slot_ ^ 1]);  // the earlier one
+  deliver(slots_[slot_]);
+}
+
+// Of the images of the last pass, as it lies on the device.
+std::vector<std::byte> CudaEngine::download(const Region& region) {
+  context_.make_current();
+  launch_stages();
+  const std::size_t bytes = region.bytes() / static_cast<std::size_t>(plan_.n) * static_cast<std::size_t>(n_);
+  const device::PinnedMemory staging(context_, bytes);
+  compute_.copy_to_host(staging.data(), arena_.data() + region.offset, bytes);
   compute_.synchronize();
-  std::vector<float> values(count);
-  std::memcpy(values.data(), staging.data(), count * sizeof(float));
-  return values;
+  return {staging.data(), staging.data() + bytes};
 }
 
 std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
-  if (pass_ == PlanMode::training) return training().read(activation);
+  if (mode_ == PlanMode::training) return training().read(activation);
   if (n_ == 0 || plan_.n == 0) return std::nullopt;
-  const auto block = [&](int b) {
+  const auto block = [&](int b) -> std::optional<std::vector<float>> {
     const Region& region = plan_.blocks[b];
-    return channels_first(download(region, n_), n_, region.shape[1] * region.shape[2], region.shape[3]);
+    if (region.bytes() == 0) return std::nullopt;
+    return channels_first(to_floats(download(region), plan_.precision), n_, region.shape[1] * region.shape[2], region.shape[3]);
   };
   switch (activation) {
     case Activation::block1: return block(0);
     case Activation::block2: return block(1);
     case Activation::block3: return block(2);
     case Activation::block4: return block(3);
-    case Activation::maps: return download(plan_.maps, n_);
-    case Activation::features: return download(plan_.features, n_);
+    case Activation::maps: return to_floats(download(plan_.maps), Precision::fp32);
+    case Activation::features: return to_floats(download(plan_.features), Precision::fp32);
     case Activation::grad_maps: return std::nullopt;
   }
   return std::nullopt;
@@ -218,15 +263,13 @@ namespace lfm {
 
 #if defined(LFM_TARGET_EMULATED)
 
-std::unique_ptr<Engine> make_emulated_engine(Precision precision) {
-  require_precision(precision, "the emulated device", {Precision::fp32});
-  return std::make_unique<CudaEngine>(0, "emulated");
+std::unique_ptr<Engine> make_emulated_engine(Precision precision, std::function<void(const std::string&)> note) {
+  return std::make_unique<CudaEngine>(0, "emulated", precision == Precision::automatic ? Precision::fp16 : precision, std::move(note));
 }
 
 #else
 
-std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision) {
-  require_precision(precision, "the CUDA engine", {Precision::fp32});
+std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::function<void(const std::string&)> note) {
   const CudaDevices found = cuda_devices();
   if (found.devices.empty()) {
     throw Error(ErrorCode::device, fmt::format("no CUDA device can be used: {}; --device cpu works everywhere", found.reason));
@@ -237,7 +280,9 @@ std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision) {
     for (const CudaDevice& d : found.devices) list += fmt::format("{}cuda:{} ({})", list.empty() ? "" : ", ", d.ordinal, d.name);
     throw Error(ErrorCode::device, fmt::format("there is no cuda:{}; this machine has {}", device, list));
   }
-  return std::make_unique<CudaEngine>(device, fmt::format("cuda:{}", device));
+  if (known->major < 8) require_precision(precision, known->name, {Precision::fp32, Precision::fp16});
+  return std::make_unique<CudaEngine>(device, fmt::format("cuda:{}", device),
+                                      precision == Precision::automatic ? Precision::fp16 : precision, std::move(note));
 }
 
 #endif

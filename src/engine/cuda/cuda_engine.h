@@ -1,16 +1,20 @@
-// The CUDA engine, on the GPU or on the emulated device: see src/engine/engine.h for the contract. Inference is in cuda_engine.cpp, training
-// in cuda_training.cpp.
+// The CUDA engine, on the GPU or on the emulated device: see src/engine/engine.h for the contract. Inference is in cuda_engine.cpp and
+// inference.cpp, training in cuda_training.cpp.
 #pragma once
 
 #include <array>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/engine/cuda/collective.h"
 #include "src/engine/cuda/device.h"
+#include "src/engine/cuda/inference.h"
 #include "src/engine/cuda/plan.h"
 #include "src/engine/cuda/training.h"
 #include "src/engine/engine.h"
@@ -19,20 +23,24 @@ namespace lfm::inline LFM_TARGET {
 
 class CudaEngine final : public Engine {
  public:
-  /// ordinal: as device::Context takes it.
-  CudaEngine(int ordinal, std::string description);
+  /// ordinal: as device::Context takes it. precision: of inference, not automatic. note is told when memory does not suffice.
+  CudaEngine(int ordinal, std::string description, Precision precision = Precision::fp32,
+             std::function<void(const std::string&)> note = {});
+  ~CudaEngine() override;
 
   std::string description() const override;
   void load(const Architecture& architecture, std::span<const float> values) override;
   void reserve(const PlanRequest& request) override;
   std::size_t arena_bytes(const PlanRequest& request) const override;
   int inference_chunk(int height, int width) const override;
+  int chunks_under_way() const override { return 4; }
 
   void infer_first_block(const PixelBatch& batch) override;
   void infer_block(int block) override;
   void infer_last_block() override;
   void infer_pool() override;
   void infer_head(std::span<float> logits) override;
+  void infer_wait() override;
   std::optional<std::vector<float>> read(Activation activation) override;
 
   void train_first_block(const PixelBatch& batch) override;
@@ -54,31 +62,42 @@ class CudaEngine final : public Engine {
   void set_communicator(Communicator communicator) override;
 
  private:
-  // One of two places where images wait on their way to the device.
-  struct UploadSlot {
-    explicit UploadSlot(const device::Context& context) : uploaded(context), consumed(context) {}
-    device::PinnedMemory staging;
-    device::Event uploaded;  // the device has the images: the staging memory may be overwritten
-    device::Event consumed;  // the first block has read them: the device's copy may be overwritten
+  // One of two passes under way: its images on their way to the device, its logits on their way back.
+  struct Slot {
+    explicit Slot(const device::Context& context) : uploaded(context), consumed(context), finished(context) {}
+    device::PinnedMemory pixels;
+    device::PinnedMemory logits;
+    device::Event uploaded;    // the device has the images: the pinned memory may be overwritten
+    device::Event consumed;    // the first block has read them: the device's copy may be overwritten
+    device::Event finished;    // the logits are on the host
+    std::span<float> results;  // where they go; empty when they are there
+  };
+  // A pass's launches as one: made when a batch shape comes for the second time.
+  struct PassGraph {
+    int seen = 0;
+    device::Graph graph;
   };
 
-  template <typename T = float>
-  T* activation(const Region& region) const {
-    return reinterpret_cast<T*>(arena_.data() + region.offset);
-  }
-  float* weight(const Region& region) const { return reinterpret_cast<float*>(weights_.data() + region.offset); }
   void upload_weights(std::span<const float> values);
   void refresh_weights();
+  void forget_graphs() { graphs_.clear(); }
+  InferencePass pass() const;
+  void request(int stage) { waiting_ |= 1u << stage; }
+  void launch_stages();
+  void launch_pass();
+  void deliver(Slot& slot);
+  void take_memory(const InferencePlan& plan);
   CudaTraining& training();
-  void convolve(int block);
-  std::vector<float> download(const Region& region, int n);
+  std::vector<std::byte> download(const Region& region);
 
   device::Context context_;
   std::string description_;
+  Precision precision_;
+  std::function<void(const std::string&)> note_;
+  bool use_graphs_;
   device::Stream upload_, compute_;
-  std::array<UploadSlot, 2> slots_;
-  std::size_t next_slot_ = 0;
-  device::PinnedMemory logits_;  // on their way to the host
+  std::array<Slot, 2> slots_;
+  std::size_t slot_ = 0;  // of the pass under way
 
   Architecture architecture_;
   std::vector<float> parameters_;
@@ -86,8 +105,13 @@ class CudaEngine final : public Engine {
   device::Memory weights_;
   InferencePlan plan_;
   device::Memory arena_;
-  int n_ = 0;  // images of the pass under way, at most plan_.n
-  PlanMode pass_ = PlanMode::inference;  // the last one, for read()
+  int chunk_limit_;  // images; lowered when memory does not suffice
+  std::map<std::pair<int, std::size_t>, PassGraph> graphs_;  // by images and slot, of plan_ and weights_
+
+  // The pass under way. Stages are launched when somebody needs their results, so that a whole pass can be one graph.
+  int n_ = 0;  // images, at most plan_.n
+  unsigned waiting_ = 0;  // a bit for each stage that was asked for and is not yet launched
+  PlanMode mode_ = PlanMode::inference;  // of the last pass, for read()
 
   std::unique_ptr<CudaTraining> training_;  // once there is any; it then has the parameters
   bool trained_ = false;                    // since the weights of inference were folded

@@ -17,7 +17,7 @@ CudaTraining& CudaEngine::training() {
 
 void CudaEngine::train_first_block(const PixelBatch& batch) {
   training().first_block(batch);
-  pass_ = PlanMode::training;
+  mode_ = PlanMode::training;
   trained_ = true;
 }
 void CudaEngine::train_block(int block) { training().block(block); }

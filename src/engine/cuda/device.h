@@ -1,14 +1,24 @@
 // What the engine asks of a device: memory, pinned host memory, asynchronous copies, streams and events. Implemented on the CUDA
-// runtime (device_cuda.cpp) and on the emulated device (device_emulated.cpp). Failures are lfm::Error{device}.
+// runtime (device_cuda.cpp) and on the emulated device (device_emulated.cpp). Failures are lfm::Error{device}, those of allocations lfm::OutOfMemory.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "kernels/target.h"
 
 namespace lfm::device::inline LFM_TARGET {
+
+/// A named stretch of the host's time, shown by Nsight Systems (NVTX); nothing elsewhere.
+class Range {
+ public:
+  explicit Range(const std::string& name);
+  ~Range();
+  Range(const Range&) = delete;
+  Range& operator=(const Range&) = delete;
+};
 
 /// One device. Everything below belongs to a context and must not outlive it.
 class Context {
@@ -82,6 +92,23 @@ class Stream {
  private:
   const Context& context_;
   kernels::Stream handle_ = nullptr;
+};
+
+/// Work of one stream, recorded once and launched as a whole: a CUDA graph.
+class Graph {
+ public:
+  Graph();
+  /// Records what `work` gives the stream, which does not run. What the work points to must outlive the graph.
+  Graph(Stream& stream, const std::function<void()>& work);
+  Graph(Graph&& other) noexcept;
+  Graph& operator=(Graph&& other) noexcept;
+  ~Graph();
+  explicit operator bool() const { return state_ != nullptr; }
+  void launch(Stream& stream);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 /// A point in a stream that other streams and the host can wait for. Complete until first recorded.

@@ -1,11 +1,16 @@
 // The device of the CUDA runtime.
 #include <cuda_runtime_api.h>
 #include <fmt/core.h>
+#if __has_include(<nvtx3/nvToolsExt.h>)
+#include <nvtx3/nvToolsExt.h>
+#define LFM_NVTX 1
+#endif
 
 #include <utility>
 
 #include "lfm/error.h"
 #include "src/engine/cuda/device.h"
+#include "src/engine/out_of_memory.h"
 
 namespace lfm::device::inline LFM_TARGET {
 
@@ -19,8 +24,10 @@ void check(cudaError_t error, const char* what) {
 void check_allocation(cudaError_t error, const char* what, std::size_t bytes) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // an allocation that fails leaves the device usable: forget it
-  throw Error(ErrorCode::device, fmt::format("{} of {} bytes failed: {}; a smaller batch or smaller images need less", what,
-                                             bytes, cudaGetErrorString(error)));
+  const std::string message = fmt::format("{} of {} bytes failed: {}; a smaller batch or smaller images need less", what, bytes,
+                                          cudaGetErrorString(error));
+  if (error == cudaErrorMemoryAllocation) throw OutOfMemory(message);
+  throw Error(ErrorCode::device, message);
 }
 
 cudaStream_t stream_of(kernels::Stream handle) { return reinterpret_cast<cudaStream_t>(handle); }
@@ -89,6 +96,46 @@ void Stream::synchronize() {
   context_.make_current();
   check(cudaStreamSynchronize(stream_of(handle_)), "running kernels");
 }
+
+#if defined(LFM_NVTX)
+Range::Range(const std::string& name) { nvtxRangePushA(name.c_str()); }
+Range::~Range() { nvtxRangePop(); }
+#else
+Range::Range(const std::string&) {}
+Range::~Range() = default;
+#endif
+
+struct Graph::State {
+  cudaGraphExec_t graph = nullptr;
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    if (graph) cudaGraphExecDestroy(graph);
+  }
+};
+
+Graph::Graph(Stream& stream, const std::function<void()>& work) : state_(std::make_unique<State>()) {
+  const cudaStream_t recording = stream_of(stream.handle());
+  check(cudaStreamBeginCapture(recording, cudaStreamCaptureModeThreadLocal), "recording a graph");
+  cudaGraph_t graph = nullptr;
+  try {
+    work();
+  } catch (...) {
+    cudaStreamEndCapture(recording, &graph);  // the stream must go on
+    if (graph) cudaGraphDestroy(graph);
+    throw;
+  }
+  check(cudaStreamEndCapture(recording, &graph), "recording a graph");
+  const cudaError_t error = cudaGraphInstantiateWithFlags(&state_->graph, graph, 0);
+  cudaGraphDestroy(graph);
+  check(error, "instantiating a graph");
+}
+Graph::Graph() = default;
+Graph::Graph(Graph&&) noexcept = default;
+Graph& Graph::operator=(Graph&&) noexcept = default;
+Graph::~Graph() = default;
+void Graph::launch(Stream& stream) { check(cudaGraphLaunch(state_->graph, stream_of(stream.handle())), "launching a graph"); }
 
 struct Event::State {
   cudaEvent_t event = nullptr;

@@ -1,10 +1,14 @@
 // The device of kernels/simt: host memory, deferred streams.
+#include <fmt/core.h>
+
 #include <cstring>
 #include <new>
 #include <utility>
 
+#include "kernels/simt/memory_limit.h"
 #include "kernels/simt/queue.h"
 #include "src/engine/cuda/device.h"
+#include "src/engine/out_of_memory.h"
 
 namespace lfm::device::inline LFM_TARGET {
 
@@ -34,7 +38,12 @@ Context::Context(int ordinal)
 Context::~Context() = default;
 void Context::make_current() const {}
 
-Memory::Memory(const Context&, std::size_t bytes) : data_(allocate(bytes)), bytes_(bytes) {}
+Memory::Memory(const Context&, std::size_t bytes) : bytes_(bytes) {
+  if (bytes > simt::memory_limit) {
+    throw OutOfMemory(fmt::format("allocating device memory of {} bytes failed: the device has {}", bytes, simt::memory_limit));
+  }
+  data_ = allocate(bytes);
+}
 Memory::Memory(Memory&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
 Memory& Memory::operator=(Memory&& other) noexcept {
@@ -68,6 +77,20 @@ void Stream::zero(void* device, std::size_t bytes) {
   queue(handle_).enqueue([=] { std::memset(device, 0, bytes); });
 }
 void Stream::synchronize() { queue(handle_).synchronize(); }
+
+Range::Range(const std::string&) {}
+Range::~Range() = default;
+
+struct Graph::State {
+  std::function<void()> work;
+};
+
+Graph::Graph(Stream&, const std::function<void()>& work) : state_(std::make_unique<State>(State{work})) {}
+Graph::Graph() = default;
+Graph::Graph(Graph&&) noexcept = default;
+Graph& Graph::operator=(Graph&&) noexcept = default;
+Graph::~Graph() = default;
+void Graph::launch(Stream&) { state_->work(); }
 
 struct Event::State {
   simt::Event event;

@@ -1,8 +1,25 @@
 #include "src/engine/cuda/pack.h"
 
-#include <cstddef>
+#include <cstring>
+
+#include "kernels/element.h"
 
 namespace lfm {
+
+namespace {
+
+template <typename T>
+std::vector<float> decode(std::span<const std::byte> values) {
+  std::vector<float> floats(values.size() / sizeof(T));
+  for (std::size_t i = 0; i < floats.size(); ++i) {
+    T element;
+    std::memcpy(&element, values.data() + i * sizeof(T), sizeof(T));
+    floats[i] = kernels::to_float(element);
+  }
+  return floats;
+}
+
+}  // namespace
 
 std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, int taps) {
   std::vector<float> packed(weight.size());
@@ -22,6 +39,14 @@ std::vector<float> unpack_weight(std::span<const float> packed, int oc, int ic, 
     }
   }
   return weight;
+}
+
+std::vector<float> to_floats(std::span<const std::byte> values, Precision precision) {
+  switch (precision) {
+    case Precision::fp16: return decode<kernels::Half>(values);
+    case Precision::bf16: return decode<kernels::Bfloat16>(values);
+    default: return decode<kernels::Tf32>(values);  // TF32 is FP32 with zeros at its end
+  }
 }
 
 std::vector<float> channels_first(std::span<const float> values, int n, int area, int c) {

@@ -1,8 +1,11 @@
 // Weights and activations between the canonical layouts of the parameter table and those of the kernels, on the host.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
+
+#include "lfm/precision.h"
 
 namespace lfm {
 
@@ -11,6 +14,9 @@ std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, in
 
 /// The way back.
 std::vector<float> unpack_weight(std::span<const float> packed, int oc, int ic, int taps);
+
+/// Activations as they lie on a device of this precision.
+std::vector<float> to_floats(std::span<const std::byte> values, Precision precision);
 
 /// [n][area][c] -> [n][c][area].
 std::vector<float> channels_first(std::span<const float> values, int n, int area, int c);

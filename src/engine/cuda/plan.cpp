@@ -9,14 +9,18 @@ Region Layout::add(const char* name, std::array<int, 4> shape, std::size_t item_
   return region;
 }
 
-InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width) {
+InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, Precision precision) {
   static constexpr const char* names[kBlocks] = {"block1", "block2", "block3", "block4"};
-  InferencePlan plan{n, height, width, network_shape(architecture, height, width), {}, {}, {}, {}, {}, 0};
+  InferencePlan plan;
+  plan.precision = precision;
+  plan.n = n, plan.height = height, plan.width = width;
+  plan.shape = network_shape(architecture, height, width);
   Layout layout;
   for (Region& slot : plan.pixels) slot = layout.add("pixels", {n, height, width, 3}, sizeof(std::uint8_t));
   for (int b = 0; b < kBlocks; ++b) {
     const MapSize& out = plan.shape.out[b];
-    plan.blocks[b] = layout.add(names[b], {n, out.h, out.w, kChannels[b + 1]}, sizeof(float));
+    const bool fused = precision != Precision::fp32 && b + 1 == kBlocks;
+    plan.blocks[b] = layout.add(names[b], {fused ? 0 : n, out.h, out.w, kChannels[b + 1]}, item_bytes(precision));
   }
   const MapSize& maps = plan.shape.maps();
   plan.maps = layout.add("maps", {n, kMapChannels, maps.h, maps.w}, sizeof(float));
@@ -26,14 +30,17 @@ InferencePlan plan_inference(const Architecture& architecture, int n, int height
   return plan;
 }
 
-WeightPlan plan_weights(const Architecture& architecture) {
+WeightPlan plan_weights(const Architecture& architecture, Precision precision) {
+  const bool fp32 = precision == Precision::fp32;
   WeightPlan plan;
+  plan.precision = precision;
   Layout layout;
   for (int b = 0; b < kBlocks; ++b) {
-    plan.weight[b] = layout.add("weight", {4, kChannels[b], kChannels[b + 1], 1}, sizeof(float));
+    const int maps = fp32 || b + 1 < kBlocks ? 0 : kMapChannels;  // whose projection follows
+    plan.weight[b] = layout.add("weight", {4 * kChannels[b] + maps, kChannels[b + 1], 1, 1}, b == 0 ? sizeof(float) : item_bytes(precision));
     plan.bias[b] = layout.add("bias", {kChannels[b + 1], 1, 1, 1}, sizeof(float));
   }
-  plan.projection = layout.add("projection", {kChannels[kBlocks], kMapChannels, 1, 1}, sizeof(float));
+  plan.projection = layout.add("projection", {fp32 ? kChannels[kBlocks] : 0, kMapChannels, 1, 1}, sizeof(float));
   plan.head_weight = layout.add("head weight", {feature_count(architecture), 1, 1, 1}, sizeof(float));
   plan.head_bias = layout.add("head bias", {1, 1, 1, 1}, sizeof(float));
   plan.bytes = layout.bytes();

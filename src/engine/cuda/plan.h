@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lfm/precision.h"
 #include "src/model/architecture.h"
 
 namespace lfm {
@@ -33,32 +34,40 @@ class Layout {
   std::size_t bytes_ = 0;
 };
 
+/// Bytes of an activation or weight of this precision; TF32 lies in 32 bits.
+constexpr std::size_t item_bytes(Precision precision) {
+  return precision == Precision::fp16 || precision == Precision::bf16 ? 2 : 4;
+}
+
 /// The activations of one inference pass. Images wait in two slots, so that the next batch travels while one is computed.
 struct InferencePlan {
+  Precision precision = Precision::fp32;
   int n = 0;
   int height = 0;
   int width = 0;
   NetworkShape shape;
   std::array<Region, 2> pixels;        ///< uint8 [n][height][width][3]
-  std::array<Region, kBlocks> blocks;  ///< float [n][h][w][c]
+  std::array<Region, kBlocks> blocks;  ///< of the precision, [n][h][w][c]; but for FP32 the last is never in memory, and empty here
   Region maps;                         ///< float [n][64][h*w]
   Region features;                     ///< float [n][64][values per channel]
   Region logits;                       ///< float [n]
   std::size_t bytes = 0;
 };
 
-InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width);
+InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32);
 
 /// The weights as the inference kernels read them.
 struct WeightPlan {
-  std::array<Region, kBlocks> weight;  ///< float [4][ic][oc]
+  Precision precision = Precision::fp32;
+  /// float [4][ic][oc]; but for FP32 those of blocks 2 to 4 in stages (tensor_pack.h), the last with the projection among them
+  std::array<Region, kBlocks> weight;
   std::array<Region, kBlocks> bias;    ///< float [oc]
-  Region projection;                   ///< float [512][64]
+  Region projection;                   ///< float [512][64], or empty
   Region head_weight;                  ///< float [features]
   Region head_bias;                    ///< float [1]
   std::size_t bytes = 0;
 };
 
-WeightPlan plan_weights(const Architecture& architecture);
+WeightPlan plan_weights(const Architecture& architecture, Precision precision = Precision::fp32);
 
 }  // namespace lfm

@@ -35,7 +35,7 @@ inline constexpr Promise kPromises[] = {
     {"first_conv_backward_weight", 8.92, 4.00, "as first_conv"},
     {"head", 3.95, 1.00},
     {"head_backward", 2.54, 4.00},
-    {"last_block_tensor", 5.77, 8.67, "a row of a map begins anywhere in a sector"},
+    {"last_block_tensor", 10.68, 8.67, "a row of a map begins anywhere in a sector"},
     {"mean", 8.00, 4.00},
     {"merge_backward_sums", 1.25, 1.00, "one channel of each slice; at most 1024 slices"},
     {"merge_moments", 2.00, 1.00, "as merge_backward_sums"},

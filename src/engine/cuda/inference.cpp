@@ -1,0 +1,124 @@
+#include "src/engine/cuda/inference.h"
+
+#include <cstdint>
+
+#include "kernels/average_pool.h"
+#include "kernels/conv2x2.h"
+#include "kernels/conv2x2_tensor.h"
+#include "kernels/first_block.h"
+#include "kernels/head.h"
+#include "kernels/last_block_tensor.h"
+#include "kernels/pool_head.h"
+#include "kernels/projection.h"
+
+namespace lfm::inline LFM_TARGET {
+
+namespace {
+
+/// The pass's buffers, as the kernels want them.
+class Stages {
+ public:
+  Stages(const InferencePass& pass, kernels::Stream stream)
+      : pass_(pass), plan_(*pass.plan), weight_plan_(*pass.weight_plan), stream_(stream) {}
+
+  template <typename T>
+  void first_block() const {
+    kernels::first_block(at<T>(plan_.blocks[0]), at<std::uint8_t>(plan_.pixels[pass_.slot]), weight(weight_plan_.weight[0]),
+                         weight(weight_plan_.bias[0]), pass_.n, plan_.height, plan_.width, stream_);
+  }
+
+  // ---- FP32 ----
+
+  void convolve(int block, kernels::Epilogue epilogue) const {
+    const MapSize& in = input_size(block);
+    kernels::conv2x2({at<float>(plan_.blocks[block]), at<float>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
+                      weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
+                     epilogue, stream_);
+  }
+  void project() const {
+    kernels::projection(at<float>(plan_.maps), at<float>(plan_.blocks[kBlocks - 1]), weight(weight_plan_.projection), pass_.n,
+                        plan_.shape.maps().area(), kChannels[kBlocks], stream_);
+  }
+
+  // ---- tensor cores ----
+
+  template <typename T>
+  void convolve_tensor(int block) const {
+    const MapSize& in = input_size(block);
+    kernels::conv2x2_tensor<T>({at<T>(plan_.blocks[block]), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
+                                weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
+                               stream_);
+  }
+  template <typename T>
+  void last_block_tensor() const {
+    constexpr int block = kBlocks - 1;
+    const MapSize& in = input_size(block);
+    kernels::last_block_tensor<T>({at<float>(plan_.maps), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
+                                   weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
+                                  stream_);
+  }
+
+  // ---- pooling and head, in FP32 always ----
+
+  void pool() const {
+    const int area = plan_.shape.maps().area();
+    if (pass_.architecture.pooling == Pooling::topk) {
+      kernels::pool_head(at<float>(plan_.logits), at<float>(plan_.features), at<float>(plan_.maps), weight(weight_plan_.head_weight),
+                         weight(weight_plan_.head_bias), pass_.n, kMapChannels, area, pass_.architecture.k, stream_);
+    } else {
+      kernels::average_pool(at<float>(plan_.features), at<float>(plan_.maps), pass_.n * kMapChannels, area, stream_);
+    }
+  }
+  void head() const {
+    if (pass_.architecture.pooling == Pooling::topk) return;  // pool() has
+    kernels::head(at<float>(plan_.logits), at<float>(plan_.features), weight(weight_plan_.head_weight),
+                  weight(weight_plan_.head_bias), pass_.n, feature_count(pass_.architecture), stream_);
+  }
+
+ private:
+  template <typename T>
+  T* at(const Region& region) const {
+    return reinterpret_cast<T*>(pass_.arena + region.offset);
+  }
+  const float* weight(const Region& region) const { return reinterpret_cast<const float*>(pass_.weights + region.offset); }
+  const MapSize& input_size(int block) const { return plan_.shape.out[block - 1]; }
+
+  const InferencePass& pass_;
+  const InferencePlan& plan_;
+  const WeightPlan& weight_plan_;
+  kernels::Stream stream_;
+};
+
+template <typename T>
+void launch_tensor_block(const Stages& stages, int stage) {
+  if (stage == 0) return stages.first_block<T>();
+  if (stage == kBlocks - 1) return stages.last_block_tensor<T>();
+  stages.convolve_tensor<T>(stage);
+}
+
+void launch_fp32_block(const Stages& stages, int stage) {
+  if (stage == 0) return stages.first_block<float>();
+  stages.convolve(stage, stage + 1 < kBlocks ? kernels::Epilogue::bias_relu_pool : kernels::Epilogue::bias_relu);
+  if (stage == kBlocks - 1) stages.project();
+}
+
+}  // namespace
+
+void launch_stage(const InferencePass& pass, int stage, kernels::Stream stream) {
+  const Stages stages(pass, stream);
+  if (stage == kBlocks) return stages.pool();
+  if (stage > kBlocks) return stages.head();
+  switch (pass.plan->precision) {
+    case Precision::fp16: return launch_tensor_block<kernels::Half>(stages, stage);
+    case Precision::bf16: return launch_tensor_block<kernels::Bfloat16>(stages, stage);
+    case Precision::tf32: return launch_tensor_block<kernels::Tf32>(stages, stage);
+    default: return launch_fp32_block(stages, stage);
+  }
+}
+
+const char* stage_name(int stage) {
+  static constexpr const char* names[kInferenceStages] = {"block 1", "block 2", "block 3", "block 4", "pool", "head"};
+  return names[stage];
+}
+
+}  // namespace lfm::inline LFM_TARGET

@@ -1,0 +1,71 @@
+// How far the tensor-core precisions lie from FP32. Derivation of the limit: rounding to a significand whose unit roundoff is u moves an
+// activation or a weight by at most u of itself, independently of the others. So a sum of products moves by about u times the root of the sum
+// of its squared terms, less than u times the typical size of what it sums; each of the four convolutions and the projection adds as much
+// again (weights and activations: a factor of sqrt(2)), hence about sqrt(2 * 5) u = 3.2 u of the size of the terms that the maps' values sum. Of
+// 1024 features the worst lies several times as far out, and a feature is the smaller the more its terms cancel: its limit is 32 u times the
+// larger of 1 and the feature. The logit sums the features, whose errors cancel in part: 16 u. Trained weights keep both small beside
+// the logit: 4 u of it. All of it scales with u: fp16 and tf32 share limits, bf16's are eight times as wide.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "lfm/image.h"
+#include "src/engine/network.h"
+#include "src/engine/precision.h"
+#include "src/model/safetensors.h"
+#include "tests/cases/cases.h"
+#include "tests/cases/deviation.h"
+#include "tests/cases/fixture.h"
+#include "tests/cases/random_network.h"
+
+namespace lfm {
+namespace {
+
+// In unit roundoffs.
+constexpr double kFeatureLimit = 32, kLogitLimit = 16, kTrainedLogitLimit = 4;
+
+double unit_roundoff(Precision precision) { return precision == Precision::bf16 ? 0x1p-8 : 0x1p-11; }
+
+class PrecisionTest : public ::testing::TestWithParam<Precision> {
+ protected:
+  double limit(double roundoffs) const { return roundoffs * unit_roundoff(GetParam()); }
+  std::unique_ptr<Engine> engine_ = make_emulated_engine(GetParam());
+};
+
+TEST_P(PrecisionTest, RandomNetworksOnOddImages) {
+  const auto reference = make_reference_engine();
+  for (std::size_t i = 0; i < cases::kNetworkTests.size(); ++i) {
+    const auto& c = cases::kNetworkTests[i];
+    const auto network = cases::random_network(c, static_cast<unsigned>(i));
+    engine_->load({}, network.values);
+    reference->load({}, network.values);
+    const PixelBatch batch{network.pixels.data(), c.n, c.h, c.w};
+    const std::size_t n = static_cast<std::size_t>(c.n);
+    std::vector<float> got(n), got_features(n * 1024), expected(n), expected_features(n * 1024);
+    infer(*engine_, {}, batch, got, got_features);
+    infer(*reference, {}, batch, expected, expected_features);
+    EXPECT_TRUE(cases::close_relative("logits " + to_string(c), got, expected, limit(kLogitLimit)));
+    EXPECT_TRUE(cases::close_relative("features " + to_string(c), got_features, expected_features, limit(kFeatureLimit)));
+  }
+}
+
+TEST_P(PrecisionTest, OfficialWeightsOnAPhotograph) {
+  if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
+  engine_->load({}, cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), ""));
+  std::ifstream file(cases::fixtures() / "inference.json");
+  for (const auto& record : nlohmann::json::parse(file)) {
+    if (record["mode"] != "resize256" || record["image"] != "chelsea") continue;
+    const std::string name = record["image"];
+    const Image image = resize_bilinear(read_image(cases::fixtures() / "images" / (name + ".png")), 256, 256);
+    std::vector<float> logit(1);
+    infer(*engine_, {}, {image.rgb.data(), 1, image.height, image.width}, logit);
+    EXPECT_TRUE(cases::close_relative(name + " logit", logit, {record["logit"].get<float>()}, limit(kTrainedLogitLimit)));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(TensorCores, PrecisionTest, ::testing::Values(Precision::fp16, Precision::bf16, Precision::tf32),
+                         [](const auto& precision) { return std::string(precision_name(precision.param)); });
+
+}  // namespace
+}  // namespace lfm
