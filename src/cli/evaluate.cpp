@@ -218,6 +218,20 @@ Fit fit(const EvaluationReport& report, const std::vector<ScoredFile>& files) {
   return {calibration, fit_threshold(held_out, calibration)};
 }
 
+/// The calibration error over every picture in every condition together: what a calibration can lessen. In one sub-dataset alone it may grow.
+double pooled_calibration_error(const EvaluationReport& report, const std::vector<ScoredFile>& files) {
+  std::vector<float> scores;
+  std::vector<std::uint8_t> labels;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    for (const float score : files[i].scores) {
+      if (std::isnan(score)) continue;
+      scores.push_back(score);
+      labels.push_back(report.data.files[i].label);
+    }
+  }
+  return expected_calibration_error(scores, labels);
+}
+
 /// Writes the model with a calibration and a threshold fitted to what was measured, and tells how they do on it.
 void calibrate(const EvaluateArguments& arguments, Model model, View view, EvaluationReport report, std::vector<ScoredFile> files) {
   const Fit fitted = fit(report, files);
@@ -233,6 +247,7 @@ void calibrate(const EvaluateArguments& arguments, Model model, View view, Evalu
   save_model(model, arguments.calibrated);
   if (arguments.scoring.quiet) return;
 
+  const double error_before = pooled_calibration_error(report, files);
   for (ScoredFile& file : files) {
     for (std::size_t c = 0; c < file.logits.size(); ++c) {
       if (!std::isnan(file.logits[c])) file.scores[c] = calibrated_score(fitted.calibration, file.logits[c]);
@@ -241,9 +256,11 @@ void calibrate(const EvaluateArguments& arguments, Model model, View view, Evalu
   MeasureOptions options = arguments.measure;
   options.threshold = fitted.threshold;
   report.conditions = measure(report.data, files, arguments.perturbations, options);
-  fmt::print(stderr, "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on:\n\n{}",
-             printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, fitted.threshold,
-             evaluation_means_text(report));
+  fmt::print(stderr,
+             "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on, where the ECE of all\n"
+             "together goes from {:.3f} to {:.3f}:\n\n{}",
+             printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, fitted.threshold, error_before,
+             pooled_calibration_error(report, files), evaluation_means_text(report));
 }
 
 /// The conditions' names; settles --stable and --perturb.
