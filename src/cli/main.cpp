@@ -10,6 +10,7 @@
 
 #include "src/cli/commands.h"
 #include "src/cli/launch.h"
+#include "src/engine/cuda/devices.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -43,7 +44,7 @@ void print_error(const std::string& message) { fmt::print(stderr, "lfm-cuda: err
 
 std::string version_text() {
   const std::string mpi = mpi_version();
-  return fmt::format("lfm-cuda {}\nCUDA: {}\nMPI: {}\nNCCL: {}", LFM_VERSION, LFM_WITH_CUDA ? "yes" : "no", mpi.empty() ? "no" : mpi,
+  return fmt::format("lfm-cuda {}\nCUDA: {}\nMPI: {}\nNCCL: {}", LFM_VERSION, built_with_cuda() ? "yes" : "no", mpi.empty() ? "no" : mpi,
                      LFM_WITH_NCCL ? "yes" : "no");
 }
 

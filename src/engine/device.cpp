@@ -5,33 +5,22 @@
 #include <charconv>
 
 #include "lfm/error.h"
+#include "src/engine/cuda/devices.h"
 #include "src/engine/precision.h"
 
 namespace lfm {
 namespace {
 
-#if defined(LFM_HAVE_CUDA)
-std::unique_ptr<Engine> cuda_engine(int index, const EngineOptions& options) {
-  return make_cuda_engine(index, options.precision, options.note);
-}
-
 std::unique_ptr<Engine> automatic_engine(const EngineOptions& options) {
+  if (!built_with_cuda()) return make_cpu_engine(options.threads, options.precision);
   try {
-    return cuda_engine(0, options);
+    return make_cuda_engine(0, options.precision, options.note);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::device) throw;
     if (options.note) options.note(fmt::format("using the CPU: {}", error.what()));
     return make_cpu_engine(options.threads, options.precision);
   }
 }
-#else
-std::unique_ptr<Engine> cuda_engine(int, const EngineOptions&) {
-  throw Error(ErrorCode::device,
-              "this build has no CUDA engine; use --device cpu, or build with the CUDA toolkit installed (-DLFM_CUDA=ON)");
-}
-
-std::unique_ptr<Engine> automatic_engine(const EngineOptions& options) { return make_cpu_engine(options.threads, options.precision); }
-#endif
 
 std::unique_ptr<Engine> reference_engine(Precision precision) {
   require_precision(precision, "the reference engine", {Precision::fp32});  // computes in double
@@ -71,7 +60,7 @@ std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& o
     case DeviceKind::cpu:
       return make_cpu_engine(options.threads, options.precision);
     case DeviceKind::cuda:
-      return cuda_engine(device.index, options);
+      return make_cuda_engine(device.index, options.precision, options.note);
     case DeviceKind::reference:
       return reference_engine(options.precision);
     case DeviceKind::emulated:

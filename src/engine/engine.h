@@ -169,10 +169,9 @@ class Engine {
 std::unique_ptr<Engine> make_reference_engine();
 std::unique_ptr<Engine> make_cpu_engine(int threads = 0, Precision precision = Precision::automatic);
 std::vector<Precision> cpu_precisions();  ///< what make_cpu_engine takes on this machine; `automatic` is the first
-#if defined(LFM_HAVE_CUDA)
+/// Error{device} where there is no such GPU, and in a build without CUDA.
 std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic,
                                          std::function<void(const std::string&)> note = {});
-#endif
 #if defined(LFM_HAVE_EMULATION)
 /// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow.
 std::unique_ptr<Engine> make_emulated_engine(Precision precision = Precision::automatic,

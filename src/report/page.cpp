@@ -238,7 +238,7 @@ std::string ReportPage::html(const std::string& title, const std::filesystem::pa
   html += "</p>\n";
   if (evaluation) html += evaluation_html(*evaluation);
   html += charts(evaluation);
-  html += "<details open><summary>The model</summary>\n" + facts(model_file, model, view, threshold) + "</details>\n";
+  html += "<details><summary>The model</summary>\n" + facts(model_file, model, view, threshold) + "</details>\n";
   html += "<details open><summary>Known limits</summary>\n<ul>";
   for (const char* limit : kLimits) html += fmt::format("<li>{}", escape_html(limit));
   html += "</ul></details>\n<h2>Pictures</h2>\n";

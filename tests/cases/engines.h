@@ -28,9 +28,7 @@ inline const std::vector<EngineCase>& engines() {
         {"emulated", [] { return make_emulated_engine(Precision::fp32); }},
 #endif
     };
-#if defined(LFM_HAVE_CUDA)
     if (!cuda_devices().devices.empty()) list.push_back({"cuda", [] { return make_cuda_engine(0, Precision::fp32); }});
-#endif
     for (const cpu::Kernels* kernels : cpu::supported_kernels()) {
       list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels, kernels->fp32); }});
     }

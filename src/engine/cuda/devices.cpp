@@ -1,13 +1,9 @@
 #include "src/engine/cuda/devices.h"
 
-#if defined(LFM_HAVE_CUDA)
 #include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
-#endif
 
 namespace lfm {
-
-#if defined(LFM_HAVE_CUDA)
 
 CudaDevices cuda_devices() {
   constexpr int oldest = 75;  // Turing: the oldest architecture the kernels are compiled for
@@ -35,13 +31,6 @@ CudaDevices cuda_devices() {
 void start_profiler() { cudaProfilerStart(); }
 void stop_profiler() { cudaProfilerStop(); }
 
-#else
-
-void start_profiler() {}
-void stop_profiler() {}
-
-CudaDevices cuda_devices() { return {{}, "this build has no CUDA engine (configure with -DLFM_CUDA=ON)"}; }
-
-#endif
+bool built_with_cuda() { return true; }
 
 }  // namespace lfm

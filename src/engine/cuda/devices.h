@@ -20,6 +20,7 @@ struct CudaDevices {
   std::string reason;  ///< why there are none; empty if there are
 };
 
+bool built_with_cuda();
 CudaDevices cuda_devices();
 
 /// What a profiler that waits for the CUDA profiler API sees lies between these; nothing without CUDA.
