@@ -1,5 +1,6 @@
 #include "src/io/json.h"
 
+#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <string>

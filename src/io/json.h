@@ -1,7 +1,7 @@
 // JSON from files that strangers made.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string_view>
 
 namespace lfm {

@@ -1,6 +1,7 @@
 #include "src/model/container.h"
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -165,16 +166,19 @@ Container::Container(const std::filesystem::path& path) : file_(path, ErrorCode:
     const std::uint64_t json_end = check_prefix(file);
     const char* text = reinterpret_cast<const char*>(file.data()) + kContainerPrefix;
     try {
-      header_ = parse_json_object({text, json_end - kContainerPrefix});
+      header_ = std::make_unique<nlohmann::json>(parse_json_object({text, json_end - kContainerPrefix}));
     } catch (const std::runtime_error& error) {
       refuse("is malformed: {}", error.what());
     }
-    tensors_ = read_table(header_, json_end, file);
+    tensors_ = read_table(*header_, json_end, file);
     checksum_ = load<std::uint64_t>(file, kChecksumOffset);
   } catch (const Refusal& refusal) {
     throw Error(ErrorCode::model, fmt::format("{}: {}", path.string(), refusal.cause_and_remedy));
   }
 }
+
+Container::Container(Container&&) noexcept = default;
+Container::~Container() = default;
 
 void write_container(const std::filesystem::path& path, nlohmann::json header, std::span<const Tensor> tensors) {
   const auto fail = [&](const std::string& cause) {

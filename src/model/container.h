@@ -17,7 +17,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -37,15 +38,17 @@ class Container {
  public:
   /// Throws Error{model} naming the file, the cause and the remedy.
   explicit Container(const std::filesystem::path& path);
+  Container(Container&&) noexcept;
+  ~Container();
 
-  const nlohmann::json& header() const { return header_; }
+  const nlohmann::json& header() const { return *header_; }
   std::span<const Tensor> tensors() const { return tensors_; }
   const Tensor* find(std::string_view name) const { return find_tensor(tensors_, name); }
   std::uint64_t checksum() const { return checksum_; }
 
  private:
   MappedFile file_;
-  nlohmann::json header_;
+  std::unique_ptr<nlohmann::json> header_;  // behind a pointer: who reads models need not compile the JSON library
   std::vector<Tensor> tensors_;
   std::uint64_t checksum_ = 0;
 };

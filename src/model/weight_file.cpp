@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -244,6 +245,8 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
   }
   return {std::move(file), std::move(model), path};
 }
+
+const nlohmann::json& Checkpoint::training() const { return file.header().at("training"); }
 
 std::span<const std::byte> Checkpoint::tensor(std::string_view name, ElementType type, std::uint64_t count) const {
   const Tensor* found = file.find(name);

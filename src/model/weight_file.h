@@ -17,7 +17,7 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -41,7 +41,7 @@ struct Checkpoint {
   Model model;
   std::filesystem::path path;  ///< for messages
 
-  const nlohmann::json& training() const { return file.header().at("training"); }
+  const nlohmann::json& training() const;
   /// Throws Error{model} where there is none of that name, element type and size.
   std::span<const std::byte> tensor(std::string_view name, ElementType type, std::uint64_t count) const;
 };

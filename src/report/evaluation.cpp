@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "src/eval/paper.h"
 #include "src/report/chart.h"

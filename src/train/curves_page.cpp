@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "src/io/atomic_file.h"
 #include "src/report/chart.h"

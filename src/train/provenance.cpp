@@ -1,6 +1,7 @@
 #include "src/train/provenance.h"
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <system_error>
 
 namespace lfm {

@@ -1,7 +1,7 @@
 // What a trained model says of how it was made.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "src/data/dataset.h"
 #include "src/train/options.h"

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <cstddef>
+#include <nlohmann/json.hpp>
 
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <exception>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 

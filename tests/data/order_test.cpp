@@ -1,6 +1,5 @@
 #include "src/data/order.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

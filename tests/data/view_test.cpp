@@ -1,6 +1,5 @@
 #include "src/data/view.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>

@@ -1,6 +1,5 @@
 // Every kernel under the memory checker: no race, no access out of bounds, nothing uninitialised, and the
 // traffic that it promises.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
