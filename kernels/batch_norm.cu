@@ -5,6 +5,13 @@
 //   grad_shift = sum g     grad_scale = sum g x_hat     grad_x = scale * inverse * (g - sum g / count - x_hat * sum (g x_hat) / count)
 // Which of a window's four was the largest is computed again from x by the same function, not stored: x is read anyway.
 //
+// What is fused. Forward: normalisation, ReLU, pooling, and rounding to what the next convolution multiplies, in one pass over x. Backward:
+// the gradients of pooling, ReLU and batch norm, the border of zeros and the rounding, in two passes over x and one array of gradients; neither
+// the gradient before pooling nor that before ReLU is ever in memory. Two passes, because every value of grad_x needs both sums over the whole
+// batch, of all processes: no block can finish a value before every block has added its own. For the same reason statistics are a pass of
+// their own. They could be taken from the convolution's sums, and the backward pass's sums from those of the next one's gradient, before they
+// are stored; that saves a read each, but moves the order of the sums into tiles of the convolutions, so that it would differ between precisions.
+//
 // Sums over positions have two phases and no atomics:
 //   1. grid (slices, c/64), block 256 threads = 16 (positions) x 16 (four channels each, 128-bit loads, 256 bytes side by side).
 //      A thread takes every 16th position of the slice; the 16 partial results of a channel meet in shared memory, in order.
@@ -15,8 +22,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/device.cuh"
 #include "kernels/launch.h"
+#include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -191,8 +198,8 @@ struct Window {
   }
 };
 
-template <bool kPool>
-__global__ void __launch_bounds__(kThreads) batch_norm_relu_kernel(float* __restrict__ output, BatchNorm norm, std::int64_t items) {
+template <typename T, bool kPool>
+__global__ void __launch_bounds__(kThreads) batch_norm_relu_kernel(T* __restrict__ output, BatchNorm norm, std::int64_t items) {
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= items) return;
   const int quads = norm.c / 4, channel = static_cast<int>(i % quads) * 4;
@@ -205,7 +212,7 @@ __global__ void __launch_bounds__(kThreads) batch_norm_relu_kernel(float* __rest
     const float winner = winner_of(x, k, j).y;
     y[j] = winner < 0.0f ? 0.0f : winner;  // unlike a maximum, keeps NaN: a run that diverges must show it in its loss
   }
-  store4(output + i * 4, {y[0], y[1], y[2], y[3]});
+  store_values(output + i * 4, y);
 }
 
 template <bool kPool>
@@ -277,9 +284,9 @@ __global__ void __launch_bounds__(kThreads)
 
 // One thread a window of x, the incomplete ones at the lower and right edge and those of the border included. Not __restrict__: grad_x
 // may be x, and a thread reads all of its window before it writes.
-template <bool kPool>
+template <typename T, bool kPool>
 __global__ void __launch_bounds__(kThreads)
-    batch_norm_relu_backward_kernel(float* grad_x, const float* __restrict__ means, BatchNorm norm,
+    batch_norm_relu_backward_kernel(T* grad_x, const float* __restrict__ means, BatchNorm norm,
                                     const float* __restrict__ grad_output, int border, int windows_h, int windows_w,
                                     std::int64_t items) {
   using W = Window<kPool>;
@@ -322,8 +329,7 @@ __global__ void __launch_bounds__(kThreads)
       const float through = reached[j] == p ? g[j] : 0.0f;
       grad[j] = is_inside(py, px) ? k.scale[j] * (through - mean_g[j] - k.x_hat(x[p][j], j) * mean_gx[j]) : 0.0f;
     }
-    store4(grad_x + ((image * padded_h + py + border) * padded_w + px + border) * norm.c + channel,
-           {grad[0], grad[1], grad[2], grad[3]});
+    store_values(grad_x + ((image * padded_h + py + border) * padded_w + px + border) * norm.c + channel, grad);
   }
 }
 
@@ -370,10 +376,11 @@ void batch_statistics(float* statistics, float* running_mean, float* running_var
          batch_statistics_kernel, statistics, running_mean, running_var, moments, count, c, eps, momentum);
 }
 
-void batch_norm_relu(float* output, const BatchNorm& norm, Stream stream) {
+template <typename T>
+void batch_norm_relu(T* output, const BatchNorm& norm, Stream stream) {
   const std::int64_t items = windows_of(norm) * (norm.c / 4);
   launch({.kernel = "batch_norm_relu", .blocks = {blocks_for(items, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         norm.pool ? batch_norm_relu_kernel<true> : batch_norm_relu_kernel<false>, output, norm, items);
+         norm.pool ? batch_norm_relu_kernel<T, true> : batch_norm_relu_kernel<T, false>, output, norm, items);
 }
 
 void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_shift, float* scratch, const BatchNorm& norm,
@@ -388,7 +395,8 @@ void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_
          merge_backward_sums_kernel, sums, grad_scale, grad_shift, scratch, slices, norm.c, accumulate);
 }
 
-void batch_norm_relu_backward(float* grad_x, float* scratch, const BatchNorm& norm, const float* grad_output, const double* sums,
+template <typename T>
+void batch_norm_relu_backward(T* grad_x, float* scratch, const BatchNorm& norm, const float* grad_output, const double* sums,
                               double count, int border, Stream stream) {
   windows_of(norm);
   require(border == 0 || border == 1, "batch_norm: the border is one position wide, or none");
@@ -399,8 +407,15 @@ void batch_norm_relu_backward(float* grad_x, float* scratch, const BatchNorm& no
   const int windows_w = border + static_cast<int>(blocks_for(norm.w + border, side));
   const std::int64_t items = static_cast<std::int64_t>(norm.n) * windows_h * windows_w * (norm.c / 4);
   launch({.kernel = "batch_norm_relu_backward", .blocks = {blocks_for(items, kThreads)}, .threads = kThreads, .synchronises = false},
-         stream, norm.pool ? batch_norm_relu_backward_kernel<true> : batch_norm_relu_backward_kernel<false>, grad_x, scratch, norm,
+         stream, norm.pool ? batch_norm_relu_backward_kernel<T, true> : batch_norm_relu_backward_kernel<T, false>, grad_x, scratch, norm,
          grad_output, border, windows_h, windows_w, items);
 }
+
+template void batch_norm_relu(float*, const BatchNorm&, Stream);
+template void batch_norm_relu(Bfloat16*, const BatchNorm&, Stream);
+template void batch_norm_relu(Tf32*, const BatchNorm&, Stream);
+template void batch_norm_relu_backward(float*, float*, const BatchNorm&, const float*, const double*, double, int, Stream);
+template void batch_norm_relu_backward(Bfloat16*, float*, const BatchNorm&, const float*, const double*, double, int, Stream);
+template void batch_norm_relu_backward(Tf32*, float*, const BatchNorm&, const float*, const double*, double, int, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/element.h"
 #include "kernels/target.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -40,8 +41,9 @@ struct BatchNorm {
   bool pool = false;
 };
 
-/// output [n][h][w][c] or, pooled, [n][h/2][w/2][c].
-void batch_norm_relu(float* output, const BatchNorm& norm, Stream stream);
+/// output [n][h][w][c] or, pooled, [n][h/2][w/2][c]. T: float, or rounded: Bfloat16, Tf32.
+template <typename T>
+void batch_norm_relu(T* output, const BatchNorm& norm, Stream stream);
 
 /// sums [2][c] = the sum over positions of g, and of g * x_hat, with g = grad_output where it reaches y: through the first largest of its
 /// window if that is above zero. grad_scale and grad_shift [c] are set to (or, accumulating, increased by) those of this process.
@@ -49,8 +51,9 @@ void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_
                                    const float* grad_output, bool accumulate, Stream stream);
 
 /// The gradient of x, grad_x [n][h + 2*border][w + 2*border][c] with zeros around: border = 1 is what conv2x2_backward_input reads;
-/// with border = 0 grad_x may be x itself. sums: over the whole batch of `count` positions.
-void batch_norm_relu_backward(float* grad_x, float* scratch, const BatchNorm& norm, const float* grad_output, const double* sums,
+/// with border = 0 grad_x, in float, may be x itself. sums: over the whole batch of `count` positions. T as above.
+template <typename T>
+void batch_norm_relu_backward(T* grad_x, float* scratch, const BatchNorm& norm, const float* grad_output, const double* sums,
                               double count, int border, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

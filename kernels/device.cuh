@@ -5,7 +5,7 @@
 //   UNROLL, ROLLED                       before a loop of constant length; before one whose unrolling would take too many registers
 //   sync_block(), sync_warp(mask)        barriers
 //   shuffle, shuffle_up/down/xor, ballot the mask comes first; kAllLanes for a whole warp
-//   load4, store4, store2                 128-bit accesses, aligned to 16 bytes; 64-bit, to 8
+//   load4, store4, load2, store2           128-bit accesses, aligned to 16 bytes; 64-bit, to 8
 //   maximum                        of two floats; NaN if either is
 //   count_bits, lowest_bit, float_bits, bits_float
 #pragma once
@@ -58,6 +58,7 @@ __device__ __forceinline__ std::uint32_t ballot(std::uint32_t mask, bool predica
 }
 
 __device__ __forceinline__ float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
+__device__ __forceinline__ float2 load2(const float* p) { return *reinterpret_cast<const float2*>(p); }
 __device__ __forceinline__ void store4(float* p, const float4& v) { *reinterpret_cast<float4*>(p) = v; }
 __device__ __forceinline__ void store2(float* p, const float2& v) { *reinterpret_cast<float2*>(p) = v; }
 

@@ -51,18 +51,6 @@ __device__ __forceinline__ void residuals(float (&r)[16], const std::uint8_t* __
   r[15] = 0.0f;
 }
 
-// Four channels of an output.
-__device__ __forceinline__ void store_channels(float* p, const float (&v)[kChannelsOfThread]) { store4(p, {v[0], v[1], v[2], v[3]}); }
-
-template <typename T>
-__device__ __forceinline__ void store_channels(T* p, const float (&v)[kChannelsOfThread]) {
-  if constexpr (kPerWord<T> == 2) {
-    store_words(p, encode<T>(&v[0]), encode<T>(&v[2]));
-  } else {
-    store_chunk(p, {{encode<T>(&v[0]), encode<T>(&v[1]), encode<T>(&v[2]), encode<T>(&v[3])}});
-  }
-}
-
 template <typename T>
 __global__ void __launch_bounds__(kThreads, 2)
     first_block_kernel(T* __restrict__ output, const std::uint8_t* __restrict__ pixels,
@@ -120,7 +108,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       for (int j = 0; j < kChannelsOfThread; ++j) best[j] = window == 0 ? sum[j] : maximum(best[j], sum[j]);
     }
     const float y[kChannelsOfThread] = {relu(best[0] + b.x), relu(best[1] + b.y), relu(best[2] + b.z), relu(best[3] + b.w)};
-    store_channels(output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel, y);
+    store_values(output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel, y);
   }
 }
 

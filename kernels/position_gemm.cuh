@@ -99,11 +99,4 @@ __device__ __forceinline__ void position_gemm(float (&acc)[GemmTile::kThreadRows
   }
 }
 
-/// Into how many slices the positions are cut, so that the whole grid has enough blocks (`tiles` a slice) to fill a GPU.
-constexpr int position_slices(std::int64_t positions, int tiles) {
-  constexpr int blocks = 256, least = 64;  // positions of a slice
-  const std::int64_t wanted = blocks / tiles > 1 ? blocks / tiles : 1, possible = (positions + least - 1) / least;
-  return static_cast<int>(wanted < possible ? wanted : possible);
-}
-
 }  // namespace lfm::kernels::inline LFM_TARGET

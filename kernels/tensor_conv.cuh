@@ -47,25 +47,14 @@ __device__ __forceinline__ void copy_patch(Patch& patch, const TileInput<T>& in,
   }
 }
 
-/// The ring of weight stages: a stage is multiplied while the next two arrive.
-template <typename Ring>
-class WeightStream {
+/// The order in which a ring's stages are filled and multiplied: one is multiplied while the next two arrive.
+class RingSlots {
  public:
-  /// stages: consecutive in memory, of ConvTile::kStageChunks each.
-  __device__ __forceinline__ WeightStream(Ring& ring, const void* weight, int stages)
-      : ring_(ring), next_(static_cast<const Chunk*>(weight) + threadIdx.x), left_(stages) {}
-
-  /// Starts the copy of the next stage into the slot after the last one. The caller closes the group.
-  __device__ __forceinline__ void copy_next() {
-    if (left_ > 0) {
-      UNROLL
-      for (int i = 0; i < ConvTile::kStageChunks; i += kTensorThreads) {
-        copy_async(&ring_[into_][i + static_cast<int>(threadIdx.x)], next_ + i, true);
-      }
-      next_ += ConvTile::kStageChunks;
-      --left_;
-    }
+  /// The slot to copy the next stage into: the one after the last.
+  __device__ __forceinline__ int fill() {
+    const int slot = into_;
     into_ = into_ + 1 == kStages ? 0 : into_ + 1;
+    return slot;
   }
 
   /// Waits for the oldest stage and returns its slot. Everything issued before its group has arrived too, and all threads have done with
@@ -79,11 +68,37 @@ class WeightStream {
   }
 
  private:
+  int into_ = 0;
+  int from_ = 0;
+};
+
+/// The stages of the weights, on their way into a ring.
+template <typename Ring, int kChunks = ConvTile::kStageChunks>
+class WeightStream {
+ public:
+  /// stages: consecutive in memory, of kChunks each.
+  __device__ __forceinline__ WeightStream(Ring& ring, const void* weight, int stages)
+      : ring_(ring), next_(static_cast<const Chunk*>(weight) + threadIdx.x), left_(stages) {}
+
+  /// Starts the copy of the next stage. The caller closes the group.
+  __device__ __forceinline__ void copy_next() {
+    const int slot = slots_.fill();
+    if (left_ == 0) return;
+    UNROLL
+    for (int i = 0; i < kChunks; i += kTensorThreads) {
+      copy_async(&ring_[slot][i + static_cast<int>(threadIdx.x)], next_ + i, true);
+    }
+    next_ += kChunks;
+    --left_;
+  }
+
+  __device__ __forceinline__ int arrive() { return slots_.arrive(); }
+
+ private:
   Ring& ring_;
   const Chunk* next_;
   int left_;
-  int into_ = 0;
-  int from_ = 0;
+  RingSlots slots_;
 };
 
 /// acc += the patch, moved by the tap, times the stage. first_row: the warp's first image row of the tile; first_column: of the stage. Unrolled where
@@ -136,13 +151,12 @@ __device__ __forceinline__ void zero(float (&acc)[kTilesM][kTilesN][4]) {
   }
 }
 
-/// acc += the convolution of the tile with the 128 channels whose weights come next in the stream. `patches` counts the patches multiplied so
+/// acc += the convolution of the tile with the channels whose weights come next in the stream. `patches` counts the patches multiplied so
 /// far; the patch numbered so is in shared memory or on its way, and so is, afterwards, the next one: the first slab again, unless
 /// `last`.
-template <typename T, bool kUnrolled, int kTilesM, int kTilesN, typename Patches, typename Ring>
-__device__ __forceinline__ void convolve_tile(float (&acc)[kTilesM][kTilesN][4], Patches& patches, Ring& ring,
-                                              WeightStream<Ring>& weights, const TileInput<T>& in, int& patch, bool last,
-                                              int first_row, int first_column) {
+template <typename T, bool kUnrolled, int kTilesM, int kTilesN, typename Patches, typename Ring, typename Weights>
+__device__ __forceinline__ void convolve_tile(float (&acc)[kTilesM][kTilesN][4], Patches& patches, Ring& ring, Weights& weights,
+                                              const TileInput<T>& in, int& patch, bool last, int first_row, int first_column) {
   const int slabs = in.ic / kSlab<T>;
   for (int slab = 0; slab < slabs; ++slab, ++patch) {
     ROLLED
@@ -157,8 +171,8 @@ __device__ __forceinline__ void convolve_tile(float (&acc)[kTilesM][kTilesN][4],
 }
 
 /// Starts the stream: the first patch and the first two stages.
-template <typename T, typename Patches, typename Ring>
-__device__ __forceinline__ void start_copies(Patches& patches, WeightStream<Ring>& weights, const TileInput<T>& in) {
+template <typename T, typename Patches, typename Weights>
+__device__ __forceinline__ void start_copies(Patches& patches, Weights& weights, const TileInput<T>& in) {
   copy_patch(patches[0], in, 0);
   UNROLL
   for (int i = 0; i < kStages - 1; ++i) {

@@ -15,6 +15,7 @@
 //                                barrier. sm_75 has none: there the copy is an ordinary one, through registers.
 //   encode<T>(values)           4 / sizeof(T) floats, rounded, in a word
 //   store_chunk, store_words     16 bytes; two words
+//   store_values                 four floats side by side, rounded to T, or as they are
 #pragma once
 
 #include "kernels/device.cuh"
@@ -169,3 +170,18 @@ __device__ __forceinline__ void store_words(void* p, std::uint32_t first, std::u
 #else
 #include "kernels/simt/tensor_core.h"
 #endif
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+__device__ __forceinline__ void store_values(float* p, const float (&v)[4]) { store4(p, {v[0], v[1], v[2], v[3]}); }
+
+template <typename T>
+__device__ __forceinline__ void store_values(T* p, const float (&v)[4]) {
+  if constexpr (kPerWord<T> == 2) {
+    store_words(p, encode<T>(&v[0]), encode<T>(&v[2]));
+  } else {
+    store_chunk(p, {{encode<T>(&v[0]), encode<T>(&v[1]), encode<T>(&v[2]), encode<T>(&v[3])}});
+  }
+}
+
+}  // namespace lfm::kernels::inline LFM_TARGET

@@ -169,6 +169,11 @@ inline float4 load4(const float* p, const Site& site = Site::current()) {
   simt::load_vector(&v, p, sizeof v, site);
   return v;
 }
+inline float2 load2(const float* p, const Site& site = Site::current()) {
+  float2 v;
+  simt::load_vector(&v, p, sizeof v, site);
+  return v;
+}
 inline void store4(float* p, const float4& v, const Site& site = Site::current()) {
   simt::store_vector(p, &v, sizeof v, site);
 }

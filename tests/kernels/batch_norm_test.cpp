@@ -257,6 +257,34 @@ TEST_F(BatchNormTest, BackwardEqualsTheDefinition) {
   }
 }
 
+// Rounded to what tensor cores multiply: the FP32 result to nearest, in either direction.
+template <typename T>
+void expect_rounded(const Case& c, unsigned seed) {
+  const Inputs in(c, seed);
+  const OnDevice on(in);
+  const auto expect_same = [&](const std::vector<T>& got, const std::vector<float>& exact, const char* what) {
+    ASSERT_EQ(got.size(), exact.size());
+    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i].bits, kernels::round_to<T>(exact[i]).bits) << name(what, c, seed) << " at " << i;
+  };
+  const auto forward = [&](auto* output, kernels::Stream stream) { kernels::batch_norm_relu(output, on.norm(), stream); };
+  expect_same(result_of<T>(windows_of(c) * c.c, forward), result_of<float>(windows_of(c) * c.c, forward), "forward, rounded");
+
+  const DeviceArray<float> scratch(static_cast<std::size_t>(2) * c.c);
+  const DeviceArray<double> sums(std::vector<double>(static_cast<std::size_t>(2) * c.c, 3.0));
+  const std::size_t count = static_cast<std::size_t>(c.n) * (c.h + 2) * (c.w + 2) * c.c;
+  const auto backward = [&](auto* grad_x, kernels::Stream stream) {
+    kernels::batch_norm_relu_backward(grad_x, scratch.data(), on.norm(), on.grad.data(), sums.data(), 100, 1, stream);
+  };
+  expect_same(result_of<T>(count, backward), result_of<float>(count, backward), "backward, rounded");
+}
+
+TEST_F(BatchNormTest, RoundsForTensorCores) {
+  for (const Case& c : kCases) {
+    expect_rounded<kernels::Bfloat16>(c, 5);
+    expect_rounded<kernels::Tf32>(c, 6);
+  }
+}
+
 // A run that diverges must not look healthy.
 TEST_F(BatchNormTest, NaNStays) {
   Inputs in({1, 4, 4, 64, true}, 1);
@@ -276,7 +304,7 @@ TEST_F(BatchNormTest, RefusesShapesItCannotTile) {
   EXPECT_THROW(kernels::batch_moments(nullptr, nullptr, nullptr, 4, 32, nullptr), Error);
   EXPECT_THROW(kernels::batch_moments(nullptr, nullptr, nullptr, 0, 64, nullptr), Error);
   EXPECT_THROW(kernels::batch_statistics(nullptr, nullptr, nullptr, nullptr, 1.0, 64, kEps, 0.1f, nullptr), Error);
-  EXPECT_THROW(kernels::batch_norm_relu(nullptr, {nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, true}, nullptr), Error);
+  EXPECT_THROW(kernels::batch_norm_relu<float>(nullptr, {nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, true}, nullptr), Error);
 }
 
 }  // namespace

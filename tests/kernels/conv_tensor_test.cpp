@@ -6,7 +6,7 @@
 #include "kernels/last_block_tensor.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/tensor_pack.h"
-#include "tests/kernels/device_array.h"
+#include "tests/kernels/tensor_inputs.h"
 
 namespace lfm::test {
 namespace {
@@ -31,29 +31,13 @@ constexpr Case kCases[] = {{1, 3, 3, 32, 128}, {2, 11, 18, 64, 128}, {1, 10, 35,
 template <typename T>
 struct Inputs {
   Inputs(const Case& c, unsigned seed, bool exact)
-      : input(values(static_cast<std::size_t>(c.n) * c.h * c.w * c.ic, seed, exact, 2)),
-        weight(values(static_cast<std::size_t>(4) * c.ic * c.oc, seed + 1, exact, 8)),
-        bias(values(static_cast<std::size_t>(c.oc), seed + 2, exact, 2)),
-        projection(values(static_cast<std::size_t>(kMaps) * c.oc, seed + 3, exact, 8)) {}
-
-  static std::vector<float> values(std::size_t count, unsigned seed, bool exact, unsigned one_in) {
-    std::vector<float> v = uniform(count, seed);
-    std::mt19937 random(seed);
-    for (float& x : v) {
-      x = exact ? (random() % one_in == 0 ? static_cast<float>(static_cast<int>(random() % 5) - 2) : 0.0f) : to_float(round_to<T>(x));
-    }
-    return v;
-  }
+      : input(values_of<T>(static_cast<std::size_t>(c.n) * c.h * c.w * c.ic, seed, exact, 2)),
+        weight(values_of<T>(static_cast<std::size_t>(4) * c.ic * c.oc, seed + 1, exact, 8)),
+        bias(values_of<T>(static_cast<std::size_t>(c.oc), seed + 2, exact, 2)),
+        projection(values_of<T>(static_cast<std::size_t>(kMaps) * c.oc, seed + 3, exact, 8)) {}
 
   std::vector<float> input, weight, bias, projection;
 };
-
-template <typename T>
-std::vector<T> rounded(const std::vector<float>& values) {
-  std::vector<T> out;
-  for (const float v : values) out.push_back(round_to<T>(v));
-  return out;
-}
 
 // max(0, conv + bias) of the whole image [n][h-1][w-1][oc], in double.
 template <typename T>
@@ -96,32 +80,10 @@ std::vector<Reference> pooled(const Case& c, const std::vector<Reference>& conv)
   return out;
 }
 
-/// What sums in FP32 that are cut off may deviate by: one unit in the last place where rounding gives half of one.
-double sum_bound(double depth, double magnitude) { return cases::error_bound(0x1p-23, depth, magnitude); }
-
-/// A value and how far the kernel's may lie from it.
-struct Bounded {
-  double value = 0;
-  double limit = 0;
-};
-
-void expect_within(const std::vector<float>& got, const std::vector<Bounded>& want, const std::string& what) {
-  ASSERT_EQ(got.size(), want.size()) << what;
-  double worst = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double error = std::abs(got[i] - want[i].value);
-    if (error == 0) continue;
-    ASSERT_LE(error, want[i].limit) << what << ": at " << i << ", got " << got[i] << ", want " << want[i].value;
-    worst = std::max(worst, error / want[i].limit);
-  }
-  fmt::print("    {}: {:.2f} of the limit\n", what, worst);
-}
-
 template <typename T>
 struct ConvTensorTest : KernelTest {
   std::string name(const char* kernel, const Case& c, unsigned seed) const {
-    const char* format = std::is_same_v<T, Half> ? "fp16" : std::is_same_v<T, Bfloat16> ? "bf16" : "tf32";
-    return fmt::format("{} {} [{}][{}][{}][{}] -> {}, seed {}", kernel, format, c.n, c.h, c.w, c.ic, c.oc, seed);
+    return fmt::format("{} {} [{}][{}][{}][{}] -> {}, seed {}", kernel, format_name<T>(), c.n, c.h, c.w, c.ic, c.oc, seed);
   }
 
   std::vector<float> run_conv2x2(const Case& c, const Inputs<T>& in) const {

@@ -1,6 +1,8 @@
 #include "kernels/adam.h"
 #include "kernels/batch_norm.h"
 #include "kernels/conv2x2_backward.h"
+#include "kernels/conv2x2_training_tensor.h"
+#include "kernels/conv2x2_weight_tensor.h"
 #include "kernels/first_conv.h"
 #include "kernels/head_training.h"
 #include "kernels/partial_sums.h"
@@ -50,12 +52,12 @@ void batch_norm(simt::MemoryChecker& checker, bool pool) {
   const Floats scale(checker, "scale", c, 2), shift(checker, "shift", c, 3);
   const kernels::BatchNorm norm{x, statistics, scale, shift, n, h, w, c, pool};
   const Floats output(checker, "output", product({windows, c}));
-  kernels::batch_norm_relu(output, norm, nullptr);
+  kernels::batch_norm_relu<float>(output, norm, nullptr);
   const Floats grad_scale(checker, "grad_scale", c), grad_shift(checker, "grad_shift", c);
   kernels::batch_norm_relu_backward_sums(sums, grad_scale, grad_shift, scratch, norm, output, true, nullptr);
   const Floats grad_x(checker, "grad_x", product({n, h + 2, w + 2, c}));
-  kernels::batch_norm_relu_backward(grad_x, scratch, norm, output, sums, positions, 1, nullptr);
-  kernels::batch_norm_relu_backward(x, scratch, norm, output, sums, positions, 0, nullptr);
+  kernels::batch_norm_relu_backward<float>(grad_x, scratch, norm, output, sums, positions, 1, nullptr);
+  kernels::batch_norm_relu_backward<float>(x, scratch, norm, output, sums, positions, 0, nullptr);
 }
 
 void convolution(simt::MemoryChecker& checker, const kernels::Conv2x2Shape& s) {
@@ -69,6 +71,26 @@ void convolution(simt::MemoryChecker& checker, const kernels::Conv2x2Shape& s) {
       grad_weight(checker, "grad_weight", product({4, s.ic, s.oc}));
   const Floats scratch(checker, "scratch", kernels::conv2x2_backward_weight_scratch(s));
   kernels::conv2x2_backward_weight(grad_weight, scratch, input, grad_output, s, true, nullptr);
+}
+
+// Weights are zeros, as they come, but those that are packed.
+template <typename T>
+void tensor_cores(simt::MemoryChecker& checker) {
+  constexpr kernels::Conv2x2Shape s{1, 18, 35, 64, 128};  // whole tiles and borders
+  const Floats weight(checker, "weight", product({4, s.ic, s.oc}), 1), bias(checker, "bias", s.oc, 2);
+  const WatchedArray<T> packed(checker, "packed", product({4, s.ic, s.oc}));
+  const WatchedArray<T> input(checker, "input", product({s.n, s.h, s.w, s.ic})),
+      grad(checker, "grad_output", product({s.n, s.h + 1, s.w + 1, s.oc}));
+  const Floats output(checker, "output", product({s.n, s.h - 1, s.w - 1, s.oc})),
+      grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic}));
+  using kernels::ConvDirection;
+  kernels::pack_conv2x2_training<T>(packed, weight, s.ic, s.oc, ConvDirection::forward, nullptr);
+  kernels::conv2x2_training_tensor<T>({output, input, packed, bias, s.n, s.h, s.w, s.ic, s.oc}, nullptr);
+  kernels::pack_conv2x2_training<T>(packed, weight, s.ic, s.oc, ConvDirection::backward, nullptr);
+  kernels::conv2x2_training_tensor<T>({grad_input, grad, packed, nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, nullptr);
+  const Floats grad_weight(checker, "grad_weight", product({4, s.ic, s.oc})),
+      scratch(checker, "scratch", kernels::conv2x2_weight_tensor_scratch<T>(s));
+  kernels::conv2x2_weight_tensor<T>(grad_weight, scratch, input, grad, s, false, nullptr);
 }
 
 void naive_convolution(simt::MemoryChecker& checker) {
@@ -146,6 +168,8 @@ void run_training_kernels(simt::MemoryChecker& checker) {
   batch_norm(checker, true);
   convolution(checker, {1, 9, 11, 64, 128});
   convolution(checker, {1, 7, 8, 128, 256});
+  tensor_cores<kernels::Bfloat16>(checker);
+  tensor_cores<kernels::Tf32>(checker);
   naive_convolution(checker);
   projection(checker);
   pooling(checker);

@@ -1,0 +1,136 @@
+// conv2x2_training_tensor: y = conv2x2(x, w) + bias on tensor cores, in BF16 or TF32 with FP32 sums, stored in FP32 as batch norm reads it;
+// and, of the gradient with its border of zeros and the weight turned around, the gradient of the input (conv2x2_backward.cu tells why).
+//   x [n][h][w][ic]   weight packed in stages   bias [oc] or none   ->   y [n][h-1][w-1][oc]
+// Implicit GEMM (tensor_conv.cuh), as conv2x2_tensor's but for what follows the sums.
+//   grid   (n * ceil((h-1)/8) * ceil((w-1)/16), oc/128 or oc/64)    block 128 threads, 16 x 8 positions x 128 or 64 channels
+//   warp   4 image rows x half of the channels: 4 x 8 mma or 4 x 4; 128 or 64 sums a thread
+// Columns stand in the order of channel_of_column for two mma: a thread stores 16 bytes of a position, four of them 64 bytes side by side.
+//
+// pack: weight [4][ic][oc] -> stages [columns of blocks][slab][tap], each as it lies in shared memory. A thread writes one chunk of 16 bytes;
+// 16 lanes take columns that are 16 consecutive channels, two lanes the two halves of a sector: reads of the forward weight, and all
+// writes, fill their sectors. Weights are rounded here, from the FP32 ones that Adam moves.
+#include "kernels/conv2x2_training_tensor.h"
+
+#include <type_traits>
+
+#include "kernels/tensor_conv.cuh"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+namespace {
+
+constexpr int kTilesM = 4;
+constexpr int kWarpsAcross = 2;
+constexpr int kPackThreads = 256;
+constexpr int kChannelTiles = 2;  // mma whose columns are four consecutive channels of a thread
+
+// Channels a block computes, of so many in all.
+constexpr int block_columns(int channels) { return channels % ConvTile::kColumns == 0 ? ConvTile::kColumns : ConvTile::kColumns / 2; }
+
+template <typename T, bool kBackward>
+__global__ void __launch_bounds__(kPackThreads)
+    pack_conv2x2_training_kernel(T* __restrict__ packed, const float* __restrict__ weight, int ic, int oc, int columns, int chunks) {
+  const int at = static_cast<int>(blockIdx.x) * kPackThreads + static_cast<int>(threadIdx.x);
+  if (at >= chunks) return;
+  const int depth = kBackward ? oc : ic, stage_chunks = columns * ConvTile::kSlabChunks;
+  const int stage = at / stage_chunks, i = at % stage_chunks;
+  const int tap = stage % ConvTile::kTaps, slab = stage / ConvTile::kTaps % (depth / kSlab<T>);
+  const int first_column = stage / ConvTile::kTaps / (depth / kSlab<T>) * columns;
+  const int chunk = i / 16 % ConvTile::kSlabChunks, column = i / 16 / ConvTile::kSlabChunks * 16 + i % 16;
+  const int channel = first_column + column / 16 * 16 + channel_of_column(column % 16, kChannelTiles);
+  const int k = slab * kSlab<T> + chunk * kPerChunk<T>;
+  float v[kPerChunk<T>];
+  if constexpr (kBackward) {
+    const float* from = weight + (static_cast<std::int64_t>(ConvTile::kTaps - 1 - tap) * ic + channel) * oc + k;
+    UNROLL
+    for (int j = 0; j < kPerChunk<T>; j += 4) {
+      const float4 four = load4(from + j);
+      v[j] = four.x, v[j + 1] = four.y, v[j + 2] = four.z, v[j + 3] = four.w;
+    }
+  } else {
+    const float* from = weight + (static_cast<std::int64_t>(tap) * ic + k) * oc + channel;
+    UNROLL
+    for (int j = 0; j < kPerChunk<T>; ++j) v[j] = from[static_cast<std::int64_t>(j) * oc];
+  }
+  Chunk rounded;
+  UNROLL
+  for (int j = 0; j < 4; ++j) rounded.word[j] = encode<T>(&v[j * kPerWord<T>]);
+  store_chunk(packed + (static_cast<std::int64_t>(stage) * stage_chunks + weight_chunk(column, chunk)) * kPerChunk<T>, rounded);
+}
+
+template <typename T, int kColumns>
+__global__ void __launch_bounds__(kTensorThreads, 2)
+    conv2x2_training_tensor_kernel(float* __restrict__ output, const T* __restrict__ input, const T* __restrict__ weight,
+                                   const float* __restrict__ bias, int tiles_y, int tiles_x, int h, int w, int ic, int oc) {
+  constexpr int kStageChunks = kColumns * ConvTile::kSlabChunks, kWarpColumns = kColumns / kWarpsAcross, kTilesN = kWarpColumns / 8;
+  SHARED_ARRAY(Chunk, patches, 2, ConvTile::kPatchChunks);
+  SHARED_ARRAY(Chunk, ring, kStages, kStageChunks);
+  const int tile = static_cast<int>(blockIdx.x);
+  const auto in = tile_input(input, tile, tiles_y, tiles_x, h, w, ic);
+  const int stages = ic / kSlab<T> * ConvTile::kTaps;
+  WeightStream<std::remove_reference_t<decltype(ring)>, kStageChunks> weights(
+      ring, reinterpret_cast<const Chunk*>(weight) + static_cast<std::int64_t>(blockIdx.y) * stages * kStageChunks, stages);
+  start_copies(patches, weights, in);
+  const int warp_y = warp_index() / kWarpsAcross * kTilesM, warp_column = warp_index() % kWarpsAcross * kWarpColumns;
+  float acc[kTilesM][kTilesN][4];
+  zero(acc);
+  int patch = 0;
+  convolve_tile<T, true>(acc, patches, ring, weights, in, patch, true, warp_y, warp_column);
+
+  const int out_h = h - 1, out_w = w - 1, image = tile / (tiles_y * tiles_x);
+  const int x = in.x + lane_index() / 4 * 2, channel = static_cast<int>(blockIdx.y) * kColumns + warp_column + lane_index() % 4 * 4;
+  UNROLL
+  for (int n = 0; n < kTilesN; n += kChannelTiles) {
+    const float4 b = bias ? load4(bias + channel + 8 * n) : float4{0.0f, 0.0f, 0.0f, 0.0f};
+    UNROLL
+    for (int m = 0; m < kTilesM; ++m) {
+      const int y = in.y + warp_y + m;
+      float* at = output + ((static_cast<std::int64_t>(image) * out_h + y) * out_w + x) * oc + channel + 8 * n;
+      UNROLL
+      for (int i = 0; i < 2; ++i) {
+        const float(&left)[4] = acc[m][n], (&right)[4] = acc[m][n + 1];
+        if (y < out_h && x + i < out_w) {
+          store4(at + i * oc, {left[2 * i] + b.x, left[2 * i + 1] + b.y, right[2 * i] + b.z, right[2 * i + 1] + b.w});
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void pack_conv2x2_training(T* packed, const float* weight, int ic, int oc, ConvDirection direction, Stream stream) {
+  const bool backward = direction == ConvDirection::backward;
+  const int channels = backward ? ic : oc, depth = backward ? oc : ic;
+  require(channels > 0 && channels % 64 == 0 && depth > 0 && depth % kSlab<T> == 0,
+          "pack_conv2x2_training: the output's channels must be a multiple of 64, the input's of 64 bytes");
+  const int chunks = ConvTile::kTaps * ic * oc / kPerChunk<T>;
+  launch({.kernel = "pack_conv2x2_training", .blocks = {blocks_for(chunks, kPackThreads)}, .threads = kPackThreads, .synchronises = false},
+         stream, backward ? pack_conv2x2_training_kernel<T, true> : pack_conv2x2_training_kernel<T, false>, packed, weight, ic, oc,
+         block_columns(channels), chunks);
+}
+
+template <typename T>
+void conv2x2_training_tensor(const Conv2x2TrainingTensor<T>& c, Stream stream) {
+  require(c.n > 0 && c.h > 1 && c.w > 1, "conv2x2_training_tensor: the output is empty");
+  require(c.ic > 0 && c.ic % kSlab<T> == 0 && c.oc > 0 && c.oc % 64 == 0,
+          "conv2x2_training_tensor: ic must be a multiple of 64 bytes, oc of 64");
+  const unsigned tiles_y = blocks_for(c.h - 1, ConvTile::kHeight), tiles_x = blocks_for(c.w - 1, ConvTile::kWidth);
+  const std::int64_t tiles = static_cast<std::int64_t>(c.n) * tiles_y * tiles_x;
+  require(tiles <= INT32_MAX, "conv2x2_training_tensor: the batch is too large for one launch");
+  const int columns = block_columns(c.oc);
+  launch({.kernel = "conv2x2_training_tensor", .blocks = {static_cast<unsigned>(tiles), static_cast<unsigned>(c.oc / columns)},
+          .threads = kTensorThreads},
+         stream,
+         columns == ConvTile::kColumns ? conv2x2_training_tensor_kernel<T, ConvTile::kColumns>
+                                       : conv2x2_training_tensor_kernel<T, ConvTile::kColumns / 2>,
+         c.output, c.input, c.weight, c.bias, static_cast<int>(tiles_y), static_cast<int>(tiles_x), c.h, c.w, c.ic, c.oc);
+}
+
+template void pack_conv2x2_training(Bfloat16*, const float*, int, int, ConvDirection, Stream);
+template void pack_conv2x2_training(Tf32*, const float*, int, int, ConvDirection, Stream);
+template void conv2x2_training_tensor(const Conv2x2TrainingTensor<Bfloat16>&, Stream);
+template void conv2x2_training_tensor(const Conv2x2TrainingTensor<Tf32>&, Stream);
+
+}  // namespace lfm::kernels::inline LFM_TARGET

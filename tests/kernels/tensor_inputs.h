@@ -1,0 +1,54 @@
+// What the tests of the tensor-core kernels share: inputs that a format holds exactly, and bounds for sums that are cut off.
+#pragma once
+
+#include "kernels/element.h"
+#include "tests/kernels/device_array.h"
+
+namespace lfm::test {
+
+template <typename T>
+const char* format_name() {
+  return std::is_same_v<T, kernels::Half> ? "fp16" : std::is_same_v<T, kernels::Bfloat16> ? "bf16" : "tf32";
+}
+
+/// Values that T holds exactly. `exact`: small integers, one in so many of them not 0, so that all sums and results are exact too.
+template <typename T>
+std::vector<float> values_of(std::size_t count, unsigned seed, bool exact, unsigned one_in) {
+  std::vector<float> v = uniform(count, seed);
+  std::mt19937 random(seed);
+  for (float& x : v) {
+    x = exact ? (random() % one_in == 0 ? static_cast<float>(static_cast<int>(random() % 5) - 2) : 0.0f)
+              : kernels::to_float(kernels::round_to<T>(x));
+  }
+  return v;
+}
+
+template <typename T>
+std::vector<T> rounded(const std::vector<float>& values) {
+  std::vector<T> out;
+  for (const float v : values) out.push_back(kernels::round_to<T>(v));
+  return out;
+}
+
+/// What sums in FP32 that are cut off may deviate by: one unit in the last place where rounding gives half of one.
+inline double sum_bound(double depth, double magnitude) { return cases::error_bound(0x1p-23, depth, magnitude); }
+
+/// A value and how far the kernel's may lie from it.
+struct Bounded {
+  double value = 0;
+  double limit = 0;
+};
+
+inline void expect_within(const std::vector<float>& got, const std::vector<Bounded>& want, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  double worst = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double error = std::abs(got[i] - want[i].value);
+    if (error == 0) continue;
+    ASSERT_LE(error, want[i].limit) << what << ": at " << i << ", got " << got[i] << ", want " << want[i].value;
+    worst = std::max(worst, error / want[i].limit);
+  }
+  fmt::print("    {}: {:.2f} of the limit\n", what, worst);
+}
+
+}  // namespace lfm::test
