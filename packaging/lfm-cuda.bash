@@ -7,7 +7,7 @@ _lfm_cuda() {
     case $previous in
       --view) words='resize native center tiles' ;;
       --device | -d) words='auto cpu cuda reference emulated' ;;
-      --precision) words='auto fp32 tf32 fp16 bf16' ;;
+      --precision) [ "${COMP_WORDS[1]}" = train ] && words='fp32 tf32 bf16' || words='auto fp32 tf32 fp16 bf16' ;;
       --format | -f) [ "${COMP_WORDS[1]}" = evaluate ] && words='text md csv json' || words='table csv json jsonl' ;;
       --protocol) words='model paper' ;;
       --pool) words='topk avg' ;;

@@ -11,25 +11,37 @@
 namespace lfm {
 namespace {
 
+void require_fp32_training(const EngineOptions& options, const char* engine) {
+  if (options.training == Precision::fp32) return;
+  throw Error(ErrorCode::usage, fmt::format("{} trains in fp32 alone; leave out --precision {}, or train on a GPU with --device cuda", engine,
+                                            precision_name(options.training)));
+}
+
+std::unique_ptr<Engine> cpu_engine(const EngineOptions& options) {
+  require_fp32_training(options, "the CPU engine");
+  return make_cpu_engine(options.threads, options.precision);
+}
+
 std::unique_ptr<Engine> automatic_engine(const EngineOptions& options) {
-  if (!built_with_cuda()) return make_cpu_engine(options.threads, options.precision);
+  if (!built_with_cuda()) return cpu_engine(options);
   try {
-    return make_cuda_engine(0, options.precision, options.note);
+    return make_cuda_engine(0, options.precision, options.note, options.training);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::device) throw;
     if (options.note) options.note(fmt::format("using the CPU: {}", error.what()));
-    return make_cpu_engine(options.threads, options.precision);
+    return cpu_engine(options);
   }
 }
 
-std::unique_ptr<Engine> reference_engine(Precision precision) {
-  require_precision(precision, "the reference engine", {Precision::fp32});  // computes in double
+std::unique_ptr<Engine> reference_engine(const EngineOptions& options) {
+  require_precision(options.precision, "the reference engine", {Precision::fp32});  // computes in double
+  require_fp32_training(options, "the reference engine");
   return make_reference_engine();
 }
 
 std::unique_ptr<Engine> emulated_engine([[maybe_unused]] const EngineOptions& options) {
 #if defined(LFM_HAVE_EMULATION)
-  return make_emulated_engine(options.precision, options.note);
+  return make_emulated_engine(options.precision, options.note, options.training);
 #else
   throw Error(ErrorCode::device, "this build has no emulated device; build with -DLFM_EMULATION=ON");
 #endif
@@ -58,11 +70,11 @@ std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& o
     case DeviceKind::automatic:
       return automatic_engine(options);
     case DeviceKind::cpu:
-      return make_cpu_engine(options.threads, options.precision);
+      return cpu_engine(options);
     case DeviceKind::cuda:
-      return make_cuda_engine(device.index, options.precision, options.note);
+      return make_cuda_engine(device.index, options.precision, options.note, options.training);
     case DeviceKind::reference:
-      return reference_engine(options.precision);
+      return reference_engine(options);
     case DeviceKind::emulated:
       return emulated_engine(options);
   }

@@ -34,6 +34,7 @@ struct EngineOptions {
   Precision precision = Precision::automatic;
   /// Receives one sentence when `automatic` finds CUDA built in but no usable GPU, or a batch had to be halved for want of memory.
   std::function<void(const std::string&)> note;
+  Precision training = Precision::fp32;  ///< of training's convolutions: fp32, tf32 or bf16; note is told where a GPU falls back to fp32
 };
 
 /// Throws Error{device} where the asked engine is not in this build or its device is missing, Error{usage} where the engine lacks

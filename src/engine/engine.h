@@ -136,6 +136,9 @@ class Engine {
   /// Copies an activation of the last pass to the host; nothing where the engine never materialises it.
   virtual std::optional<std::vector<float>> read(Activation activation) = 0;
 
+  /// What the convolutions of training multiply; parameters, sums, statistics and moments are FP32 always.
+  virtual Precision training_precision() const { return Precision::fp32; }
+
   // ---- training, forward: batch statistics; running ones are updated ----
   virtual void train_first_block(const PixelBatch& batch) = 0;
   virtual void train_block(int block) = 0;
@@ -169,13 +172,14 @@ class Engine {
 std::unique_ptr<Engine> make_reference_engine();
 std::unique_ptr<Engine> make_cpu_engine(int threads = 0, Precision precision = Precision::automatic);
 std::vector<Precision> cpu_precisions();  ///< what make_cpu_engine takes on this machine; `automatic` is the first
-/// Error{device} where there is no such GPU, and in a build without CUDA.
+/// Error{device} where there is no such GPU, and in a build without CUDA. training: fp32, tf32 or bf16; a GPU that lacks it trains in
+/// FP32, and note is told.
 std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic,
-                                         std::function<void(const std::string&)> note = {});
+                                         std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32);
 #if defined(LFM_HAVE_EMULATION)
 /// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow.
 std::unique_ptr<Engine> make_emulated_engine(Precision precision = Precision::automatic,
-                                             std::function<void(const std::string&)> note = {});
+                                             std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32);
 #endif
 
 }  // namespace lfm

@@ -28,6 +28,7 @@ struct TrainOptions {
 
   std::string device = "auto";
   int threads = 0;
+  Precision precision = Precision::fp32;  ///< of what the convolutions multiply; parameters and moments are FP32 always
 
   int epochs = 50;
   std::uint64_t max_steps = 0;  ///< 0: no limit
@@ -80,6 +81,9 @@ void visit_options(Options& o, Visitor&& visit) {
 
   visit(Text{"device", "Machine", "auto, cpu, cuda, cuda:N, reference or emulated", true}, o.device);
   visit(Text{"threads", "Machine", "Threads of the CPU engine and the loader; 0: all cores, shared with the host's other processes of the run", true}, o.threads);
+  visit(Text{"precision", "Machine",
+             "What the convolutions multiply; tf32 and bf16 use tensor cores of GPUs from compute capability 8.0 on, older ones train in fp32"},
+        o.precision);
 
   visit(Text{"epochs", "Optimisation", "Passes over the data", true}, o.epochs);
   visit(Text{"max-steps", "Optimisation", "Stop after so many steps; 0: after the last epoch", true}, o.max_steps);
@@ -131,6 +135,9 @@ template <typename Enum>
 using OptionNames = std::vector<std::pair<std::string, Enum>>;
 inline OptionNames<View> option_names(View) {
   return {{"resize", View::resize}, {"native", View::native}, {"center", View::center}, {"tiles", View::tiles}};
+}
+inline OptionNames<Precision> option_names(Precision) {
+  return {{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}};
 }
 inline OptionNames<Pooling> option_names(Pooling) { return {{"topk", Pooling::topk}, {"avg", Pooling::average}}; }
 inline OptionNames<RbldScale> option_names(RbldScale) {

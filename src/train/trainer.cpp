@@ -58,7 +58,8 @@ class Run {
         saved_step_(state_.step) {
     check_data(resumed);
     const Device device = device_of(o_, group_);
-    engine_ = make_engine(device, {thread_count(o_, group_), Precision::fp32, [this](const std::string& text) { say(text); }});
+    engine_ = make_engine(device, {thread_count(o_, group_), Precision::fp32, [this](const std::string& text) { say(text); }, o_.precision});
+    o_.precision = engine_->training_precision();  // checkpoints and models tell what was done
     engine_->set_communicator(group_.communicator);
     engine_->load(model_.architecture, model_.values);
     if (resumed) engine_->write_moments(saved.m, saved.v);

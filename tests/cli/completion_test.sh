@@ -22,6 +22,7 @@ offers --max-pixels detect -
 offers native detect --view ''
 offers jsonl detect --format j
 offers bf16 detect --precision b
+offers tf32 train --precision t
 offers md evaluate --format ''
 offers tiles evaluate --view t
 offers --regions explain --r

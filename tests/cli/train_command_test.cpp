@@ -119,7 +119,10 @@ TEST_F(TrainCommand, UsageErrors) {
   EXPECT_EQ(run({"train", "--out", path("x")}), 2);
   EXPECT_THAT(text_, HasSubstr("--data"));
   EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--rbld-scale", "twice"}), 2);
-  EXPECT_EQ(run({"train", "--resume", "--out", path("x")}), 2);
+  EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--precision", "fp16"}), 2);
+  EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--device", "cpu", "--precision", "bf16"}), 2);
+  EXPECT_THAT(text_, HasSubstr("the CPU engine trains in fp32 alone"));
+  EXPECT_EQ(run({"train", "--resume", "--out", path("unbegun")}), 2);
   EXPECT_THAT(text_, HasSubstr("no run to resume"));
   EXPECT_EQ(run({"train", "--data", path("nowhere"), "--out", path("x")}), 1);
   EXPECT_THAT(text_, HasSubstr("nowhere"));

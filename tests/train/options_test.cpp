@@ -29,6 +29,7 @@ TEST(TrainOptions, SurviveJson) {
   options.regularisation.rks = false;
   options.augmentation.jpeg_quality = {35, 95};
   options.best_by = BestBy::loss;
+  options.precision = Precision::bf16;
   const nlohmann::json written = nlohmann::json::parse(to_json(options).dump());
   const TrainOptions read = train_options_from_json(written);
   EXPECT_EQ(to_json(read), written);

@@ -225,6 +225,33 @@ TEST_F(Trainer, DivergenceNamesTheStepAndTheLastGoodCheckpoint) {
   EXPECT_NO_THROW(saved("overflows"));
 }
 
+TEST_F(Trainer, RefusesPrecisionsThatTheDeviceLacks) {
+  TrainOptions o = options("run");
+  o.precision = Precision::bf16;
+  EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { start_training(o, {}); }), HasSubstr("--precision bf16"));
+}
+
+#if defined(LFM_HAVE_EMULATION)
+TEST_F(Trainer, ResumesInItsPrecision) {
+  const auto in_bf16 = [&](const char* out) {
+    TrainOptions o = options(out);
+    o.device = "emulated";
+    o.precision = Precision::bf16;
+    o.val.clear();
+    o.batch = 2;
+    o.max_steps = 2;
+    return o;
+  };
+  start_training(in_bf16("whole"), {});
+  start_training(in_bf16("pieces"), interrupt_after(1));
+  EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { resume_training(folder_ / "pieces", {{"precision", "fp32"}}, {}); }), HasSubstr("--precision"));
+  resume_training(folder_ / "pieces", {}, {});
+  EXPECT_EQ(saved("pieces").options.precision, Precision::bf16);
+  EXPECT_THAT(load_model(folder_ / "pieces" / "last.lfmw").provenance, HasSubstr("\"precision\":\"bf16\""));
+  expect_same_run(saved("whole"), saved("pieces"));
+}
+#endif
+
 TEST_F(Trainer, RefusesWhatWouldSpoilARun) {
   start_training(options("run"), interrupt_after(1));
   EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { start_training(options("run"), {}); }), HasSubstr("--resume"));

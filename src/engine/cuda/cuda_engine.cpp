@@ -34,16 +34,20 @@ bool graphs_wanted() {
 
 }  // namespace
 
-CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision, std::function<void(const std::string&)> note)
+CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision, std::function<void(const std::string&)> note,
+                       Precision training)
     : context_(ordinal),
       description_(std::move(description)),
       precision_(precision),
+      training_precision_(training),
       note_(std::move(note)),
       use_graphs_(graphs_wanted()),
       upload_(context_),
       compute_(context_),
       slots_{Slot(context_), Slot(context_)},
-      chunk_limit_(kMaxChunk) {}
+      chunk_limit_(kMaxChunk) {
+  require_precision(training, "training", {Precision::fp32, Precision::tf32, Precision::bf16});
+}
 
 // Work under way uses the memory that goes now.
 CudaEngine::~CudaEngine() {
@@ -56,7 +60,8 @@ CudaEngine::~CudaEngine() {
 }
 
 std::string CudaEngine::description() const {
-  return fmt::format("{} ({}, {})", description_, context_.name(), precision_name(precision_));
+  const std::string training = training_precision_ == Precision::fp32 ? "" : fmt::format(", training in {}", precision_name(training_precision_));
+  return fmt::format("{} ({}, {}{})", description_, context_.name(), precision_name(precision_), training);
 }
 
 void CudaEngine::load(const Architecture& architecture, std::span<const float> values) {
@@ -133,7 +138,9 @@ void CudaEngine::take_memory(const InferencePlan& plan) {
 }
 
 std::size_t CudaEngine::arena_bytes(const PlanRequest& request) const {
-  if (request.mode == PlanMode::training) return plan_training(architecture_, request.n, request.height, request.width).bytes;
+  if (request.mode == PlanMode::training) {
+    return plan_training(architecture_, request.n, request.height, request.width, training_precision_).bytes;
+  }
   return plan_inference(architecture_, request.n, request.height, request.width, precision_).bytes;
 }
 
@@ -263,13 +270,14 @@ namespace lfm {
 
 #if defined(LFM_TARGET_EMULATED)
 
-std::unique_ptr<Engine> make_emulated_engine(Precision precision, std::function<void(const std::string&)> note) {
-  return std::make_unique<CudaEngine>(0, "emulated", precision == Precision::automatic ? Precision::fp16 : precision, std::move(note));
+std::unique_ptr<Engine> make_emulated_engine(Precision precision, std::function<void(const std::string&)> note, Precision training) {
+  return std::make_unique<CudaEngine>(0, "emulated", precision == Precision::automatic ? Precision::fp16 : precision, std::move(note),
+                                      training);
 }
 
 #else
 
-std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::function<void(const std::string&)> note) {
+std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::function<void(const std::string&)> note, Precision training) {
   const CudaDevices found = cuda_devices();
   if (found.devices.empty()) {
     throw Error(ErrorCode::device, fmt::format("no CUDA device can be used: {}; --device cpu works everywhere", found.reason));
@@ -280,9 +288,14 @@ std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::f
     for (const CudaDevice& d : found.devices) list += fmt::format("{}cuda:{} ({})", list.empty() ? "" : ", ", d.ordinal, d.name);
     throw Error(ErrorCode::device, fmt::format("there is no cuda:{}; this machine has {}", device, list));
   }
-  if (known->major < 8) require_precision(precision, known->name, {Precision::fp32, Precision::fp16});
+  if (known->major < 8) {
+    require_precision(precision, known->name, {Precision::fp32, Precision::fp16});
+    // Its tensor cores multiply FP16 alone, whose range is too small for gradients.
+    if (training != Precision::fp32 && note) note(fmt::format("{} can't train in {}: training in fp32", known->name, precision_name(training)));
+    training = Precision::fp32;
+  }
   return std::make_unique<CudaEngine>(device, fmt::format("cuda:{}", device),
-                                      precision == Precision::automatic ? Precision::fp16 : precision, std::move(note));
+                                      precision == Precision::automatic ? Precision::fp16 : precision, std::move(note), training);
 }
 
 #endif

@@ -23,9 +23,10 @@ namespace lfm::inline LFM_TARGET {
 
 class CudaEngine final : public Engine {
  public:
-  /// ordinal: as device::Context takes it. precision: of inference, not automatic. note is told when memory does not suffice.
+  /// ordinal: as device::Context takes it. precision: of inference, not automatic. note is told when memory does not suffice. training: FP32,
+  /// TF32 or BF16.
   CudaEngine(int ordinal, std::string description, Precision precision = Precision::fp32,
-             std::function<void(const std::string&)> note = {});
+             std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32);
   ~CudaEngine() override;
 
   std::string description() const override;
@@ -43,6 +44,7 @@ class CudaEngine final : public Engine {
   void infer_wait() override;
   std::optional<std::vector<float>> read(Activation activation) override;
 
+  Precision training_precision() const override { return training_precision_; }
   void train_first_block(const PixelBatch& batch) override;
   void train_block(int block) override;
   void train_last_block() override;
@@ -93,6 +95,7 @@ class CudaEngine final : public Engine {
   device::Context context_;
   std::string description_;
   Precision precision_;
+  Precision training_precision_;
   std::function<void(const std::string&)> note_;
   bool use_graphs_;
   device::Stream upload_, compute_;

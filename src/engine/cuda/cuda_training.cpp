@@ -9,7 +9,7 @@ namespace lfm::inline LFM_TARGET {
 CudaTraining& CudaEngine::training() {
   context_.make_current();
   if (!training_) {
-    training_ = std::make_unique<CudaTraining>(context_, compute_, architecture_, parameters_);
+    training_ = std::make_unique<CudaTraining>(context_, compute_, architecture_, parameters_, training_precision_);
     training_->set_communicator(communicator_, collective_.get());
   }
   return *training_;

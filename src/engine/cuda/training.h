@@ -1,5 +1,6 @@
-// Training on the device: the stages of engine.h, forward (training_forward.cpp) and backward (training_backward.cpp), and the state that
-// persists between steps (training_state.cpp). Owned by CudaEngine, which passes its own calls on.
+// Training on the device: the stages of engine.h, forward (training_forward.cpp) and backward (training_backward.cpp), their convolutions in
+// every precision (training_convolutions.cpp), and the state that persists between steps (training_state.cpp). Owned by CudaEngine, which
+// passes its own calls on.
 #pragma once
 
 #include <array>
@@ -19,9 +20,10 @@ namespace lfm::inline LFM_TARGET {
 
 class CudaTraining {
  public:
-  /// parameters: laid out by the table. All work goes to `stream`.
+  /// parameters: laid out by the table. All work goes to `stream`. precision: FP32, TF32 or BF16, of what the convolutions multiply;
+  /// everything else is FP32.
   CudaTraining(const device::Context& context, device::Stream& stream, const Architecture& architecture,
-               std::span<const float> parameters);
+               std::span<const float> parameters, Precision precision = Precision::fp32);
 
   void reserve(const PlanRequest& request);
   std::optional<std::vector<float>> read(Activation activation);
@@ -63,11 +65,26 @@ class CudaTraining {
   int rows() const { return n_ * kMapChannels; }
   int map_positions() const { return n_ * plan_.shape.maps().area(); }
 
+  // Calls f with a value of the type that the convolutions multiply.
+  template <typename F>
+  void in_format(F f) const {
+    switch (precision_) {
+      case Precision::bf16: return f(kernels::Bfloat16{});
+      case Precision::tf32: return f(kernels::Tf32{});
+      default: return f(0.0f);
+    }
+  }
+
   kernels::FirstConvInput first_input() const;
   kernels::BatchNorm batch_norm(int b) const;
   kernels::Conv2x2Shape conv_shape(int b) const;
+  void convolve(int b);
+  template <typename T>
+  void convolve(int b);
   void normalise(int b);
   void backward_normalise(int b, GradientMode mode);
+  void backward_convolution(int b, GradientMode mode);
+  template <typename T>
   void backward_convolution(int b, GradientMode mode);
   void run_branch(int branch, float weight);
 
@@ -82,6 +99,7 @@ class CudaTraining {
   const device::Context& context_;
   device::Stream& stream_;
   Architecture architecture_;
+  Precision precision_;
   ParameterTable table_;
   TrainingStatePlan state_plan_;
   device::Memory state_;

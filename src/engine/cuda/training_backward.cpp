@@ -33,8 +33,8 @@ void CudaTraining::backward_last_block(GradientMode mode) {
   constexpr int ic = kChannels[kBlocks];
   kernels::projection_backward_weight(gradient_at(kProjection), at(plan_.scratch), at(plan_.out[kBlocks - 1]), at(plan_.grad_maps),
                                       map_positions(), ic, mode == GradientMode::accumulate, stream_.handle());
-  kernels::projection_transpose_weight(at(plan_.transposed), parameter_at(kProjection), ic, stream_.handle());
-  kernels::projection_backward_input(at(plan_.grad_out), at(plan_.grad_maps), at(plan_.transposed), map_positions(), ic, stream_.handle());
+  kernels::projection_transpose_weight(at(plan_.packed), parameter_at(kProjection), ic, stream_.handle());
+  kernels::projection_backward_input(at(plan_.grad_out), at(plan_.grad_maps), at(plan_.packed), map_positions(), ic, stream_.handle());
   backward_block(kBlocks - 1, mode);
 }
 
@@ -56,22 +56,12 @@ void CudaTraining::backward_normalise(int b, GradientMode mode) {
   kernels::batch_norm_relu_backward_sums(at<double>(plan_.sums), gradient_at(norm_scale(b)), gradient_at(norm_shift(b)), at(plan_.scratch),
                                          batch_norm(b), at(plan_.grad_out), mode == GradientMode::accumulate, stream_.handle());
   sum_over_processes(at<double>(plan_.sums), std::size_t{2} * kChannels[b + 1]);
-  const bool first = b == 0;
-  kernels::batch_norm_relu_backward(at(first ? plan_.conv[0] : plan_.grad_conv), at(plan_.scratch), batch_norm(b), at(plan_.grad_out),
-                                    at<double>(plan_.sums), count_[b], first ? 0 : 1, stream_.handle());
-}
-
-kernels::Conv2x2Shape CudaTraining::conv_shape(int b) const {
-  const MapSize& in = plan_.shape.out[b - 1];
-  return {n_, in.h, in.w, kChannels[b], kChannels[b + 1]};
-}
-
-void CudaTraining::backward_convolution(int b, GradientMode mode) {
-  const kernels::Conv2x2Shape shape = conv_shape(b);
-  kernels::conv2x2_backward_weight(gradient_at(conv_weight(b)), at(plan_.scratch), at(plan_.out[b - 1]), at(plan_.grad_conv), shape,
-                                   mode == GradientMode::accumulate, stream_.handle());
-  kernels::conv2x2_transpose_weight(at(plan_.transposed), parameter_at(conv_weight(b)), shape.ic, shape.oc, stream_.handle());
-  kernels::conv2x2_backward_input(at(plan_.grad_out), at(plan_.grad_conv), at(plan_.transposed), shape, stream_.handle());
+  const auto backward = [&](auto* grad_conv, int border) {
+    kernels::batch_norm_relu_backward(grad_conv, at(plan_.scratch), batch_norm(b), at(plan_.grad_out), at<double>(plan_.sums), count_[b],
+                                      border, stream_.handle());
+  };
+  if (b == 0) return backward(at(plan_.conv[0]), 0);
+  in_format([&](auto format) { backward(at<decltype(format)>(plan_.grad_conv), 1); });
 }
 
 }  // namespace lfm::inline LFM_TARGET

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "kernels/average_pool.h"
-#include "kernels/conv2x2.h"
 #include "kernels/head.h"
 #include "kernels/head_training.h"
 #include "kernels/pool_training.h"
@@ -50,17 +49,7 @@ void CudaTraining::first_block(const PixelBatch& batch) {
 }
 
 void CudaTraining::block(int b) {
-  const MapSize& in = plan_.shape.out[b - 1];
-  kernels::conv2x2({.output = at(plan_.conv[b]),
-                    .input = at(plan_.out[b - 1]),
-                    .weight = parameter_at(conv_weight(b)),
-                    .bias = parameter_at(conv_bias(b)),
-                    .n = n_,
-                    .h = in.h,
-                    .w = in.w,
-                    .ic = kChannels[b],
-                    .oc = kChannels[b + 1]},
-                   kernels::Epilogue::bias, stream_.handle());
+  convolve(b);
   normalise(b);
 }
 
@@ -78,7 +67,8 @@ void CudaTraining::normalise(int b) {
   if (communicator_.size > 1) merge_moments(b);
   kernels::batch_statistics(at(plan_.statistics[b]), parameter_at(running_mean(b)), parameter_at(running_var(b)),
                             at<double>(plan_.sums), count_[b], c, kBatchNormEps, kBatchNormMomentum, stream_.handle());
-  kernels::batch_norm_relu(at(plan_.out[b]), batch_norm(b), stream_.handle());
+  if (b + 1 == kBlocks) return kernels::batch_norm_relu(at(plan_.out[b]), batch_norm(b), stream_.handle());
+  in_format([&](auto format) { kernels::batch_norm_relu(at<decltype(format)>(plan_.out[b]), batch_norm(b), stream_.handle()); });
 }
 
 // Mean and squared deviations of each process -> those of all. First the mean, then the deviations from it: nothing cancels.

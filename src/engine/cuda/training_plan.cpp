@@ -5,6 +5,7 @@
 #include "kernels/adam.h"
 #include "kernels/batch_norm.h"
 #include "kernels/conv2x2_backward.h"
+#include "kernels/conv2x2_weight_tensor.h"
 #include "kernels/first_conv.h"
 #include "kernels/projection_backward.h"
 
@@ -14,22 +15,31 @@ namespace {
 
 constexpr int kWidest = kChannels[kBlocks];
 
+std::size_t conv_weight_scratch(const kernels::Conv2x2Shape& shape, Precision precision) {
+  switch (precision) {
+    case Precision::bf16: return kernels::conv2x2_weight_tensor_scratch<kernels::Bfloat16>(shape);
+    case Precision::tf32: return kernels::conv2x2_weight_tensor_scratch<kernels::Tf32>(shape);
+    default: return kernels::conv2x2_backward_weight_scratch(shape);
+  }
+}
+
 // The largest of what each operation leaves in partial sums.
-std::size_t scratch_floats(const NetworkShape& shape, int n, int height, int width) {
+std::size_t scratch_floats(const NetworkShape& shape, int n, int height, int width, Precision precision) {
   std::size_t floats = kernels::first_conv_backward_weight_scratch(n, height, width);
   for (int b = 0; b < kBlocks; ++b) {
     floats = std::max(floats, kernels::batch_norm_scratch(static_cast<std::int64_t>(n) * shape.conv[b].area(), kChannels[b + 1]));
     if (b == 0) continue;
     const MapSize& in = shape.out[b - 1];
-    floats = std::max(floats, kernels::conv2x2_backward_weight_scratch({n, in.h, in.w, kChannels[b], kChannels[b + 1]}));
+    floats = std::max(floats, conv_weight_scratch({n, in.h, in.w, kChannels[b], kChannels[b + 1]}, precision));
   }
   return std::max(floats, kernels::projection_backward_weight_scratch(n * shape.maps().area(), kWidest));
 }
 
 }  // namespace
 
-TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width) {
+TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision) {
   TrainingPlan plan;
+  plan.precision = precision;
   plan.n = n;
   plan.height = height;
   plan.width = width;
@@ -49,7 +59,7 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
     const MapSize &conv = plan.shape.conv[b], &out = plan.shape.out[b];
     const int c = kChannels[b + 1];
     plan.conv[b] = layout.add("convolution", {n, conv.h, conv.w, c}, sizeof(float));
-    plan.out[b] = layout.add("block", {n, out.h, out.w, c}, sizeof(float));
+    plan.out[b] = layout.add("block", {n, out.h, out.w, c}, b + 1 < kBlocks ? item_bytes(precision) : sizeof(float));
     plan.statistics[b] = layout.add("statistics", {2, c, 1, 1}, sizeof(float));
     grad_out = std::max(grad_out, static_cast<std::size_t>(out.area()) * c);
     if (b > 0) grad_conv = std::max(grad_conv, static_cast<std::size_t>(conv.h + 2) * (conv.w + 2) * c);
@@ -65,10 +75,10 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   plan.grad_features = layout.add("gradient of the features", {2, n, kMapChannels, k}, sizeof(float));
   plan.grad_maps = layout.add("gradient of the maps", {n, maps.h, maps.w, kMapChannels}, sizeof(float));
   plan.grad_out = layout.add("gradient of a block", {n, static_cast<int>(grad_out), 1, 1}, sizeof(float));
-  plan.grad_conv = layout.add("gradient of a convolution", {n, static_cast<int>(grad_conv), 1, 1}, sizeof(float));
-  plan.transposed = layout.add("transposed weight", {4, kChannels[kBlocks - 1], kWidest, 1}, sizeof(float));
+  plan.grad_conv = layout.add("gradient of a convolution", {n, static_cast<int>(grad_conv), 1, 1}, item_bytes(precision));
+  plan.packed = layout.add("packed weight", {4, kChannels[kBlocks - 1], kWidest, 1}, sizeof(float));
   plan.sums = layout.add("sums", {2, kWidest, 1, 1}, sizeof(double));
-  plan.scratch = layout.add("scratch", {static_cast<int>(scratch_floats(plan.shape, n, height, width)), 1, 1, 1}, sizeof(float));
+  plan.scratch = layout.add("scratch", {static_cast<int>(scratch_floats(plan.shape, n, height, width, precision)), 1, 1, 1}, sizeof(float));
   plan.bytes = layout.bytes();
   return plan;
 }

@@ -12,6 +12,7 @@ namespace lfm::inline LFM_TARGET {
 /// The activations of a training pass and the gradients on their way back, k values per channel reaching the head (1 for averages). What the
 /// host sends comes first, so that one pinned array mirrors it.
 struct TrainingPlan {
+  Precision precision = Precision::fp32;  ///< of what the convolutions multiply
   int n = 0;
   int height = 0;
   int width = 0;
@@ -25,7 +26,7 @@ struct TrainingPlan {
   std::size_t input_bytes = 0;  ///< of all of the above, from the arena's start
 
   std::array<Region, kBlocks> conv;        ///< float [n][h][w][c], before batch norm; in the first block overwritten by its gradient
-  std::array<Region, kBlocks> out;         ///< float [n][h][w][c], after ReLU and pooling
+  std::array<Region, kBlocks> out;         ///< of the precision [n][h][w][c], after ReLU and pooling; the last block's float
   std::array<Region, kBlocks> statistics;  ///< float [2][c]
   Region maps;            ///< float [n][64][h*w]
   Region features;        ///< float [2][n][64][k], of both branches
@@ -38,14 +39,14 @@ struct TrainingPlan {
   Region grad_features;  ///< float [2][n][64][k]
   Region grad_maps;      ///< float [n][h*w][64]: channels innermost, as the GEMMs read it
   Region grad_out;       ///< float, of one block's `out` at a time: the largest
-  Region grad_conv;      ///< float, of one block's `conv` at a time, bordered with zeros; but the first block's
-  Region transposed;     ///< float, one block's weight as its backward reads it
+  Region grad_conv;      ///< of the precision, of one block's `conv` at a time, bordered with zeros; but the first block's
+  Region packed;         ///< of the precision, one block's weight as a convolution or its backward reads it
   Region sums;           ///< double [2][512], over the batch per channel
   Region scratch;        ///< float, partial sums
   std::size_t bytes = 0;
 };
 
-TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width);
+TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32);
 
 /// What persists from step to step: floats laid out by the parameter table, but convolution weights as the kernels read them.
 struct TrainingStatePlan {

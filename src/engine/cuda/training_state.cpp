@@ -45,10 +45,11 @@ void to_table_layout(std::span<float> values, const ParameterTable& table) {
 }  // namespace
 
 CudaTraining::CudaTraining(const device::Context& context, device::Stream& stream, const Architecture& architecture,
-                           std::span<const float> parameters)
+                           std::span<const float> parameters, Precision precision)
     : context_(context),
       stream_(stream),
       architecture_(architecture),
+      precision_(precision),
       table_(parameter_table(architecture)),
       state_plan_(plan_training_state(table_)),
       state_(context, state_plan_.bytes),
@@ -60,7 +61,7 @@ CudaTraining::CudaTraining(const device::Context& context, device::Stream& strea
 
 void CudaTraining::reserve(const PlanRequest& request) {
   if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
-  const TrainingPlan plan = plan_training(architecture_, request.n, request.height, request.width);
+  const TrainingPlan plan = plan_training(architecture_, request.n, request.height, request.width, precision_);
   stream_.synchronize();
   plan_ = {};  // nothing is planned should an allocation fail
   n_ = 0;
@@ -119,9 +120,9 @@ template void CudaTraining::sum_over_processes(double* device, std::size_t count
 std::optional<std::vector<float>> CudaTraining::read(Activation activation) {
   if (n_ == 0) return std::nullopt;
   const auto values = [&](const Region& region, int area, int c) {
-    std::vector<float> v(static_cast<std::size_t>(n_) * area * c);
-    download(v.data(), at(region), v.size() * sizeof(float));
-    return v;
+    std::vector<std::byte> bytes(static_cast<std::size_t>(n_) * area * c * region.item_bytes);
+    download(bytes.data(), at(region), bytes.size());
+    return to_floats(bytes, region.item_bytes == sizeof(float) ? Precision::fp32 : precision_);
   };
   const int area = plan_.shape.maps().area();
   switch (activation) {

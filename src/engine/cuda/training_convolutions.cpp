@@ -1,0 +1,83 @@
+// Training: the convolutions of blocks 2 to 4, forward and backward, in FP32 or on tensor cores. Weights are FP32 always; for
+// tensor cores they are rounded and packed anew by every pass, as FP32's backward turns them around.
+#include "kernels/conv2x2.h"
+#include "kernels/conv2x2_training_tensor.h"
+#include "kernels/conv2x2_weight_tensor.h"
+#include "src/engine/cuda/training.h"
+
+namespace lfm::inline LFM_TARGET {
+
+kernels::Conv2x2Shape CudaTraining::conv_shape(int b) const {
+  const MapSize& in = plan_.shape.out[b - 1];
+  return {n_, in.h, in.w, kChannels[b], kChannels[b + 1]};
+}
+
+template <>
+void CudaTraining::convolve<float>(int b) {
+  const kernels::Conv2x2Shape s = conv_shape(b);
+  kernels::conv2x2({.output = at(plan_.conv[b]),
+                    .input = at(plan_.out[b - 1]),
+                    .weight = parameter_at(conv_weight(b)),
+                    .bias = parameter_at(conv_bias(b)),
+                    .n = s.n,
+                    .h = s.h,
+                    .w = s.w,
+                    .ic = s.ic,
+                    .oc = s.oc},
+                   kernels::Epilogue::bias, stream_.handle());
+}
+
+template <typename T>
+void CudaTraining::convolve(int b) {
+  const kernels::Conv2x2Shape s = conv_shape(b);
+  kernels::pack_conv2x2_training(at<T>(plan_.packed), parameter_at(conv_weight(b)), s.ic, s.oc, kernels::ConvDirection::forward,
+                                 stream_.handle());
+  kernels::conv2x2_training_tensor<T>({.output = at(plan_.conv[b]),
+                                       .input = at<T>(plan_.out[b - 1]),
+                                       .weight = at<T>(plan_.packed),
+                                       .bias = parameter_at(conv_bias(b)),
+                                       .n = s.n,
+                                       .h = s.h,
+                                       .w = s.w,
+                                       .ic = s.ic,
+                                       .oc = s.oc},
+                                      stream_.handle());
+}
+
+void CudaTraining::convolve(int b) {
+  in_format([&](auto format) { convolve<decltype(format)>(b); });
+}
+
+// grad_conv: the gradient of the convolution's output -> of its weight, and grad_out: of its input
+template <>
+void CudaTraining::backward_convolution<float>(int b, GradientMode mode) {
+  const kernels::Conv2x2Shape s = conv_shape(b);
+  kernels::conv2x2_backward_weight(gradient_at(conv_weight(b)), at(plan_.scratch), at(plan_.out[b - 1]), at(plan_.grad_conv), s,
+                                   mode == GradientMode::accumulate, stream_.handle());
+  kernels::conv2x2_transpose_weight(at(plan_.packed), parameter_at(conv_weight(b)), s.ic, s.oc, stream_.handle());
+  kernels::conv2x2_backward_input(at(plan_.grad_out), at(plan_.grad_conv), at(plan_.packed), s, stream_.handle());
+}
+
+template <typename T>
+void CudaTraining::backward_convolution(int b, GradientMode mode) {
+  const kernels::Conv2x2Shape s = conv_shape(b);
+  kernels::conv2x2_weight_tensor(gradient_at(conv_weight(b)), at(plan_.scratch), at<T>(plan_.out[b - 1]), at<T>(plan_.grad_conv), s,
+                                 mode == GradientMode::accumulate, stream_.handle());
+  kernels::pack_conv2x2_training(at<T>(plan_.packed), parameter_at(conv_weight(b)), s.ic, s.oc, kernels::ConvDirection::backward,
+                                 stream_.handle());
+  kernels::conv2x2_training_tensor<T>({.output = at(plan_.grad_out),
+                                       .input = at<T>(plan_.grad_conv),
+                                       .weight = at<T>(plan_.packed),
+                                       .n = s.n,
+                                       .h = s.h + 1,
+                                       .w = s.w + 1,
+                                       .ic = s.oc,
+                                       .oc = s.ic},
+                                      stream_.handle());
+}
+
+void CudaTraining::backward_convolution(int b, GradientMode mode) {
+  in_format([&](auto format) { backward_convolution<decltype(format)>(b, mode); });
+}
+
+}  // namespace lfm::inline LFM_TARGET
