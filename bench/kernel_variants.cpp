@@ -14,6 +14,7 @@
 
 #include "kernels/conv2x2.h"
 #include "kernels/conv2x2_tensor.h"
+#include "kernels/conv2x2_winograd.h"
 #include "kernels/element.h"
 #include "kernels/first_block.h"
 #include "kernels/head.h"
@@ -137,9 +138,11 @@ void time_block(Timer& timer, int batch, int size, int block, const KernelWork& 
   const int ic = kChannels[block], oc = kChannels[block + 1];
   const auto epilogue = block + 1 < kBlocks ? kernels::Epilogue::bias_relu_pool : kernels::Epilogue::bias_relu;
   const kernels::Conv2x2 conv{timer.array<float>(1.0 * batch * out.area() * oc), timer.array<float>(1.0 * batch * in.area() * ic),
-                              timer.array<float>(4.0 * ic * oc), timer.array<float>(oc), batch, in.h, in.w, ic, oc};
-  timer.time("naive", work, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2_naive(conv, epilogue, s); });
-  timer.time("FFMA, register-tiled", work, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2(conv, epilogue, s); });
+                              timer.array<float>(9.0 * ic * oc), timer.array<float>(oc), batch, in.h, in.w, ic, oc};
+  const KernelWork direct = direct_convolution(block, size);
+  timer.time("naive", direct, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2_naive(conv, epilogue, s); });
+  timer.time("FFMA, register-tiled", direct, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2(conv, epilogue, s); });
+  timer.time("FFMA, Winograd", work, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2_winograd(conv, epilogue, s); });
   timer.free_arrays();
 }
 

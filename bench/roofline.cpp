@@ -21,6 +21,21 @@ constexpr std::array<Gpu, 3> kGpus = {{
 
 double count(int a, int b, int c = 1) { return static_cast<double>(a) * b * c; }
 
+enum class Method { direct, winograd, tensor_cores };
+
+// value: bytes of an activation or weight. Winograd: nine products a window instead of 16, and nine weights instead of four; its transforms add
+// two in a hundred.
+KernelWork convolution(int block, const NetworkShape& shape, Method method, double value) {
+  static constexpr const char* names[] = {"conv2x2", "conv2x2_winograd", "conv2x2_tensor"};
+  const MapSize in = shape.out[block - 1], out = shape.out[block];
+  const bool pooled = block + 1 < kBlocks, winograd = method == Method::winograd;
+  const double ic = kChannels[block], oc = kChannels[block + 1];
+  const double windows = pooled ? count(out.area(), 1) : count((out.h + 1) / 2, (out.w + 1) / 2);
+  const double products = winograd ? 9 * windows : pooled ? 16 * windows : 4.0 * out.area();
+  return {fmt::format("{}, block {}", names[static_cast<int>(method)], block + 1), 2 * products * ic * oc,
+          (in.area() * ic + out.area() * oc) * value, (winograd ? 9 : 4) * ic * oc * value, method == Method::tensor_cores};
+}
+
 }  // namespace
 
 const Gpu& find_gpu(std::string_view key) {
@@ -41,12 +56,7 @@ std::vector<KernelWork> inference_kernels(Precision precision, int size) {
   const double first = count(shape.out[0].area(), kChannels[1]);
   std::vector<KernelWork> kernels = {
       {"first_block", 2 * first * first_products, count(size, size, 3) + first * value, 4.0 * 12 * kChannels[1], false}};
-  for (int b = 1; b < kBlocks; ++b) {
-    const MapSize in = shape.out[b - 1], out = shape.out[b];
-    const double computed = count(out.area(), b + 1 < kBlocks ? 4 : 1), ic = kChannels[b], oc = kChannels[b + 1];
-    kernels.push_back({fmt::format("conv2x2{}, block {}", tensor ? "_tensor" : "", b + 1), 2 * computed * 4 * ic * oc,
-                       (in.area() * ic + out.area() * oc) * value, 4 * ic * oc * value, tensor});
-  }
+  for (int b = 1; b < kBlocks; ++b) kernels.push_back(convolution(b, shape, tensor ? Method::tensor_cores : Method::winograd, value));
   const double projected = 2 * maps * kChannels[kBlocks], projection_weights = count(kChannels[kBlocks], kMapChannels) * value;
   if (tensor) {  // in the last block's kernel; its 512 channels are never stored
     KernelWork& last = kernels.back();
@@ -62,6 +72,8 @@ std::vector<KernelWork> inference_kernels(Precision precision, int size) {
   }
   return kernels;
 }
+
+KernelWork direct_convolution(int block, int size) { return convolution(block, network_shape({}, size, size), Method::direct, 4); }
 
 Bound bound_of(const KernelWork& work, const Gpu& gpu, Precision precision, int batch) {
   const double peak = !work.tensor_cores ? gpu.fp32 : precision == Precision::tf32 ? gpu.tf32 : gpu.fp16;

@@ -29,8 +29,11 @@ struct KernelWork {
   bool tensor_cores = false;
 };
 
-/// The kernels of inference at size x size: with fp32 those of the FP32 path, else those of the tensor cores.
+/// The kernels of inference at size x size: with fp32 those of the FP32 path, whose convolutions are Winograd's, else those of the tensor cores.
 std::vector<KernelWork> inference_kernels(Precision precision, int size);
+
+/// The convolution of block 1, 2 or 3 (from 0) in FP32 with the products of its definition.
+KernelWork direct_convolution(int block, int size);
 
 struct Bound {
   double compute_us = 0;  ///< for one image, in a batch

@@ -40,12 +40,12 @@ struct GemmPosition {
 };
 
 /// acc += the product of one slab in shared memory: a [kDepth][kRows or more], b [kDepth][kColumns].
-template <int kColumns, typename TileA, typename TileB>
+template <int kColumns, int kDepth = GemmTile::kDepth, typename TileA, typename TileB>
 __device__ __forceinline__ void multiply_slab(float (&acc)[GemmTile::kThreadRows][kColumns / 16], TileA& a, TileB& b,
                                               const GemmPosition<kColumns>& own) {
   constexpr int kThreadColumns = kColumns / 16;
   UNROLL
-  for (int k = 0; k < GemmTile::kDepth; ++k) {
+  for (int k = 0; k < kDepth; ++k) {
     float row[GemmTile::kThreadRows], column[kThreadColumns];
     UNROLL
     for (int g = 0; g < GemmTile::kThreadRows / 4; ++g) {

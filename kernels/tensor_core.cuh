@@ -13,6 +13,7 @@
 //   copy_async(shared, global, valid), commit_copies(), wait_copies<pending>()
 //                                16 bytes to shared memory, zeros if not valid; visible to the thread that waited, and to others after a
 //                                barrier. sm_75 has none: there the copy is an ordinary one, through registers.
+//   copy_async_cached            the same, and the sectors stay in L1: for those that are not used up
 //   encode<T>(values)           4 / sizeof(T) floats, rounded, in a word
 //   store_chunk, store_words     16 bytes; two words
 //   store_values                 four floats side by side, rounded to T, or as they are
@@ -143,12 +144,17 @@ __device__ __forceinline__ void copy_async(Chunk* shared, const void* global, bo
   if (valid) v = *static_cast<const uint4*>(global);
   *reinterpret_cast<uint4*>(shared) = v;
 }
+__device__ __forceinline__ void copy_async_cached(Chunk* shared, const void* global, bool valid) { copy_async(shared, global, valid); }
 __device__ __forceinline__ void commit_copies() {}
 template <int kPending>
 __device__ __forceinline__ void wait_copies() {}
 #else
 __device__ __forceinline__ void copy_async(Chunk* shared, const void* global, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0)
+               : "memory");
+}
+__device__ __forceinline__ void copy_async_cached(Chunk* shared, const void* global, bool valid) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0)
                : "memory");
 }
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }

@@ -117,6 +117,9 @@ void ldmatrix_transposed(std::uint32_t (&r)[kMatrices], const Chunk* row, const 
 inline void copy_async(Chunk* shared, const void* global, bool valid, const Site& site = Site::current()) {
   simt::copy_async(shared, global, valid, site);
 }
+inline void copy_async_cached(Chunk* shared, const void* global, bool valid, const Site& site = Site::current()) {
+  simt::copy_async(shared, global, valid, site);
+}
 inline void commit_copies() { simt::commit_copies(); }
 template <int kPending>
 void wait_copies() {

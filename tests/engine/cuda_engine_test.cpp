@@ -16,6 +16,7 @@
 #include "src/engine/cuda/pack.h"
 #include "src/engine/network.h"
 #include "tests/cases/deviation.h"
+#include "tests/cases/error_bound.h"
 
 namespace lfm {
 namespace {
@@ -139,6 +140,27 @@ TEST(CudaEngine, GraphsComputeWhatSingleLaunchesDo) {
   single.load({}, others);
   engine.load({}, others);
   EXPECT_EQ(logits_of(engine, batch_of(pixels, 1, 1)), logits_of(single, batch_of(pixels, 1, 1))) << "with other weights";
+}
+
+// Both kinds of FP32 are as near to double as FP32 sums of the last convolution's length may be.
+TEST(CudaEngine, WinogradCanBeSwitchedOff) {
+  const auto pixels = random_pixels(2, 14);
+  const auto parameters = random_parameters({}, 14);
+  CudaEngine winograd(0, "emulated");
+  setenv("LFM_CUDA_WINOGRAD", "off", 1);
+  CudaEngine direct(0, "emulated");
+  unsetenv("LFM_CUDA_WINOGRAD");
+  const auto reference = make_reference_engine();
+  std::vector<std::vector<float>> maps;
+  for (Engine* engine : {reference.get(), static_cast<Engine*>(&direct), static_cast<Engine*>(&winograd)}) {
+    engine->load({}, parameters);
+    logits_of(*engine, batch_of(pixels, 0, 2));
+    maps.push_back(*engine->read(Activation::maps));
+  }
+  const double limit = cases::error_bound(cases::kRoundoffFp32, 4.0 * kChannels[kBlocks - 1], 1);
+  EXPECT_TRUE(cases::close_to_largest("direct", maps[1], maps[0], limit));
+  EXPECT_TRUE(cases::close_to_largest("Winograd", maps[2], maps[0], limit));
+  EXPECT_NE(maps[1], maps[2]);
 }
 
 TEST(CudaEngine, WithoutRoomForTheBatchHalvesItAndSaysSo) {

@@ -26,9 +26,8 @@ constexpr std::size_t kChunkBytes = std::size_t{1} << 30;  // of activations
 constexpr int kMaxChunk = 64;  // enough 256 x 256 images to fill any GPU: 512 blocks of threads in the smallest grid
 constexpr std::size_t kMaxGraphs = 16;  // batch shapes of one image size, beyond the usual full one and a rest
 
-/// LFM_CUDA_GRAPHS=off launches every kernel by itself, for profilers that should see NVTX ranges around them.
-bool graphs_wanted() {
-  const char* value = std::getenv("LFM_CUDA_GRAPHS");
+bool wanted(const char* variable) {
+  const char* value = std::getenv(variable);
   return !value || std::string_view(value) != "off";
 }
 
@@ -41,7 +40,8 @@ CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision
       precision_(precision),
       training_precision_(training),
       note_(std::move(note)),
-      use_graphs_(graphs_wanted()),
+      use_graphs_(wanted("LFM_CUDA_GRAPHS")),
+      convolution_(wanted("LFM_CUDA_WINOGRAD") ? Fp32Convolution::winograd : Fp32Convolution::direct),
       upload_(context_),
       compute_(context_),
       slots_{Slot(context_), Slot(context_)},
@@ -88,7 +88,7 @@ void CudaEngine::load(const Architecture& architecture, std::span<const float> v
 }
 
 void CudaEngine::upload_weights(std::span<const float> values) {
-  const WeightPlan plan = plan_weights(architecture_, precision_);
+  const WeightPlan plan = plan_weights(architecture_, precision_, convolution_);
   device::PinnedMemory staging(context_, plan.bytes);
   pack_weights(staging.data(), plan, architecture_, values);
   if (weights_.bytes() != plan.bytes) weights_ = device::Memory(context_, plan.bytes);

@@ -97,7 +97,8 @@ class CudaEngine final : public Engine {
   Precision precision_;
   Precision training_precision_;
   std::function<void(const std::string&)> note_;
-  bool use_graphs_;
+  bool use_graphs_;  // LFM_CUDA_GRAPHS=off launches kernels one by one, for profilers that should see NVTX ranges around them
+  Fp32Convolution convolution_;  // LFM_CUDA_WINOGRAD=off: direct
   device::Stream upload_, compute_;
   std::array<Slot, 2> slots_;
   std::size_t slot_ = 0;  // of the pass under way

@@ -5,6 +5,7 @@
 #include "kernels/average_pool.h"
 #include "kernels/conv2x2.h"
 #include "kernels/conv2x2_tensor.h"
+#include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
@@ -31,9 +32,11 @@ class Stages {
 
   void convolve(int block, kernels::Epilogue epilogue) const {
     const MapSize& in = input_size(block);
-    kernels::conv2x2({at<float>(plan_.blocks[block]), at<float>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
-                      weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
-                     epilogue, stream_);
+    const bool winograd = weight_plan_.convolution == Fp32Convolution::winograd;
+    (winograd ? kernels::conv2x2_winograd : kernels::conv2x2)(
+        {at<float>(plan_.blocks[block]), at<float>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
+         weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
+        epilogue, stream_);
   }
   void project() const {
     kernels::projection(at<float>(plan_.maps), at<float>(plan_.blocks[kBlocks - 1]), weight(weight_plan_.projection), pass_.n,

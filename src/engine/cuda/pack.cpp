@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/element.h"
+#include "kernels/winograd_layout.h"
 
 namespace lfm {
 
@@ -26,6 +27,22 @@ std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, in
   for (int o = 0; o < oc; ++o) {
     for (int i = 0; i < ic; ++i) {
       for (int t = 0; t < taps; ++t) packed[(t * ic + i) * oc + o] = weight[(o * ic + i) * taps + t];
+    }
+  }
+  return packed;
+}
+
+std::vector<float> pack_winograd(std::span<const float> weight, int oc, int ic) {
+  using Tile = kernels::WinogradTile;
+  constexpr double transform[3][2] = {{1, 0}, {1, 1}, {0, 1}};  // G
+  std::vector<float> packed(weight.size() / 4 * Tile::kPoints);
+  for (int o = 0; o < oc; ++o) {
+    for (int c = 0; c < ic; ++c) {
+      for (int point = 0; point < Tile::kPoints; ++point) {
+        double sum = 0;
+        for (int tap = 0; tap < 4; ++tap) sum += transform[point / 3][tap / 2] * transform[point % 3][tap % 2] * weight[(o * ic + c) * 4 + tap];
+        packed[kernels::winograd_weight_at(point, c, o, ic)] = static_cast<float>(sum);
+      }
     }
   }
   return packed;

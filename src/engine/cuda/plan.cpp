@@ -1,5 +1,7 @@
 #include "src/engine/cuda/plan.h"
 
+#include "kernels/winograd_layout.h"
+
 namespace lfm {
 
 Region Layout::add(const char* name, std::array<int, 4> shape, std::size_t item_bytes) {
@@ -30,14 +32,16 @@ InferencePlan plan_inference(const Architecture& architecture, int n, int height
   return plan;
 }
 
-WeightPlan plan_weights(const Architecture& architecture, Precision precision) {
+WeightPlan plan_weights(const Architecture& architecture, Precision precision, Fp32Convolution convolution) {
   const bool fp32 = precision == Precision::fp32;
   WeightPlan plan;
   plan.precision = precision;
+  plan.convolution = convolution;
   Layout layout;
   for (int b = 0; b < kBlocks; ++b) {
+    const int factors = fp32 && b > 0 && convolution == Fp32Convolution::winograd ? kernels::WinogradTile::kPoints : 4;
     const int maps = fp32 || b + 1 < kBlocks ? 0 : kMapChannels;  // whose projection follows
-    plan.weight[b] = layout.add("weight", {4 * kChannels[b] + maps, kChannels[b + 1], 1, 1}, b == 0 ? sizeof(float) : item_bytes(precision));
+    plan.weight[b] = layout.add("weight", {factors * kChannels[b] + maps, kChannels[b + 1], 1, 1}, b == 0 ? sizeof(float) : item_bytes(precision));
     plan.bias[b] = layout.add("bias", {kChannels[b + 1], 1, 1, 1}, sizeof(float));
   }
   plan.projection = layout.add("projection", {fp32 ? kChannels[kBlocks] : 0, kMapChannels, 1, 1}, sizeof(float));

@@ -56,10 +56,15 @@ struct InferencePlan {
 
 InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32);
 
+/// How FP32 convolves in blocks 2 to 4: by Winograd's F(2x2, 2x2), or with the products of the definition and no others.
+enum class Fp32Convolution { winograd, direct };
+
 /// The weights as the inference kernels read them.
 struct WeightPlan {
   Precision precision = Precision::fp32;
-  /// float [4][ic][oc]; but for FP32 those of blocks 2 to 4 in stages (tensor_pack.h), the last with the projection among them
+  Fp32Convolution convolution = Fp32Convolution::winograd;  ///< of FP32 alone
+  /// float [4][ic][oc]; but in blocks 2 to 4, unless FP32 is direct, in stages: transformed (pack_winograd), or for tensor cores
+  /// (tensor_pack.h), the last with the projection among them
   std::array<Region, kBlocks> weight;
   std::array<Region, kBlocks> bias;    ///< float [oc]
   Region projection;                   ///< float [512][64], or empty
@@ -68,6 +73,7 @@ struct WeightPlan {
   std::size_t bytes = 0;
 };
 
-WeightPlan plan_weights(const Architecture& architecture, Precision precision = Precision::fp32);
+WeightPlan plan_weights(const Architecture& architecture, Precision precision = Precision::fp32,
+                        Fp32Convolution convolution = Fp32Convolution::winograd);
 
 }  // namespace lfm

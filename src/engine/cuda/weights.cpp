@@ -24,7 +24,11 @@ class Writer {
 };
 
 void pack_fp32(const Writer& writer, const WeightPlan& plan, std::span<const FoldedBlock> blocks, std::span<const float> projection) {
-  for (int b = 1; b < kBlocks; ++b) writer.put(plan.weight[b], pack_weight(blocks[b].weight, kChannels[b + 1], kChannels[b], 4));
+  const bool winograd = plan.convolution == Fp32Convolution::winograd;
+  for (int b = 1; b < kBlocks; ++b) {
+    const int oc = kChannels[b + 1], ic = kChannels[b];
+    writer.put(plan.weight[b], winograd ? pack_winograd(blocks[b].weight, oc, ic) : pack_weight(blocks[b].weight, oc, ic, 4));
+  }
   writer.put(plan.projection, pack_weight(projection, kMapChannels, kChannels[kBlocks], 1));
 }
 

@@ -1,6 +1,7 @@
 #include "kernels/average_pool.h"
 #include "kernels/conv2x2.h"
 #include "kernels/conv2x2_tensor.h"
+#include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
@@ -49,6 +50,19 @@ void convolution(simt::MemoryChecker& checker) {
   }
 }
 
+void winograd(simt::MemoryChecker& checker) {
+  constexpr int n = 1, h = 18, w = 36, ic = 16, oc = 128;  // whole tiles, borders, half a window
+  const Floats input(checker, "input", product({n, h, w, ic}), 1),
+      weight(checker, "weight", product({9, ic, oc}), 2);
+  const Floats bias(checker, "bias", oc, 3);
+  const Floats pooled(checker, "output", product({n, (h - 1) / 2, (w - 1) / 2, oc}));
+  kernels::conv2x2_winograd({pooled, input, weight, bias, n, h, w, ic, oc}, kernels::Epilogue::bias_relu_pool,
+                            nullptr);
+  const Floats output(checker, "output", product({n, h - 1, w - 1, oc}));
+  kernels::conv2x2_winograd({output, input, weight, bias, n, h, w, ic, oc}, kernels::Epilogue::bias_relu,
+                            nullptr);
+}
+
 // Weights are zeros, as they come: their order is for the kernels' own tests.
 template <typename T>
 void tensor_cores(simt::MemoryChecker& checker) {
@@ -89,6 +103,7 @@ void pooling_and_head(simt::MemoryChecker& checker) {
 void run_inference_kernels(simt::MemoryChecker& checker) {
   first_block(checker);
   convolution(checker);
+  winograd(checker);
   tensor_cores<kernels::Half>(checker);
   tensor_cores<kernels::Bfloat16>(checker);
   tensor_cores<kernels::Tf32>(checker);

@@ -31,6 +31,7 @@ inline constexpr Promise kPromises[] = {
     {"conv2x2_training_tensor", 15.14, 11.45},
     {"conv2x2_transpose_weight", 4.00, 4.00},
     {"conv2x2_weight_tensor", 15.63, 16.00, "of TF32, a thread's eight sums in a row are two stores, each half of their sector"},
+    {"conv2x2_winograd", 15.27, 14.81, "half a sector of a position's channels a slab; the next slab takes the other half from L1"},
     {"first_block", 7.77, 16.00,
      "bytes of a window, six apart from the neighbour's; all of a line is used within the warp's 15 loads"},
     {"first_conv", 5.57, 15.99, "bytes of a window, three apart from the neighbour's, as above"},
