@@ -36,7 +36,7 @@ struct BenchOptions {
   bool json = false;
 };
 
-constexpr const char* kFooter =
+constexpr const char* kBenchFooter =
     "Images are noise of one size, already decoded; a batch counts from pixels in the host's memory to logits there. Without\n"
     "--model the weights are those of a fresh network: they cost the same.\n"
     "Layers: the time that a pass takes which ends after the layer, less that of one which ends before it.\n"
@@ -200,7 +200,7 @@ void add_bench_command(CLI::App& app) {
   command->add_option("-t,--threads", options->threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 4096))->capture_default_str();
   command->add_option("--profile", options->profile, "Run this many batches for a profiler")->check(CLI::Range(1, 1000000));
   command->add_flag("--json", options->json, "Print JSON");
-  command->footer(kFooter);
+  command->footer(kBenchFooter);
   command->callback([options] { run_bench(*options); });
 }
 

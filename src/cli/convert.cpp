@@ -71,8 +71,8 @@ void add_convert_command(CLI::App& app) {
   command->add_option("--name", options->name, "A name for the model, shown by info and in reports");
   command->add_option("--provenance", options->provenance, "A file with a JSON object: where the weights come from")
       ->type_name("FILE");
-  command->add_option("--view", options->view, "How images are shown to the model: resize, native or center")
-      ->check(CLI::IsMember({"resize", "native", "center"}));
+  command->add_option("--view", options->view, "How images are shown to the model: resize, native, center or tiles")
+      ->check(CLI::IsMember({"resize", "native", "center", "tiles"}));
   command->add_option("--threshold", options->threshold, "Score above which an image is called fake, 0 to 1")
       ->check(CLI::Range(0.0, 1.0));
   command->callback([options] { convert(*options); });

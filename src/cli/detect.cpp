@@ -39,7 +39,7 @@ struct DetectArguments {
   fs::path page;
 };
 
-constexpr const char* kFooter =
+constexpr const char* kDetectFooter =
     "Examples:\n"
     "  lfm-cuda detect photo.jpg\n"
     "  lfm-cuda detect --format jsonl --output scores.jsonl photos/ more/photo.png\n"
@@ -196,7 +196,7 @@ void detect(DetectArguments arguments) {
 void add_detect_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("detect", "Score images: 0 = real, 1 = generated");
   const auto a = std::make_shared<DetectArguments>();
-  command->footer(kFooter);
+  command->footer(kDetectFooter);
 
   command->add_option("inputs", a->inputs, "Images, folders of images, or - for a list on standard input,\none path a line")
       ->required()

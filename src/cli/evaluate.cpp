@@ -60,7 +60,7 @@ struct EvaluateArguments {
 constexpr const char* kMedian = "median";                 ///< of the deliveries
 constexpr const char* kMedianSure = "median-where-sure";  ///< without the pictures that go unanswered
 
-constexpr const char* kFooter =
+constexpr const char* kEvaluateFooter =
     "Examples:\n"
     "  lfm-cuda evaluate val/\n"
     "  lfm-cuda evaluate val/ --perturb jpeg:90,75 webp:80 resize:0.75 --output val.json\n"
@@ -353,7 +353,7 @@ void evaluate(EvaluateArguments arguments) {
 void add_evaluate_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("evaluate", "Measure a model on folders of real and generated images");
   const auto a = std::make_shared<EvaluateArguments>();
-  command->footer(kFooter);
+  command->footer(kEvaluateFooter);
   command->add_option("roots", a->roots, "Test sets: folders with .../0_real/* and .../1_fake/*")->required()->type_name("ROOT");
   add_scoring_options(*command, a->scoring);
   add_choice<Protocol>(*command, "--protocol",

@@ -38,7 +38,7 @@ struct ExplainArguments {
   bool json = false;
 };
 
-constexpr const char* kFooter =
+constexpr const char* kExplainFooter =
     "Examples:\n"
     "  lfm-cuda explain photo.jpg\n"
     "  lfm-cuda explain --output why/ --view tiles --json photos/ > why.json\n"
@@ -176,7 +176,7 @@ void explain(ExplainArguments arguments) {
 void add_explain_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("explain", "Show what in a picture its score comes from");
   const auto a = std::make_shared<ExplainArguments>();
-  command->footer(kFooter);
+  command->footer(kExplainFooter);
   command->add_option("inputs", a->inputs, "Images, folders of images, or - for a list on standard input")->required()->type_name("PATH");
   add_scoring_options(*command, a->scoring);
   command->add_option("-o,--output", a->output, "Folder for the pictures (default: the current one)")->type_name("DIR");

@@ -30,7 +30,7 @@ ExitCode exit_code(ErrorCode code) {
   return kFailure;
 }
 
-constexpr const char* kFooter =
+constexpr const char* kMainFooter =
     "Examples:\n"
     "  lfm-cuda detect photo.jpg                    one score: 0 = real, 1 = generated\n"
     "  lfm-cuda detect --format csv photos/         every image in a folder, as a table for a spreadsheet\n"
@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other, reported by the command that writes
   CLI::App app{"Tells real photos from AI-generated and manipulated ones (LFM: local focus mechanism).", "lfm-cuda"};
   app.set_version_flag("--version", lfm::version_text);
-  app.footer(lfm::kFooter);
+  app.footer(lfm::kMainFooter);
   app.require_subcommand(1);
   app.get_formatter()->column_width(36);
   lfm::add_detect_command(app);
