@@ -6,7 +6,7 @@ _lfm_cuda() {
   else
     case $previous in
       --view) words='resize native center tiles' ;;
-      --device | -d) words='auto cpu cuda reference emulated' ;;
+      --device | -d) words='auto cpu cuda cuda:all reference emulated' ;;
       --precision) [ "${COMP_WORDS[1]}" = train ] && words='fp32 tf32 bf16' || words='auto fp32 tf32 fp16 bf16' ;;
       --format | -f) [ "${COMP_WORDS[1]}" = evaluate ] && words='text md csv json' || words='table csv json jsonl' ;;
       --protocol) words='model paper' ;;

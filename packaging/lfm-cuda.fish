@@ -9,7 +9,7 @@ end
 complete -c lfm-cuda -n __fish_use_subcommand -f -a '(__lfm_cuda_commands)'
 complete -c lfm-cuda -n 'not __fish_use_subcommand; and string match -q -- "-*" (commandline -ct)' -f -a '(__lfm_cuda_options)'
 complete -c lfm-cuda -l view -x -a 'resize native center tiles'
-complete -c lfm-cuda -s d -l device -x -a 'auto cpu cuda reference emulated'
+complete -c lfm-cuda -s d -l device -x -a 'auto cpu cuda cuda:all reference emulated'
 complete -c lfm-cuda -n 'not __fish_seen_subcommand_from train' -l precision -x -a 'auto fp32 tf32 fp16 bf16'
 complete -c lfm-cuda -n '__fish_seen_subcommand_from train' -l precision -x -a 'fp32 tf32 bf16'
 complete -c lfm-cuda -n 'not __fish_seen_subcommand_from evaluate' -s f -l format -x -a 'table csv json jsonl'

@@ -32,7 +32,7 @@ namespace lfm {
 std::filesystem::path find_model(const std::string& name = "");
 
 struct DetectorOptions {
-  std::string device = "auto";     ///< auto, cpu, cuda, cuda:N, reference or emulated
+  std::string device = "auto";     ///< auto, cpu, cuda, cuda:N, cuda:all, reference or emulated
   Precision precision = Precision::automatic;  ///< refused with Error{usage} where the device lacks it
   int threads = 0;                 ///< for decoding and for the CPU engine; 0: all cores this process may use
   int batch = 0;                   ///< images that go through the network together; 0: what suits the device

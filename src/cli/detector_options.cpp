@@ -13,7 +13,8 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
   command.add_option("-m,--model", a->model, "Weight file, or the name of an installed model\n(default: $LFM_MODEL, else the installed one)")
       ->type_name("MODEL");
   command.add_option("-d,--device", a->detector.device,
-                     "auto (a GPU if there is one, else the CPU), cpu, cuda, cuda:N;\n"
+                     "auto (a GPU if there is one, else the CPU), cpu, cuda, cuda:N,\n"
+                     "cuda:all (every GPU, batch by batch whichever is free);\n"
                      "to check results: reference, emulated (default: auto)")
       ->type_name("NAME");
   add_choice<Precision>(command, "--precision",

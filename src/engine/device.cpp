@@ -58,14 +58,25 @@ Device parse_device(std::string_view name) {
   constexpr std::string_view prefix = "cuda:";
   if (name.substr(0, prefix.size()) == prefix) {
     const std::string_view number = name.substr(prefix.size());
+    if (number == "all") return {DeviceKind::cuda, 0, true};
     int index = -1;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
     if (error == std::errc{} && end == number.data() + number.size() && index >= 0) return {DeviceKind::cuda, index};
   }
-  throw Error(ErrorCode::usage, fmt::format("there is no device '{}'; the devices are {}", name, kDeviceNames));
+  throw Error(ErrorCode::usage, fmt::format("there is no device '{}'; the devices are {}; detect and evaluate also take cuda:all", name, kDeviceNames));
+}
+
+std::vector<std::unique_ptr<Engine>> make_engines(const Device& device, const EngineOptions& options) {
+  std::vector<std::unique_ptr<Engine>> engines;
+  if (device.all) {
+    for (const CudaDevice& gpu : cuda_devices().devices) engines.push_back(make_cuda_engine(gpu.ordinal, options.precision, options.note));
+  }
+  if (engines.empty()) engines.push_back(make_engine({device.kind, device.index}, options));  // without GPUs, says why
+  return engines;
 }
 
 std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& options) {
+  if (device.all) throw Error(ErrorCode::usage, "only detect and evaluate work on several GPUs at once; name one, such as cuda:0");
   switch (device.kind) {
     case DeviceKind::automatic:
       return automatic_engine(options);

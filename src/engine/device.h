@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/engine/engine.h"
 
@@ -21,12 +22,13 @@ enum class DeviceKind {
 struct Device {
   DeviceKind kind = DeviceKind::automatic;
   int index = 0;  ///< of the GPU
+  bool all = false;  ///< every GPU: make_engines() alone takes it
 };
 
 /// The names parse_device knows, for help texts.
 inline constexpr const char* kDeviceNames = "auto, cpu, cuda, cuda:N, reference or emulated";
 
-/// Throws Error{usage} for any other name.
+/// Throws Error{usage} for any other name, but for "cuda:all".
 Device parse_device(std::string_view name);
 
 struct EngineOptions {
@@ -40,5 +42,8 @@ struct EngineOptions {
 /// Throws Error{device} where the asked engine is not in this build or its device is missing, Error{usage} where the engine lacks
 /// the precision.
 std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& options = {});
+
+/// The same, one for each GPU where all are asked for. They may be used at the same time, each by one thread.
+std::vector<std::unique_ptr<Engine>> make_engines(const Device& device, const EngineOptions& options = {});
 
 }  // namespace lfm

@@ -39,7 +39,7 @@ std::size_t arena_limit(const Device& device) {
 }  // namespace
 
 struct Detector::Impl {
-  std::unique_ptr<Engine> engine;
+  std::vector<std::unique_ptr<Engine>> engines;  ///< one, or one for each GPU
   StreamOptions stream;
   Calibration calibration;
   float threshold = 0.5f;
@@ -87,8 +87,9 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   const Device device = parse_device(options.device);
   const int threads = options.threads > 0 ? options.threads : usable_cores();
   if (options.batch < 0) throw Error(ErrorCode::usage, "a batch has at least one image");
-  impl_->engine = make_engine(device, {threads, options.precision, options.note});
-  impl_->engine->load(model.architecture, model.values);
+  impl_->engines = make_engines(device, {threads, options.precision, options.note});
+  for (const auto& engine : impl_->engines) engine->load(model.architecture, model.values);
+  const Engine& first = *impl_->engines[0];
   impl_->calibration = model.calibration;
   impl_->threshold = options.threshold.value_or(model.threshold);
   impl_->stable = options.stable;
@@ -100,8 +101,8 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
   stream.workers = threads;
-  const int chunk = std::clamp(impl_->engine->inference_chunk(256, 256), 1, 64);
-  stream.batch = options.batch > 0 ? options.batch : impl_->engine->chunks_under_way() * chunk;
+  const int chunk = std::clamp(first.inference_chunk(256, 256), 1, 64);
+  stream.batch = options.batch > 0 ? options.batch : first.chunks_under_way() * chunk;
   stream.features = options.features;
   stream.evidence = options.evidence;
   if (options.evidence) impl_->parameters = model.values;
@@ -122,15 +123,15 @@ Detection Detector::detect(const Image& image) {
   detection.thumbnail = std::move(views.thumbnail);
   Picture picture = cut_up(std::move(views), stream.presentation, stream.architecture, stream.evidence);
   std::vector<float> features(stream.features ? feature_count() : 0), maps;
-  for (const Piece& piece : picture.pieces) {
+  for (Piece& piece : picture.pieces) {
     float logit = 0;
     const bool wants_evidence = piece.delivery == 0 && !picture.evidence.empty();
     const int positions = network_shape(stream.architecture, piece.pixels.height, piece.pixels.width).maps().area();
     maps.resize(wants_evidence ? static_cast<std::size_t>(kMapChannels * positions) : 0);
-    infer(*impl_->engine, stream.architecture, {piece.pixels.rgb.data(), 1, piece.pixels.height, piece.pixels.width},
+    infer(*impl_->engines[0], stream.architecture, {piece.pixels.rgb.data(), 1, piece.pixels.height, piece.pixels.width},
           std::span(&logit, 1), features, maps);
     if (wants_evidence) add_evidence(picture, piece, maps, stream.architecture, stream.parameters);
-    add_score(picture, piece, logit, features);
+    add_score(piece, logit, features);
   }
   if (!put_together(picture, detection)) throw Error(ErrorCode::input, detection.error);
   impl_->finish(detection);
@@ -147,7 +148,9 @@ std::vector<Detection> Detector::detect_files(const std::vector<std::filesystem:
 }
 
 void Detector::detect_stream(InputSource& source, const std::function<void(Detection&&)>& sink) {
-  score_stream(*impl_->engine, impl_->stream, source, [this](Detection& d) { impl_->finish(d); }, sink);
+  std::vector<Engine*> engines;
+  for (const auto& engine : impl_->engines) engines.push_back(engine.get());
+  score_stream(engines, impl_->stream, source, [this](Detection& d) { impl_->finish(d); }, sink);
 }
 
 View Detector::view() const { return impl_->stream.presentation.view; }
@@ -160,6 +163,10 @@ float Detector::threshold() const { return impl_->threshold; }
 std::size_t Detector::feature_count() const {
   return static_cast<std::size_t>(lfm::feature_count(impl_->stream.architecture));
 }
-std::string Detector::description() const { return impl_->engine->description(); }
+std::string Detector::description() const {
+  std::string all;
+  for (const auto& engine : impl_->engines) all += (all.empty() ? "" : " + ") + engine->description();
+  return all;
+}
 
 }  // namespace lfm

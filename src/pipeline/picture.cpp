@@ -24,7 +24,9 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, const Archi
     delivery.pieces = view.images.size();
     for (Image& image : view.images) {
       picture.bytes += image.rgb.size();
-      picture.pieces.push_back({picture.deliveries.size() - 1, std::move(image)});
+      Piece& piece = picture.pieces.emplace_back();
+      piece.delivery = picture.deliveries.size() - 1;
+      piece.pixels = std::move(image);
     }
   }
   picture.left = picture.pieces.size();
@@ -48,24 +50,25 @@ void add_evidence(Picture& picture, const Piece& piece, std::span<const float> m
   evidence.grad_cam = std::move(values.grad_cam);
 }
 
-void add_score(Picture& picture, const Piece& piece, float logit, std::span<const float> features) {
-  --picture.left;
-  picture.deliveries[piece.delivery].logits += logit;
-  if (piece.delivery != 0) return;
-  picture.features.resize(features.size());
-  for (std::size_t i = 0; i < features.size(); ++i) picture.features[i] += features[i];
-}
-
-void add_failure(Picture& picture, const Piece& piece, const std::string& error) {
-  --picture.left;
-  picture.deliveries[piece.delivery].error = error;
+void add_score(Piece& piece, float logit, std::span<const float> features) {
+  piece.logit = logit;
+  if (piece.delivery == 0) piece.features.assign(features.begin(), features.end());
 }
 
 bool put_together(Picture& picture, Detection& detection) {
+  std::vector<double> logits(picture.deliveries.size());
+  std::vector<float> features;
+  for (const Piece& piece : picture.pieces) {
+    if (!piece.error.empty()) picture.deliveries[piece.delivery].error = piece.error;
+    logits[piece.delivery] += piece.logit;
+    if (features.empty()) features.resize(piece.features.size());
+    for (std::size_t i = 0; i < piece.features.size(); ++i) features[i] += piece.features[i];
+  }
   const DeliveryScore* first_known = nullptr;
-  for (const DeliveryScore& delivery : picture.deliveries) {
+  for (std::size_t d = 0; d < picture.deliveries.size(); ++d) {
+    const DeliveryScore& delivery = picture.deliveries[d];
     const bool known = delivery.error.empty();
-    const auto mean = static_cast<float>(delivery.logits / static_cast<double>(delivery.pieces));
+    const auto mean = static_cast<float>(logits[d] / static_cast<double>(delivery.pieces));
     detection.delivered_logits.push_back(known ? mean : std::numeric_limits<float>::quiet_NaN());
     if (!known || first_known != nullptr) continue;
     first_known = &delivery;
@@ -78,8 +81,8 @@ bool put_together(Picture& picture, Detection& detection) {
   // With a tile missing, features and evidence would speak of a part of the picture only.
   if (!picture.deliveries[0].error.empty()) return true;
   const auto tiles = static_cast<float>(picture.deliveries[0].pieces);
-  for (float& sum : picture.features) sum /= tiles;
-  detection.features = std::move(picture.features);
+  for (float& sum : features) sum /= tiles;
+  detection.features = std::move(features);
   for (Evidence& window : picture.evidence) {
     for (float& contribution : window.contributions) contribution /= tiles;
   }

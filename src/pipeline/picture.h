@@ -18,38 +18,39 @@ namespace lfm {
 struct Piece {
   std::size_t delivery = 0;
   Image pixels;
-  bool taken = false;  ///< by the engine thread
+  bool taken = false;  ///< by an engine thread
+  float logit = 0;
+  std::vector<float> features;  ///< of a piece of the first delivery, if asked for
+  std::string error;            ///< why it has no logit
 };
 
-/// What the pieces of one delivery add up to.
 struct DeliveryScore {
   std::size_t pieces = 0;
-  double logits = 0;  ///< their sum
   std::string error;  ///< why it has no score
 };
 
 struct Picture {
   std::vector<Piece> pieces;
   std::vector<DeliveryScore> deliveries;
-  std::vector<float> features;  ///< summed over the tiles of the first delivery
   std::vector<Evidence> evidence;  ///< if asked for: a window each, the values still to come
   std::size_t bytes = 0;        ///< of the pieces' pixels
-  std::size_t left = 0;         ///< pieces without a logit
+  std::size_t left = 0;         ///< pieces that are still to be scored; whoever scores them counts
 };
 
 /// A delivery that the network can't take, too small for instance, has its error and no pieces.
 /// with_evidence: prepares for add_evidence, where the picture as it is comes first.
 Picture cut_up(InputViews&& views, const Presentation& presentation, const Architecture& architecture, bool with_evidence);
 
+// Of one picture's pieces, several threads may score different ones at the same time.
+
 /// maps: [64][rows*columns], of a piece of the first delivery; parameters: the model's.
 void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, const Architecture& architecture,
                   std::span<const float> parameters);
 
 /// features: [64*k], or none.
-void add_score(Picture& picture, const Piece& piece, float logit, std::span<const float> features);
-void add_failure(Picture& picture, const Piece& piece, const std::string& error);
+void add_score(Piece& piece, float logit, std::span<const float> features);
 
-/// Writes logits, features and evidence, or the first delivery's error where none has a score; true where one has.
+/// When all pieces have a logit or an error. Sums in the order of the pieces, whatever the order in which they were scored. Writes logits, features and evidence, or the first delivery's error where none has a score; true where one has.
 bool put_together(Picture& picture, Detection& detection);
 
 }  // namespace lfm

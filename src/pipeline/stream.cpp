@@ -41,21 +41,31 @@ struct Member {
   Piece* piece;
 };
 
+/// An engine, and what its thread keeps from batch to batch.
+struct Scorer {
+  Engine& engine;
+  std::vector<std::uint8_t> batch;
+  std::vector<float> logits;
+  std::vector<float> features;
+  std::vector<float> maps;
+};
+
 class ScoringStream {
  public:
-  ScoringStream(Engine& engine, const StreamOptions& options, InputSource& source, const std::function<void(Detection&)>& finish)
-      : engine_(engine),
+  ScoringStream(std::span<Engine* const> engines, const StreamOptions& options, InputSource& source,
+                const std::function<void(Detection&)>& finish)
+      : engines_(engines),
         options_(options),
         source_(source),
         finish_(finish),
         lookahead_(static_cast<std::size_t>(4 * options.batch + 32)),
-        window_(2 * lookahead_) {}
+        window_((1 + engines.size()) * lookahead_) {}
 
   void run(const std::function<void(Detection&&)>& sink) {
     std::vector<std::thread> threads;
     try {
-      for (int i = 0; i < options_.workers; ++i) threads.emplace_back([this] { guarded(&ScoringStream::work); });
-      threads.emplace_back([this] { guarded(&ScoringStream::score); });
+      for (int i = 0; i < options_.workers; ++i) threads.emplace_back([this] { guarded([this] { work(); }); });
+      for (Engine* engine : engines_) threads.emplace_back([this, engine] { guarded([&] { score(*engine); }); });
       emit(sink);
     } catch (...) {
       stop(std::current_exception());
@@ -65,9 +75,9 @@ class ScoringStream {
   }
 
  private:
-  void guarded(void (ScoringStream::*body)()) {
+  void guarded(const std::function<void()>& body) {
     try {
-      (this->*body)();
+      body();
     } catch (...) {
       stop(std::current_exception());
     }
@@ -159,9 +169,10 @@ class ScoringStream {
     --without_room_;
   }
 
-  // ---- engine thread: pixels -> logits ----
+  // ---- a thread per engine: pixels -> logits ----
 
-  void score() {
+  void score(Engine& engine) {
+    Scorer scorer{engine, {}, {}, {}, {}};
     std::unique_lock lock(mutex_);
     for (;;) {
       std::vector<Member> group;
@@ -172,14 +183,16 @@ class ScoringStream {
       if (stopped_ || group.empty()) return;
       for (const Member& member : group) take(member);
       lock.unlock();
-      score_group(group);
-      for (std::size_t i = 0; i < group.size(); ++i) {
-        Slot& slot = *group[i].slot;  // whose pieces stand side by side
-        const bool is_its_last = i + 1 == group.size() || group[i + 1].slot != &slot;
-        if (is_its_last && slot.picture.left == 0 && put_together(slot.picture, slot.detection)) finish_(slot.detection);
+      score_group(scorer, group);
+      lock.lock();
+      const std::vector<Slot*> complete = release(group);
+      changed_.notify_all();
+      lock.unlock();
+      for (Slot* slot : complete) {
+        if (put_together(slot->picture, slot->detection)) finish_(slot->detection);
       }
       lock.lock();
-      for (const Member& member : group) release(member);
+      for (Slot* slot : complete) slot->state = Slot::State::done;
       changed_.notify_all();
     }
   }
@@ -195,11 +208,15 @@ class ScoringStream {
     if (std::ranges::all_of(member.slot->picture.pieces, &Piece::taken)) member.slot->state = Slot::State::scoring;
   }
 
-  /// What a scored piece held; with the last of them its slot is done.
-  void release(const Member& member) {
-    waiting_bytes_ -= member.piece->pixels.rgb.size();
-    member.piece->pixels = {};
-    if (member.slot->picture.left == 0) member.slot->state = Slot::State::done;
+  /// What scored pieces held. Returns the slots whose last pieces these are: they are the calling thread's to complete.
+  std::vector<Slot*> release(const std::vector<Member>& group) {
+    std::vector<Slot*> complete;
+    for (const Member& member : group) {
+      waiting_bytes_ -= member.piece->pixels.rgb.size();
+      member.piece->pixels = {};
+      if (--member.slot->picture.left == 0) complete.push_back(member.slot);
+    }
+    return complete;
   }
 
   /// The first waiting piece and those of its size behind it, up to the first slot still being decoded; empty while more of them
@@ -230,56 +247,54 @@ class ScoringStream {
     return group;
   }
 
-  void score_group(const std::vector<Member>& group) {
+  void score_group(Scorer& scorer, const std::vector<Member>& group) {
     try {
-      infer_group(group);
+      infer_group(scorer, group);
       return;
     } catch (const OutOfMemory& error) {
-      if (group.size() == 1) fail(group[0], error.what());
+      if (group.size() == 1) group[0].piece->error = error.what();
     } catch (const Error& error) {
       if (error.code() != ErrorCode::input) throw;
-      if (group.size() == 1) fail(group[0], error.what());
+      if (group.size() == 1) group[0].piece->error = error.what();
     } catch (const std::bad_alloc&) {
-      if (group.size() == 1) fail(group[0], "there is not enough memory to score it at its size; use another view");
+      if (group.size() == 1) group[0].piece->error = "there is not enough memory to score it at its size; use another view";
     }
     // One image must not take the others of its batch down.
     if (group.size() > 1) {
-      for (const Member& member : group) score_group({member});
+      for (const Member& member : group) score_group(scorer, {member});
     }
   }
 
-  static void fail(const Member& member, const std::string& error) { add_failure(member.slot->picture, *member.piece, error); }
-
-  void infer_group(const std::vector<Member>& group) {
+  void infer_group(Scorer& s, const std::vector<Member>& group) {
     const int n = static_cast<int>(group.size());
     const Image& first = group[0].piece->pixels;
-    require_memory(first);
+    require_memory(s.engine, first);
     const std::uint8_t* pixels = first.rgb.data();
     if (n > 1) {
-      batch_.clear();
-      for (const Member& m : group) batch_.insert(batch_.end(), m.piece->pixels.rgb.begin(), m.piece->pixels.rgb.end());
-      pixels = batch_.data();
+      s.batch.clear();
+      for (const Member& m : group) s.batch.insert(s.batch.end(), m.piece->pixels.rgb.begin(), m.piece->pixels.rgb.end());
+      pixels = s.batch.data();
     }
     const std::size_t width = options_.features ? static_cast<std::size_t>(feature_count(options_.architecture)) : 0;
-    logits_.resize(group.size());
-    features_.resize(group.size() * width);
+    s.logits.resize(group.size());
+    s.features.resize(group.size() * width);
     const auto wants_evidence = [](const Member& m) { return m.piece->delivery == 0 && !m.slot->picture.evidence.empty(); };
     const bool any_evidence = std::ranges::any_of(group, wants_evidence);
     const auto positions = static_cast<std::size_t>(network_shape(options_.architecture, first.height, first.width).maps().area());
     const std::size_t map_floats = kMapChannels * positions;
-    maps_.resize(any_evidence ? group.size() * map_floats : 0);
-    infer(engine_, options_.architecture, {pixels, n, first.height, first.width}, logits_, features_, maps_);
+    s.maps.resize(any_evidence ? group.size() * map_floats : 0);
+    infer(s.engine, options_.architecture, {pixels, n, first.height, first.width}, s.logits, s.features, s.maps);
     for (std::size_t i = 0; i < group.size(); ++i) {
       if (wants_evidence(group[i])) {
-        add_evidence(group[i].slot->picture, *group[i].piece, std::span(maps_).subspan(i * map_floats, map_floats), options_.architecture,
-                     options_.parameters);
+        add_evidence(group[i].slot->picture, *group[i].piece, std::span(s.maps).subspan(i * map_floats, map_floats),
+                     options_.architecture, options_.parameters);
       }
-      add_score(group[i].slot->picture, *group[i].piece, logits_[i], std::span(features_).subspan(i * width, width));
+      add_score(*group[i].piece, s.logits[i], std::span(s.features).subspan(i * width, width));
     }
   }
 
-  void require_memory(const Image& image) {
-    const std::size_t needed = engine_.arena_bytes({1, image.height, image.width, PlanMode::inference});
+  void require_memory(const Engine& engine, const Image& image) const {
+    const std::size_t needed = engine.arena_bytes({1, image.height, image.width, PlanMode::inference});
     if (options_.arena_limit == 0 || needed <= options_.arena_limit) return;
     throw Error(ErrorCode::input,
                 fmt::format("at {}x{} the network needs {:.1f} GB of memory, more than this machine can spare; use --view "
@@ -306,7 +321,7 @@ class ScoringStream {
     }
   }
 
-  Engine& engine_;
+  const std::span<Engine* const> engines_;
   const StreamOptions& options_;
   InputSource& source_;
   const std::function<void(Detection&)>& finish_;
@@ -322,19 +337,13 @@ class ScoringStream {
   bool exhausted_ = false;
   bool stopped_ = false;
   std::exception_ptr failure_;
-
-  // the engine thread's own
-  std::vector<std::uint8_t> batch_;
-  std::vector<float> logits_;
-  std::vector<float> features_;
-  std::vector<float> maps_;
 };
 
 }  // namespace
 
-void score_stream(Engine& engine, const StreamOptions& options, InputSource& source,
+void score_stream(std::span<Engine* const> engines, const StreamOptions& options, InputSource& source,
                   const std::function<void(Detection&)>& finish, const std::function<void(Detection&&)>& sink) {
-  ScoringStream(engine, options, source, finish).run(sink);
+  ScoringStream(engines, options, source, finish).run(sink);
 }
 
 }  // namespace lfm

@@ -1,12 +1,12 @@
 // Scoring any number of images in bounded memory: decoding, network and output at the same time, results in input order.
 //
-//   source -> workers: read, decode, deliver, view -> window of slots, in input order -> one engine thread -> caller: sink
+//   source -> workers: read, decode, deliver, view -> window of slots, in input order -> a thread per engine -> caller: sink
 //
 // A slot is a path. It holds a piece, an image for the network, per delivery of the picture and tile of its view; a batch is made of
 // pieces, of one slot or of several. A delivery's logit is the mean over its tiles: since the head is linear, that of the mean features.
 //
 // The window bounds the memory: a worker takes the next path only while there is a free slot, and a slot is free once its result has
-// gone to the sink. The engine thread takes the first waiting piece and those of the same size within a fixed lookahead, so a native
+// gone to the sink. An engine that is free takes the first waiting piece and those of the same size within a fixed lookahead, so a native
 // view with mixed sizes still makes batches, and the same ones on every run, whatever the number of threads. Only where the
 // source starves (a list that is still being written) or huge images use up the pixel budget does it take what is there.
 #pragma once
@@ -34,9 +34,10 @@ struct StreamOptions {
   std::size_t arena_limit = 0;  ///< an image whose activations need more bytes is refused
 };
 
-/// finish turns logits into score and verdict. Errors of single images end up in their Detection; a failing engine, source or sink
+/// engines: one or more, with the same model; batches go to whichever is free, and the results don't depend on which. finish turns logits
+/// into score and verdict; engines' threads call it at the same time, each for a Detection of its own. Errors of single images end up in their Detection; a failing engine, source or sink
 /// ends the run and is thrown.
-void score_stream(Engine& engine, const StreamOptions& options, InputSource& source,
+void score_stream(std::span<Engine* const> engines, const StreamOptions& options, InputSource& source,
                   const std::function<void(Detection&)>& finish, const std::function<void(Detection&&)>& sink);
 
 }  // namespace lfm

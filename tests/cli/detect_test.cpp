@@ -363,6 +363,9 @@ TEST_F(Detect, NoModelOrDeviceExitsWithThree) {
   EXPECT_EQ(none.exit_code, 3);
   EXPECT_THAT(none.err, HasSubstr("lfm-cuda convert"));
   EXPECT_EQ(detect({"--device", "cuda:99", at("x")}).exit_code, 3);
+  const auto all = detect({"--device", "cuda:all", at("x")});  // a file that is not there, or no GPU: never wrong usage
+  EXPECT_TRUE(all.exit_code == 1 || all.exit_code == 3) << all.exit_code;
+  EXPECT_EQ(run_program(LFM_PROGRAM, {"bench", "--device", "cuda:all"}).exit_code, 2);
 }
 
 TEST_F(Detect, TheEnvironmentNamesAModel) {

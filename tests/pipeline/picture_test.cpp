@@ -22,9 +22,8 @@ TEST(Picture, ADeliverysLogitIsTheMeanOverItsTiles) {
   ASSERT_EQ(picture.pieces.size(), 4u + 1u) << "half of it has room for one tile";
   const std::vector<float> features = {1, 10};
   for (std::size_t i = 0; i < picture.pieces.size(); ++i) {
-    add_score(picture, picture.pieces[i], static_cast<float>(i), std::vector{features[0] * static_cast<float>(i), features[1]});
+    add_score(picture.pieces[i], static_cast<float>(i), std::vector{features[0] * static_cast<float>(i), features[1]});
   }
-  EXPECT_EQ(picture.left, 0u);
   Detection detection;
   ASSERT_TRUE(put_together(picture, detection));
   EXPECT_EQ(detection.logit, 1.5f);
@@ -36,7 +35,7 @@ TEST(Picture, WhatCannotBeDeliveredIsLeftOut) {
   const Presentation presentation{View::native, 9, {{Delivery::Kind::resize, 0.5}, {}, {Delivery::Kind::shift, 30}}};
   Picture picture = cut(random_image(64, 64, 1), presentation);
   ASSERT_EQ(picture.pieces.size(), 1u);
-  add_score(picture, picture.pieces[0], -3, {});
+  add_score(picture.pieces[0], -3, {});
   Detection detection;
   ASSERT_TRUE(put_together(picture, detection));
   EXPECT_EQ(detection.logit, -3) << "the first there is";
@@ -58,8 +57,8 @@ TEST(Picture, HasTheFirstErrorWhereNothingHasAScore) {
 TEST(Picture, ATileThatFailsTakesItsDeliveryWithIt) {
   const Presentation presentation{View::tiles, 4, {{}, {Delivery::Kind::shift, 3}}};
   Picture picture = cut(random_image(600, 520, 1), presentation, true);
-  add_failure(picture, picture.pieces[0], "too large");
-  for (std::size_t i = 1; i < picture.pieces.size(); ++i) add_score(picture, picture.pieces[i], 1, std::vector<float>{1});
+  picture.pieces[0].error = "too large";
+  for (std::size_t i = 1; i < picture.pieces.size(); ++i) add_score(picture.pieces[i], 1, std::vector<float>{1});
   Detection detection;
   ASSERT_TRUE(put_together(picture, detection));
   EXPECT_TRUE(std::isnan(detection.delivered_logits[0]));

@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <deque>
 #include <fstream>
 #include <new>
 #include <random>
 #include <string>
 
+#include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/pipeline/stub_engine.h"
 
@@ -67,12 +69,15 @@ class StreamTest : public ::testing::Test {
     }
   }
   void run(InputSource& source, const std::function<void(Detection&&)>& sink) {
-    score_stream(engine, options, source, [](Detection& d) { d.status = Detection::Status::scored; }, sink);
+    std::vector<Engine*> engines = {&engine};
+    for (StubEngine& other : others) engines.push_back(&other);
+    score_stream(engines, options, source, [](Detection& d) { d.status = Detection::Status::scored; }, sink);
   }
 
   TemporaryFolder folder;
   std::vector<std::filesystem::path> files;
   StubEngine engine;
+  std::deque<StubEngine> others;  // further engines
   StreamOptions options;
 };
 
@@ -99,6 +104,82 @@ TEST_F(StreamTest, BatchesImagesOfOneSizeTheSameWayOnEveryRun) {
     EXPECT_EQ(engine.batch_sizes, first) << "repetition " << repetition;
   }
   EXPECT_LE(first.size(), 240u / 4 + 4) << "most batches are full";
+}
+
+TEST_F(StreamTest, SeveralEnginesShareTheBatchesAndKeepTheOrder) {
+  others.resize(2);
+  int slowness = 0;
+  for (StubEngine* e : {&engine, &others[0], &others[1]}) {  // batches overtake each other
+    e->on_batch = [pause = std::chrono::microseconds(200 * slowness++)](const PixelBatch&) { std::this_thread::sleep_for(pause); };
+  }
+  RepeatingSource source(files, 1200);
+  std::size_t seen = 0;
+  run(source, [&](Detection&& d) {
+    ASSERT_EQ(d.path, files[seen % files.size()]) << "result " << seen;
+    ASSERT_EQ(d.logit, static_cast<float>(seen++ % files.size()));
+  });
+  EXPECT_EQ(seen, 1200u);
+  std::size_t batches = 0;
+  for (const StubEngine* e : {&engine, &others[0], &others[1]}) {
+    EXPECT_FALSE(e->batch_sizes.empty());
+    batches += e->batch_sizes.size();
+  }
+  EXPECT_LE(batches, 1200u / 4 + 4) << "most batches are full, as with one engine";
+}
+
+// A picture's pieces are scored by different engines at the same time.
+TEST_F(StreamTest, SeveralEnginesShareAPicture) {
+  options.presentation.deliveries = {{}, {Delivery::Kind::shift, 3}, {Delivery::Kind::noise, 4}};
+  options.presentation.view = View::tiles;
+  options.features = true;
+  options.batch = 2;
+  std::vector<std::filesystem::path> large;
+  for (int i = 0; i < 3; ++i) {
+    large.push_back(folder / fmt::format("large{}.ppm", i));
+    write_ppm(large.back(), 700, 300, i);
+  }
+  const auto scores = [&] {
+    std::vector<std::vector<float>> all;
+    RepeatingSource source(large, 30);
+    run(source, [&](Detection&& d) {
+      all.push_back(d.delivered_logits);
+      all.push_back(d.features);
+    });
+    return all;
+  };
+  const auto alone = scores();
+  others.resize(3);
+  EXPECT_EQ(scores(), alone);
+}
+
+TEST_F(StreamTest, SeveralRealEnginesScoreAsOneDoes) {
+  const Model model = random_model({}, 5);
+  std::vector<std::unique_ptr<Engine>> made;
+  std::vector<Engine*> engines;
+  for (int i = 0; i < 3; ++i) {
+    made.push_back(make_cpu_engine(1));
+    made.back()->load(model.architecture, model.values);
+    engines.push_back(made.back().get());
+  }
+  const auto scores = [&](std::size_t count) {
+    std::vector<float> all;
+    RepeatingSource source(files, 60);
+    score_stream(std::span(engines).first(count), options, source, [](Detection&) {}, [&](Detection&& d) { all.push_back(d.logit); });
+    return all;
+  };
+  const auto alone = scores(1);
+  EXPECT_EQ(alone.size(), 60u);
+  EXPECT_NE(alone[0], alone[1]);
+  EXPECT_EQ(scores(3), alone);
+}
+
+TEST_F(StreamTest, OneOfSeveralEnginesThatFailsEndsTheRun) {
+  others.resize(2);
+  others[1].on_batch = [this](const PixelBatch&) {
+    if (others[1].batch_sizes.size() > 3) throw Error(ErrorCode::device, "the second device fell off the bus");
+  };
+  RepeatingSource source(files, 100000);
+  EXPECT_THROW(run(source, [](Detection&&) {}), Error);
 }
 
 TEST_F(StreamTest, NeverRunsAheadOfASlowReader) {
