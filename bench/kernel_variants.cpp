@@ -1,5 +1,6 @@
 #include "bench/kernel_variants.h"
 
+#include "bench/library_kernels.h"
 #include "lfm/error.h"
 
 #if defined(LFM_HAVE_CUDA)
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "kernels/conv2x2.h"
@@ -118,6 +120,39 @@ void time_tensor_block(Timer& timer, int batch, int size, int block) {
   timer.free_arrays();
 }
 
+struct Libraries {
+  CudnnConvolution cudnn;
+  CublasProduct cublas;
+};
+
+// What cuDNN and cuBLAS do of a block: the convolution with bias and ReLU, but not pooled; the product alone, its input as if already unrolled.
+template <typename T>
+void time_libraries(Timer& timer, Libraries& libraries, int batch, int size, int block, Precision precision) {
+  const NetworkShape shape = network_shape({}, size, size);
+  const MapSize in = shape.out[block - 1];
+  const int ic = kChannels[block], oc = kChannels[block + 1], outputs = batch * (in.h - 1) * (in.w - 1);
+  KernelWork work = direct_convolution(block, size);
+  work.tensor_cores = precision != Precision::fp32;
+  work.activation_bytes = (1.0 * in.area() * ic + 1.0 * outputs / batch * oc) * sizeof(T);
+  auto* output = timer.array<T>(1.0 * outputs * oc);
+  const auto *weight = timer.array<T>(4.0 * ic * oc), *bias = timer.array<T>(oc);
+  const std::string_view name = precision_name(precision);
+  if (libraries.cudnn.missing().empty()) {
+    const auto* input = timer.array<T>(1.0 * batch * in.area() * ic);
+    const std::size_t bytes = libraries.cudnn.prepare(batch, in.h, in.w, ic, oc, precision);
+    auto* workspace = timer.array<std::uint8_t>(std::max(1.0, static_cast<double>(bytes)));
+    timer.time(fmt::format("cuDNN, {}, not pooled", name), work, precision,
+               [&](kernels::Stream s) { libraries.cudnn.launch(output, input, weight, bias, workspace, s); });
+  }
+  if (libraries.cublas.missing().empty()) {
+    const auto* unrolled = timer.array<T>(4.0 * outputs * ic);
+    work.activation_bytes = 1.0 * outputs / batch * (4.0 * ic + oc) * sizeof(T);
+    timer.time(fmt::format("cuBLAS, {}, the product alone", name), work, precision,
+               [&](kernels::Stream s) { libraries.cublas.launch(output, unrolled, weight, outputs, oc, 4 * ic, precision, s); });
+  }
+  timer.free_arrays();
+}
+
 void time_first_block(Timer& timer, int batch, int size, const KernelWork& work) {
   const MapSize out = network_shape({}, size, size).out[0];
   const auto* pixels = timer.array<std::uint8_t>(3.0 * batch * size * size);
@@ -146,7 +181,7 @@ void time_block(Timer& timer, int batch, int size, int block, const KernelWork& 
   timer.free_arrays();
 }
 
-void time_behind_the_blocks(Timer& timer, int batch, int size, const std::vector<KernelWork>& work, const KernelWork& fused) {
+void time_behind_the_blocks(Timer& timer, Libraries& libraries, int batch, int size, const std::vector<KernelWork>& work, const KernelWork& fused) {
   const int area = network_shape({}, size, size).maps().area(), k = Architecture{}.k, features = kMapChannels * k;
   const auto *input = timer.array<float>(1.0 * batch * area * kChannels[kBlocks]), *weight = timer.array<float>(512.0 * 64);
   auto *maps = timer.array<float>(1.0 * batch * area * kMapChannels), *values = timer.array<float>(1.0 * batch * features);
@@ -156,6 +191,11 @@ void time_behind_the_blocks(Timer& timer, int batch, int size, const std::vector
              [&](kernels::Stream s) { kernels::projection_naive(maps, input, weight, batch, area, kChannels[kBlocks], s); });
   timer.time("FFMA, register-tiled", work[4], Precision::fp32,
              [&](kernels::Stream s) { kernels::projection(maps, input, weight, batch, area, kChannels[kBlocks], s); });
+  if (libraries.cublas.missing().empty()) {
+    timer.time("cuBLAS, fp32", work[4], Precision::fp32, [&](kernels::Stream s) {
+      libraries.cublas.launch(maps, input, weight, batch * area, kMapChannels, kChannels[kBlocks], Precision::fp32, s);
+    });
+  }
   timer.time("a warp a map", work[5], Precision::fp32,
              [&](kernels::Stream s) { kernels::topk_pool(values, nullptr, maps, batch * kMapChannels, area, k, s); });
   timer.time("a warp an image", work[6], Precision::fp32,
@@ -174,14 +214,22 @@ std::string time_kernel_variants(const Gpu& gpu, int batch, int size, int iterat
       "| operation | variant | us | TFLOP/s | GB/s | of the bound |\n| --- | --- | ---: | ---: | ---: | ---: |\n",
       batch, size, size, iterations, gpu.name);
   const std::vector<KernelWork> work = inference_kernels(Precision::fp32, size);
+  Libraries libraries;
   time_first_block(timer, batch, size, work[0]);
   for (int block = 1; block < kBlocks; ++block) {
     time_block(timer, batch, size, block, work[static_cast<std::size_t>(block)]);
     time_tensor_block<kernels::Tf32>(timer, batch, size, block);
     time_tensor_block<kernels::Bfloat16>(timer, batch, size, block);
     time_tensor_block<kernels::Half>(timer, batch, size, block);
+    time_libraries<float>(timer, libraries, batch, size, block, Precision::fp32);
+    time_libraries<float>(timer, libraries, batch, size, block, Precision::tf32);
+    time_libraries<kernels::Bfloat16>(timer, libraries, batch, size, block, Precision::bf16);
+    time_libraries<kernels::Half>(timer, libraries, batch, size, block, Precision::fp16);
   }
-  time_behind_the_blocks(timer, batch, size, work, inference_kernels(Precision::fp16, size).back());
+  time_behind_the_blocks(timer, libraries, batch, size, work, inference_kernels(Precision::fp16, size).back());
+  for (const auto& [name, missing] : {std::pair("cuDNN", libraries.cudnn.missing()), std::pair("cuBLAS", libraries.cublas.missing())}) {
+    if (!missing.empty()) timer.table += fmt::format("\n{} was not timed: {}\n", name, missing);
+  }
   return timer.table;
 }
 

@@ -7,7 +7,7 @@
 
 namespace lfm::bench {
 
-/// A Markdown table: microseconds a launch by CUDA events (median), TFLOP/s, GB/s and share of the bound for the GPU whose data sheet is
+/// cuDNN and cuBLAS stand beside them where they are found. A Markdown table: microseconds a launch by CUDA events (median), TFLOP/s, GB/s and share of the bound for the GPU whose data sheet is
 /// given. Throws Error{device} in a build without CUDA.
 std::string time_kernel_variants(const Gpu& gpu, int batch, int size, int iterations);
 

@@ -1,0 +1,46 @@
+// cuDNN and cuBLAS, to stand beside the own kernels in lfm-bench kernels. Their headers are used where the build finds them, the libraries where
+// the program does (dlopen): neither needs them.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "kernels/target.h"
+#include "lfm/precision.h"
+
+namespace lfm::bench {
+
+/// y = max(0, conv2x2(x, w) + b), without pooling: x [n][h][w][ic], w [oc][2][2][ic], b [oc], y [n][h-1][w-1][oc], all of the precision.
+class CudnnConvolution {
+ public:
+  CudnnConvolution();
+  ~CudnnConvolution();
+  /// Why it can't be timed; empty where it can.
+  const std::string& missing() const { return missing_; }
+
+  /// What launch() computes from now on, with the algorithm that cuDNN's heuristics rank first. Returns the bytes of workspace that takes.
+  std::size_t prepare(int n, int h, int w, int ic, int oc, Precision precision);
+  void launch(void* output, const void* input, const void* weight, const void* bias, void* workspace, kernels::Stream stream);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  std::string missing_;
+};
+
+/// c [rows][columns] = a [rows][depth] b [depth][columns], all of the precision.
+class CublasProduct {
+ public:
+  CublasProduct();
+  ~CublasProduct();
+  const std::string& missing() const { return missing_; }
+  void launch(void* c, const void* a, const void* b, int rows, int columns, int depth, Precision precision, kernels::Stream stream);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  std::string missing_;
+};
+
+}  // namespace lfm::bench
