@@ -6,7 +6,7 @@
 //   warp   4 image rows x half of the channels: 4 x 8 mma or 4 x 4; 128 or 64 sums a thread
 // Columns stand in the order of channel_of_column for two mma: a thread stores 16 bytes of a position, four of them 64 bytes side by side.
 //
-// pack: weight [4][ic][oc] -> stages [columns of blocks][slab][tap], each as it lies in shared memory. A thread writes one chunk of 16 bytes;
+// pack: weight [taps][ic][oc] -> stages [columns of blocks][slab][tap], each as it lies in shared memory. A thread writes one chunk of 16 bytes;
 // 16 lanes take columns that are 16 consecutive channels, two lanes the two halves of a sector: reads of the forward weight, and all
 // writes, fill their sectors. Weights are rounded here, from the FP32 ones that Adam moves.
 #include "kernels/conv2x2_training_tensor.h"
@@ -22,6 +22,7 @@ namespace {
 constexpr int kTilesM = 4;
 constexpr int kWarpsAcross = 2;
 constexpr int kPackThreads = 256;
+constexpr int kGemmColumns = 64;  // of a block of the 1x1 convolution
 constexpr int kChannelTiles = 2;  // mma whose columns are four consecutive channels of a thread
 
 // Channels a block computes, of so many in all.
@@ -29,19 +30,19 @@ constexpr int block_columns(int channels) { return channels % ConvTile::kColumns
 
 template <typename T, bool kBackward>
 __global__ void __launch_bounds__(kPackThreads)
-    pack_conv2x2_training_kernel(T* __restrict__ packed, const float* __restrict__ weight, int ic, int oc, int columns, int chunks) {
+    pack_training_weight_kernel(T* __restrict__ packed, const float* __restrict__ weight, int taps, int ic, int oc, int columns, int chunks) {
   const int at = static_cast<int>(blockIdx.x) * kPackThreads + static_cast<int>(threadIdx.x);
   if (at >= chunks) return;
   const int depth = kBackward ? oc : ic, stage_chunks = columns * ConvTile::kSlabChunks;
   const int stage = at / stage_chunks, i = at % stage_chunks;
-  const int tap = stage % ConvTile::kTaps, slab = stage / ConvTile::kTaps % (depth / kSlab<T>);
-  const int first_column = stage / ConvTile::kTaps / (depth / kSlab<T>) * columns;
+  const int tap = stage % taps, slab = stage / taps % (depth / kSlab<T>);
+  const int first_column = stage / taps / (depth / kSlab<T>) * columns;
   const int chunk = i / 16 % ConvTile::kSlabChunks, column = i / 16 / ConvTile::kSlabChunks * 16 + i % 16;
   const int channel = first_column + column / 16 * 16 + channel_of_column(column % 16, kChannelTiles);
   const int k = slab * kSlab<T> + chunk * kPerChunk<T>;
   float v[kPerChunk<T>];
   if constexpr (kBackward) {
-    const float* from = weight + (static_cast<std::int64_t>(ConvTile::kTaps - 1 - tap) * ic + channel) * oc + k;
+    const float* from = weight + (static_cast<std::int64_t>(taps - 1 - tap) * ic + channel) * oc + k;
     UNROLL
     for (int j = 0; j < kPerChunk<T>; j += 4) {
       const float4 four = load4(from + j);
@@ -100,15 +101,16 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
 }  // namespace
 
 template <typename T>
-void pack_conv2x2_training(T* packed, const float* weight, int ic, int oc, ConvDirection direction, Stream stream) {
+void pack_training_weight(T* packed, const float* weight, int taps, int ic, int oc, ConvDirection direction, Stream stream) {
   const bool backward = direction == ConvDirection::backward;
   const int channels = backward ? ic : oc, depth = backward ? oc : ic;
   require(channels > 0 && channels % 64 == 0 && depth > 0 && depth % kSlab<T> == 0,
-          "pack_conv2x2_training: the output's channels must be a multiple of 64, the input's of 64 bytes");
-  const int chunks = ConvTile::kTaps * ic * oc / kPerChunk<T>;
-  launch({.kernel = "pack_conv2x2_training", .blocks = {blocks_for(chunks, kPackThreads)}, .threads = kPackThreads, .synchronises = false},
-         stream, backward ? pack_conv2x2_training_kernel<T, true> : pack_conv2x2_training_kernel<T, false>, packed, weight, ic, oc,
-         block_columns(channels), chunks);
+          "pack_training_weight: the output's channels must be a multiple of 64, the input's of 64 bytes");
+  require(taps == 1 || taps == ConvTile::kTaps, "pack_training_weight: 1x1 or 2x2");
+  const int chunks = taps * ic * oc / kPerChunk<T>;
+  launch({.kernel = "pack_training_weight", .blocks = {blocks_for(chunks, kPackThreads)}, .threads = kPackThreads, .synchronises = false},
+         stream, backward ? pack_training_weight_kernel<T, true> : pack_training_weight_kernel<T, false>, packed, weight, taps, ic, oc,
+         taps == 1 ? kGemmColumns : block_columns(channels), chunks);
 }
 
 template <typename T>
@@ -128,8 +130,8 @@ void conv2x2_training_tensor(const Conv2x2TrainingTensor<T>& c, Stream stream) {
          c.output, c.input, c.weight, c.bias, static_cast<int>(tiles_y), static_cast<int>(tiles_x), c.h, c.w, c.ic, c.oc);
 }
 
-template void pack_conv2x2_training(Bfloat16*, const float*, int, int, ConvDirection, Stream);
-template void pack_conv2x2_training(Tf32*, const float*, int, int, ConvDirection, Stream);
+template void pack_training_weight(Bfloat16*, const float*, int, int, int, ConvDirection, Stream);
+template void pack_training_weight(Tf32*, const float*, int, int, int, ConvDirection, Stream);
 template void conv2x2_training_tensor(const Conv2x2TrainingTensor<Bfloat16>&, Stream);
 template void conv2x2_training_tensor(const Conv2x2TrainingTensor<Tf32>&, Stream);
 

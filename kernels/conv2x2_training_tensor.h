@@ -1,4 +1,4 @@
-// The 2x2 convolution of training on tensor cores, forward and the gradient of its input, and the weights as both read them.
+// The 2x2 convolution of training on tensor cores, forward and the gradient of its input; and weights as tensor cores read them.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +8,14 @@
 
 namespace lfm::kernels::inline LFM_TARGET {
 
-/// Which of the two convolutions a weight [4][ic][oc] is packed for: the forward one, ic -> oc, or the one that takes the gradient of the output
+/// Which of two convolutions a weight [taps][ic][oc] is packed for: the forward one, ic -> oc, or the one that takes the gradient of the output
 /// to that of the input, oc -> ic with the taps in reverse order.
 enum class ConvDirection { forward, backward };
 
-/// weight [4][ic][oc] in FP32 -> packed, 4*ic*oc of T, rounded and in the order in which conv2x2_training_tensor consumes it. Each of ic and
-/// oc that becomes the output a multiple of 64, the other of 32 halves or 16 TF32.
+/// weight [taps][ic][oc] in FP32 -> packed, taps*ic*oc of T, rounded and in the order in which conv2x2_training_tensor (taps = 4) or
+/// projection_tensor.h (taps = 1) consume it. Of ic and oc, the output's a multiple of 64, the other of 32 halves or 16 TF32.
 template <typename T>
-void pack_conv2x2_training(T* packed, const float* weight, int ic, int oc, ConvDirection direction, Stream stream);
+void pack_training_weight(T* packed, const float* weight, int taps, int ic, int oc, ConvDirection direction, Stream stream);
 
 /// input [n][h][w][ic], weight packed, bias [oc] or null -> output [n][h-1][w-1][oc] in FP32, neither activated nor pooled. For the gradient
 /// of an input, `input` is that of the output with its border of zeros and ic, oc change places.

@@ -92,7 +92,7 @@ struct ConvTensorTrainingTest : KernelTest {
     const DeviceArray<T> input(rounded<T>(in.input)), packed(in.weight.size());
     const DeviceArray<float> weight(in.weight), bias(in.bias);
     return result_of<float>(static_cast<std::size_t>(s.n) * (s.h - 1) * (s.w - 1) * s.oc, [&](float* output, kernels::Stream stream) {
-      kernels::pack_conv2x2_training<T>(packed.data(), weight.data(), s.ic, s.oc, ConvDirection::forward, stream);
+      kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::forward, stream);
       kernels::conv2x2_training_tensor<T>({output, input.data(), packed.data(), bias.data(), s.n, s.h, s.w, s.ic, s.oc}, stream);
     });
   }
@@ -102,7 +102,7 @@ struct ConvTensorTrainingTest : KernelTest {
     const DeviceArray<T> grad(rounded<T>(in.grad)), packed(in.weight.size());
     const DeviceArray<float> weight(in.weight);
     return result_of<float>(in.input.size(), [&](float* output, kernels::Stream stream) {
-      kernels::pack_conv2x2_training<T>(packed.data(), weight.data(), s.ic, s.oc, ConvDirection::backward, stream);
+      kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::backward, stream);
       kernels::conv2x2_training_tensor<T>({output, grad.data(), packed.data(), nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, stream);
     });
   }
@@ -191,7 +191,7 @@ TYPED_TEST(ConvTensorTrainingTest, RefusesShapesItCannotTile) {
   EXPECT_THROW(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 128}, nullptr), Error);
   EXPECT_THROW(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, 32}, nullptr), Error);
   EXPECT_THROW(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, 128}, nullptr), Error);
-  EXPECT_THROW(kernels::pack_conv2x2_training<T>(nullptr, nullptr, 64, 32, ConvDirection::forward, nullptr), Error);
+  EXPECT_THROW(kernels::pack_training_weight<T>(nullptr, nullptr, 4, 64, 32, ConvDirection::forward, nullptr), Error);
   EXPECT_THROW(kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 8, 128}, false, nullptr), Error);
   EXPECT_THROW(kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 64, 64}, false, nullptr), Error);
   EXPECT_THROW(kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 1, 4, 64, 128}, false, nullptr), Error);

@@ -81,8 +81,14 @@ class CudaTraining {
   void convolve(int b);
   template <typename T>
   void convolve(int b);
+  void project();
+  template <typename T>
+  void project();
   void normalise(int b);
   void backward_normalise(int b, GradientMode mode);
+  void backward_projection(GradientMode mode);
+  template <typename T>
+  void backward_projection(GradientMode mode);
   void backward_convolution(int b, GradientMode mode);
   template <typename T>
   void backward_convolution(int b, GradientMode mode);

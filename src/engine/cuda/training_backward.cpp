@@ -1,7 +1,6 @@
 // Training, backward: the mirror image of training_forward.cpp.
 #include "kernels/head_training.h"
 #include "kernels/pool_training.h"
-#include "kernels/projection_backward.h"
 #include "src/engine/cuda/training.h"
 
 namespace lfm::inline LFM_TARGET {
@@ -30,11 +29,7 @@ void CudaTraining::backward_pool() {
 }
 
 void CudaTraining::backward_last_block(GradientMode mode) {
-  constexpr int ic = kChannels[kBlocks];
-  kernels::projection_backward_weight(gradient_at(kProjection), at(plan_.scratch), at(plan_.out[kBlocks - 1]), at(plan_.grad_maps),
-                                      map_positions(), ic, mode == GradientMode::accumulate, stream_.handle());
-  kernels::projection_transpose_weight(at(plan_.packed), parameter_at(kProjection), ic, stream_.handle());
-  kernels::projection_backward_input(at(plan_.grad_out), at(plan_.grad_maps), at(plan_.packed), map_positions(), ic, stream_.handle());
+  backward_projection(mode);
   backward_block(kBlocks - 1, mode);
 }
 

@@ -7,7 +7,6 @@
 #include "kernels/head.h"
 #include "kernels/head_training.h"
 #include "kernels/pool_training.h"
-#include "kernels/projection.h"
 #include "kernels/rbld.h"
 #include "kernels/topk_pool.h"
 #include "lfm/error.h"
@@ -55,8 +54,7 @@ void CudaTraining::block(int b) {
 
 void CudaTraining::last_block() {
   block(kBlocks - 1);
-  kernels::projection(at(plan_.maps), at(plan_.out[kBlocks - 1]), parameter_at(kProjection), n_, plan_.shape.maps().area(),
-                      kChannels[kBlocks], stream_.handle());
+  project();
 }
 
 void CudaTraining::normalise(int b) {
@@ -67,7 +65,6 @@ void CudaTraining::normalise(int b) {
   if (communicator_.size > 1) merge_moments(b);
   kernels::batch_statistics(at(plan_.statistics[b]), parameter_at(running_mean(b)), parameter_at(running_var(b)),
                             at<double>(plan_.sums), count_[b], c, kBatchNormEps, kBatchNormMomentum, stream_.handle());
-  if (b + 1 == kBlocks) return kernels::batch_norm_relu(at(plan_.out[b]), batch_norm(b), stream_.handle());
   in_format([&](auto format) { kernels::batch_norm_relu(at<decltype(format)>(plan_.out[b]), batch_norm(b), stream_.handle()); });
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/conv2x2_weight_tensor.h"
 #include "kernels/first_conv.h"
 #include "kernels/projection_backward.h"
+#include "kernels/projection_tensor.h"
 
 namespace lfm::inline LFM_TARGET {
 
@@ -32,7 +33,9 @@ std::size_t scratch_floats(const NetworkShape& shape, int n, int height, int wid
     const MapSize& in = shape.out[b - 1];
     floats = std::max(floats, conv_weight_scratch({n, in.h, in.w, kChannels[b], kChannels[b + 1]}, precision));
   }
-  return std::max(floats, kernels::projection_backward_weight_scratch(n * shape.maps().area(), kWidest));
+  const int positions = n * shape.maps().area();
+  return std::max({floats, kernels::projection_backward_weight_scratch(positions, kWidest),
+                   kernels::projection_weight_tensor_scratch(positions, kWidest)});
 }
 
 }  // namespace
@@ -59,7 +62,7 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
     const MapSize &conv = plan.shape.conv[b], &out = plan.shape.out[b];
     const int c = kChannels[b + 1];
     plan.conv[b] = layout.add("convolution", {n, conv.h, conv.w, c}, sizeof(float));
-    plan.out[b] = layout.add("block", {n, out.h, out.w, c}, b + 1 < kBlocks ? item_bytes(precision) : sizeof(float));
+    plan.out[b] = layout.add("block", {n, out.h, out.w, c}, item_bytes(precision));
     plan.statistics[b] = layout.add("statistics", {2, c, 1, 1}, sizeof(float));
     grad_out = std::max(grad_out, static_cast<std::size_t>(out.area()) * c);
     if (b > 0) grad_conv = std::max(grad_conv, static_cast<std::size_t>(conv.h + 2) * (conv.w + 2) * c);
@@ -74,6 +77,9 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
 
   plan.grad_features = layout.add("gradient of the features", {2, n, kMapChannels, k}, sizeof(float));
   plan.grad_maps = layout.add("gradient of the maps", {n, maps.h, maps.w, kMapChannels}, sizeof(float));
+  if (precision != Precision::fp32) {
+    plan.rounded_grad_maps = layout.add("gradient of the maps, rounded", {n, maps.h, maps.w, kMapChannels}, item_bytes(precision));
+  }
   plan.grad_out = layout.add("gradient of a block", {n, static_cast<int>(grad_out), 1, 1}, sizeof(float));
   plan.grad_conv = layout.add("gradient of a convolution", {n, static_cast<int>(grad_conv), 1, 1}, item_bytes(precision));
   plan.packed = layout.add("packed weight", {4, kChannels[kBlocks - 1], kWidest, 1}, sizeof(float));

@@ -26,7 +26,7 @@ struct TrainingPlan {
   std::size_t input_bytes = 0;  ///< of all of the above, from the arena's start
 
   std::array<Region, kBlocks> conv;        ///< float [n][h][w][c], before batch norm; in the first block overwritten by its gradient
-  std::array<Region, kBlocks> out;         ///< of the precision [n][h][w][c], after ReLU and pooling; the last block's float
+  std::array<Region, kBlocks> out;         ///< of the precision [n][h][w][c], after ReLU and pooling
   std::array<Region, kBlocks> statistics;  ///< float [2][c]
   Region maps;            ///< float [n][64][h*w]
   Region features;        ///< float [2][n][64][k], of both branches
@@ -38,6 +38,7 @@ struct TrainingPlan {
 
   Region grad_features;  ///< float [2][n][64][k]
   Region grad_maps;      ///< float [n][h*w][64]: channels innermost, as the GEMMs read it
+  Region rounded_grad_maps;  ///< the same, of the precision; empty in FP32
   Region grad_out;       ///< float, of one block's `out` at a time: the largest
   Region grad_conv;      ///< of the precision, of one block's `conv` at a time, bordered with zeros; but the first block's
   Region packed;         ///< of the precision, one block's weight as a convolution or its backward reads it

@@ -8,6 +8,7 @@
 #include "kernels/partial_sums.h"
 #include "kernels/pool_training.h"
 #include "kernels/projection_backward.h"
+#include "kernels/projection_tensor.h"
 #include "tests/kernels/memory/every_kernel.h"
 #include "tests/kernels/memory/watched_array.h"
 
@@ -84,13 +85,31 @@ void tensor_cores(simt::MemoryChecker& checker) {
   const Floats output(checker, "output", product({s.n, s.h - 1, s.w - 1, s.oc})),
       grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic}));
   using kernels::ConvDirection;
-  kernels::pack_conv2x2_training<T>(packed, weight, s.ic, s.oc, ConvDirection::forward, nullptr);
+  kernels::pack_training_weight<T>(packed, weight, 4, s.ic, s.oc, ConvDirection::forward, nullptr);
   kernels::conv2x2_training_tensor<T>({output, input, packed, bias, s.n, s.h, s.w, s.ic, s.oc}, nullptr);
-  kernels::pack_conv2x2_training<T>(packed, weight, s.ic, s.oc, ConvDirection::backward, nullptr);
+  kernels::pack_training_weight<T>(packed, weight, 4, s.ic, s.oc, ConvDirection::backward, nullptr);
   kernels::conv2x2_training_tensor<T>({grad_input, grad, packed, nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, nullptr);
   const Floats grad_weight(checker, "grad_weight", product({4, s.ic, s.oc})),
       scratch(checker, "scratch", kernels::conv2x2_weight_tensor_scratch<T>(s));
   kernels::conv2x2_weight_tensor<T>(grad_weight, scratch, input, grad, s, false, nullptr);
+}
+
+template <typename T>
+void projection_tensor(simt::MemoryChecker& checker) {
+  constexpr int n = 2, area = 100, ic = 256, positions = n * area;
+  const Floats weight(checker, "weight", product({ic, 64}), 1), exact(checker, "exact", product({positions, 64}), 2);
+  const WatchedArray<T> packed(checker, "packed", product({ic, 64})), input(checker, "input", product({positions, ic})),
+      grad_maps(checker, "grad_maps", product({positions, 64}));
+  const Floats maps(checker, "maps", product({positions, 64})), grad_input(checker, "grad_input", product({positions, ic})),
+      grad_weight(checker, "grad_weight", product({ic, 64})),
+      scratch(checker, "scratch", kernels::projection_weight_tensor_scratch(positions, ic));
+  using kernels::ConvDirection;
+  kernels::pack_training_weight<T>(packed, weight, 1, ic, 64, ConvDirection::forward, nullptr);
+  kernels::projection_tensor<T>(maps, input, packed, n, area, ic, nullptr);
+  kernels::round_values<T>(grad_maps, exact, product({positions, 64}), nullptr);
+  kernels::pack_training_weight<T>(packed, weight, 1, ic, 64, ConvDirection::backward, nullptr);
+  kernels::projection_input_tensor<T>(grad_input, grad_maps, packed, positions, ic, nullptr);
+  kernels::projection_weight_tensor<T>(grad_weight, scratch, input, grad_maps, positions, ic, false, nullptr);
 }
 
 void naive_convolution(simt::MemoryChecker& checker) {
@@ -170,6 +189,8 @@ void run_training_kernels(simt::MemoryChecker& checker) {
   convolution(checker, {1, 7, 8, 128, 256});
   tensor_cores<kernels::Bfloat16>(checker);
   tensor_cores<kernels::Tf32>(checker);
+  projection_tensor<kernels::Bfloat16>(checker);
+  projection_tensor<kernels::Tf32>(checker);
   naive_convolution(checker);
   projection(checker);
   pooling(checker);
