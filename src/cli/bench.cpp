@@ -23,6 +23,7 @@
 #include "src/engine/precision.h"
 #include "src/model/architecture.h"
 #include "src/model/initialise.h"
+#include "src/report/terminal.h"
 
 namespace lfm {
 namespace {
@@ -70,7 +71,7 @@ class Bench {
     EngineOptions engine;
     engine.threads = options.threads;
     engine.precision = parse_precision(options.precision);
-    engine.note = [](const std::string& note) { fmt::print(stderr, "lfm-cuda: {}\n", note); };
+    engine.note = [](const std::string& note) { tell(stderr, "lfm-cuda: {}\n", note); };
     engine_ = make_engine(parse_device(options.device), engine);
     engine_->load(model_.architecture, model_.values);
     const std::size_t image = std::size_t{3} * options.size * options.size;

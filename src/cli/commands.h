@@ -13,7 +13,7 @@ namespace lfm {
 /// Exit codes of every command (documented in lfm-cuda(1)).
 enum ExitCode : int {
   kSuccess = 0,
-  kFailure = 1,   ///< some inputs failed, or the results could not be written
+  kFailure = 1,   ///< some inputs failed, the results could not be written, or memory ran out
   kUsage = 2,     ///< the command line is wrong
   kUnusable = 3,  ///< no usable device or model
   kInterrupted = 130,  ///< Ctrl-C ended the command in order: training was saved, images under way were scored

@@ -53,7 +53,7 @@ void convert(const ConvertOptions& options) {
   if (options.view) model.view = *view_from_name(*options.view);
   if (options.threshold) model.threshold = *options.threshold;
   export_model(model, options.output);
-  fmt::print("{}: written from {}\n", printable(options.output.string()), printable(options.input.string()));
+  tell(stdout, "{}: written from {}\n", printable(options.output.string()), printable(options.input.string()));
 }
 
 }  // namespace

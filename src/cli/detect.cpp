@@ -67,7 +67,7 @@ class Tally {
     if (detection.scored()) ++(detection.unsure ? unsure_ : detection.fake ? fakes_ : reals_);
     if (detection.status == Detection::Status::failed) {
       progress_.clear();
-      fmt::print(stderr, "lfm-cuda: {}: {}\n", printable(detection.path.string()), printable(detection.error));
+      tell(stderr, "lfm-cuda: {}: {}\n", printable(detection.path.string()), printable(detection.error));
     }
     progress_.step(detection.status != Detection::Status::skipped);
   }
@@ -83,7 +83,7 @@ class Tally {
     if (failed_ > 0) text += fmt::format("; {} failed", failed_);
     if (skipped_ > 0) text += fmt::format("; {} {} skipped", skipped_, skipped_ == 1 ? "file that is no image" : "files that are no images");
     const double rate = static_cast<double>(progress_.images()) / std::max(progress_.seconds(), 1e-6);
-    fmt::print(stderr, "{}. {:.1f} images/s, {}\n", text, rate, device);
+    tell(stderr, "{}. {:.1f} images/s, {}\n", text, rate, device);
   }
 
   bool failed() const { return failed_ > 0; }
@@ -177,7 +177,7 @@ void detect(DetectArguments arguments) {
   if (interruption.happened()) {
     report.close();
     tally.summarize(detector.description());
-    fmt::print(stderr, "lfm-cuda: interrupted before all inputs were scored; no file was written\n");
+    tell(stderr, "lfm-cuda: interrupted before all inputs were scored; no file was written\n");
     end_with(kInterrupted);
   }
   report.finish();

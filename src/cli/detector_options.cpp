@@ -50,7 +50,7 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
       ->type_name("N");
   command.add_flag("-q,--quiet", a->quiet, "No progress, notes or summary; errors are still shown");
   a->detector.note = [a](const std::string& note) {
-    if (!a->quiet) fmt::print(stderr, "lfm-cuda: {}\n", printable(note));
+    if (!a->quiet) tell(stderr, "lfm-cuda: {}\n", printable(note));
   };
 }
 

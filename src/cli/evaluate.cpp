@@ -168,7 +168,7 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
     if (!detection.scored()) {
       ++report.failed;
       progress.clear();
-      fmt::print(stderr, "lfm-cuda: {}: {}\n", printable(detection.path.string()), printable(detection.error));
+      tell(stderr, "lfm-cuda: {}: {}\n", printable(detection.path.string()), printable(detection.error));
     }
     const LabelledFile& file = report.data.files[files.size()];
     const Subset& subset = report.data.subsets[file.subset];
@@ -184,12 +184,12 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
   });
   progress.clear();
   if (interruption.happened()) {
-    fmt::print(stderr, "lfm-cuda: interrupted before all pictures were scored; nothing was measured\n");
+    tell(stderr, "lfm-cuda: interrupted before all pictures were scored; nothing was measured\n");
     end_with(kInterrupted);
   }
   if (!quiet) {
-    fmt::print(stderr, "{} pictures, {} conditions, {:.1f} pictures/s, {}\n", files.size(), arguments.perturbations.size(),
-               static_cast<double>(files.size()) / std::max(progress.seconds(), 1e-6), detector.description());
+    tell(stderr, "{} pictures, {} conditions, {:.1f} pictures/s, {}\n", files.size(), arguments.perturbations.size(),
+         static_cast<double>(files.size()) / std::max(progress.seconds(), 1e-6), detector.description());
   }
   return files;
 }
@@ -257,11 +257,11 @@ void calibrate(const EvaluateArguments& arguments, Model model, View view, Evalu
   MeasureOptions options = arguments.measure;
   options.threshold = fitted.threshold;
   report.conditions = measure(report.data, files, arguments.perturbations, options);
-  fmt::print(stderr,
-             "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on, where the ECE of all\n"
-             "together goes from {:.3f} to {:.3f}:\n\n{}",
-             printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, fitted.threshold, error_before,
-             pooled_calibration_error(report, files), evaluation_means_text(report));
+  tell(stderr,
+       "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on, where the ECE of all\n"
+       "together goes from {:.3f} to {:.3f}:\n\n{}",
+       printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, fitted.threshold, error_before,
+       pooled_calibration_error(report, files), evaluation_means_text(report));
 }
 
 /// The conditions' names; settles --stable and --perturb.

@@ -138,7 +138,7 @@ void explain(ExplainArguments arguments) {
   std::size_t failed = 0, explained = 0;
   const auto fail = [&](const fs::path& path, const std::string& why) {
     ++failed;
-    fmt::print(stderr, "lfm-cuda: {}: {}\n", printable(path.string()), printable(why));
+    tell(stderr, "lfm-cuda: {}: {}\n", printable(path.string()), printable(why));
     records.push_back({{"path", path.string()}, {"error", why}});
   };
   PathSource source({arguments.inputs.begin(), arguments.inputs.end()});

@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "src/cli/commands.h"
 #include "src/cli/launch.h"
@@ -36,11 +39,46 @@ constexpr const char* kMainFooter =
     "  lfm-cuda detect --format csv photos/         every image in a folder, as a table for a spreadsheet\n"
     "  lfm-cuda convert reference.pth model.lfmw    weights from PyTorch or safetensors, without running code in them\n"
     "\n"
-    "Exit codes: 0 all is well, 1 some inputs failed or the output could not be written,\n"
+    "Exit codes: 0 all is well, 1 some inputs failed, the output could not be written, or memory ran out,\n"
     "            2 wrong usage, 3 no usable device or model, 130 interrupted.\n"
     "'lfm-cuda COMMAND --help' explains a command.\n";
 
-void print_error(const std::string& message) { fmt::print(stderr, "lfm-cuda: error: {}\n", printable(message)); }
+constexpr const char* kOutOfMemory =
+    "lfm-cuda: error: out of memory; use fewer --threads or a smaller --batch, or end other programs\n";
+
+void print_error(const std::string& message) { tell(stderr, "lfm-cuda: error: {}\n", printable(message)); }
+
+std::string message_of(const std::exception& error) {
+  const auto* system = dynamic_cast<const std::system_error*>(&error);
+  if (system && system->code() == std::errc::resource_unavailable_try_again) {  // what std::thread throws
+    return "no further thread can be started; use fewer --threads, or raise the limits on processes and memory (ulimit -u, -v)";
+  }
+  return error.what();
+}
+
+/// Where an exception can go no further: thrown in a destructor, or in a thread that catches none. Lack of memory ends the program in
+/// order all the same: what it was writing is still beside the old file, under another name.
+[[noreturn]] void on_terminate() {
+  if (const std::exception_ptr thrown = std::current_exception()) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::bad_alloc&) {
+      std::fputs(kOutOfMemory, stderr);
+      _exit(kFailure);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "lfm-cuda: internal error: %s\n", error.what());
+    } catch (...) {
+    }
+  }
+  std::abort();
+}
+
+/// What was printed may still be on its way to a full disk or a closed pipe.
+int checked_output(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  print_error("standard output: can't be written; is the disk full, or its reader gone?");
+  return code == kSuccess ? kFailure : code;
+}
 
 std::string version_text() {
   const std::string mpi = mpi_version();
@@ -69,7 +107,7 @@ int parse(CLI::App& app, int argc, char** argv) {
     print_error(error.what());
     std::string command = app.get_name();
     for (const CLI::App* used : app.get_subcommands()) command += " " + used->get_name();
-    fmt::print(stderr, "'{} --help' shows the options.\n", command);
+    tell(stderr, "'{} --help' shows the options.\n", command);
     return kUsage;
   }
 }
@@ -77,37 +115,48 @@ int parse(CLI::App& app, int argc, char** argv) {
 }  // namespace
 
 ExitCode report_error(const std::exception& error, const std::string& process) {
-  const bool no_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
   const auto* own = dynamic_cast<const Error*>(&error);
-  print_error(fmt::format("{}{}{}", process, process.empty() ? "" : ": ", no_memory ? "out of memory" : error.what()));
+  try {
+    if (dynamic_cast<const std::bad_alloc*>(&error)) throw std::bad_alloc();
+    print_error(fmt::format("{}{}{}", process, process.empty() ? "" : ": ", message_of(error)));
+  } catch (const std::bad_alloc&) {  // there may not even be memory for a message
+    std::fputs(kOutOfMemory, stderr);
+  }
   return own ? exit_code(own->code()) : kFailure;
+}
+
+int run_command(int argc, char** argv) {
+  CLI::App app{"Tells real photos from AI-generated and manipulated ones (LFM: local focus mechanism).", "lfm-cuda"};
+  app.set_version_flag("--version", version_text);
+  app.footer(kMainFooter);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  add_detect_command(app);
+  add_evaluate_command(app);
+  add_explain_command(app);
+  add_train_command(app);
+  add_convert_command(app);
+  add_info_command(app);
+  add_bench_command(app);
+
+  if (argc == 1) {
+    tell(stderr, "{}", app.help());
+    return kUsage;
+  }
+  return parse(app, argc, argv);
 }
 
 }  // namespace lfm
 
 int main(int argc, char** argv) {
   lfm::occupy_standard_descriptors();
+  std::set_terminate(lfm::on_terminate);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other, reported by the command that writes
-  CLI::App app{"Tells real photos from AI-generated and manipulated ones (LFM: local focus mechanism).", "lfm-cuda"};
-  app.set_version_flag("--version", lfm::version_text);
-  app.footer(lfm::kMainFooter);
-  app.require_subcommand(1);
-  app.get_formatter()->column_width(36);
-  lfm::add_detect_command(app);
-  lfm::add_evaluate_command(app);
-  lfm::add_explain_command(app);
-  lfm::add_train_command(app);
-  lfm::add_convert_command(app);
-  lfm::add_info_command(app);
-  lfm::add_bench_command(app);
-
-  if (argc == 1) {
-    fmt::print(stderr, "{}", app.help());
-    return lfm::kUsage;
-  }
+  int code = lfm::kFailure;
   try {
-    return lfm::parse(app, argc, argv);
+    code = lfm::run_command(argc, argv);
   } catch (const std::exception& error) {
-    return lfm::report_error(error);
+    code = lfm::report_error(error);
   }
+  return lfm::checked_output(code);
 }

@@ -98,8 +98,7 @@ ExitCode train(const CLI::App& app, const TrainArguments& arguments, const Proce
   const TrainHooks hooks = {
       [&](const std::string& text) {
         line.clear();
-        if (!arguments.quiet) fmt::print("{}\n", printable(text));
-        std::fflush(stdout);
+        if (!arguments.quiet) tell(stdout, "{}\n", printable(text));
       },
       [&](const TrainProgress& progress) { line.show(progress); },
       [] { return interrupt_asked != 0; },
@@ -110,14 +109,14 @@ ExitCode train(const CLI::App& app, const TrainArguments& arguments, const Proce
   line.clear();
   if (!group.is_root()) return kSuccess;
   if (outcome.end == TrainEnd::interrupted) {
-    fmt::print(stderr, "interrupted and saved at step {}; go on with: lfm-cuda train --resume --out {}\n", outcome.state.step,
-               printable(out.string()));
+    tell(stderr, "interrupted and saved at step {}; go on with: lfm-cuda train --resume --out {}\n", outcome.state.step,
+         printable(out.string()));
     return kInterrupted;
   }
   if (arguments.quiet) return kSuccess;
-  if (outcome.end == TrainEnd::stopped_early) fmt::print("stopped early: no better model for {} epochs\n", outcome.state.epochs_without_gain);
+  if (outcome.end == TrainEnd::stopped_early) tell(stdout, "stopped early: no better model for {} epochs\n", outcome.state.epochs_without_gain);
   const bool has_best = outcome.state.best.has_value();
-  fmt::print("{}: {}last.lfmw, log.jsonl and curves.html\n", printable(out.string()), has_best ? "best.lfmw, " : "");
+  tell(stdout, "{}: {}last.lfmw, log.jsonl and curves.html\n", printable(out.string()), has_best ? "best.lfmw, " : "");
   return kSuccess;
 }
 

@@ -17,6 +17,7 @@
 #include "lfm/error.h"
 #include "lfm/image.h"
 #include "src/data/order.h"
+#include "src/image/file.h"
 
 namespace lfm {
 namespace {
@@ -123,6 +124,7 @@ struct Loader::Impl {
   std::uint64_t next_epoch = 0, next_step = 0, end_epoch = 0;  ///< of the slot to be opened next
   std::shared_ptr<const Order> order;                          ///< of order_epoch
   std::uint64_t order_epoch = 0;
+  std::exception_ptr no_more;         ///< why no further batch can be opened
   std::vector<std::jthread> workers;  ///< last member: they end before what they use
 };
 
@@ -143,7 +145,13 @@ void Loader::Impl::work(const std::stop_token& stop) {
   std::unique_lock lock(mutex);
   while (true) {
     Slot* slot = nullptr;
-    work_or_stop.wait(lock, stop, [&] { return (slot = slot_with_work()) != nullptr; });
+    try {
+      work_or_stop.wait(lock, stop, [&] { return (slot = slot_with_work()) != nullptr; });
+    } catch (...) {  // no memory for a batch
+      no_more = std::current_exception();
+      batch_finished.notify_one();
+      return;
+    }
     if (stop.stop_requested()) return;
     const int image = slot->issued++;
     lock.unlock();
@@ -241,6 +249,8 @@ std::pair<std::uint32_t, std::shared_ptr<const Image>> Loader::Impl::read_or_sub
     }
     try {
       return {candidate, read(candidate)};
+    } catch (const Unavailable&) {
+      throw;  // another picture in its place would make this run differ from its repetition
     } catch (const Error& cause) {
       cache.remember_failure(candidate, cause.what());
       failures.push_back({candidate, cause.what()});
@@ -291,6 +301,7 @@ void Loader::start(std::uint64_t epoch, std::uint64_t step, std::uint64_t end_ep
   }
   impl_->stop_workers();
   impl_->slots.clear();
+  impl_->no_more = nullptr;
   impl_->next_epoch = epoch;
   impl_->next_step = step;
   impl_->end_epoch = end_epoch;
@@ -309,8 +320,10 @@ bool Loader::next(Batch& batch) {
     if (impl_->workers.empty() || (impl_->slots.empty() && impl_->next_epoch >= impl_->end_epoch))
       return false;
     impl_->batch_finished.wait(lock, [&] {
-      return !impl_->slots.empty() && impl_->slots.front()->finished == impl_->slots.front()->batch.n;
+      return impl_->no_more ||
+             (!impl_->slots.empty() && impl_->slots.front()->finished == impl_->slots.front()->batch.n);
     });
+    if (impl_->no_more) std::rethrow_exception(impl_->no_more);
     if (impl_->slots.front()->error) std::rethrow_exception(impl_->slots.front()->error);
     slot = std::move(impl_->slots.front());
     impl_->slots.pop_front();

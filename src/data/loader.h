@@ -72,9 +72,9 @@ class Loader {
   /// resumes a training run, start(0, 0, 1) validates. Drops what was prefetched before.
   void start(std::uint64_t epoch, std::uint64_t step, std::uint64_t end_epoch);
 
-  /// The next batch into `batch`, whose memory is reused; false after the last. An image that can't be read
-  /// is replaced by the next in the data set with the same label that can; if there is none, throws
-  /// Error{input}.
+  /// The next batch into `batch`, whose memory is reused; false after the last. A file that is no readable
+  /// picture is replaced by the next in the data set with the same label that is; if there is none, throws
+  /// Error{input}. A file that is gone, or that the machine fails to read, throws Unavailable.
   bool next(Batch& batch);
 
   /// Called by next(), once per file and process, in the order in which the images are served.

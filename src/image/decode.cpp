@@ -66,8 +66,7 @@ auto with_memory(Function&& decode) {
   try {
     return decode();
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::input,
-                "there isn't enough memory to decode the picture; lower the number of threads");
+    throw Unavailable("there isn't enough memory to decode the picture; lower the number of threads");
   }
 }
 
@@ -77,6 +76,8 @@ auto from_file(const std::filesystem::path& path, const DecodeLimits& limits, Fu
   const std::vector<std::byte> bytes = read_file(path, limits.max_file_bytes);
   try {
     return decode(Bytes(bytes));
+  } catch (const Unavailable& error) {
+    throw Unavailable(fmt::format("{}: {}", path.string(), error.what()));
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("{}: {}", path.string(), error.what()));
   }

@@ -6,6 +6,7 @@
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>
+#include <new>
 
 #include "lfm/error.h"
 
@@ -19,6 +20,8 @@ class ErrorTrap {
   void run(Function&& function) {
     if (setjmp(jump_) == 0) {
       function();
+    } else if (no_memory_) {
+      throw std::bad_alloc();
     } else {
       throw Error(code_, message_.data());
     }
@@ -32,8 +35,15 @@ class ErrorTrap {
     std::longjmp(jump_, 1);
   }
 
+  /// For a library that can't allocate: run() throws std::bad_alloc.
+  [[noreturn]] void raise_no_memory() {
+    no_memory_ = true;
+    std::longjmp(jump_, 1);
+  }
+
  private:
   std::jmp_buf jump_{};
+  bool no_memory_ = false;
   ErrorCode code_ = ErrorCode::input;
   std::array<char, 512> message_{};
 };

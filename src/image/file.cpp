@@ -32,7 +32,9 @@ std::vector<std::byte> read_file(const std::filesystem::path& path, std::uint64_
   const auto fail = [&](const std::string& cause) {
     throw Error(ErrorCode::input, fmt::format("{}: {}", path.string(), cause));
   };
-  const auto fail_errno = [&](const char* what) { fail(fmt::format("{}: {}", what, std::strerror(errno))); };
+  const auto fail_errno = [&](const char* what) {
+    throw Unavailable(fmt::format("{}: {}: {}", path.string(), what, std::strerror(errno)));
+  };
 
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.fd < 0) fail_errno("can't be opened");

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <optional>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace lfm {
 namespace {
 
 [[noreturn]] void fail(int error) {
+  if (error == D_GIF_ERR_NOT_ENOUGH_MEM) throw std::bad_alloc();
   const char* text = GifErrorString(error);
   throw Error(ErrorCode::input, std::string("the GIF file is truncated or corrupt (") +
                                     (text != nullptr ? text : "no frame") + "); copy or download it again");

@@ -12,7 +12,9 @@ namespace lfm {
 namespace {
 
 void on_error(png_structp png, png_const_charp text) {
-  static_cast<ErrorTrap*>(png_get_error_ptr(png))->raise(ErrorCode::input, "the PNG data is corrupt", text);
+  auto& trap = *static_cast<ErrorTrap*>(png_get_error_ptr(png));
+  if (strcasestr(text, "memory") != nullptr) trap.raise_no_memory();  // libpng tells its errors apart by their words alone
+  trap.raise(ErrorCode::input, "the PNG data is corrupt", text);
 }
 
 void on_warning(png_structp, png_const_charp) {}

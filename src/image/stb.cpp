@@ -112,6 +112,7 @@ bool is_stb_image(Bytes bytes) {
 
 Image decode_stb(Bytes bytes, const DecodeLimits& limits) {
   const auto fail = [](const char* reason) {
+    if (reason != nullptr && std::strcmp(reason, "outofmem") == 0) throw std::bad_alloc();
     throw Error(ErrorCode::input, std::string("the file is corrupt or of a variant that isn't supported (") +
                                       (reason != nullptr ? reason : "unknown cause") +
                                       "); convert it to PNG with another program");

@@ -31,6 +31,7 @@ bool may_be_image(const fs::path& member) {
   if (!file) return true;
   std::array<char, 4096> head;
   file.read(head.data(), head.size());
+  if (file.bad()) return true;  // a read that failed is told when the file is read again
   const auto bytes = std::as_bytes(std::span(head)).first(static_cast<std::size_t>(file.gcount()));
   return sniff_image(bytes) != ImageFormat::unknown;
 }

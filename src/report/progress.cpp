@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <string>
 
+#include "src/report/terminal.h"
+
 namespace lfm {
 
 std::string clock_time(double seconds) {
@@ -44,15 +46,13 @@ void Progress::draw() {
   } else {
     line = fmt::format("{} images  {:.1f} images/s", images_, rate);
   }
-  fmt::print(stderr, "\r{}\x1b[K", line);
-  std::fflush(stderr);
+  tell(stderr, "\r{}\x1b[K", line);
   drawn_ = true;
 }
 
 void Progress::clear() {
   if (!drawn_) return;
-  fmt::print(stderr, "\r\x1b[K");
-  std::fflush(stderr);
+  tell(stderr, "\r\x1b[K");
   drawn_ = false;
 }
 

@@ -60,4 +60,9 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+void write_notice(std::FILE* to, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), to);
+  std::fflush(to);
+}
+
 }  // namespace lfm

@@ -15,6 +15,18 @@
 namespace lfm {
 namespace {
 
+/// Files that a process which was killed had begun to write, and under a name that no other will take up again.
+void remove_unfinished(const RunFiles& files) {
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator entry(files.folder, ignored), end; entry != end; entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
+    for (const auto& file : {files.last(), files.best(), files.log(), files.curves()}) {
+      const bool unfinished = name.starts_with(fmt::format(".{}.", file.filename().string())) && name.ends_with(".tmp");
+      if (unfinished) std::filesystem::remove(entry->path(), ignored);
+    }
+  }
+}
+
 std::string holder(int fd) {
   char text[32] = {};
   const ssize_t size = pread(fd, text, sizeof text - 1, 0);
@@ -43,6 +55,12 @@ RunFolder::RunFolder(const std::filesystem::path& path) {
   const std::string pid = std::to_string(getpid());
   if (ftruncate(lock_, 0) != 0 || pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
     // The lock holds without the number, which only serves the other process's message.
+  }
+  try {
+    remove_unfinished({path});
+  } catch (...) {
+    close(lock_);
+    throw;
   }
 }
 

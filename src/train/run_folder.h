@@ -22,7 +22,7 @@ struct RunFiles {
 /// Holds the folder as long as it lives.
 class RunFolder {
  public:
-  /// Makes the folder if need be and locks it. Throws Error{output} where another process holds it, naming that process, or
+  /// Makes the folder if need be, locks it, and clears away what a process that was killed left unfinished. Throws Error{output} where another process holds it, naming that process, or
   /// where it can't be made.
   explicit RunFolder(const std::filesystem::path& path);
   ~RunFolder();

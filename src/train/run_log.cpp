@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -73,6 +75,9 @@ json to_json(const EpochRecord& r) {
 RunLog::RunLog(const std::filesystem::path& path, std::uint64_t keep_steps, std::uint64_t keep_epochs) : path_(path) {
   std::string kept;
   std::ifstream old(path);
+  if (keep_steps > 0 && !old && errno != ENOENT) {
+    throw Error(ErrorCode::output, fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
+  }
   for (std::string line; keep_steps > 0 && std::getline(old, line);) {
     const json record = json::parse(line, nullptr, /*allow_exceptions=*/false);  // a killed process may leave half a line
     if (!record.is_object()) continue;
@@ -90,6 +95,7 @@ RunLog::RunLog(const std::filesystem::path& path, std::uint64_t keep_steps, std:
     }
     kept += line + '\n';
   }
+  if (old.bad()) throw Error(ErrorCode::output, fmt::format("{}: cannot be read to its end; check the disk", path.string()));
   old.close();
   write_file_atomically(path, kept);
   file_.open(path, std::ios::app);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <exception>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -73,6 +74,8 @@ SavedRun load_run(const std::filesystem::path& path) {
   try {
     run.options = train_options_from_json(checkpoint.training().at("options"));
     run.state = state_from_json(checkpoint.training().at("state"));
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {
     throw Error(ErrorCode::model, fmt::format("{}: its training state can't be read: {}", path.string(), error.what()));
   }

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "src/report/progress.h"
+#include "src/report/terminal.h"
 
 namespace lfm {
 
@@ -26,15 +27,13 @@ void StatusLine::show(const TrainProgress& progress) {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_draw_) return;
   next_draw_ = now + std::chrono::milliseconds(100);
-  fmt::print(stderr, "\r{}\x1b[K", status_text(progress));
-  std::fflush(stderr);
+  tell(stderr, "\r{}\x1b[K", status_text(progress));
   drawn_ = true;
 }
 
 void StatusLine::clear() {
   if (!drawn_) return;
-  fmt::print(stderr, "\r\x1b[K");
-  std::fflush(stderr);
+  tell(stderr, "\r\x1b[K");
   drawn_ = false;
 }
 

@@ -15,6 +15,7 @@
 
 #include "lfm/error.h"
 #include "src/engine/network.h"
+#include "src/image/file.h"
 #include "src/train/curves_page.h"
 #include "src/train/provenance.h"
 #include "src/train/run_folder.h"
@@ -84,7 +85,7 @@ class Run {
     TrainEnd end = TrainEnd::finished;
     Batch batch;
     while (!reached_end() && !out_of_patience()) {
-      if (!loader_.next(batch)) throw Error(ErrorCode::input, "the data ended before the epoch did");
+      next_batch(batch);
       train_on(batch);
       state_.seconds = seconds_before + std::chrono::duration<double>(Clock::now() - start).count();
       const bool epoch_done = state_.epoch_step == loader_.steps_per_epoch();
@@ -177,6 +178,16 @@ class Run {
       for (std::size_t i = 0; i < result.logit_a.size(); ++i) sums.right += (result.logit_a[i] > 0) == (images.labels[i] == 1);
     }
     return sums;
+  }
+
+  // Pictures that are gone end the run: with others in their place it could not be repeated, nor resumed.
+  void next_batch(Batch& batch) {
+    try {
+      if (loader_.next(batch)) return;
+    } catch (const Unavailable& error) {
+      throw Error(ErrorCode::input, fmt::format("{}; put that right and go on from step {} with --resume", error.what(), saved_step_));
+    }
+    throw Error(ErrorCode::input, "the data ended before the epoch did");
   }
 
   // One optimizer step.

@@ -7,11 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -52,12 +54,23 @@ class Process {
     return ended_;
   }
 
+  /// Waits so long at most.
+  template <typename Duration>
+  bool ended_within(Duration patience) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!ended() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return ended();
+  }
+
   /// Exit code, or -1 if a signal ended it.
   int wait() {
     if (!ended_) waitpid(pid_, &status_, 0);
     ended_ = true;
     return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1;
   }
+
+  /// Of a process that has ended; 0 if it did so by itself.
+  int ending_signal() const { return WIFSIGNALED(status_) ? WTERMSIG(status_) : 0; }
 
   std::string text() const {
     std::ifstream in(output_);

@@ -38,10 +38,17 @@ int available_cores() {
 ThreadPool::ThreadPool(int threads) {
   const int count = threads > 0 ? threads : available_cores();
   workers_.reserve(static_cast<std::size_t>(count - 1));
-  for (int worker = 1; worker < count; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+  try {
+    for (int worker = 1; worker < count; ++worker) workers_.emplace_back([this, worker] { work(worker); });
+  } catch (...) {  // the system starts no more threads
+    stop();
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   stop_.store(true);
   claim_.fetch_add(std::uint64_t{1} << 32);
   claim_.notify_all();

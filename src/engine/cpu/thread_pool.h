@@ -18,7 +18,8 @@ int available_cores();
 
 class ThreadPool {
  public:
-  /// threads counts the caller; 0: available_cores(). A forked child must make its own pool.
+  /// threads counts the caller; 0: available_cores(). A forked child must make its own pool. Throws std::system_error where the system
+  /// starts no more threads.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -40,6 +41,7 @@ class ThreadPool {
   void run_erased(int count, Call call, void* self);
   bool work_one(std::uint64_t seen, int worker);
   void work(int worker);
+  void stop();
 
   // The claim word holds {generation, tasks not yet claimed}. A worker that comes late fails its compare-and-swap, because the
   // generation moved on, and so never touches a job that is over; one that succeeds keeps the job alive until it counts in done_.

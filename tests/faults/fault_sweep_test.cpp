@@ -1,0 +1,290 @@
+// Every command, with one call of the system or of the allocator failing: the first one, the second one, and so on until a run gets by
+// without the fault. Whatever fails, the program neither crashes nor hangs; a run that says it succeeded has written what an undisturbed run
+// writes, and one that says it failed says why and leaves every file whole, old or new.
+//
+// Only some of the calls are tried unless LFM_FAULTS=every is set (tools/test --all does).
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "lfm/model.h"
+#include "src/image/encode.h"
+#include "src/train/run_state.h"
+#include "tests/cli/sample_inputs.h"
+#include "tests/faults/fault_run.h"
+#include "tests/model/temporary_folder.h"
+#include "tests/train/equal_runs.h"
+#include "tests/train/generated_set.h"
+
+namespace lfm::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr std::uint64_t kSampledMoments = 10;
+
+const std::vector<Fault>& faults() {
+  static const std::vector<Fault> all = {
+      {.call = "malloc", .how = "ENOMEM"},
+      {.call = "malloc", .how = "ENOMEM", .lasts = true},
+      {.call = "open", .how = "EMFILE"},
+      {.call = "read", .how = "EIO"},
+      {.call = "read", .how = "short", .harmless = true},
+      {.call = "read", .how = "EINTR", .harmless = true},
+      {.call = "write", .how = "ENOSPC"},
+      {.call = "write", .how = "EIO", .lasts = true},
+      {.call = "write", .how = "short", .harmless = true},
+      {.call = "write", .how = "EINTR", .harmless = true},
+      {.call = "fsync", .how = "EIO"},
+      {.call = "rename", .how = "EIO"},
+      {.call = "mmap", .how = "ENOMEM"},
+      {.call = "thread", .how = "EAGAIN"},
+  };
+  return all;
+}
+
+std::string text_of(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_text(const fs::path& path, std::string_view text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+void write_encoded(const fs::path& path, const std::vector<std::byte>& bytes) {
+  fs::create_directories(path.parent_path());
+  write_bytes(path, bytes);
+}
+
+/// What the commands read, written once.
+class Inputs {
+ public:
+  Inputs() {
+    write_random_model(folder_ / "model.lfmw", 7);
+    Image image{56, 48, std::vector<std::uint8_t>(std::size_t{56} * 48 * 3)};
+    for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(i * i % 251);
+    write_encoded(folder_ / "pictures/a.png", encode_png(image));
+    write_encoded(folder_ / "pictures/b.jpg", encode_jpeg(image, 90));
+    write_encoded(folder_ / "pictures/c.webp", encode_webp(image, 90));
+    write_encoded(folder_ / "pictures/named_as_nothing", encode_png(image));
+    write_ppm(folder_ / "pictures/e.ppm", 64, 48, 5);
+    fs::copy(fs::path(LFM_TEST_FIXTURES) / "images/frame_inside_screen.gif", folder_ / "pictures/f.gif");
+    write_generated_set(folder_ / "set", {2, 56, 1});
+    // The model's logits are lower for what this generates as fakes; with the labels exchanged, it can be calibrated.
+    write_generated_set(folder_ / "exchanged", {2, 56, 2});
+    fs::create_directories(folder_ / "tests/generator");
+    fs::rename(folder_ / "exchanged/0_real", folder_ / "tests/generator/1_fake");
+    fs::rename(folder_ / "exchanged/1_fake", folder_ / "tests/generator/0_real");
+  }
+  std::string operator()(const std::string& name) const { return (folder_ / name).string(); }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+using Files = std::map<std::string, std::string>;
+
+/// A command line to be disturbed. It works in a folder of its own, which is made anew for each run.
+struct Scene {
+  std::string name;
+  std::vector<std::string> (*arguments)(const Inputs& in, const std::string& work);
+  std::vector<std::string> outputs;  ///< in the folder; each replaces a file that says "old"
+  bool trains = false;               ///< its output is a run folder, "run", instead
+};
+
+const std::vector<Scene>& scenes() {
+  static const std::vector<Scene> all = {
+      {.name = "convert",
+       .arguments =
+           [](const Inputs& in, const std::string& work) {
+             return std::vector<std::string>{"convert", "--force", in("model.lfmw"), work + "/out.safetensors"};
+           },
+       .outputs = {"out.safetensors"}},
+      {.name = "detect",
+       .arguments =
+           [](const Inputs& in, const std::string& work) {
+             return std::vector<std::string>{"detect",     "--model",          in("model.lfmw"), "--threads",         "3",
+                                             "--format",   "jsonl",            "--output",       work + "/out.jsonl", "--features",
+                                             work + "/out.npy", "--report", work + "/out.html", in("pictures")};
+           },
+       .outputs = {"out.jsonl", "out.npy", "out.html"}},
+      {.name = "evaluate",
+       .arguments =
+           [](const Inputs& in, const std::string& work) {
+             return std::vector<std::string>{"evaluate",    "--model",           in("model.lfmw"),    "--threads",        "3",
+                                             "--bootstrap", "10",                "--output",          work + "/out.json", work + "/out.html",
+                                             "--fit-calibration", work + "/out.lfmw", "--perturb", "jpeg:80", "--", in("tests")};
+           },
+       .outputs = {"out.json", "out.html", "out.lfmw"}},
+      {.name = "train",
+       .arguments =
+           [](const Inputs& in, const std::string& work) {
+             return std::vector<std::string>{"train",  "--data",  in("set"), "--val",        in("set"), "--out",        work + "/run", "--device",
+                                             "cpu",    "--view",  "native",  "--crop",       "48",      "--val-crop",   "48",          "--batch",
+                                             "2",      "--epochs", "1",      "--threads",    "3",       "--checkpoint-every", "1"};
+           },
+       .outputs = {},
+       .trains = true},
+  };
+  return all;
+}
+
+class FaultSweep : public ::testing::TestWithParam<std::tuple<std::size_t, std::size_t>> {
+ protected:
+  static void SetUpTestSuite() { inputs_ = new Inputs; }
+  static void TearDownTestSuite() { delete inputs_; }
+
+  const Scene& scene() const { return scenes()[std::get<0>(GetParam())]; }
+  const Fault& fault() const { return faults()[std::get<1>(GetParam())]; }
+  std::string work() const { return (folder_ / "work").string(); }
+
+  FaultOutcome run(std::uint64_t at) {
+    fs::remove_all(work());
+    fs::create_directory(work());
+    for (const std::string& output : scene().outputs) write_text(work() + "/" + output, "old");
+    return repeat(scene().arguments(*inputs_, work()), at);
+  }
+
+  FaultOutcome repeat(std::vector<std::string> arguments, std::uint64_t at) {
+    arguments.insert(arguments.begin(), LFM_PROGRAM);
+    return run_with_fault(arguments, fault(), at, folder_.path());
+  }
+
+  /// An undisturbed run: what it writes, and how many calls it makes.
+  std::uint64_t learn() {
+    const FaultOutcome outcome = run(0);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    for (const std::string& output : scene().outputs) expected_[output] = text_of(work() + "/" + output);
+    if (scene().trains) fs::rename(work() + "/run", folder_ / "expected");
+    return outcome.calls;
+  }
+
+  void check(const FaultOutcome& outcome) {
+    ASSERT_FALSE(outcome.hung) << outcome.text;
+    ASSERT_EQ(outcome.signal, 0) << "killed by a signal; " << outcome.text;
+    const bool no_memory = fault().call == "malloc";
+    if (outcome.failed == 0 || fault().harmless) {
+      EXPECT_EQ(outcome.code, 0) << outcome.text;
+    }
+    if (outcome.code != 0) {
+      EXPECT_THAT(outcome.text, testing::HasSubstr("lfm-cuda: "));
+      EXPECT_THAT(outcome.text, testing::HasSubstr(no_memory ? "memory" : ""));
+    }
+    scene().trains ? check_run(outcome) : check_outputs(outcome);
+    for (const auto& entry : fs::recursive_directory_iterator(work())) {
+      const bool may_stay = no_memory;  // a destructor that finds none ends the program at once
+      EXPECT_TRUE(may_stay || entry.path().extension() != ".tmp") << "left behind: " << entry.path();
+    }
+  }
+
+  void check_outputs(const FaultOutcome& outcome) {
+    for (const std::string& output : scene().outputs) {
+      const std::string text = text_of(work() + "/" + output);
+      if (text == expected_[output]) continue;
+      EXPECT_NE(outcome.code, 0) << output << " is not what an undisturbed run writes; " << outcome.text;
+      if (text != "old") check_whole(output, text);
+    }
+  }
+
+  /// A report in which pictures failed.
+  void check_whole(const std::string& output, const std::string& text) {
+    const std::string& expected = expected_[output];
+    const std::string ending = fs::path(output).extension();
+    if (ending == ".jsonl") {
+      std::set<std::string> lines, failed;
+      std::istringstream in(text), expected_in(expected);
+      for (std::string line; std::getline(in, line); lines.insert(line)) {
+        const json record = json::parse(line, nullptr, false);
+        ASSERT_TRUE(record.is_object()) << line;
+        if (record.contains("error")) failed.insert(record.at("path"));
+      }
+      for (std::string line; std::getline(expected_in, line);) {
+        const fs::path path = json::parse(line).at("path").get<std::string>();
+        EXPECT_TRUE(lines.contains(line) || failed.contains(path) || failed.contains(path.parent_path())) << path << " is missing from " << text;
+      }
+    } else if (ending == ".npy") {
+      EXPECT_EQ((text.size() - 128) % (1024 * sizeof(float)), 0u);
+    } else if (ending == ".json") {
+      EXPECT_FALSE(json::parse(text, nullptr, false).is_discarded()) << text;
+    } else if (ending == ".html") {
+      EXPECT_THAT(text, testing::EndsWith(expected.substr(expected.size() - 10)));
+    } else if (ending == ".lfmw") {
+      EXPECT_NO_THROW(load_model(work() + "/" + output));
+    } else {
+      ADD_FAILURE() << output << " is neither old nor new";
+    }
+  }
+
+  /// What a failed run has saved can be resumed, to the bits of the undisturbed run.
+  void check_run(const FaultOutcome& outcome) {
+    if (outcome.code != 0) {
+      if (!fs::exists(work() + "/run/last.lfmw")) return;
+      const FaultOutcome resumed = repeat({"train", "--resume", "--out", work() + "/run"}, 0);
+      ASSERT_EQ(resumed.code, 0) << resumed.text;
+    }
+    expect_equal_runs(work() + "/run", folder_ / "expected");
+  }
+
+  static Inputs* inputs_;
+  TemporaryFolder folder_;
+  Files expected_;
+};
+Inputs* FaultSweep::inputs_ = nullptr;
+
+/// The calls to fail: a few of those with which every command line begins, the others evenly spread over what follows.
+std::set<std::uint64_t> sampled(std::uint64_t beginning, std::uint64_t calls) {
+  std::set<std::uint64_t> moments;
+  for (const std::uint64_t at : {std::uint64_t{1}, std::uint64_t{2}, beginning / 2}) {
+    if (at >= 1 && at <= calls) moments.insert(at);
+  }
+  for (std::uint64_t i = 0; i < kSampledMoments && beginning + i < calls; ++i) moments.insert(calls - (calls - beginning) * i / kSampledMoments);
+  return moments;
+}
+
+TEST_P(FaultSweep, NeverCrashesNorCorruptsAFile) {
+  const std::uint64_t calls = learn();
+  const char* extent = std::getenv("LFM_FAULTS");
+  const bool every = extent && std::string(extent) == "every";
+  std::uint64_t runs = 0;
+  const auto disturb = [&](std::uint64_t at) {
+    SCOPED_TRACE(fmt::format("call {} of some {} fails", at, calls));
+    const FaultOutcome outcome = run(at);
+    check(outcome);
+    ++runs;
+    return outcome.failed > 0;
+  };
+  if (every) {
+    for (std::uint64_t at = 1; disturb(at) && !HasFatalFailure(); ++at) {
+    }
+  } else {
+    const std::uint64_t beginning = std::min(repeat({"--version"}, 0).calls, calls);
+    for (const std::uint64_t at : sampled(beginning, calls)) disturb(at);
+  }
+  fmt::print("  {} calls, {} runs\n", calls, runs);
+}
+
+std::string case_name(const testing::TestParamInfo<std::tuple<std::size_t, std::size_t>>& info) {
+  return scenes()[std::get<0>(info.param)].name + "_" + faults()[std::get<1>(info.param)].name();
+}
+
+INSTANTIATE_TEST_SUITE_P(Commands, FaultSweep,
+                         testing::Combine(testing::Range(std::size_t{0}, scenes().size()), testing::Range(std::size_t{0}, faults().size())),
+                         case_name);
+
+}  // namespace
+}  // namespace lfm::test
