@@ -4,18 +4,22 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <random>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "src/model/weight_file.h"
 #include "src/train/run_folder.h"
 #include "tests/cli/process.h"
+#include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/train/equal_runs.h"
 #include "tests/train/generated_set.h"
@@ -53,11 +57,49 @@ class TrainCommand : public ::testing::Test {
     return code;
   }
 
+  int run_signalled(const std::string& out, std::chrono::duration<double, std::milli> whole, std::mt19937& random);
+
   test::TemporaryFolder folder_;
   std::string text_;
 };
 
-TEST_F(TrainCommand, KilledAtRandomMomentsAndResumedEqualsUninterrupted) {
+/// Signals that a test sends: 10, or as many as LFM_SIGNALS says (tools/test --all).
+int wanted_signals() {
+  const char* number = std::getenv("LFM_SIGNALS");
+  return number ? std::atoi(number) : 10;
+}
+
+std::vector<std::string> unfinished_files(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".tmp") names.push_back(entry.path().filename());
+  }
+  return names;
+}
+
+/// Runs in `out` to the end, signalled on average at every third of `whole`; returns how often.
+int TrainCommand::run_signalled(const std::string& out, std::chrono::duration<double, std::milli> whole, std::mt19937& random) {
+  constexpr int signals[] = {SIGKILL, SIGKILL, SIGTERM, SIGINT, SIGPIPE};
+  int sent = 0, code = -1;
+  for (int attempt = 0; code != 0 && attempt < 60; ++attempt) {
+    const bool begun = std::filesystem::exists(folder_ / out / "last.lfmw");
+    Process process = start_program(begun ? resume(out) : start(out), folder_ / "output");
+    if (attempt < 50) {
+      std::uniform_real_distribution<double> milliseconds(0, whole.count() * 2 / 3);
+      std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(milliseconds(random)));
+      if (!process.ended()) {
+        process.signal(signals[random() % std::size(signals)]);
+        ++sent;
+      }
+    }
+    code = process.wait();
+    EXPECT_THAT(code, testing::AnyOf(0, 130, -1)) << process.text();  // -1: killed, or told to end before it could catch that
+  }
+  EXPECT_EQ(code, 0);
+  return sent;
+}
+
+TEST_F(TrainCommand, SignalledAtRandomMomentsAndResumedEqualsUninterrupted) {
   const auto before = std::chrono::steady_clock::now();
   ASSERT_EQ(run(start("whole")), 0) << text_;
   const std::chrono::duration<double, std::milli> whole = std::chrono::steady_clock::now() - before;
@@ -65,24 +107,81 @@ TEST_F(TrainCommand, KilledAtRandomMomentsAndResumedEqualsUninterrupted) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));
   std::mt19937 random(seed);
-  int kills = 0, code = -1;
-  for (int attempt = 0; code != 0 && attempt < 60; ++attempt) {
-    const bool begun = std::filesystem::exists(folder_ / "killed" / "last.lfmw");
-    Process process = start_program(begun ? resume("killed") : start("killed"), folder_ / "output");
-    if (attempt < 50) {  // on average a third of the run
-      std::uniform_real_distribution<double> milliseconds(0, whole.count() * 2 / 3);
-      std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(milliseconds(random)));
-      if (!process.ended()) {
-        process.signal(SIGKILL);
-        ++kills;
-      }
-    }
-    code = process.wait();
-    ASSERT_LE(code, 0) << process.text();
+  int sent = 0, runs = 0;
+  while (sent < wanted_signals() && !HasFailure()) {
+    const std::string out = fmt::format("signalled{}", runs++);
+    sent += run_signalled(out, whole, random);
+    test::expect_equal_runs(folder_ / out, folder_ / "whole");
+    EXPECT_THAT(unfinished_files(folder_ / out), testing::IsEmpty()) << "what a killed process had begun is cleared away";
+    std::filesystem::remove_all(folder_ / out);
   }
-  fmt::print("  {} kills (seed {})\n", kills, seed);
-  EXPECT_EQ(code, 0);
-  test::expect_equal_runs(folder_ / "killed", folder_ / "whole");
+  fmt::print("  {} signals in {} runs (seed {})\n", sent, runs, seed);
+}
+
+TEST_F(TrainCommand, GoesOnWhenNobodyReadsWhatItPrints) {
+  ASSERT_EQ(run(start("whole")), 0) << text_;
+  std::vector<std::string> command = {"bash", "-c", "\"$@\" | head -1; exit ${PIPESTATUS[0]}", "bash", LFM_CUDA_PROGRAM};
+  for (const std::string& argument : start("unread")) command.push_back(argument);
+  Process process(command, folder_ / "output");
+  EXPECT_EQ(process.wait(), 1) << process.text();
+  EXPECT_THAT(process.text(), HasSubstr("standard output"));
+  test::expect_equal_runs(folder_ / "unread", folder_ / "whole");
+}
+
+TEST_F(TrainCommand, TheLockHoldsAsLongAsItsProcessLives) {
+  std::vector<std::string> endless = start("run");
+  *(std::ranges::find(endless, "--epochs") + 1) = "100000";
+  Process first = start_program(endless, folder_ / "first");
+  while (!first.ended() && !std::filesystem::exists(folder_ / "run" / "last.lfmw")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  for (const auto& second : {start("run"), resume("run")}) {
+    EXPECT_EQ(run(second), 1);
+    EXPECT_THAT(text_, HasSubstr(fmt::format("process {} is training into this folder", first.id())));
+    EXPECT_THAT(text_, HasSubstr("choose another --out"));
+  }
+  first.signal(SIGKILL);
+  EXPECT_EQ(first.wait(), -1) << first.text();
+
+  Process third = start_program(resume("run"), folder_ / "third");
+  while (!third.ended() && third.text().find("resuming") == std::string::npos) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  third.signal(SIGINT);
+  EXPECT_EQ(third.wait(), 130) << third.text();
+}
+
+TEST_F(TrainCommand, CheckpointsThatCannotBeResumed) {
+  std::vector<std::string> arguments = start("run");
+  arguments.insert(arguments.end(), {"--max-steps", "1"});
+  ASSERT_EQ(run(arguments), 0) << text_;
+  const std::filesystem::path last = folder_ / "run" / "last.lfmw";
+  const std::vector<std::byte> good = test::read_bytes(last);
+  const auto refused = [&](const std::vector<std::byte>& bytes, const std::string& cause, const std::string& remedy) {
+    test::write_bytes(last, bytes);
+    EXPECT_EQ(run(resume("run")), 3) << text_;
+    EXPECT_THAT(text_, testing::AllOf(HasSubstr(last.string()), HasSubstr(cause), HasSubstr(remedy)));
+    EXPECT_TRUE(test::read_bytes(last) == bytes) << "it is left as it is";
+  };
+  refused({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2)}, "is truncated", "copy or download it again");
+  refused({}, "is not an .lfmw file", "give a file that lfm-cuda wrote");
+  std::vector<std::byte> changed = good;
+  changed[8] = std::byte{9};
+  refused(changed, "has format version 9", "use the lfm-cuda that wrote it");
+  changed = good;
+  changed[changed.size() / 2] ^= std::byte{1};
+  refused(changed, "its checksum does not match", "copy or download it again");
+  save_model(test::random_model({Pooling::topk, 5}, 1), folder_ / "other.lfmw");
+  refused(test::read_bytes(folder_ / "other.lfmw"), "is a model without training state", "--init");
+
+  // A checkpoint of another architecture in the place of the run's, and options that are not its own.
+  test::write_bytes(last, good);
+  std::vector<std::string> other = resume("run");
+  other.insert(other.end(), {"--k", "8"});
+  EXPECT_EQ(run(other), 2);
+  EXPECT_THAT(text_, testing::AllOf(HasSubstr("--k 8 contradicts the run in " + path("run")), HasSubstr("--init")));
+  other = start("new");
+  other.insert(other.end(), {"--init", path("other.lfmw")});
+  EXPECT_EQ(run(other), 2);
+  EXPECT_THAT(text_, testing::AllOf(HasSubstr("other.lfmw: the model has another pooling than this run"), HasSubstr("--k 5")));
 }
 
 TEST_F(TrainCommand, CtrlCSavesAndSaysHowToGoOn) {
