@@ -252,6 +252,27 @@ TEST_F(Trainer, ResumesInItsPrecision) {
 }
 #endif
 
+TEST_F(Trainer, PicturesThatVanishEndTheRunWhichGoesOnWhenTheyAreBack) {
+  const auto shown = [&](const std::string& out) {
+    TrainOptions o = options(out);
+    o.epochs = 12;
+    return o;
+  };
+  start_training(shown("whole"), {});
+  TrainHooks hooks;
+  hooks.interrupted = [&, done = false]() mutable {
+    if (!done) std::filesystem::rename(folder_ / "train", folder_ / "away");
+    done = true;
+    return false;
+  };
+  const std::string message = test::error_of(ErrorCode::input, [&] { start_training(shown("run"), hooks); });
+  EXPECT_THAT(message, testing::AllOf(HasSubstr((folder_ / "train").string()), HasSubstr("No such file"), HasSubstr("--resume")));
+  EXPECT_THAT(test::error_of(ErrorCode::input, [&] { resume_training(folder_ / "run", {}, {}); }), HasSubstr("not a folder"));
+  std::filesystem::rename(folder_ / "away", folder_ / "train");
+  resume_training(folder_ / "run", {}, {});
+  expect_same_run(saved("run"), saved("whole"));
+}
+
 TEST_F(Trainer, RefusesWhatWouldSpoilARun) {
   start_training(options("run"), interrupt_after(1));
   EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { start_training(options("run"), {}); }), HasSubstr("--resume"));
