@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "lfm/error.h"
 #include "lfm/image.h"
+#include "src/image/file.h"
 #include "tests/data/image_folder.h"
 
 namespace lfm {
@@ -175,6 +177,25 @@ TEST_F(LoaderTest, UnreadableFilesAreReportedOnceAndReplacedByTheNextOfTheirLabe
     EXPECT_THAT(batches[0].samples, ElementsAre(0u, 3u, 3u, 3u, 4u));
     EXPECT_THAT(batches[3].samples, ElementsAre(9u)) << "wraps round to the first fake";
     EXPECT_THAT(batches[3].labels, ElementsAre(1));
+  }
+}
+
+// Another picture in its place would make the run differ from one in which it is there.
+TEST_F(LoaderTest, AFileThatIsGoneEndsInAnError) {
+  LoaderOptions options = small_options();
+  options.training = false;
+  for (const int threads : {1, 3}) {
+    options.threads = threads;
+    Loader loader(dataset(), options);
+    std::filesystem::rename(folder_.path() / "0_real/c.ppm", folder_.path() / "0_real/gone");
+    try {
+      serve(loader, 0, 0, 1);
+      FAIL() << "nothing was thrown";
+    } catch (const Unavailable& error) {
+      EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("c.ppm"), HasSubstr("No such file")));
+    }
+    std::filesystem::rename(folder_.path() / "0_real/gone", folder_.path() / "0_real/c.ppm");
+    EXPECT_EQ(serve(loader, 0, 0, 1).size(), 4u) << "it can be started again";
   }
 }
 
