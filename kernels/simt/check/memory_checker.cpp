@@ -73,9 +73,10 @@ MemoryChecker::~MemoryChecker() {
   observer = nullptr;
 }
 
-void MemoryChecker::add_array(const std::string& name, const void* begin, std::size_t bytes) {
+void MemoryChecker::add_array(const std::string& name, const void* begin, std::size_t bytes, Contents contents) {
   arrays_.push_back(
       {name, number(begin), bytes, std::vector<std::uint32_t>(bytes), std::vector<std::uint32_t>(bytes)});
+  if (contents == Contents::unwritten) arrays_.back().unwritten.assign(bytes, true);
 }
 
 void MemoryChecker::remove_array(const void* begin) {
@@ -240,6 +241,11 @@ void MemoryChecker::check_other_blocks(Array& array, const AccessRecord& record,
           is_other(array.stored[i]) ? "which another block stores to" : "which another block loads");
     }
     (record.kind == Access::store ? array.stored : array.loaded)[i] = block_number_;
+    if (array.unwritten.empty()) continue;
+    if (record.kind == Access::load && array.unwritten[i]) {
+      return report(FindingKind::uninitialised, record, thread, "which nothing has stored to");
+    }
+    if (record.kind == Access::store) array.unwritten[i] = false;
   }
 }
 

@@ -1,7 +1,7 @@
 // Sees every load and store that kernels make on the emulated device, and says what hardware would make of them:
 //   races          between two barriers two threads touch the same byte, one of them stores, and nothing orders them: in
 //                  shared and global memory within a block, and in global memory between blocks, which nothing orders
-//   uninitialised  a load of shared memory that no thread of the block has stored to
+//   uninitialised  a load of shared memory that no thread of the block has stored to, or of global memory that nothing has
 //   out of bounds  an access to global memory outside the arrays that the kernel was given
 //   sectors        32-byte sectors of global memory that each request of a warp touches
 //   bank conflicts wavefronts of shared memory beyond those that the request's width needs
@@ -53,6 +53,8 @@ struct KernelCounters {
 
 enum class FindingKind { race, uninitialised, out_of_bounds };
 
+enum class Contents { written, unwritten };
+
 struct Finding {
   FindingKind kind;
   std::string message;  ///< kernel, block, threads, array and place in it, source lines
@@ -66,8 +68,8 @@ class MemoryChecker final : public Observer {
   MemoryChecker(const MemoryChecker&) = delete;
   MemoryChecker& operator=(const MemoryChecker&) = delete;
 
-  /// Global memory that kernels may touch from now on.
-  void add_array(const std::string& name, const void* begin, std::size_t bytes);
+  /// Global memory that kernels may touch from now on. Unwritten: a kernel must store to a byte before one loads it.
+  void add_array(const std::string& name, const void* begin, std::size_t bytes, Contents contents = Contents::written);
   void remove_array(const void* begin);
 
   /// By the kernel's name in its Launch.
@@ -96,6 +98,7 @@ class MemoryChecker final : public Observer {
     // global: 1 + the block that last stored to, loaded from each byte in this grid
     // shared: whether a byte was stored to, how many asynchronous copies to it are under way
     std::vector<std::uint32_t> stored, loaded;
+    std::vector<bool> unwritten = {};  // global: bytes without contents; empty where all have some
     bool contains(std::uintptr_t p) const { return p >= begin && p < begin + bytes; }
   };
   struct Copies {  // of one thread

@@ -67,8 +67,8 @@ void winograd(simt::MemoryChecker& checker) {
 template <typename T>
 void tensor_cores(simt::MemoryChecker& checker) {
   constexpr int n = 1, h = 18, w = 35, ic = 64, oc = 128;  // whole tiles and borders
-  const WatchedArray<T> input(checker, "input", product({n, h, w, ic}));
-  const WatchedArray<T> weight(checker, "weight", product({4, ic, oc}) + product({oc, 64}));
+  const WatchedArray<T> input(checker, "input", product({n, h, w, ic}), 0);
+  const WatchedArray<T> weight(checker, "weight", product({4, ic, oc}) + product({oc, 64}), 0);
   const Floats bias(checker, "bias", oc, 3);
   const WatchedArray<T> output(checker, "output", product({n, (h - 1) / 2, (w - 1) / 2, oc}));
   kernels::conv2x2_tensor<T>({output, input, weight, bias, n, h, w, ic, oc}, nullptr);

@@ -130,6 +130,16 @@ TEST_F(CopyUnderWatch, BlocksThatStoreToTheSamePlace) {
               ElementsAre(is(FindingKind::race, "of out, which another block stores to")));
 }
 
+TEST_F(CopyUnderWatch, UninitialisedGlobal) {
+  const WatchedArray<float> workspace(checker, "workspace", 64);
+  kernels::copy(kernels::Copy::right, workspace, in, 32);
+  kernels::copy(kernels::Copy::right, out, workspace, 32);
+  EXPECT_THAT(checker.findings(), IsEmpty());
+  kernels::copy(kernels::Copy::right, out, workspace, 33);
+  EXPECT_THAT(checker.findings(), ElementsAre(is(FindingKind::uninitialised,
+                                                 "at byte 128 of workspace, which nothing has stored to")));
+}
+
 TEST_F(CopyUnderWatch, ArraysAreForgottenWithTheirMemory) {
   { const WatchedArray<float> gone(checker, "gone", 64, 1); }
   EXPECT_THROW(MemoryChecker(), Error);

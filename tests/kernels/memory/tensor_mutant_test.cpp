@@ -52,8 +52,8 @@ TEST(TensorMutant, IsCaught) {
   const std::vector<Half> packed = pack_tensor_conv<Half>(weights, kOut, kIn);
 
   simt::MemoryChecker checker;
-  const WatchedArray<Half> input(checker, "input", values.size()), weight(checker, "weight", packed.size());
-  const WatchedArray<float> bias(checker, "bias", kOut);
+  const WatchedArray<Half> input(checker, "input", values.size(), 0), weight(checker, "weight", packed.size(), 0);
+  const WatchedArray<float> bias(checker, "bias", kOut, 0);
   const WatchedArray<Half> output(checker, "output", rows * columns * kOut);
   std::copy(values.begin(), values.end(), input.data());
   std::copy(packed.begin(), packed.end(), weight.data());

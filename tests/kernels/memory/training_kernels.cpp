@@ -46,15 +46,15 @@ void batch_norm(simt::MemoryChecker& checker, bool pool) {
   kernels::batch_moments(moments, scratch, x, positions, c, nullptr);
   kernels::moments_to_totals(sums, moments, positions, c, nullptr);
   kernels::recentre_moments(moments, sums, positions, positions, c, nullptr);
-  const Floats statistics(checker, "statistics", 2 * c), running_mean(checker, "running_mean", c),
-      running_var(checker, "running_var", c);
+  const Floats statistics(checker, "statistics", 2 * c), running_mean(checker, "running_mean", c, 0),
+      running_var(checker, "running_var", c, 0);
   kernels::batch_statistics(statistics, running_mean, running_var, moments, positions, c, 1e-5f, 0.1f,
                             nullptr);
   const Floats scale(checker, "scale", c, 2), shift(checker, "shift", c, 3);
   const kernels::BatchNorm norm{x, statistics, scale, shift, n, h, w, c, pool};
   const Floats output(checker, "output", product({windows, c}));
   kernels::batch_norm_relu<float>(output, norm, nullptr);
-  const Floats grad_scale(checker, "grad_scale", c), grad_shift(checker, "grad_shift", c);
+  const Floats grad_scale(checker, "grad_scale", c, 0), grad_shift(checker, "grad_shift", c, 0);
   kernels::batch_norm_relu_backward_sums(sums, grad_scale, grad_shift, scratch, norm, output, true, nullptr);
   const Floats grad_x(checker, "grad_x", product({n, h + 2, w + 2, c}));
   kernels::batch_norm_relu_backward<float>(grad_x, scratch, norm, output, sums, positions, 1, nullptr);
@@ -69,7 +69,7 @@ void convolution(simt::MemoryChecker& checker, const kernels::Conv2x2Shape& s) {
   const Floats grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic}));
   kernels::conv2x2_backward_input(grad_input, grad_output, transposed, s, nullptr);
   const Floats input(checker, "input", product({s.n, s.h, s.w, s.ic}), 3),
-      grad_weight(checker, "grad_weight", product({4, s.ic, s.oc}));
+      grad_weight(checker, "grad_weight", product({4, s.ic, s.oc}), 0);
   const Floats scratch(checker, "scratch", kernels::conv2x2_backward_weight_scratch(s));
   kernels::conv2x2_backward_weight(grad_weight, scratch, input, grad_output, s, true, nullptr);
 }
@@ -80,8 +80,8 @@ void tensor_cores(simt::MemoryChecker& checker) {
   constexpr kernels::Conv2x2Shape s{1, 18, 35, 64, 128};  // whole tiles and borders
   const Floats weight(checker, "weight", product({4, s.ic, s.oc}), 1), bias(checker, "bias", s.oc, 2);
   const WatchedArray<T> packed(checker, "packed", product({4, s.ic, s.oc}));
-  const WatchedArray<T> input(checker, "input", product({s.n, s.h, s.w, s.ic})),
-      grad(checker, "grad_output", product({s.n, s.h + 1, s.w + 1, s.oc}));
+  const WatchedArray<T> input(checker, "input", product({s.n, s.h, s.w, s.ic}), 0),
+      grad(checker, "grad_output", product({s.n, s.h + 1, s.w + 1, s.oc}), 0);
   const Floats output(checker, "output", product({s.n, s.h - 1, s.w - 1, s.oc})),
       grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic}));
   using kernels::ConvDirection;
@@ -98,7 +98,7 @@ template <typename T>
 void projection_tensor(simt::MemoryChecker& checker) {
   constexpr int n = 2, area = 100, ic = 256, positions = n * area;
   const Floats weight(checker, "weight", product({ic, 64}), 1), exact(checker, "exact", product({positions, 64}), 2);
-  const WatchedArray<T> packed(checker, "packed", product({ic, 64})), input(checker, "input", product({positions, ic})),
+  const WatchedArray<T> packed(checker, "packed", product({ic, 64})), input(checker, "input", product({positions, ic}), 0),
       grad_maps(checker, "grad_maps", product({positions, 64}));
   const Floats maps(checker, "maps", product({positions, 64})), grad_input(checker, "grad_input", product({positions, ic})),
       grad_weight(checker, "grad_weight", product({ic, 64})),
@@ -118,7 +118,7 @@ void naive_convolution(simt::MemoryChecker& checker) {
   const Floats grad_output(checker, "grad_output", product({s.n, s.h + 1, s.w + 1, s.oc}), 2);
   const Floats input(checker, "input", product({s.n, s.h, s.w, s.ic}), 3);
   const Floats grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic})),
-      grad_weight(checker, "grad_weight", product({4, s.ic, s.oc}));
+      grad_weight(checker, "grad_weight", product({4, s.ic, s.oc}), 0);
   kernels::conv2x2_backward_input_naive(grad_input, grad_output, weight, s, nullptr);
   kernels::conv2x2_backward_weight_naive(grad_weight, input, grad_output, s, true, nullptr);
 }
@@ -142,7 +142,7 @@ void pooling(simt::MemoryChecker& checker) {
   constexpr kernels::DrawOrigin origin{1, 2, 3};
   const Floats maps(checker, "maps", product({rows, area}), 1),
       values(checker, "values", product({rows, k}), 2);
-  const Floats factors(checker, "factors", product({rows, k})), drop(checker, "drop", k),
+  const Floats factors(checker, "factors", product({rows, k})), drop(checker, "drop", k, 0),
       scale(checker, "scale", k, 3);
   const WatchedArray<std::uint8_t> keep(checker, "keep", product({rows, k}), 4);
   kernels::rbld(values, factors, nullptr, drop, scale, origin, rows, k, nullptr);
@@ -151,7 +151,7 @@ void pooling(simt::MemoryChecker& checker) {
       positions(checker, "positions", product({rows, k}));
   kernels::rks_draw(drawn, origin, rows, area, k, nullptr);
   kernels::rks_gather(values, positions, drawn, maps, rows, area, k, nullptr);
-  const Floats grad_maps(checker, "grad_maps", product({n, area, 64}));
+  const Floats grad_maps(checker, "grad_maps", product({n, area, 64}), 0);
   kernels::pool_backward(grad_maps, values, factors, positions, rows, area, k, nullptr);
   kernels::average_pool_backward(grad_maps, values, rows, area, nullptr);
 }
@@ -164,14 +164,14 @@ void head_and_step(simt::MemoryChecker& checker) {
   kernels::bce_with_logits(losses, grad_logits, logits, labels, 0.5f, n, nullptr);
   const Floats features(checker, "features", product({n, count}), 3), weight(checker, "weight", count, 4);
   const Floats grad_features(checker, "grad_features", product({n, count})),
-      grad_weight(checker, "grad_weight", count);
-  const Floats grad_bias(checker, "grad_bias", 1);
+      grad_weight(checker, "grad_weight", count, 0);
+  const Floats grad_bias(checker, "grad_bias", 1, 0);
   kernels::head_backward(grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count, true,
                          nullptr);
 
   constexpr std::size_t parameters = 3000;
-  const Floats values(checker, "parameters", parameters, 5), m(checker, "m", parameters),
-      v(checker, "v", parameters);
+  const Floats values(checker, "parameters", parameters, 5), m(checker, "m", parameters, 0),
+      v(checker, "v", parameters, 0);
   const Floats gradients(checker, "gradients", parameters, 6);
   const Doubles norms(checker, "norm_partials",
                       static_cast<std::size_t>(kernels::adam_norm_partials(parameters)));

@@ -14,12 +14,15 @@
 namespace lfm::test {
 
 /// `count` values that the checker knows by a name: 256-byte aligned as on a device, with room around so that
-/// a kernel that leaves them is caught and not killed. Filled from the seed: floats in [-1, 1), bytes at
-/// random, other integers and everything with seed 0 zero.
+/// a kernel that leaves them is caught and not killed. Without a seed an output or workspace, that kernels must store to before they load
+/// it. Filled from the seed: floats in [-1, 1), bytes at random, other integers and everything with seed 0 zero.
 template <typename T>
 class WatchedArray {
  public:
-  WatchedArray(simt::MemoryChecker& checker, const std::string& name, std::size_t count, unsigned seed = 0)
+  WatchedArray(simt::MemoryChecker& checker, const std::string& name, std::size_t count)
+      : WatchedArray(checker, name, count, 0, simt::Contents::unwritten) {}
+  WatchedArray(simt::MemoryChecker& checker, const std::string& name, std::size_t count, unsigned seed,
+               simt::Contents contents = simt::Contents::written)
       : checker_(checker),
         memory_(
             static_cast<std::byte*>(::operator new (count * sizeof(T) + 2 * kRoom, std::align_val_t{256}))) {
@@ -32,7 +35,7 @@ class WatchedArray {
         data()[i] = static_cast<T>(random());
       }
     }
-    checker_.add_array(name, data(), count * sizeof(T));
+    checker_.add_array(name, data(), count * sizeof(T), contents);
   }
   ~WatchedArray() { checker_.remove_array(data()); }
   WatchedArray(const WatchedArray&) = delete;
