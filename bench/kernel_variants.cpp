@@ -1,6 +1,5 @@
 #include "bench/kernel_variants.h"
 
-#include "bench/library_kernels.h"
 #include "lfm/error.h"
 
 #if defined(LFM_HAVE_CUDA)
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/library_kernels.h"
 #include "kernels/conv2x2.h"
 #include "kernels/conv2x2_tensor.h"
 #include "kernels/conv2x2_winograd.h"
