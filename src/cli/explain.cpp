@@ -83,7 +83,7 @@ Pictures draw(const Detection& detection, const ExplainArguments& arguments) {
 }
 
 void write_png(const fs::path& stem, const std::string& ending, const Image& image) {
-  write_file_atomically(fs::path(stem.string() + ending), encode_png(image));
+  write_file_atomically(fs::path(stem.string() + ending), encode_png(image), Links::replace);
 }
 
 /// What speaks for fake and what for real, of the contributions of all positions.

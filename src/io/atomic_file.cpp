@@ -53,9 +53,11 @@ const char* remedy(int error) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(const fs::path& path) : path_(followed(path)) {
+AtomicFile::AtomicFile(const fs::path& path, Links links) : path_(links == Links::follow ? followed(path) : path) {
   std::error_code ignored;
-  if (fs::is_symlink(path_, ignored) || (fs::exists(path_, ignored) && !fs::is_regular_file(path_, ignored))) {
+  const bool link = fs::is_symlink(path_, ignored);  // where links are followed: one of a ring
+  const bool other = !link && fs::exists(path_, ignored) && !fs::is_regular_file(path_, ignored);
+  if (other || (link && links == Links::follow)) {
     throw Error(ErrorCode::output, fmt::format("{}: exists and is not a file; choose another name", path.string()));
   }
   // A crashed process with our number may have left the name behind; then the next one is taken.
@@ -96,7 +98,7 @@ void AtomicFile::rewrite_start(std::string_view text) {
 
 void AtomicFile::commit() {
   struct stat old {};
-  if (stat(path_.c_str(), &old) == 0) fchmod(fd_, old.st_mode & 07777);  // a replaced file keeps its permissions
+  if (lstat(path_.c_str(), &old) == 0 && S_ISREG(old.st_mode)) fchmod(fd_, old.st_mode & 07777);  // a replaced file keeps its permissions
   if (fsync(fd_) != 0) fail("can't be written", errno);
   if (rename(temporary_.c_str(), path_.c_str()) != 0) fail("can't be put into place", errno);
   // From here on the file is in place. Its name is durable once the folder is, where the file system can say so.
@@ -111,8 +113,8 @@ void AtomicFile::commit() {
   if (synced != 0 && error != EINVAL && error != EROFS) fail("may not survive a power failure", error);
 }
 
-void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
-  AtomicFile file(path);
+void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes, Links links) {
+  AtomicFile file(path, links);
   file.write(bytes);
   file.commit();
 }

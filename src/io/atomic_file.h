@@ -8,12 +8,18 @@
 
 namespace lfm {
 
+/// What becomes of a symbolic link at the path.
+enum class Links {
+  follow,   ///< what it points to is written: the user chose the path
+  replace,  ///< it gives way to the file: the name came from an input, and must not lead out of the folder
+};
+
 /// Writes beside `path` under a temporary name; commit() makes the data durable and renames it into place, so that readers
 /// and crashes see the old file or the new one. Destroyed without commit, it removes the temporary file and leaves the old one.
-/// A symbolic link at `path` is followed. All errors are Error{output} and name the file, the cause and the remedy.
+/// All errors are Error{output} and name the file, the cause and the remedy.
 class AtomicFile {
  public:
-  explicit AtomicFile(const std::filesystem::path& path);
+  explicit AtomicFile(const std::filesystem::path& path, Links links = Links::follow);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
@@ -34,7 +40,7 @@ class AtomicFile {
 };
 
 /// One buffer, atomically.
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes, Links links = Links::follow);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace lfm

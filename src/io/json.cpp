@@ -1,9 +1,12 @@
 #include "src/io/json.h"
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace lfm {
@@ -42,5 +45,23 @@ nlohmann::json parse_json_object(std::string_view text) {
   if (!value.is_object()) throw std::runtime_error("its JSON is not an object");
   return value;
 }
+
+template <typename T>
+T json_number(const nlohmann::json& value) {
+  const auto demand = [&](bool holds) {
+    if (!holds) throw std::runtime_error("its JSON has " + value.dump() + " where it needs another number");
+  };
+  demand(value.is_number());
+  if constexpr (std::is_integral_v<T>) {
+    demand(value.is_number_integer());
+    demand(value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>()) : std::in_range<T>(value.get<std::int64_t>()));
+  }
+  return value.get<T>();
+}
+
+template int json_number<int>(const nlohmann::json&);
+template std::uint64_t json_number<std::uint64_t>(const nlohmann::json&);
+template float json_number<float>(const nlohmann::json&);
+template double json_number<double>(const nlohmann::json&);
 
 }  // namespace lfm

@@ -10,4 +10,9 @@ namespace lfm {
 /// throws std::runtime_error with the cause, for the caller to name the file.
 nlohmann::json parse_json_object(std::string_view text);
 
+/// The number as an int, std::uint64_t, float or double: throws std::runtime_error where it is none, or one that T does not hold. (json::get()
+/// would wrap it around.)
+template <typename T>
+T json_number(const nlohmann::json& value);
+
 }  // namespace lfm

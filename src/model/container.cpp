@@ -52,7 +52,7 @@ class Checksum {
   std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
 };
 
-/// What is wrong with a file; the constructor of Container adds its name.
+/// What is wrong with a file; Container adds its name.
 struct Refusal {
   std::string cause_and_remedy;
 };
@@ -160,8 +160,11 @@ std::uint64_t container_checksum(std::span<const std::byte> file) {
   return checksum.value();
 }
 
-Container::Container(const std::filesystem::path& path) : file_(path, ErrorCode::model) {
-  const auto file = file_.bytes();
+Container::Container(const std::filesystem::path& path) : file_(path, ErrorCode::model) { verify(file_.bytes(), path.string()); }
+
+Container::Container(std::span<const std::byte> bytes, const std::string& name) { verify(bytes, name); }
+
+void Container::verify(std::span<const std::byte> file, const std::string& name) {
   try {
     const std::uint64_t json_end = check_prefix(file);
     const char* text = reinterpret_cast<const char*>(file.data()) + kContainerPrefix;
@@ -173,7 +176,7 @@ Container::Container(const std::filesystem::path& path) : file_(path, ErrorCode:
     tensors_ = read_table(*header_, json_end, file);
     checksum_ = load<std::uint64_t>(file, kChecksumOffset);
   } catch (const Refusal& refusal) {
-    throw Error(ErrorCode::model, fmt::format("{}: {}", path.string(), refusal.cause_and_remedy));
+    throw Error(ErrorCode::model, fmt::format("{}: {}", name, refusal.cause_and_remedy));
   }
 }
 

@@ -20,6 +20,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -38,6 +39,8 @@ class Container {
  public:
   /// Throws Error{model} naming the file, the cause and the remedy.
   explicit Container(const std::filesystem::path& path);
+  /// The same of bytes that outlive it; `name` stands for them in errors.
+  Container(std::span<const std::byte> bytes, const std::string& name);
   Container(Container&&) noexcept;
   ~Container();
 
@@ -47,6 +50,8 @@ class Container {
   std::uint64_t checksum() const { return checksum_; }
 
  private:
+  void verify(std::span<const std::byte> file, const std::string& name);
+
   MappedFile file_;
   std::unique_ptr<nlohmann::json> header_;  // behind a pointer: who reads models need not compile the JSON library
   std::vector<Tensor> tensors_;

@@ -195,15 +195,17 @@ const char* model_format_name(ModelFormat format) {
 }
 
 ModelFormat detect_model_format(const std::filesystem::path& path) {
-  const MappedFile file(path, ErrorCode::model);
-  const auto bytes = file.bytes();
+  return detect_model_format(MappedFile(path, ErrorCode::model).bytes(), path.string());
+}
+
+ModelFormat detect_model_format(std::span<const std::byte> bytes, const std::string& name) {
   const auto begins_with = [&](std::string_view text) {
     return bytes.size() >= text.size() && std::memcmp(bytes.data(), text.data(), text.size()) == 0;
   };
   if (begins_with(kContainerMagic)) return ModelFormat::lfmw;
   if (begins_with("PK\3\4") || begins_with("\x80\x02")) return ModelFormat::pytorch;
   if (bytes.size() > 8 && bytes[8] == std::byte{'{'}) return ModelFormat::safetensors;
-  throw Error(ErrorCode::model, fmt::format("{}: is neither an .lfmw, a safetensors nor a PyTorch file", path.string()));
+  throw Error(ErrorCode::model, fmt::format("{}: is neither an .lfmw, a safetensors nor a PyTorch file", name));
 }
 
 Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& source) {
@@ -241,17 +243,19 @@ Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& 
   return model;
 }
 
-Model import_model(const std::filesystem::path& path) {
-  const ModelFormat format = detect_model_format(path);
+Model import_model(const std::filesystem::path& path) { return import_model(MappedFile(path, ErrorCode::model).bytes(), path); }
+
+Model import_model(std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  const ModelFormat format = detect_model_format(bytes, path.string());
   switch (format) {
     case ModelFormat::lfmw:
       break;
     case ModelFormat::safetensors:
-      return model_from_file(read_safetensors(path), format, path);
+      return model_from_file(read_safetensors(bytes, path.string()), format, path);
     case ModelFormat::pytorch:
-      return model_from_file(read_pytorch(path), format, path);
+      return model_from_file(read_pytorch(bytes, path.string()), format, path);
   }
-  return load_model(path);
+  return read_model(Container(bytes, path.string()), path);
 }
 
 void export_model(const Model& model, const std::filesystem::path& path) {

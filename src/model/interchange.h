@@ -1,6 +1,7 @@
 // Models from and to other programs: the reference's state dict in safetensors and PyTorch files.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -17,9 +18,12 @@ const char* model_format_name(ModelFormat format);
 
 /// Told by the file's first bytes. Throws Error{model} where they are none of these.
 ModelFormat detect_model_format(const std::filesystem::path& path);
+ModelFormat detect_model_format(std::span<const std::byte> bytes, const std::string& name);
 
 /// Reads a model in any of the formats, told apart by content; no code in the file is run. Throws Error{model}.
 Model import_model(const std::filesystem::path& path);
+/// The same of a file in memory; `path` stands for it in errors and in the model's provenance.
+Model import_model(std::span<const std::byte> bytes, const std::filesystem::path& path);
 
 /// Writes .lfmw or .safetensors, told by the extension. The latter has the reference's names, its fixed convolutions and batch
 /// counters, so that the reference loads it strictly; threshold, calibration, view and provenance go into its metadata.

@@ -234,13 +234,16 @@ void read_into(TensorFile& result, std::span<const std::byte> file) {
 }  // namespace
 
 TensorFile read_pytorch(const std::filesystem::path& path) {
+  return read_pytorch(MappedFile(path, ErrorCode::model).bytes(), path.string());
+}
+
+TensorFile read_pytorch(std::span<const std::byte> bytes, const std::string& name) {
   TensorFile result;
-  const MappedFile file(path, ErrorCode::model);
   try {
-    read_into(result, file.bytes());
+    read_into(result, bytes);
     return result;
   } catch (const std::runtime_error& error) {
-    throw Error(ErrorCode::model, fmt::format("{}: {}", path.string(), error.what()));
+    throw Error(ErrorCode::model, fmt::format("{}: {}", name, error.what()));
   }
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
+#include <string>
 
 #include "src/model/tensor_file.h"
 
@@ -11,5 +13,7 @@ namespace lfm {
 /// joined by dots. What is neither dict nor tensor (numbers, lists, text) is left alone. Throws Error{model} naming the file,
 /// the cause and the remedy; globals and calls that tensors don't need are refused by name.
 TensorFile read_pytorch(const std::filesystem::path& path);
+/// The same of a file in memory, which the result doesn't refer to; `name` stands for it in errors.
+TensorFile read_pytorch(std::span<const std::byte> bytes, const std::string& name);
 
 }  // namespace lfm

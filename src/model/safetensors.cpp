@@ -83,18 +83,24 @@ void read_into(TensorFile& result, std::span<const std::byte> bytes) {
 }  // namespace
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
+  MappedFile file(path, ErrorCode::model);
+  TensorFile result = read_safetensors(file.bytes(), path.string());
+  result.file = std::move(file);
+  return result;
+}
+
+TensorFile read_safetensors(std::span<const std::byte> bytes, const std::string& name) {
   TensorFile result;
-  result.file = MappedFile(path, ErrorCode::model);
   std::string cause;
   try {
-    read_into(result, result.file.bytes());
+    read_into(result, bytes);
     return result;
   } catch (const nlohmann::json::exception& error) {
     cause = fmt::format("its header is incomplete or malformed ({})", error.what());
   } catch (const std::runtime_error& error) {
     cause = error.what();
   }
-  throw Error(ErrorCode::model, fmt::format("{}: is not a whole safetensors file: {}; copy or export it again", path.string(), cause));
+  throw Error(ErrorCode::model, fmt::format("{}: is not a whole safetensors file: {}; copy or export it again", name, cause));
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const Tensor> tensors,

@@ -236,8 +236,9 @@ void save_checkpoint(const Model& model, const nlohmann::json& training, std::sp
   write_model(model, &training, tensors, path);
 }
 
-Checkpoint load_checkpoint(const std::filesystem::path& path) {
-  Container file(path);
+Checkpoint load_checkpoint(const std::filesystem::path& path) { return load_checkpoint(Container(path), path); }
+
+Checkpoint load_checkpoint(Container file, const std::filesystem::path& path) {
   Model model = read_model(file, path);
   const auto training = file.header().find("training");
   if (file.header().at("format") != kCheckpointFormat || training == file.header().end() || !training->is_object()) {

@@ -35,7 +35,7 @@ inline constexpr std::string_view kTrainingPrefix = "training.";
 void save_checkpoint(const Model& model, const nlohmann::json& training, std::span<const Tensor> tensors,
                      const std::filesystem::path& path);
 
-/// A checkpoint opened for resuming. Tensors are views into the mapped file, alive as long as this.
+/// A checkpoint opened for resuming. Tensors are views into its file.
 struct Checkpoint {
   Container file;
   Model model;
@@ -48,6 +48,7 @@ struct Checkpoint {
 
 /// Throws Error{model}, also where the file is a model without training state.
 Checkpoint load_checkpoint(const std::filesystem::path& path);
+Checkpoint load_checkpoint(Container file, const std::filesystem::path& path);
 
 /// The model in an opened container. Throws Error{model} naming `path`.
 Model read_model(const Container& file, const std::filesystem::path& path);

@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "lfm/error.h"
+#include "src/io/json.h"
 
 namespace lfm {
 namespace {
@@ -51,12 +52,14 @@ void value_from_json(const json& from, T& value) {
     }
     throw std::runtime_error(fmt::format("{} is unknown; use a newer lfm-cuda", from.dump()));
   } else if constexpr (std::is_same_v<T, Range>) {
-    value = {from.at(0).get<float>(), from.at(1).get<float>()};
+    value = {json_number<float>(from.at(0)), json_number<float>(from.at(1))};
   } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
     value = from.get<std::string>();
   } else if constexpr (std::is_same_v<T, std::vector<std::filesystem::path>>) {
     value.clear();
     for (const auto& path : from) value.emplace_back(path.get<std::string>());
+  } else if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
+    value = json_number<T>(from);
   } else {
     value = from.get<T>();
   }

@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
@@ -77,12 +79,12 @@ Device device_of(const TrainOptions& o, const ProcessGroup& group) {
 }
 
 void deal_out(SavedRun& run, int processes) {
-  const int images = run.options.batch * run.state.processes;
-  if (images % processes != 0) {
+  const std::int64_t images = std::int64_t{run.options.batch} * run.state.processes;
+  if (images % processes != 0 || !std::in_range<int>(images)) {
     throw Error(ErrorCode::usage, fmt::format("{}: a step of this run takes {} images, which can't be dealt out evenly to {} processes",
                                               run.options.out.string(), images, processes));
   }
-  run.options.batch = images / processes;
+  run.options.batch = static_cast<int>(images / processes);
   run.state.processes = processes;
 }
 

@@ -7,9 +7,11 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <stdexcept>
 #include <string>
 
 #include "lfm/error.h"
+#include "src/io/json.h"
 
 namespace lfm {
 namespace {
@@ -36,17 +38,21 @@ json to_json(const RunState& s) {
 
 RunState state_from_json(const json& j) {
   RunState s;
-  s.step = j.at("step");
-  s.epoch = j.at("epoch");
-  s.epoch_step = j.at("epoch_step");
-  s.epoch_loss = j.at("epoch_loss");
-  s.epoch_right = j.at("epoch_right");
-  s.epoch_images = j.at("epoch_images");
-  s.epochs_without_gain = j.at("epochs_without_gain");
-  s.seconds = j.at("seconds");
-  s.data_fingerprint = j.at("data_fingerprint");
-  s.processes = j.value("processes", 1);
-  if (const auto best = j.find("best"); best != j.end()) s.best = {best->at("epoch"), best->at("value"), best->at("loss")};
+  s.step = json_number<std::uint64_t>(j.at("step"));
+  s.epoch = json_number<std::uint64_t>(j.at("epoch"));
+  s.epoch_step = json_number<std::uint64_t>(j.at("epoch_step"));
+  s.epoch_loss = json_number<double>(j.at("epoch_loss"));
+  s.epoch_right = json_number<double>(j.at("epoch_right"));
+  s.epoch_images = json_number<double>(j.at("epoch_images"));
+  s.epochs_without_gain = json_number<std::uint64_t>(j.at("epochs_without_gain"));
+  s.seconds = json_number<double>(j.at("seconds"));
+  s.data_fingerprint = json_number<std::uint64_t>(j.at("data_fingerprint"));
+  if (const auto processes = j.find("processes"); processes != j.end()) s.processes = json_number<int>(*processes);
+  if (s.processes < 1) throw std::runtime_error("its number of processes is below 1");
+  if (const auto best = j.find("best"); best != j.end()) {
+    s.best = BestEpoch{json_number<std::uint64_t>(best->at("epoch")), json_number<double>(best->at("value")),
+                       json_number<double>(best->at("loss"))};
+  }
   return s;
 }
 
@@ -67,17 +73,19 @@ void save_run(const std::filesystem::path& path, const TrainOptions& options, co
   save_checkpoint(model, {{"options", to_json(options)}, {"state", to_json(state)}}, tensors, path);
 }
 
-SavedRun load_run(const std::filesystem::path& path) {
-  const Checkpoint checkpoint = load_checkpoint(path);
+SavedRun load_run(const std::filesystem::path& path) { return load_run(load_checkpoint(path)); }
+
+SavedRun load_run(const Checkpoint& checkpoint) {
   SavedRun run;
   run.model = checkpoint.model;
   try {
     run.options = train_options_from_json(checkpoint.training().at("options"));
     run.state = state_from_json(checkpoint.training().at("state"));
+    if (run.options.architecture != run.model.architecture) throw std::runtime_error("its options are of another architecture than its model");
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
-    throw Error(ErrorCode::model, fmt::format("{}: its training state can't be read: {}", path.string(), error.what()));
+    throw Error(ErrorCode::model, fmt::format("{}: its training state can't be read: {}", checkpoint.path.string(), error.what()));
   }
   const std::size_t trainable = parameter_table(run.model.architecture).trainable_floats;
   run.m = floats(checkpoint.tensor(kMomentM, ElementType::f32, trainable));

@@ -47,6 +47,7 @@ void save_run(const std::filesystem::path& path, const TrainOptions& options, co
 
 /// Throws Error{model} naming the file where it is no checkpoint of a training run.
 SavedRun load_run(const std::filesystem::path& path);
+SavedRun load_run(const Checkpoint& checkpoint);
 
 /// The root's run to all processes; of the model, what training needs.
 void share_run(const ProcessGroup& group, SavedRun& run);

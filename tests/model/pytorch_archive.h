@@ -9,10 +9,10 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "src/model/tensor.h"
+#include "tests/model/pickled_tensor.h"
 
 namespace lfm::test {
 
@@ -30,34 +30,6 @@ inline void write_archive(const std::filesystem::path& path, const std::map<std:
     zip_set_file_compression(zip, static_cast<zip_uint64_t>(index), deflate ? ZIP_CM_DEFLATE : ZIP_CM_STORE, 0);
   }
   if (zip_close(zip) != 0) throw std::runtime_error("zip_close");
-}
-
-// ---- pieces of a pickle of protocol 2 ----
-
-inline std::string pickled(std::int64_t value) {
-  std::string out("\x8a\x08", 2);
-  for (int i = 0; i < 8; ++i) out += static_cast<char>(static_cast<std::uint64_t>(value) >> 8 * i & 0xFF);
-  return out;
-}
-
-inline std::string pickled(std::string_view text) {
-  std::string out = "X";
-  for (int i = 0; i < 4; ++i) out += static_cast<char>(text.size() >> 8 * i & 0xFF);
-  return out.append(text);
-}
-
-inline std::string pickled_tuple(std::span<const std::int64_t> values) {
-  std::string out = "(";
-  for (const std::int64_t value : values) out += pickled(value);
-  return out + "t";
-}
-
-/// torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, False, OrderedDict())
-inline std::string pickled_tensor(std::string_view storage_type, std::string_view key, std::int64_t elements, std::int64_t offset,
-                                  std::span<const std::int64_t> shape, std::span<const std::int64_t> strides) {
-  return "ctorch._utils\n_rebuild_tensor_v2\n((" + pickled("storage") + "ctorch\n" + std::string(storage_type) + "\n" + pickled(key) +
-         pickled("cpu") + pickled(elements) + "tQ" + pickled(offset) + pickled_tuple(shape) + pickled_tuple(strides) +
-         "\x89" "ccollections\nOrderedDict\n)RtR";
 }
 
 /// A dict of contiguous FP32 tensors, each in a storage of its own, as archive entries.
