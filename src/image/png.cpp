@@ -41,9 +41,10 @@ class PngReader {
       throw std::bad_alloc();
     }
     png_set_read_fn(png_, &left_, on_read);
-    // Sizes are checked against our own limits; text and profiles are of no use here.
+    // Sizes are checked against our own limits. Text, profiles and the like are of no use here, and a thousand compressed ones of them
+    // would grow to gigabytes: -1 stands for every chunk but those that hold the picture.
     png_set_user_limits(png_, 0x7fffffff, 0x7fffffff);
-    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, 0);
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   }
   ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
   PngReader(const PngReader&) = delete;

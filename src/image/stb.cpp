@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lfm/error.h"
 #include "src/image/decoders.h"
@@ -104,6 +105,30 @@ long pnm_maximum(Bytes bytes) {
   return value;
 }
 
+std::uint32_t little_endian(Bytes bytes, std::size_t at, std::size_t count) {
+  std::uint32_t value = 0;
+  for (std::size_t i = count; i-- > 0;) value = value << 8 | static_cast<std::uint32_t>(bytes[at + i]);
+  return value;
+}
+
+/// A BMP whose palette lacks colours that its pixels may ask for, which stb_image would take from memory it never set, with that palette
+/// filled up with black; nothing for any other file.
+std::vector<std::byte> with_full_palette(Bytes bytes) {
+  constexpr std::size_t file_header = 14, os2_header = 12, colors = 256;
+  if (sniff_image(bytes) != ImageFormat::bmp || bytes.size() < 30) return {};
+  const std::size_t offset = little_endian(bytes, 10, 4), header = little_endian(bytes, file_header, 4);
+  const bool is_os2 = header == os2_header;
+  const std::size_t entry = is_os2 ? 3 : 4, begin = file_header + header;
+  if (little_endian(bytes, is_os2 ? 24 : 28, 2) > 8 || offset <= begin || offset > bytes.size() || (offset - begin) / entry > colors) return {};
+  // Of an OS/2 palette stb_image looks at twelve bytes less than there are.
+  const std::size_t data = begin + colors * entry + (is_os2 ? os2_header : 0);
+  std::vector<std::byte> full(data);
+  std::copy_n(bytes.begin(), offset, full.begin());
+  for (std::size_t i = 0; i < 4; ++i) full[10 + i] = static_cast<std::byte>(data >> 8 * i);
+  full.insert(full.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset), bytes.end());
+  return full;
+}
+
 }  // namespace
 
 bool is_stb_image(Bytes bytes) {
@@ -125,8 +150,9 @@ Image decode_stb(Bytes bytes, const DecodeLimits& limits) {
     fail("PNM samples must go from 0 to 255");
   }
 
+  const std::vector<std::byte> full_palette = with_full_palette(bytes);
   stbi__context context;
-  Input input{bytes, &context};
+  Input input{full_palette.empty() ? bytes : Bytes(full_palette), &context};
   stbi_io_callbacks callbacks{on_read, on_skip, on_end};
   context.buflen = 0;
   stbi__start_callbacks(&context, &callbacks, &input);

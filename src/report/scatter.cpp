@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "src/report/chart.h"
+#include "src/report/terminal.h"
 
 namespace lfm {
 namespace {
@@ -46,7 +47,7 @@ std::string scatter_svg(const std::string& title, std::span<const ScatterPoint> 
   for (std::size_t g = 0; g < groups.size(); ++g) {
     y += kLine;
     svg += fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"5\" fill=\"{}\"/><text x=\"{}\" y=\"{}\">{}</text>\n", kMargin + 5, y - 5,
-                       colour(g, groups.size()), kMargin + 18, y, escape_html(groups[g]));
+                       colour(g, groups.size()), kMargin + 18, y, escape_html(printable(groups[g])));
   }
   return svg + "</svg>\n";
 }

@@ -191,6 +191,33 @@ TEST(Decode, HugeClaimsAreRefused) {
   EXPECT_THAT(error_of(gif), HasSubstr("limit"));
 }
 
+/// An 8-bit BMP of one row, with a header of 40 bytes or OS/2's of 12.
+std::string palette_bmp(bool os2, const std::string& palette, const std::string& pixels) {
+  const auto number = [](std::size_t value, int bytes) {
+    std::string text;
+    for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> 8 * i);
+    return text;
+  };
+  const int side = os2 ? 2 : 4;
+  std::string header = number(os2 ? 12 : 40, 4) + number(pixels.size(), side) + number(1, side) + number(1, 2) + number(8, 2);
+  header.resize(os2 ? 12 : 40);
+  return "BM" + number(0, 8) + number(14 + header.size() + palette.size(), 4) + header + palette + pixels;
+}
+
+// Found by fuzzing: stb_image takes colours beyond the palette's end from memory that it never set.
+TEST(Decode, ColorsThatAPaletteLacksAreBlack) {
+  for (const bool os2 : {false, true}) {
+    const std::size_t entry = os2 ? 3 : 4;
+    const std::string pixels = {0, 1, 2, '\xff'};
+    const auto decode = [&](std::size_t colors) {
+      const std::string file = palette_bmp(os2, std::string(colors * entry, '\x7f'), pixels);
+      return decode_image(std::as_bytes(std::span(file))).rgb;
+    };
+    EXPECT_EQ(decode(256), std::vector<std::uint8_t>(12, 0x7f));  // leaves its palette in that memory
+    EXPECT_EQ(decode(2), (std::vector<std::uint8_t>{0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0, 0, 0, 0, 0, 0})) << "os2: " << os2;
+  }
+}
+
 // Any damage gives pixels or an Error, never a crash; ASan and UBSan watch.
 TEST(Decode, DamagedFilesNeverCrash) {
   std::mt19937_64 generator(20260501);

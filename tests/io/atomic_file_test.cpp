@@ -93,6 +93,20 @@ TEST(AtomicFile, FollowsALinkAndKeepsIt) {
   }
 }
 
+TEST(AtomicFile, ReplacesALinkWhereTheNameIsAnInputs) {
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder / "precious", "old");
+  fs::create_symlink(folder / "precious", folder / "link");
+  fs::create_symlink("nowhere", folder / "broken");
+  for (const char* name : {"link", "broken", "new"}) {
+    write_file_atomically(folder / name, std::as_bytes(std::span("new", 3)), Links::replace);
+    EXPECT_FALSE(fs::is_symlink(folder / name));
+    EXPECT_EQ(text_of(folder / name), "new");
+  }
+  EXPECT_EQ(text_of(folder / "precious"), "old");
+  EXPECT_FALSE(fs::exists(folder / "nowhere"));
+}
+
 TEST(AtomicFile, NeverReplacesWhatIsNoFile) {
   const test::TemporaryFolder folder;
   fs::create_directory(folder / "d");
