@@ -12,6 +12,7 @@
 
 #include "lfm/error.h"
 #include "src/image/augment.h"
+#include "src/image/file.h"
 
 namespace lfm {
 namespace {
@@ -114,6 +115,8 @@ Image deliver(const Image& image, const Delivery& delivery) {
   if (is_cut_away) throw Error(ErrorCode::input, fmt::format("{} x {} pixels are too few for {}", image.width, image.height, delivery.name()));
   try {
     return augment(image, augmentation);
+  } catch (const Unavailable&) {
+    throw;  // says nothing of the picture
   } catch (const Error& error) {
     throw Error(ErrorCode::input, fmt::format("{}: {}", delivery.name(), error.what()));
   }

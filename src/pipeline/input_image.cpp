@@ -61,6 +61,8 @@ InputViews present(Image image, const Presentation& presentation) {
       const bool last = i + 1 == all.size() && presentation.deliveries[i].kind == Delivery::Kind::none;
       all[i].images = apply_view(last ? std::move(image) : deliver(image, presentation.deliveries[i]), presentation.view,
                                  presentation.most_tiles);
+    } catch (const Unavailable&) {
+      throw;  // says nothing of the picture: it may not be measured without this delivery
     } catch (const Error& error) {
       all[i].error = error.what();
     }

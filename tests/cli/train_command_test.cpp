@@ -219,7 +219,7 @@ TEST_F(TrainCommand, UsageErrors) {
   EXPECT_THAT(text_, HasSubstr("--data"));
   EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--rbld-scale", "twice"}), 2);
   EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--precision", "fp16"}), 2);
-  EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--device", "cpu", "--precision", "bf16"}), 2);
+  EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--batch", "4", "--device", "cpu", "--precision", "bf16"}), 2);
   EXPECT_THAT(text_, HasSubstr("the CPU engine trains in fp32 alone"));
   EXPECT_EQ(run({"train", "--resume", "--out", path("unbegun")}), 2);
   EXPECT_THAT(text_, HasSubstr("no run to resume"));
