@@ -112,14 +112,18 @@ std::uint32_t little_endian(Bytes bytes, std::size_t at, std::size_t count) {
 }
 
 /// A BMP whose palette lacks colours that its pixels may ask for, which stb_image would take from memory it never set, with that palette
-/// filled up with black; nothing for any other file.
+/// filled up with black; nothing for any other file. Throws Error{input} where there is no palette at all.
 std::vector<std::byte> with_full_palette(Bytes bytes) {
   constexpr std::size_t file_header = 14, os2_header = 12, colors = 256;
   if (sniff_image(bytes) != ImageFormat::bmp || bytes.size() < 30) return {};
   const std::size_t offset = little_endian(bytes, 10, 4), header = little_endian(bytes, file_header, 4);
   const bool is_os2 = header == os2_header;
   const std::size_t entry = is_os2 ? 3 : 4, begin = file_header + header;
-  if (little_endian(bytes, is_os2 ? 24 : 28, 2) > 8 || offset <= begin || offset > bytes.size() || (offset - begin) / entry > colors) return {};
+  if (little_endian(bytes, is_os2 ? 24 : 28, 2) > 8) return {};
+  if (offset <= begin) {
+    throw Error(ErrorCode::input, "the file is corrupt: its pixels begin where its palette should; export it again");
+  }
+  if (offset > bytes.size() || (offset - begin) / entry > colors) return {};
   // Of an OS/2 palette stb_image looks at twelve bytes less than there are.
   const std::size_t data = begin + colors * entry + (is_os2 ? os2_header : 0);
   std::vector<std::byte> full(data);

@@ -218,6 +218,16 @@ TEST(Decode, ColorsThatAPaletteLacksAreBlack) {
   }
 }
 
+// Found by fuzzing: with no palette at all stb_image takes every colour from there.
+TEST(Decode, APaletteIsThere) {
+  for (const bool os2 : {false, true}) {
+    std::string file = palette_bmp(os2, "", {0, 1, 2, '\xff'});
+    EXPECT_THAT(error_of(file), HasSubstr("palette")) << "os2: " << os2;
+    file.replace(10, 4, 4, '\0');
+    EXPECT_THAT(error_of(file), HasSubstr("palette")) << "os2: " << os2;
+  }
+}
+
 // Any damage gives pixels or an Error, never a crash; ASan and UBSan watch.
 TEST(Decode, DamagedFilesNeverCrash) {
   std::mt19937_64 generator(20260501);
