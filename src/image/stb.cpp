@@ -85,7 +85,7 @@ int on_end(void* user) {
   return static_cast<Input*>(user)->left.empty() ? 1 : 0;
 }
 
-/// The largest sample value that a binary PNM header states, 0 if it is malformed.
+/// The largest sample value that a binary PNM header states; 0 if it is malformed or states a number that stb_image's int can't hold.
 long pnm_maximum(Bytes bytes) {
   std::size_t at = 2;
   long value = 0;
@@ -101,6 +101,7 @@ long pnm_maximum(Bytes bytes) {
     if (std::isdigit(next()) == 0) return 0;
     for (value = 0; std::isdigit(next()) != 0 && value < 100'000'000; ++at)
       value = value * 10 + (next() - '0');
+    if (std::isdigit(next()) != 0) return 0;
   }
   return value;
 }
@@ -146,13 +147,14 @@ Image decode_stb(Bytes bytes, const DecodeLimits& limits) {
                                       (reason != nullptr ? reason : "unknown cause") +
                                       "); convert it to PNG with another program");
   };
+  if (sniff_image(bytes) == ImageFormat::pnm) {  // first: stb_image's reader of the header overflows
+    const long maximum = pnm_maximum(bytes);
+    if (maximum != 255) fail(maximum == 0 ? "the PNM header is malformed" : "PNM samples must go from 0 to 255");
+  }
   const Header header = read_header(bytes);
   if (!header.known) fail(stbi_failure_reason());
   check_size(static_cast<std::uint64_t>(std::max(header.width, 0)),
              static_cast<std::uint64_t>(std::max(header.height, 0)), limits);
-  if (sniff_image(bytes) == ImageFormat::pnm && pnm_maximum(bytes) != 255) {
-    fail("PNM samples must go from 0 to 255");
-  }
 
   const std::vector<std::byte> full_palette = with_full_palette(bytes);
   stbi__context context;

@@ -218,6 +218,14 @@ TEST(Decode, ColorsThatAPaletteLacksAreBlack) {
   }
 }
 
+// Found by fuzzing: stb_image's reader of PNM headers overflows an int.
+TEST(Decode, PnmNumbersFit) {
+  const std::string many(30, '6');
+  for (const std::string& header : {"P5 " + many + " 1 255\n", "P5 1 " + many + " 255\n", "P6 1 1 " + many + "\n"}) {
+    EXPECT_THAT(error_of(header + "abc"), HasSubstr("PNM header")) << header;
+  }
+}
+
 // Found by fuzzing: with no palette at all stb_image takes every colour from there.
 TEST(Decode, APaletteIsThere) {
   for (const bool os2 : {false, true}) {
