@@ -2,6 +2,9 @@
 # shell completions and man page.
 include(CMakePackageConfigHelpers)
 
+# A shared library is found beside the program, wherever both are installed to.
+file(RELATIVE_PATH lib_from_bin /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
+set_target_properties(lfm-cuda PROPERTIES INSTALL_RPATH "$ORIGIN/${lib_from_bin}")
 install(TARGETS lfm-cuda)
 install(TARGETS lfm EXPORT lfm-targets)
 install(DIRECTORY include/lfm DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -13,6 +13,7 @@
 
 #include "lfm/error.h"
 #include "src/image/file.h"
+#include "src/io/list_folder.h"
 
 namespace lfm {
 namespace {
@@ -56,23 +57,26 @@ class Walk {
     if (std::find(chain_.begin(), chain_.end(), real_place) != chain_.end())
       return;  // a link back to a folder above
     chain_.push_back(real_place);
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-      const std::string name = entry.path().filename().string();
-      std::error_code missing;  // a broken link is neither file nor folder
+    const FolderListing listing = list_folder(folder);
+    if (listing.error) throw fs::filesystem_error("", folder, listing.error);
+    for (const std::string& name : listing.names) {
       if (name.starts_with('.')) continue;
+      const fs::path entry = folder / name;
       const std::string inner = relative.empty() ? name : relative + '/' + name;
-      if (entry.is_directory(missing)) {
+      std::error_code missing;  // a broken link is neither file nor folder
+      const fs::file_status status = fs::status(entry, missing);
+      if (fs::is_directory(status)) {
         if (label) {
-          visit(entry.path(), inner, label);
+          visit(entry, inner, label);
         } else if (name == kRealFolder || name == kFakeFolder) {
-          visit(entry.path(), inner, name == kFakeFolder);
+          visit(entry, inner, name == kFakeFolder);
         } else {
           class_folders_.push_back(name);
-          visit(entry.path(), inner, label);
+          visit(entry, inner, label);
           class_folders_.pop_back();
         }
       } else if (label) {
-        if (entry.is_regular_file(missing) && may_be_image(entry.path())) {
+        if (fs::is_regular_file(status) && may_be_image(entry)) {
           add_file(inner, *label);
         } else {
           ++ignored;

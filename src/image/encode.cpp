@@ -3,6 +3,7 @@
 // clang-format off
 #include <cstdio>  // jpeglib.h needs it
 #include <jpeglib.h>
+#include <jerror.h>
 // clang-format on
 
 #include <fmt/core.h>
@@ -42,9 +43,11 @@ void check_quality(int quality, int lowest) {
 }
 
 void on_jpeg_error(j_common_ptr info) {
+  ErrorTrap& trap = *static_cast<ErrorTrap*>(info->client_data);
+  if (info->err->msg_code == JERR_OUT_OF_MEMORY) trap.raise_no_memory();
   char text[JMSG_LENGTH_MAX];
   info->err->format_message(info, text);
-  static_cast<ErrorTrap*>(info->client_data)->raise(ErrorCode::output, "the JPEG can't be written", text);
+  trap.raise(ErrorCode::output, "the JPEG can't be written", text);
 }
 
 /// Owns a compressor that writes to memory.
@@ -105,7 +108,7 @@ std::vector<std::byte> encode_png(const Image& image) {
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
   std::vector<std::byte> bytes(size);
   if (png_image_write_to_memory(&png, bytes.data(), &size, 0, image.rgb.data(), 0, nullptr) == 0) {
-    throw Error(ErrorCode::output, fmt::format("the PNG can't be written ({})", png.message));
+    throw std::bad_alloc();  // its only failure for a picture of valid size
   }
   bytes.resize(size);
   return bytes;

@@ -1,6 +1,5 @@
 #include "src/pipeline/path_source.h"
 
-#include <dirent.h>
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -10,10 +9,10 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <memory>
 #include <system_error>
 
 #include "lfm/error.h"
+#include "src/io/list_folder.h"
 
 namespace lfm {
 namespace {
@@ -123,21 +122,11 @@ std::optional<Input> PathSource::visit(const fs::path& path, bool from_folder) {
 }
 
 std::optional<Input> PathSource::enter(const fs::path& path) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(opendir(path.c_str()), closedir);
-  if (!folder) return Input{path, true, fmt::format("the folder can't be read: {}", reason(errno))};
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = readdir(folder.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-    errno = 0;
-  }
-  const int error = errno;
-  std::sort(names.begin(), names.end());
+  const FolderListing listing = list_folder(path);
   Folder& entered = folders_.emplace_back();
-  for (const std::string& name : names) entered.entries.push_back(path / name);
-  if (error != 0) return Input{path, true, fmt::format("the folder can't be read to its end: {}", reason(error))};
-  return std::nullopt;
+  for (const std::string& name : listing.names) entered.entries.push_back(path / name);
+  if (!listing.error) return std::nullopt;
+  return Input{path, true, fmt::format("the folder can't be read{}: {}", listing.names.empty() ? "" : " to its end", listing.error.message())};
 }
 
 std::optional<std::size_t> count_paths(const std::vector<fs::path>& inputs) {

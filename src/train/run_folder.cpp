@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "lfm/error.h"
+#include "src/io/list_folder.h"
 
 namespace lfm {
 namespace {
@@ -18,11 +19,10 @@ namespace {
 /// Files that a process which was killed had begun to write, and under a name that no other will take up again.
 void remove_unfinished(const RunFiles& files) {
   std::error_code ignored;
-  for (std::filesystem::directory_iterator entry(files.folder, ignored), end; entry != end; entry.increment(ignored)) {
-    const std::string name = entry->path().filename().string();
+  for (const std::string& name : list_folder(files.folder).names) {
     for (const auto& file : {files.last(), files.best(), files.log(), files.curves()}) {
       const bool unfinished = name.starts_with(fmt::format(".{}.", file.filename().string())) && name.ends_with(".tmp");
-      if (unfinished) std::filesystem::remove(entry->path(), ignored);
+      if (unfinished) std::filesystem::remove(files.folder / name, ignored);
     }
   }
 }

@@ -36,6 +36,6 @@ case $part in
     # The file names the prefix of its build; this installation went elsewhere.
     flags=$(PKG_CONFIG_PATH=$pc pkg-config --define-variable=prefix="$prefix" --cflags --libs lfm)
     # shellcheck disable=SC2086
-    $CXX -std=c++20 $CXXFLAGS "$source/score.cpp" $flags -o "$work/score"
+    $CXX -std=c++20 $CXXFLAGS "$source/score.cpp" $flags "-Wl,-rpath,$(dirname "$pc")" -o "$work/score"
     scores "$work/score" ;;
 esac
