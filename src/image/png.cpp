@@ -41,10 +41,7 @@ class PngReader {
       throw std::bad_alloc();
     }
     png_set_read_fn(png_, &left_, on_read);
-    // Sizes are checked against our own limits. Text, profiles and the like are of no use here, and a thousand compressed ones of them
-    // would grow to gigabytes: -1 stands for every chunk but those that hold the picture.
-    png_set_user_limits(png_, 0x7fffffff, 0x7fffffff);
-    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_set_user_limits(png_, 0x7fffffff, 0x7fffffff);  // sizes are checked against our own limits
   }
   ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
   PngReader(const PngReader&) = delete;
@@ -52,7 +49,12 @@ class PngReader {
 
   /// Reads up to the pixel data; the accessors below are then good.
   void read_header() {
-    trap_.run([this] { png_read_info(png_, info_); });
+    trap_.run([this] {
+      // Text, profiles and the like are of no use here, and a thousand compressed ones of them would grow to gigabytes: -1 stands for
+      // every chunk but those that hold the picture.
+      png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+      png_read_info(png_, info_);
+    });
   }
   std::uint32_t width() const { return png_get_image_width(png_, info_); }
   std::uint32_t height() const { return png_get_image_height(png_, info_); }

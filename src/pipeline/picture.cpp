@@ -59,7 +59,10 @@ bool put_together(Picture& picture, Detection& detection) {
   std::vector<double> logits(picture.deliveries.size());
   std::vector<float> features;
   for (const Piece& piece : picture.pieces) {
-    if (!piece.error.empty()) picture.deliveries[piece.delivery].error = piece.error;
+    if (!piece.error.empty()) {
+      detection.error = piece.error;
+      return false;
+    }
     logits[piece.delivery] += piece.logit;
     if (features.empty()) features.resize(piece.features.size());
     for (std::size_t i = 0; i < piece.features.size(); ++i) features[i] += piece.features[i];
@@ -78,8 +81,6 @@ bool put_together(Picture& picture, Detection& detection) {
     detection.error = picture.deliveries.at(0).error;
     return false;
   }
-  // With a tile missing, features and evidence would speak of a part of the picture only.
-  if (!picture.deliveries[0].error.empty()) return true;
   const auto tiles = static_cast<float>(picture.deliveries[0].pieces);
   for (float& sum : features) sum /= tiles;
   detection.features = std::move(features);

@@ -21,7 +21,7 @@ struct Piece {
   bool taken = false;  ///< by an engine thread
   float logit = 0;
   std::vector<float> features;  ///< of a piece of the first delivery, if asked for
-  std::string error;            ///< why it has no logit
+  std::string error;            ///< why it has no logit: for lack of memory, which says nothing of the picture
 };
 
 struct DeliveryScore {
@@ -50,7 +50,9 @@ void add_evidence(Picture& picture, const Piece& piece, std::span<const float> m
 /// features: [64*k], or none.
 void add_score(Piece& piece, float logit, std::span<const float> features);
 
-/// When all pieces have a logit or an error. Sums in the order of the pieces, whatever the order in which they were scored. Writes logits, features and evidence, or the first delivery's error where none has a score; true where one has.
+/// When all pieces have a logit or an error. Sums in the order of the pieces, whatever the order in which they were scored. Writes logits,
+/// features and evidence; true then. False where there is nothing but an error to write: the first piece's that has one, for means over
+/// a part of the pieces would be another answer, or the first delivery's where none can be had.
 bool put_together(Picture& picture, Detection& detection);
 
 }  // namespace lfm

@@ -99,7 +99,7 @@ RunLog::RunLog(const std::filesystem::path& path, std::uint64_t keep_steps, std:
   old.close();
   write_file_atomically(path, kept);
   file_.open(path, std::ios::app);
-  if (!file_) throw Error(ErrorCode::output, fmt::format("{}: cannot be written", path.string()));
+  if (!file_) throw Error(ErrorCode::output, fmt::format("{}: cannot be written: {}", path.string(), std::strerror(errno)));
 }
 
 void RunLog::append(const StepRecord& record) {

@@ -54,16 +54,15 @@ TEST(Picture, HasTheFirstErrorWhereNothingHasAScore) {
   EXPECT_NE(detection.error.find("48"), std::string::npos) << detection.error;
 }
 
-TEST(Picture, ATileThatFailsTakesItsDeliveryWithIt) {
+TEST(Picture, ATileThatFailsTakesThePictureWithIt) {
   const Presentation presentation{View::tiles, 4, {{}, {Delivery::Kind::shift, 3}}};
   Picture picture = cut(random_image(600, 520, 1), presentation, true);
   picture.pieces[0].error = "too large";
   for (std::size_t i = 1; i < picture.pieces.size(); ++i) add_score(picture.pieces[i], 1, std::vector<float>{1});
   Detection detection;
-  ASSERT_TRUE(put_together(picture, detection));
-  EXPECT_TRUE(std::isnan(detection.delivered_logits[0]));
-  EXPECT_EQ(detection.logit, 1);
-  EXPECT_TRUE(detection.evidence.empty() && detection.features.empty());
+  EXPECT_FALSE(put_together(picture, detection));
+  EXPECT_EQ(detection.error, "too large");
+  EXPECT_TRUE(detection.delivered_logits.empty() && detection.evidence.empty() && detection.features.empty());
 }
 
 TEST(Picture, EvidenceKnowsWhereItsWindowLies) {
