@@ -51,13 +51,14 @@ Arguments with(Arguments arguments, const Arguments& options) {
   return arguments;
 }
 
-/// Two processes, as root and on any number of cores; for mpirun 4 and 5. Signalled, mpirun waits three
-/// seconds, sends SIGTERM, and three seconds later SIGKILL. What the MPI library leaks is not ours.
+/// Two processes, as root and on any number of cores; for mpirun 4 and 5. Who waits leaves its core to others' threads. Signalled,
+/// mpirun waits three seconds, sends SIGTERM, and three seconds later SIGKILL. What the MPI library leaks is not ours.
 Arguments mpi_environment() {
   return {"OMPI_ALLOW_RUN_AS_ROOT=1",
           "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
           "OMPI_MCA_rmaps_base_oversubscribe=1",
           "PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe",
+          "OMPI_MCA_mpi_yield_when_idle=1",
           "OMPI_MCA_odls_base_sigkill_timeout=3",
           "OMPI_MCA_btl_vader_single_copy_mechanism=none",
           "ASAN_OPTIONS=detect_leaks=0"};
