@@ -56,6 +56,19 @@ RunState state_from_json(const json& j) {
   return s;
 }
 
+/// A run counts up from nothing: what no run can have counted would let it go on with other images, or never end.
+void check_counters(const RunState& s) {
+  const auto require = [](bool holds, const char* contradiction) {
+    if (!holds) throw std::runtime_error(fmt::format("its counters contradict each other: {}; start a new run with --init", contradiction));
+  };
+  require(s.epoch_step <= s.step && s.epoch <= s.step - s.epoch_step, "fewer steps than the epochs take");
+  require(s.epochs_without_gain <= s.epoch, "more epochs without a better model than epochs");
+  require(!s.best || s.best->epoch <= s.epoch, "its best epoch is still to come");
+  require(s.epoch_right >= 0 && s.epoch_right <= s.epoch_images, "more images called rightly than seen");
+  require((s.epoch_images > 0) == (s.epoch_step > 0), "images without a step, or a step without images");
+  require(s.epoch_loss >= 0 && s.seconds >= 0, "a negative loss or time");
+}
+
 std::vector<float> floats(std::span<const std::byte> bytes) {
   std::vector<float> values(bytes.size() / sizeof(float));
   std::memcpy(values.data(), bytes.data(), bytes.size());
@@ -81,6 +94,7 @@ SavedRun load_run(const Checkpoint& checkpoint) {
   try {
     run.options = train_options_from_json(checkpoint.training().at("options"));
     run.state = state_from_json(checkpoint.training().at("state"));
+    check_counters(run.state);
     if (run.options.architecture != run.model.architecture) throw std::runtime_error("its options are of another architecture than its model");
   } catch (const std::bad_alloc&) {
     throw;

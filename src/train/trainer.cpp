@@ -137,6 +137,17 @@ class Run {
                                                 files_.folder.string(), files_.last().string()));
     }
     state_.data_fingerprint = fingerprint;
+    if (resumed) check_counters();
+  }
+
+  // Of a run that goes on with the same data.
+  void check_counters() const {
+    const std::uint64_t whole = state_.step - state_.epoch_step, steps = loader_.steps_per_epoch();  // load_run: no less than epoch_step
+    if (state_.epoch_step < steps && whole % steps == 0 && whole / steps == state_.epoch) return;
+    throw Error(ErrorCode::model, fmt::format("{}: its counters contradict each other: after {} epochs of {} steps and {} more, it can't be "
+                                              "at step {}; start a new run with --init {}",
+                                              files_.last().string(), state_.epoch, steps, state_.epoch_step, state_.step,
+                                              files_.last().string()));
   }
 
   std::uint64_t total_steps() const {

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "tests/model/expect_error.h"
 #include "tests/model/random_model.h"
@@ -15,6 +16,7 @@ namespace lfm::test {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 /// Writes a checkpoint whose training state was changed by `change`, reads it, and returns the error's message, or "".
@@ -54,6 +56,20 @@ TEST(SavedRun, RefusesNumbersThatDoNotFit) {
   }
   EXPECT_THAT(error_after([&](json& t) { t["options"]["batch"] = 4294967297; }), HasSubstr("training state"));
   EXPECT_THAT(error_after([&](json& t) { t["options"]["lr"] = "fast"; }), HasSubstr("training state"));
+}
+
+// Each number fits its variable, and no run can have counted them.
+TEST(SavedRun, RefusesCountersThatContradictEachOther) {
+  const json best = {{"epoch", 2}, {"value", 0.5}, {"loss", 0.5}};
+  const std::pair<const char*, json> wrong[] = {
+      {"epoch_step", 8},   {"epoch_step", 18446744073709551615u}, {"epoch", 5}, {"epoch", 18446744073709551615u}, {"epochs_without_gain", 2},
+      {"epoch_right", 11}, {"epoch_right", -1}, {"epoch_images", 0},          {"epoch_step", 0}, {"epoch_loss", -1},
+      {"seconds", -1},     {"best", best}};
+  for (const auto& [counter, value] : wrong) {
+    EXPECT_THAT(error_after([&](json& t) { t["state"][counter] = value; }), AllOf(HasSubstr("contradict each other"), HasSubstr("--init")))
+        << counter << " " << value;
+  }
+  EXPECT_EQ(error_after([&](json& t) { t["state"]["best"] = {{"epoch", 1}, {"value", 0.5}, {"loss", 0.5}}; }), "");
 }
 
 TEST(SavedRun, RefusesOptionsOfAnotherArchitecture) {

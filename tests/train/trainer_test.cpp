@@ -273,6 +273,27 @@ TEST_F(Trainer, PicturesThatVanishEndTheRunWhichGoesOnWhenTheyAreBack) {
   expect_same_run(saved("run"), saved("whole"));
 }
 
+// As if a checkpoint had been changed: an epoch has three steps.
+TEST_F(Trainer, RefusesCountersThatContradictTheData) {
+  start_training(options("run"), interrupt_after(2));
+  const std::filesystem::path last = folder_ / "run" / "last.lfmw";
+  const SavedRun run = saved("run");
+  const Tensor moments[] = {float_tensor("training.m", {run.m.size()}, run.m), float_tensor("training.v", {run.v.size()}, run.v)};
+  nlohmann::json training = load_checkpoint(last).training();
+  const auto save_counters = [&](int step, int epoch, int epoch_step) {
+    training["state"].update({{"step", step}, {"epoch", epoch}, {"epoch_step", epoch_step}});
+    save_checkpoint(run.model, training, moments, last);
+  };
+  constexpr int wrong[][3] = {{3, 0, 3}, {6, 1, 3}, {2, 0, 1}, {4, 2, 2}, {2, 1, 1}};
+  for (const auto& [step, epoch, epoch_step] : wrong) {
+    save_counters(step, epoch, epoch_step);
+    const std::string message = test::error_of(ErrorCode::model, [&] { resume_training(folder_ / "run", {}, {}); });
+    EXPECT_THAT(message, testing::AllOf(HasSubstr(last.string()), HasSubstr("contradict each other"), HasSubstr("--init"))) << step;
+  }
+  save_counters(2, 0, 2);
+  EXPECT_EQ(resume_training(folder_ / "run", {}, {}).state.step, 6u);
+}
+
 TEST_F(Trainer, RefusesWhatWouldSpoilARun) {
   start_training(options("run"), interrupt_after(1));
   EXPECT_THAT(test::error_of(ErrorCode::usage, [&] { start_training(options("run"), {}); }), HasSubstr("--resume"));
