@@ -23,6 +23,7 @@
 #include "src/engine/precision.h"
 #include "src/model/architecture.h"
 #include "src/model/initialise.h"
+#include "src/report/output.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -131,13 +132,19 @@ std::array<double, kLayers.size()> time_layers(Bench& bench, const BenchOptions&
   return layers;
 }
 
+void print(const std::string& text) {
+  Output output{std::filesystem::path()};
+  output.write(text);
+  output.commit();
+}
+
 void run_profile(Bench& bench, const BenchOptions& options) {
   for (int i = 0; i < options.warm_up; ++i) bench.run_batch();
   start_profiler();
   for (int i = 0; i < options.profile; ++i) bench.run_batch();
   stop_profiler();
-  fmt::print("{}: {} batches of {} images of {}x{} between profiler start and stop, after {}\n", bench.description(), options.profile,
-             options.batch, options.size, options.size, options.warm_up);
+  print(fmt::format("{}: {} batches of {} images of {}x{} between profiler start and stop, after {}\n", bench.description(),
+                    options.profile, options.batch, options.size, options.size, options.warm_up));
 }
 
 void run_timed(Bench& bench, const BenchOptions& options) {
@@ -163,18 +170,16 @@ void run_timed(Bench& bench, const BenchOptions& options) {
     report["layers"].push_back(
         {{"layer", kLayers[layer]}, {"milliseconds", layers[layer]}, {"share", all_layers > 0 ? layers[layer] / all_layers : 0}});
   }
-  if (options.json) {
-    fmt::print("{}\n", report.dump(2));
-    return;
-  }
-  fmt::print("{}, precision {}: batches of {} images of {}x{}, {} after {}\n", bench.description(), options.precision, options.batch,
-             options.size, options.size, options.iterations, options.warm_up);
-  fmt::print("{:.1f} images/s, {:.3f} ms a batch (fastest {:.3f}), {:.3f} TFLOP/s counted as direct convolution\n", images, batch,
-             report["fastest_milliseconds"].get<double>(), report["direct_tflops"].get<double>());
+  if (options.json) return print(report.dump(2) + "\n");
+  std::string text = fmt::format("{}, precision {}: batches of {} images of {}x{}, {} after {}\n", bench.description(), options.precision,
+                                 options.batch, options.size, options.size, options.iterations, options.warm_up);
+  text += fmt::format("{:.1f} images/s, {:.3f} ms a batch (fastest {:.3f}), {:.3f} TFLOP/s counted as direct convolution\n", images, batch,
+                      report["fastest_milliseconds"].get<double>(), report["direct_tflops"].get<double>());
   for (const auto& layer : report["layers"]) {
-    fmt::print("  {:<17} {:10.3f} ms {:5.1f} %\n", layer["layer"].get<std::string>(), layer["milliseconds"].get<double>(),
-               100 * layer["share"].get<double>());
+    text += fmt::format("  {:<17} {:10.3f} ms {:5.1f} %\n", layer["layer"].get<std::string>(), layer["milliseconds"].get<double>(),
+                        100 * layer["share"].get<double>());
   }
+  print(text);
 }
 
 void run_bench(const BenchOptions& options) {

@@ -341,10 +341,10 @@ void evaluate(EvaluateArguments arguments) {
     const std::string title = fmt::format("{} evaluated by lfm-cuda", model.name.empty() ? model_file.filename().string() : model.name);
     write_file_atomically(file, page.html(title, model_file, model, detector.view(), detector.threshold(), &report));
   }
-  Output output{fs::path()};
+  if (!arguments.calibrated.empty()) calibrate(arguments, model, detector.view(), report, files);
+  Output output{fs::path()};  // last: where nobody reads it, no file is lost
   output.write(standard_output(report));
   output.commit();
-  if (!arguments.calibrated.empty()) calibrate(arguments, model, detector.view(), report, files);
   if (report.failed > 0) end_with(kFailure);
 }
 

@@ -18,6 +18,7 @@
 #include "src/model/container.h"
 #include "src/model/interchange.h"
 #include "src/model/weight_file.h"
+#include "src/report/output.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -113,9 +114,10 @@ std::string grouped(std::int64_t number) {
   return out;
 }
 
-void print_text(const Facts& facts, const InfoOptions& options) {
+std::string as_text(const Facts& facts, const InfoOptions& options) {
+  std::string text;
   const Model& model = facts.model;
-  const auto line = [](const char* what, const std::string& value) { fmt::print("{:<13} {}\n", what, value); };
+  const auto line = [&](const char* what, const std::string& value) { text += fmt::format("{:<13} {}\n", what, value); };
   line("file", fmt::format("{} ({})", printable(options.model.string()), model_format_name(facts.format)));
   line("name", model.name.empty() ? "(none)" : printable(model.name));
   line("pooling", model.architecture.pooling == Pooling::topk ? fmt::format("the {} largest of each map", model.architecture.k)
@@ -131,27 +133,27 @@ void print_text(const Facts& facts, const InfoOptions& options) {
   line("on this CPU", precisions);
   line("provenance", "");
   const auto provenance = nlohmann::json::parse(model.provenance);
-  if (provenance.empty()) fmt::print("  (none)\n");
+  if (provenance.empty()) text += "  (none)\n";
   for (const auto& [key, value] : provenance.items()) {
-    fmt::print("  {}: {}\n", printable(key), printable(value.is_string() ? value.get<std::string>() : value.dump()));
+    text += fmt::format("  {}: {}\n", printable(key), printable(value.is_string() ? value.get<std::string>() : value.dump()));
   }
 
   constexpr const char* row = "{:<16} {:>16} {:>12} {:>15}\n";
-  fmt::print("\n");
-  fmt::print(row, "layer", fmt::format("at {0} x {0}", options.size), "parameters", "multiply-adds");
+  text += "\n";
+  text += fmt::format(row, "layer", fmt::format("at {0} x {0}", options.size), "parameters", "multiply-adds");
   for (const Layer& layer : facts.layers) {
-    fmt::print(row, layer.name, layer.output, grouped(layer.parameters), grouped(layer.multiply_adds));
+    text += fmt::format(row, layer.name, layer.output, grouped(layer.parameters), grouped(layer.multiply_adds));
   }
-  fmt::print(row, "total", "", grouped(facts.parameters), grouped(facts.multiply_adds));
+  text += fmt::format(row, "total", "", grouped(facts.parameters), grouped(facts.multiply_adds));
+  return text;
 }
 
 void show_info(const InfoOptions& options) {
   const Facts facts = gather(options);
-  if (options.json) {
-    fmt::print("{}\n", as_json(facts, options).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-  } else {
-    print_text(facts, options);
-  }
+  Output output{std::filesystem::path()};
+  output.write(options.json ? as_json(facts, options).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+                            : as_text(facts, options));
+  output.commit();
 }
 
 }  // namespace
