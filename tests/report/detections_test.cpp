@@ -66,6 +66,19 @@ TEST(Json, NamesThatAreNoUtf8BecomeValidJson) {
   EXPECT_EQ(record["path"], "bad\xef\xbf\xbd.png");
 }
 
+// Found by fuzzing: JSON lets DEL pass, and the C1 controls and bidirectional overrides.
+TEST(Json, NamesSteerNoTerminal) {
+  for (const std::string name : {"del\x7f", "csi\xc2\x9b" "2J", "override\xe2\x80\xae", "both\x7f\xc3\xa9"}) {
+    for (const Detection& d : {scored(name, 1, 0.7f, true), failed(name, name)}) {
+      std::string line = report_record(Format::jsonl, d, true);
+      EXPECT_EQ(json::parse(line)["path"], name);
+      line.pop_back();
+      EXPECT_EQ(printable(line), line);
+    }
+  }
+  EXPECT_THAT(report_record(Format::jsonl, scored("caf\xc3\xa9", 1, 0.7f, true), true), testing::HasSubstr("caf\xc3\xa9")) << "what does no harm stays readable";
+}
+
 TEST(Csv, QuotesAndNeverStartsAFormula) {
   EXPECT_EQ(report_record(Format::csv, scored("a.png", -1.5f, 0.25f, false), true), "a.png,-1.5,0.25,real,640,480,\n");
   EXPECT_EQ(report_record(Format::csv, failed("a,\"b\".png", "two\nlines"), true),
