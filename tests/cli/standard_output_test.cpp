@@ -90,7 +90,9 @@ TEST_F(StandardOutput, ClosedFromTheBeginning) {
 TEST_F(StandardOutput, HeadTakesTheFirstRecord) {
   Arguments command = {"-c", "\"$0\" \"$@\" | head -1; exit ${PIPESTATUS[0]}", LFM_PROGRAM, "detect", "--model", at("model.lfmw"),
                        "--format", "jsonl", "--batch", "1", "--features", at("x.npy")};
-  for (int i = 0; i < 400; ++i) command.push_back(at("val/0_real/0.ppm"));
+  std::string long_path = at("val/0_real/");  // all records together are more than a pipe holds
+  for (int i = 0; i < 150; ++i) long_path += "./";
+  for (int i = 0; i < 400; ++i) command.push_back(long_path + "0.ppm");
   const ProgramResult result = run_program("bash", command);
   EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1) << result.out;
   EXPECT_THAT(result.out, HasSubstr("0.ppm"));
