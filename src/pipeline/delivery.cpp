@@ -49,7 +49,7 @@ double parse_amount(const KindSpec& spec, const std::string& word, std::string_v
 
 std::string Delivery::name() const {
   const auto spec = std::ranges::find(kKinds, kind, &KindSpec::kind);
-  return spec == kKinds.end() ? "none" : fmt::format("{}:{:g}", spec->word, amount);
+  return spec == kKinds.end() ? "none" : fmt::format("{}:{}", spec->word, amount);  // the shortest text that reads back as the amount
 }
 
 std::vector<Delivery> parse_deliveries(const std::vector<std::string>& words) {

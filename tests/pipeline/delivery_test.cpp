@@ -20,6 +20,15 @@ TEST(Delivery, ParsesOneValueAfterTheOther) {
   for (const Delivery& delivery : all) EXPECT_EQ(parse_deliveries({delivery.name()}), std::vector{delivery});
 }
 
+// Found by fuzzing: names of six digits were the same for amounts that differ.
+TEST(Delivery, NamesTellAmountsApart) {
+  for (const std::string word : {"resize:0.5888888888888889", "resize:0.588889", "blur:1e-09", "noise:254.99999999999997", "shift:4096"}) {
+    const auto delivery = parse_deliveries({word});
+    EXPECT_EQ(delivery.front().name(), word);
+    EXPECT_EQ(parse_deliveries({delivery.front().name()}), delivery);
+  }
+}
+
 TEST(Delivery, RefusesWhatItDoesNotUnderstand) {
   for (const char* word : {"", "jpg:90", "jpeg", "jpeg:", "jpeg:90,", "jpeg:0", "jpeg:101", "jpeg:80.5", "webp:-1", "resize:0", "blur:x",
                            "noise:nan", "resize:inf", "none:1", "shift:1e9"}) {
