@@ -5,11 +5,13 @@
 
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__)
+#include "kernels/simt/sanitizer.h"
+
+#if defined(LFM_SANITIZED_ADDRESS)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(LFM_SANITIZED_THREAD)
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -19,7 +21,7 @@ namespace {
 
 namespace context = boost::context::detail;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(LFM_SANITIZED_ADDRESS) || defined(LFM_SANITIZED_THREAD)
 constexpr std::size_t kStackBytes = 256 * 1024;  // instrumented frames are several times larger
 #else
 constexpr std::size_t kStackBytes = 64 * 1024;
@@ -59,16 +61,16 @@ struct FiberPool::Fiber {
 FiberPool::FiberPool() = default;
 
 FiberPool::~FiberPool() {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(LFM_SANITIZED_ADDRESS)
   for (auto& fiber : fibers_) __asan_unpoison_memory_region(fiber->stack, kStackBytes);
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(LFM_SANITIZED_THREAD)
   for (auto& fiber : fibers_) __tsan_destroy_fiber(fiber->tsan);
 #endif
 }
 
 void FiberPool::rewind(Fiber& fiber) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(LFM_SANITIZED_ADDRESS)
   __asan_unpoison_memory_region(fiber.stack, kStackBytes);  // marks of the frames that are forgotten
   fiber.fake_stack = nullptr;
 #endif
@@ -84,7 +86,7 @@ void FiberPool::prepare(int count, FiberBody body, void* argument) {
     if (slot == 0) stacks_.push_back(std::make_unique<Stacks>());
     auto fiber = std::make_unique<Fiber>();
     fiber->stack = stacks_.back()->bottom(slot);
-#if defined(__SANITIZE_THREAD__)
+#if defined(LFM_SANITIZED_THREAD)
     fiber->tsan = __tsan_create_fiber(0);
 #endif
     rewind(*fiber);
@@ -95,41 +97,41 @@ void FiberPool::prepare(int count, FiberBody body, void* argument) {
 void FiberPool::resume(int index) {
   Fiber& fiber = *fibers_[static_cast<std::size_t>(index)];
   running_ = &fiber;
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(&scheduler_fake_stack_, fiber.stack, kStackBytes);
+#if defined(LFM_SANITIZED_ADDRESS)
+  __sanitizer_start_switch_fiber(&scheduler_.fake_stack, fiber.stack, kStackBytes);
 #endif
-#if defined(__SANITIZE_THREAD__)
-  scheduler_tsan_ = __tsan_get_current_fiber();
+#if defined(LFM_SANITIZED_THREAD)
+  scheduler_.tsan = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(fiber.tsan, 0);
 #endif
   const context::transfer_t from = context::jump_fcontext(fiber.context, this);
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(scheduler_fake_stack_, nullptr, nullptr);
+#if defined(LFM_SANITIZED_ADDRESS)
+  __sanitizer_finish_switch_fiber(scheduler_.fake_stack, nullptr, nullptr);
 #endif
   fiber.context = from.fctx;
 }
 
 void FiberPool::suspend() {
   [[maybe_unused]] Fiber& fiber = *running_;
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_start_switch_fiber(&fiber.fake_stack, scheduler_stack_, scheduler_stack_size_);
+#if defined(LFM_SANITIZED_ADDRESS)
+  __sanitizer_start_switch_fiber(&fiber.fake_stack, scheduler_.stack, scheduler_.stack_size);
 #endif
-#if defined(__SANITIZE_THREAD__)
-  __tsan_switch_to_fiber(scheduler_tsan_, 0);
+#if defined(LFM_SANITIZED_THREAD)
+  __tsan_switch_to_fiber(scheduler_.tsan, 0);
 #endif
-  const context::transfer_t from = context::jump_fcontext(scheduler_, nullptr);
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(fiber.fake_stack, &scheduler_stack_, &scheduler_stack_size_);
+  const context::transfer_t from = context::jump_fcontext(scheduler_.context, nullptr);
+#if defined(LFM_SANITIZED_ADDRESS)
+  __sanitizer_finish_switch_fiber(fiber.fake_stack, &scheduler_.stack, &scheduler_.stack_size);
 #endif
-  scheduler_ = from.fctx;
+  scheduler_.context = from.fctx;
 }
 
 void FiberPool::entry(context::transfer_t transfer) {
   auto& pool = *static_cast<FiberPool*>(transfer.data);
-#if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(nullptr, &pool.scheduler_stack_, &pool.scheduler_stack_size_);
+#if defined(LFM_SANITIZED_ADDRESS)
+  __sanitizer_finish_switch_fiber(nullptr, &pool.scheduler_.stack, &pool.scheduler_.stack_size);
 #endif
-  pool.scheduler_ = transfer.fctx;
+  pool.scheduler_.context = transfer.fctx;
   Fiber& self = *pool.running_;
   while (true) {
     self.idle = false;

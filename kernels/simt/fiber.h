@@ -39,12 +39,15 @@ class FiberPool {
   FiberBody body_ = nullptr;
   void* argument_ = nullptr;
   Fiber* running_ = nullptr;
-  boost::context::detail::fcontext_t scheduler_ = nullptr;
-  // the scheduler's own stack, as the sanitizers know it
-  void* scheduler_fake_stack_ = nullptr;
-  const void* scheduler_stack_ = nullptr;
-  std::size_t scheduler_stack_size_ = 0;
-  void* scheduler_tsan_ = nullptr;
+  struct Scheduler {
+    boost::context::detail::fcontext_t context = nullptr;
+    // its own stack, as the sanitizers know it
+    void* fake_stack = nullptr;
+    const void* stack = nullptr;
+    std::size_t stack_size = 0;
+    void* tsan = nullptr;
+  };
+  Scheduler scheduler_;
 };
 
 }  // namespace lfm::simt

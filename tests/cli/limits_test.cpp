@@ -11,6 +11,7 @@
 #include <fstream>
 #include <string>
 
+#include "kernels/simt/sanitizer.h"
 #include "src/model/container.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
@@ -23,7 +24,7 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(LFM_SANITIZED_ADDRESS) || defined(LFM_SANITIZED_THREAD)
 constexpr bool kSanitized = true;
 #else
 constexpr bool kSanitized = false;
