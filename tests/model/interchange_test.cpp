@@ -103,6 +103,14 @@ TEST(Interchange, KFollowsFromTheHead) {
   EXPECT_THAT(dict.error(), HasSubstr("fc1.weight"));
 }
 
+TEST(Interchange, RefusesMetadataOfAnotherHead) {
+  StateDict dict(test::random_model({Pooling::topk, 16}, 3));
+  const StateDict other(test::random_model({Pooling::topk, 1}, 3));
+  write_safetensors(dict.folder / "b.safetensors", dict.file.tensors, other.file.metadata);
+  EXPECT_THAT(error_of(ErrorCode::model, [&] { import_model(dict.folder / "b.safetensors"); }),
+              HasSubstr("b.safetensors: its metadata says k = 1, its tensors k = 16; export it again"));
+}
+
 TEST(Interchange, StripsAnyPrefixAndLeavesOtherTensorsAlone) {
   const Model model = test::random_model({}, 5);
   StateDict dict(model);
