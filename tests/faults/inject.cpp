@@ -214,6 +214,16 @@ ssize_t writev(int fd, const iovec* pieces, int count) {
   return transferred(Kind::write, static_cast<std::size_t>(count), [&](std::size_t n) { return real(fd, pieces, static_cast<int>(n)); });
 }
 
+// What callers compiled with _FORTIFY_SOURCE call instead, where the compiler knows how much room there is.
+ssize_t __read_chk(int fd, void* data, std::size_t count, std::size_t room) { return count <= room ? read(fd, data, count) : (std::abort(), -1); }
+ssize_t __pread_chk(int fd, void* data, std::size_t count, off_t offset, std::size_t room) {
+  return count <= room ? pread(fd, data, count, offset) : (std::abort(), -1);
+}
+int __open_2(const char* path, int flags) { return open(path, flags); }
+int __open64_2(const char* path, int flags) { return open64(path, flags); }
+int __openat_2(int folder, const char* path, int flags) { return openat(folder, path, flags); }
+int __openat64_2(int folder, const char* path, int flags) { return openat64(folder, path, flags); }
+
 int fsync(int fd) {
   static const auto real = next<int(int)>("fsync");
   return fails(Kind::fsync) ? -1 : real(fd);
