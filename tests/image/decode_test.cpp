@@ -49,12 +49,12 @@ void expect_pillows_pixels(const fs::path& folder, std::size_t at_least) {
     const Image image = read_image(folder / name);
     EXPECT_EQ(image.width, entry["width"]);
     EXPECT_EQ(image.height, entry["height"]);
-    EXPECT_EQ(sha256(image.rgb), entry["rgb_sha256"]);
-    EXPECT_EQ(sha256(resize_bilinear(image, 256, 256).rgb), entry["resize256_sha256"]);
+    EXPECT_EQ(sha256(image.rgb), entry["rgb_sha256"].get<std::string>());
+    EXPECT_EQ(sha256(resize_bilinear(image, 256, 256).rgb), entry["resize256_sha256"].get<std::string>());
     const ResizedImage streamed = read_image_resized(folder / name, 256, 256);
     EXPECT_EQ(streamed.source_width, image.width);
     EXPECT_EQ(streamed.source_height, image.height);
-    EXPECT_EQ(sha256(streamed.image.rgb), entry["resize256_sha256"]);
+    EXPECT_EQ(sha256(streamed.image.rgb), entry["resize256_sha256"].get<std::string>());
   }
 }
 
