@@ -19,3 +19,16 @@ if(LFM_SANITIZE)
     $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${LFM_SANITIZE};-fno-sanitize-recover=all;-fno-omit-frame-pointer;-O1;-g1>)
   target_link_options(lfm_build_flags INTERFACE -fsanitize=${LFM_SANITIZE})
 endif()
+
+# Counts which lines of the library, the program and the emulated kernels are run; tools/coverage prints the table. Their targets alone link
+# this: tests need not be counted. -O1: more would merge lines.
+# Counters are not atomic: threads may lose counts, never the first.
+option(LFM_COVERAGE "Count the lines that are run (gcc)" OFF)
+add_library(lfm_coverage_flags INTERFACE)
+if(LFM_COVERAGE)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    message(FATAL_ERROR "LFM_COVERAGE=ON needs gcc, whose counters gcovr reads. Set CMAKE_CXX_COMPILER=g++, or use -DLFM_COVERAGE=OFF.")
+  endif()
+  target_compile_options(lfm_coverage_flags INTERFACE --coverage -O1)
+  target_link_options(lfm_coverage_flags INTERFACE --coverage)
+endif()
