@@ -37,7 +37,7 @@ struct FoundFile {
 /// One walk below one root.
 class Walk {
  public:
-  Walk(const fs::path& root, const std::vector<std::string>& classes) : root_(root), classes_(classes) {
+  Walk(const fs::path& root, const std::vector<std::string>& classes) : classes_(classes) {
     fs::path name = fs::canonical(root).filename();
     root_name_ = name.empty() ? root.string() : name.string();
     visit(root, "", std::nullopt);
@@ -100,7 +100,6 @@ class Walk {
     if (wanted) files.push_back({relative, fmt::format("{}", fmt::join(folders, "/")), label});
   }
 
-  const fs::path& root_;
   const std::vector<std::string>& classes_;
   std::string root_name_;
   std::vector<fs::path> chain_;             ///< real places of the folders from the root to here

@@ -131,7 +131,9 @@ mode_t mode_argument(int flags, va_list& arguments) {
 }  // namespace
 
 #pragma GCC diagnostic push
+#if !defined(__clang__)  // which has no such warning
 #pragma GCC diagnostic ignored "-Wnonnull-compare"
+#endif
 extern "C" {
 
 int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(), void (*rtld_fini)(),
