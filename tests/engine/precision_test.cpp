@@ -16,6 +16,7 @@
 #include "src/model/safetensors.h"
 #include "tests/cases/cases.h"
 #include "tests/cases/deviation.h"
+#include "tests/cases/device_under_test.h"
 #include "tests/cases/fixture.h"
 #include "tests/cases/random_network.h"
 
@@ -30,7 +31,16 @@ double unit_roundoff(Precision precision) { return precision == Precision::bf16 
 class PrecisionTest : public ::testing::TestWithParam<Precision> {
  protected:
   double limit(double roundoffs) const { return roundoffs * unit_roundoff(GetParam()); }
-  std::unique_ptr<Engine> engine_ = make_emulated_engine(GetParam());
+  void SetUp() override {
+    cases::skip_unless_device_runs(GetParam());
+    if (IsSkipped() || HasFatalFailure()) return;
+#if defined(LFM_TARGET_EMULATED)
+    engine_ = make_emulated_engine(GetParam());
+#else
+    engine_ = make_cuda_engine(0, GetParam());
+#endif
+  }
+  std::unique_ptr<Engine> engine_;
 };
 
 TEST_P(PrecisionTest, RandomNetworksOnOddImages) {

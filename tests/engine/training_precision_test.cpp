@@ -1,12 +1,12 @@
-// Training with convolutions on tensor cores, on the emulated device: gradients next to PyTorch's in FP32, the loss curve next to
+// Training with convolutions on tensor cores, on the emulated device or on a GPU: gradients next to PyTorch's in FP32, the loss curve next to
 // FP32's, the same bits in every order of threads.
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
-#include "kernels/simt/grid.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/cuda_engine.h"
 #include "src/engine/device.h"
@@ -14,9 +14,13 @@
 #include "src/model/initialise.h"
 #include "src/model/safetensors.h"
 #include "tests/cases/deviation.h"
+#include "tests/cases/device_under_test.h"
 #include "tests/cases/error_bound.h"
 #include "tests/cases/fixture.h"
 #include "tests/engine/training_case.h"
+#if defined(LFM_TARGET_EMULATED)
+#include "kernels/simt/grid.h"
+#endif
 
 namespace lfm {
 namespace {
@@ -32,7 +36,14 @@ class TrainingPrecision : public ::testing::TestWithParam<Precision> {
   const double head_gradient_ = 8 * u_;
   const double gradient_ = 4 * std::sqrt(u_);         // behind max-pooling and ReLU
   const double ranked_gradient_ = 12 * std::sqrt(u_);  // and where top-k pooling ranks, too
-  CudaEngine engine_{0, "emulated", Precision::fp32, {}, GetParam()};
+  void SetUp() override {
+    cases::skip_unless_device_runs(GetParam());
+    if (!IsSkipped() && !HasFatalFailure()) made_ = std::make_unique<CudaEngine>(0, "under test", Precision::fp32, nullptr, GetParam());
+  }
+  CudaEngine& engine() { return *made_; }
+
+ private:
+  std::unique_ptr<CudaEngine> made_;
 };
 
 bool is_conv_bias(int id) { return id < kProjection && id % 4 == kConvBias; }
@@ -82,10 +93,10 @@ TEST_P(TrainingPrecision, GradientsOfTheFixturesNetwork) {
   };
   const auto reference = make_reference_engine();
   pass(*reference);
-  pass(engine_);
+  pass(engine());
   std::vector<float> expected(table.trainable_floats);
   reference->read_gradients(expected);
-  expect_gradients(engine_, table, gradient_, [&](int id) {
+  expect_gradients(engine(), table, gradient_, [&](int id) {
     const auto span = parameter(std::span(expected), table, id);
     return std::vector<float>(span.begin(), span.end());
   });
@@ -99,17 +110,17 @@ TEST_P(TrainingPrecision, GradientsOfTheFixture) {
   std::vector<std::uint8_t> keep;
   for (const int kept : cases::integers(fixture.file, "step0.rbld_keep")) keep.push_back(static_cast<std::uint8_t>(kept));
   const std::vector<std::int32_t> positions = cases::integers(fixture.file, "step0.rks_index");
-  engine_.load({}, cases::reference_parameters(fixture.file, "init."));
+  engine().load({}, cases::reference_parameters(fixture.file, "init."));
   const TrainingResult result =
-      forward_backward(engine_, fixture.batch(), {}, {}, 1.0f / Fixture::kImages, GradientMode::overwrite, {keep.data(), positions.data()});
+      forward_backward(engine(), fixture.batch(), {}, {}, 1.0f / Fixture::kImages, GradientMode::overwrite, {keep.data(), positions.data()});
   const float a = static_cast<float>(result.loss_a / Fixture::kImages), b = static_cast<float>(result.loss_b / Fixture::kImages);
   EXPECT_TRUE(cases::close_relative("loss", {a + 0.1f * b, a, b}, cases::floats(fixture.file, "step0.loss"), loss_));
 
   const ParameterTable table = parameter_table({});
   const auto expected = [&](int id) { return cases::floats(fixture.file, std::string("step0.grad.") + table[id].reference_name); };
-  expect_gradients(engine_, table, ranked_gradient_, expected);
+  expect_gradients(engine(), table, ranked_gradient_, expected);
   std::vector<float> gradients(table.trainable_floats);
-  engine_.read_gradients(gradients);
+  engine().read_gradients(gradients);
   for (const int id : {kHeadWeight, kHeadBias}) {
     const double distance = relative_distance(parameter(std::span<const float>(gradients), table, id), expected(id));
     fmt::print("  {}: relative distance {:.1e} (limit {:.1e})\n", table[id].name, distance, head_gradient_);
@@ -130,8 +141,8 @@ TEST_P(TrainingPrecision, LossCurveFollowsFp32s) {
     }
     return losses;
   };
-  CudaEngine fp32(0, "emulated");
-  const auto expected = curve(fp32), got = curve(engine_);
+  CudaEngine fp32(0, "under test");
+  const auto expected = curve(fp32), got = curve(engine());
   for (std::size_t step = 0; step < steps; ++step) {
     fmt::print("  step {}: {:.5f}, in FP32 {:.5f}\n", step + 1, got[step], expected[step]);
     EXPECT_NEAR(got[step], expected[step], loss_ * static_cast<double>(step + 1));
@@ -141,12 +152,17 @@ TEST_P(TrainingPrecision, LossCurveFollowsFp32s) {
 TEST_P(TrainingPrecision, SameBitsInEveryOrderOfThreads) {
   const Batch batch(2, 48, 50, 1);
   const auto parameters = random_parameters({}, 2);
-  const auto expected = train(engine_, batch, parameters);
+  const auto expected = train(engine(), batch, parameters);
   for (const float value : expected) ASSERT_TRUE(std::isfinite(value));
+#if defined(LFM_TARGET_EMULATED)
   const simt::ScopedSchedule scoped({simt::Order::shuffled, 3});
-  CudaEngine other(1, "emulated", Precision::fp32, {}, GetParam());
+  constexpr int streams = 1;  // a seed of the order in which streams take turns
+#else
+  constexpr int streams = 0;  // the same GPU
+#endif
+  CudaEngine other(streams, "under test", Precision::fp32, {}, GetParam());
   EXPECT_EQ(train(other, batch, parameters), expected);
-  CudaEngine fp32(0, "emulated");
+  CudaEngine fp32(0, "under test");
   EXPECT_NE(train(fp32, batch, parameters), expected);
 }
 
@@ -154,6 +170,7 @@ INSTANTIATE_TEST_SUITE_P(Formats, TrainingPrecision,
                          ::testing::Values(Precision::tf32, Precision::bf16),
                          [](const auto& precision) { return std::string(precision_name(precision.param)); });
 
+#if defined(LFM_TARGET_EMULATED)
 TEST(TrainingPrecisions, AreTheDevices) {
   EngineOptions options;
   options.training = Precision::bf16;
@@ -165,6 +182,7 @@ TEST(TrainingPrecisions, AreTheDevices) {
   options.training = Precision::fp16;
   EXPECT_THROW(make_engine(parse_device("emulated"), options), Error);
 }
+#endif
 
 }  // namespace
 }  // namespace lfm

@@ -278,11 +278,13 @@ void expect_rounded(const Case& c, unsigned seed) {
   expect_same(result_of<T>(count, backward), result_of<float>(count, backward), "backward, rounded");
 }
 
-TEST_F(BatchNormTest, RoundsForTensorCores) {
-  for (const Case& c : kCases) {
-    expect_rounded<kernels::Bfloat16>(c, 5);
-    expect_rounded<kernels::Tf32>(c, 6);
-  }
+template <typename T>
+using BatchNormRoundingTest = TensorKernelTest<T>;
+using Rounded = ::testing::Types<kernels::Bfloat16, kernels::Tf32>;
+TYPED_TEST_SUITE(BatchNormRoundingTest, Rounded);
+
+TYPED_TEST(BatchNormRoundingTest, RoundsForTensorCores) {
+  for (const Case& c : kCases) expect_rounded<TypeParam>(c, 5);
 }
 
 // A run that diverges must not look healthy.

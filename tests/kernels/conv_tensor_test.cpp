@@ -81,7 +81,7 @@ std::vector<Reference> pooled(const Case& c, const std::vector<Reference>& conv)
 }
 
 template <typename T>
-struct ConvTensorTest : KernelTest {
+struct ConvTensorTest : TensorKernelTest<T> {
   std::string name(const char* kernel, const Case& c, unsigned seed) const {
     return fmt::format("{} {} [{}][{}][{}][{}] -> {}, seed {}", kernel, format_name<T>(), c.n, c.h, c.w, c.ic, c.oc, seed);
   }

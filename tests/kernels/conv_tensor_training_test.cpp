@@ -82,7 +82,7 @@ struct Convolved {
 };
 
 template <typename T>
-struct ConvTensorTrainingTest : KernelTest {
+struct ConvTensorTrainingTest : TensorKernelTest<T> {
   std::string name(const char* kernel, const Conv2x2Shape& s, unsigned seed) const {
     return fmt::format("{} {} [{}][{}][{}], {} -> {}, seed {}", kernel, format_name<T>(), s.n, s.h, s.w, s.ic, s.oc, seed);
   }

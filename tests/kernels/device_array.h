@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <span>
@@ -13,11 +12,11 @@
 #include <vector>
 
 #include "src/engine/cuda/device.h"
+#include "src/engine/cuda/precisions.h"
+#include "tests/cases/device_under_test.h"
 #include "tests/cases/error_bound.h"
 #if defined(LFM_TARGET_EMULATED)
 #include "kernels/simt/grid.h"
-#else
-#include "src/engine/cuda/devices.h"
 #endif
 
 namespace lfm::test {
@@ -28,18 +27,16 @@ inline const device::Context& context() {
   return instance;
 }
 
-/// Skips the test where the device under test is missing; with LFM_REQUIRE naming it, fails instead.
 class KernelTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-#if !defined(LFM_TARGET_EMULATED)
-    const CudaDevices found = cuda_devices();
-    if (!found.devices.empty()) return;
-    const char* required = std::getenv("LFM_REQUIRE");
-    if (required && std::string(required).find("cuda") != std::string::npos) FAIL() << "LFM_REQUIRE=cuda: " << found.reason;
-    GTEST_SKIP() << "no CUDA device: " << found.reason;
-#endif
-  }
+  void SetUp() override { cases::skip_unless_device_runs(Precision::fp32); }
+};
+
+/// Of kernels that multiply T.
+template <typename T>
+class TensorKernelTest : public KernelTest {
+ protected:
+  void SetUp() override { cases::skip_unless_device_runs(kPrecisionOf<T>); }
 };
 
 /// An array in the device's memory; copies wait.

@@ -97,14 +97,18 @@ std::vector<float> run_rounded(const FirstBlockTest& test) {
   return values;
 }
 
-TEST_F(FirstBlockTest, RoundsForTensorCores) {
-  prepare(2, 11, 14);
-  const auto halves = run_rounded<kernels::Half>(*this), brain = run_rounded<kernels::Bfloat16>(*this);
-  const auto tf32 = run_rounded<kernels::Tf32>(*this), exact = run();
+template <typename T>
+struct FirstBlockRoundingTest : FirstBlockTest {
+  void SetUp() override { cases::skip_unless_device_runs(kPrecisionOf<T>); }
+};
+using Rounded = ::testing::Types<kernels::Half, kernels::Bfloat16, kernels::Tf32>;
+TYPED_TEST_SUITE(FirstBlockRoundingTest, Rounded);
+
+TYPED_TEST(FirstBlockRoundingTest, RoundsForTensorCores) {
+  this->prepare(2, 11, 14);
+  const auto rounded = run_rounded<TypeParam>(*this), exact = this->run();
   for (std::size_t i = 0; i < exact.size(); ++i) {
-    ASSERT_EQ(halves[i], kernels::to_float(kernels::round_to<kernels::Half>(exact[i]))) << i;
-    ASSERT_EQ(brain[i], kernels::to_float(kernels::round_to<kernels::Bfloat16>(exact[i]))) << i;
-    ASSERT_EQ(tf32[i], kernels::to_float(kernels::round_to<kernels::Tf32>(exact[i]))) << i;
+    ASSERT_EQ(rounded[i], kernels::to_float(kernels::round_to<TypeParam>(exact[i]))) << i;
   }
 }
 

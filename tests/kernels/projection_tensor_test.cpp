@@ -76,7 +76,7 @@ struct Results {
 };
 
 template <typename T>
-struct ProjectionTensorTest : KernelTest {};
+struct ProjectionTensorTest : TensorKernelTest<T> {};
 using Formats = ::testing::Types<Bfloat16, Tf32>;
 TYPED_TEST_SUITE(ProjectionTensorTest, Formats);
 

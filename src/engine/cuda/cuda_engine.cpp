@@ -14,6 +14,7 @@
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
 #include "src/engine/cuda/pack.h"
+#include "src/engine/cuda/precisions.h"
 #include "src/engine/cuda/weights.h"
 #include "src/engine/out_of_memory.h"
 #include "src/engine/precision.h"
@@ -288,14 +289,9 @@ std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::f
     for (const CudaDevice& d : found.devices) list += fmt::format("{}cuda:{} ({})", list.empty() ? "" : ", ", d.ordinal, d.name);
     throw Error(ErrorCode::device, fmt::format("there is no cuda:{}; this machine has {}", device, list));
   }
-  if (known->major < 8) {
-    require_precision(precision, known->name, {Precision::fp32, Precision::fp16});
-    // Its tensor cores multiply FP16 alone, whose range is too small for gradients.
-    if (training != Precision::fp32 && note) note(fmt::format("{} can't train in {}: training in fp32", known->name, precision_name(training)));
-    training = Precision::fp32;
-  }
-  return std::make_unique<CudaEngine>(device, fmt::format("cuda:{}", device),
-                                      precision == Precision::automatic ? Precision::fp16 : precision, std::move(note), training);
+  const EnginePrecisions chosen = engine_precisions(*known, precision, training);
+  if (note && !chosen.note.empty()) note(chosen.note);
+  return std::make_unique<CudaEngine>(device, fmt::format("cuda:{}", device), chosen.inference, std::move(note), chosen.training);
 }
 
 #endif
