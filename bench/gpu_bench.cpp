@@ -18,12 +18,15 @@ int main(int argc, char** argv) {
 
   std::string gpu = "a6000", precision = "fp16";
   int batch = 64, size = 256, iterations = 20;
+  bool training = false, emulated = false;
   CLI::App* roofline = app.add_subcommand("roofline", "Bounds from shapes and data sheets alone; nothing is measured");
   roofline->add_option("--gpu", gpu, "a6000, 4090 or h100")->capture_default_str();
   roofline->add_option("--precision", precision, "fp32, tf32, fp16 or bf16")->capture_default_str();
+  roofline->add_flag("--training", training, "Of a training step; on the paper's protocol with --batch 32 --size 224");
   CLI::App* kernels = app.add_subcommand("kernels", "Times every variant of each operation on this machine's GPU, by CUDA events");
   kernels->add_option("--iterations", iterations)->check(CLI::Range(1, 100000))->capture_default_str();
   kernels->add_option("--gpu", gpu, "Whose data sheet the shares are counted by")->capture_default_str();
+  kernels->add_flag("--emulated", emulated, "Dry run: each launch once, on the emulated device, by its host's clock");
   for (CLI::App* command : {roofline, kernels}) {
     command->add_option("--batch", batch)->check(CLI::Range(1, 4096))->capture_default_str();
     command->add_option("--size", size, "Side of the images")->check(CLI::Range(48, 4096))->capture_default_str();
@@ -32,14 +35,22 @@ int main(int argc, char** argv) {
 
   try {
     if (roofline->parsed()) {
-      fmt::print("{}", bench::roofline_table(bench::find_gpu(gpu), parse_precision(precision), batch, size));
+      const Precision p = parse_precision(precision);
+      if (training && p == Precision::fp16) throw Error(ErrorCode::usage, "training is in fp32, tf32 or bf16: choose one with --precision");
+      const auto work = training ? bench::training_kernels(p, batch, size) : bench::inference_kernels(p, size);
+      fmt::print("{}", bench::roofline_table(bench::find_gpu(gpu), work, p, batch, size));
       return 0;
     }
-    if (const CudaDevices found = cuda_devices(); found.devices.empty()) {
+    if (emulated) {
+      fmt::print("{}", bench::dry_run_kernel_variants(bench::find_gpu(gpu), batch, size));
+      return 0;
+    }
+    const CudaDevices found = cuda_devices();
+    if (found.devices.empty()) {
       fmt::print("nothing was timed: {}\n", found.reason);
       return 77;
     }
-    fmt::print("{}", bench::time_kernel_variants(bench::find_gpu(gpu), batch, size, iterations));
+    fmt::print("{}", bench::time_kernel_variants(bench::find_gpu(gpu), found.devices.front(), batch, size, iterations));
     return 0;
   } catch (const Error& error) {
     fmt::print(stderr, "lfm-bench: {}\n", error.what());

@@ -62,7 +62,11 @@ struct CudnnConvolution::State {
   LFM_FUNCTION(cudnnCreateActivationDescriptor);
   LFM_FUNCTION(cudnnSetActivationDescriptor);
   LFM_FUNCTION(cudnnGetConvolutionForwardAlgorithm_v7);
+  LFM_FUNCTION(cudnnGetConvolutionBackwardDataAlgorithm_v7);
+  LFM_FUNCTION(cudnnGetConvolutionBackwardFilterAlgorithm_v7);
   LFM_FUNCTION(cudnnConvolutionBiasActivationForward);
+  LFM_FUNCTION(cudnnConvolutionBackwardData);
+  LFM_FUNCTION(cudnnConvolutionBackwardFilter);
 
   // Kept to the end of the program, as the library is.
   cudnnHandle_t handle = nullptr;
@@ -70,7 +74,22 @@ struct CudnnConvolution::State {
   cudnnFilterDescriptor_t weight = nullptr;
   cudnnConvolutionDescriptor_t convolution = nullptr;
   cudnnActivationDescriptor_t relu = nullptr;
-  cudnnConvolutionFwdAlgoPerf_t best{};
+
+  CudnnPass pass = CudnnPass::forward;
+  cudnnConvolutionFwdAlgo_t forward{};
+  cudnnConvolutionBwdDataAlgo_t input_gradient{};
+  cudnnConvolutionBwdFilterAlgo_t weight_gradient{};
+  std::size_t workspace = 0;
+
+  // Takes what the heuristics rank first.
+  template <typename Algorithm, typename Ranked>
+  void choose(Algorithm& algorithm, int status, int found, const Ranked& best) {
+    check(status, "cuDNN");
+    check(found == 1 ? best.status : CUDNN_STATUS_NOT_SUPPORTED, "cuDNN");
+    check(cudnnSetConvolutionMathType(convolution, best.mathType), "cuDNN");
+    algorithm = best.algo;
+    workspace = best.memory;
+  }
 };
 
 CudnnConvolution::CudnnConvolution() : state_(std::make_unique<State>()) {
@@ -89,7 +108,11 @@ CudnnConvolution::CudnnConvolution() : state_(std::make_unique<State>()) {
   LFM_FIND(cudnnCreateActivationDescriptor);
   LFM_FIND(cudnnSetActivationDescriptor);
   LFM_FIND(cudnnGetConvolutionForwardAlgorithm_v7);
+  LFM_FIND(cudnnGetConvolutionBackwardDataAlgorithm_v7);
+  LFM_FIND(cudnnGetConvolutionBackwardFilterAlgorithm_v7);
   LFM_FIND(cudnnConvolutionBiasActivationForward);
+  LFM_FIND(cudnnConvolutionBackwardData);
+  LFM_FIND(cudnnConvolutionBackwardFilter);
   missing_ = library.missing();
   if (!missing_.empty()) return;
   if (const int status = s.cudnnCreate(&s.handle); status != 0) {
@@ -103,7 +126,7 @@ CudnnConvolution::CudnnConvolution() : state_(std::make_unique<State>()) {
   check(s.cudnnSetActivationDescriptor(s.relu, CUDNN_ACTIVATION_RELU, CUDNN_NOT_PROPAGATE_NAN, 0), "cuDNN");
 }
 
-std::size_t CudnnConvolution::prepare(int n, int h, int w, int ic, int oc, Precision precision) {
+std::size_t CudnnConvolution::prepare(CudnnPass pass, int n, int h, int w, int ic, int oc, Precision precision) {
   State& s = *state_;
   const cudnnDataType_t type = precision == Precision::fp16   ? CUDNN_DATA_HALF
                                : precision == Precision::bf16 ? CUDNN_DATA_BFLOAT16
@@ -117,28 +140,57 @@ std::size_t CudnnConvolution::prepare(int n, int h, int w, int ic, int oc, Preci
   check(s.cudnnSetFilter4dDescriptor(s.weight, type, CUDNN_TENSOR_NHWC, oc, ic, 2, 2), "cuDNN");
   check(s.cudnnSetConvolution2dDescriptor(s.convolution, 0, 0, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT), "cuDNN");
   check(s.cudnnSetConvolutionMathType(s.convolution, math), "cuDNN");
+  s.pass = pass;
   int found = 0;
-  check(s.cudnnGetConvolutionForwardAlgorithm_v7(s.handle, s.input, s.weight, s.convolution, s.output, 1, &found, &s.best), "cuDNN");
-  check(found == 1 ? s.best.status : CUDNN_STATUS_NOT_SUPPORTED, "cuDNN");
-  check(s.cudnnSetConvolutionMathType(s.convolution, s.best.mathType), "cuDNN");
-  return s.best.memory;
+  switch (pass) {
+    case CudnnPass::forward: {
+      cudnnConvolutionFwdAlgoPerf_t best{};
+      const int status = s.cudnnGetConvolutionForwardAlgorithm_v7(s.handle, s.input, s.weight, s.convolution, s.output, 1, &found, &best);
+      s.choose(s.forward, status, found, best);
+      break;
+    }
+    case CudnnPass::input_gradient: {
+      cudnnConvolutionBwdDataAlgoPerf_t best{};
+      const int status = s.cudnnGetConvolutionBackwardDataAlgorithm_v7(s.handle, s.weight, s.output, s.convolution, s.input, 1, &found, &best);
+      s.choose(s.input_gradient, status, found, best);
+      break;
+    }
+    case CudnnPass::weight_gradient: {
+      cudnnConvolutionBwdFilterAlgoPerf_t best{};
+      const int status = s.cudnnGetConvolutionBackwardFilterAlgorithm_v7(s.handle, s.input, s.output, s.convolution, s.weight, 1, &found, &best);
+      s.choose(s.weight_gradient, status, found, best);
+      break;
+    }
+  }
+  return s.workspace;
 }
 
-void CudnnConvolution::launch(void* output, const void* input, const void* weight, const void* bias, void* workspace, kernels::Stream stream) {
+void CudnnConvolution::launch(const Arrays& a, kernels::Stream stream) {
   State& s = *state_;
   const float one = 1, zero = 0;
   check(s.cudnnSetStream(s.handle, reinterpret_cast<cudaStream_t>(stream)), "cuDNN");
-  check(s.cudnnConvolutionBiasActivationForward(s.handle, &one, s.input, input, s.weight, weight, s.convolution, s.best.algo, workspace,
-                                                s.best.memory, &zero, s.output, output, s.bias, bias, s.relu, s.output, output),
-        "cuDNN");
+  switch (s.pass) {
+    case CudnnPass::forward:
+      return check(s.cudnnConvolutionBiasActivationForward(s.handle, &one, s.input, a.x, s.weight, a.w, s.convolution, s.forward, a.workspace,
+                                                           s.workspace, &zero, s.output, a.y, s.bias, a.bias, s.relu, s.output, a.y),
+                   "cuDNN");
+    case CudnnPass::input_gradient:
+      return check(s.cudnnConvolutionBackwardData(s.handle, &one, s.weight, a.w, s.output, a.y, s.convolution, s.input_gradient, a.workspace,
+                                                  s.workspace, &zero, s.input, a.x),
+                   "cuDNN");
+    case CudnnPass::weight_gradient:
+      return check(s.cudnnConvolutionBackwardFilter(s.handle, &one, s.input, a.x, s.output, a.y, s.convolution, s.weight_gradient, a.workspace,
+                                                    s.workspace, &zero, s.weight, a.w),
+                   "cuDNN");
+  }
 }
 
 #else
 
 struct CudnnConvolution::State {};
 CudnnConvolution::CudnnConvolution() : missing_("it was built without cudnn.h") {}
-std::size_t CudnnConvolution::prepare(int, int, int, int, int, Precision) { return 0; }
-void CudnnConvolution::launch(void*, const void*, const void*, const void*, void*, kernels::Stream) {}
+std::size_t CudnnConvolution::prepare(CudnnPass, int, int, int, int, int, Precision) { return 0; }
+void CudnnConvolution::launch(const Arrays&, kernels::Stream) {}
 
 #endif
 

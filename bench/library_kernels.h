@@ -11,17 +11,31 @@
 
 namespace lfm::bench {
 
-/// y = max(0, conv2x2(x, w) + b), without pooling: x [n][h][w][ic], w [oc][2][2][ic], b [oc], y [n][h-1][w-1][oc], all of the precision.
+enum class CudnnPass {
+  forward,          ///< y = max(0, conv2x2(x, w) + b), without pooling
+  input_gradient,   ///< x from y and w
+  weight_gradient,  ///< w from x and y
+};
+
+/// x [n][h][w][ic], w [oc][2][2][ic], b [oc], y [n][h-1][w-1][oc], all of the precision.
 class CudnnConvolution {
  public:
+  struct Arrays {
+    void* x = nullptr;
+    void* w = nullptr;
+    void* y = nullptr;
+    const void* bias = nullptr;
+    void* workspace = nullptr;
+  };
+
   CudnnConvolution();
   ~CudnnConvolution();
   /// Why it can't be timed; empty where it can.
   const std::string& missing() const { return missing_; }
 
   /// What launch() computes from now on, with the algorithm that cuDNN's heuristics rank first. Returns the bytes of workspace that takes.
-  std::size_t prepare(int n, int h, int w, int ic, int oc, Precision precision);
-  void launch(void* output, const void* input, const void* weight, const void* bias, void* workspace, kernels::Stream stream);
+  std::size_t prepare(CudnnPass pass, int n, int h, int w, int ic, int oc, Precision precision);
+  void launch(const Arrays& arrays, kernels::Stream stream);
 
  private:
   struct State;

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "lfm/error.h"
 #include "src/engine/precision.h"
@@ -20,6 +22,8 @@ constexpr std::array<Gpu, 3> kGpus = {{
 }};
 
 double count(int a, int b, int c = 1) { return static_cast<double>(a) * b * c; }
+
+double item_bytes(Precision precision) { return precision == Precision::fp16 || precision == Precision::bf16 ? 2 : 4; }  // a value's
 
 enum class Method { direct, winograd, tensor_cores };
 
@@ -48,7 +52,7 @@ const Gpu& find_gpu(std::string_view key) {
 std::vector<KernelWork> inference_kernels(Precision precision, int size) {
   const NetworkShape shape = network_shape({}, size, size);
   const bool tensor = precision != Precision::fp32;
-  const double value = precision == Precision::fp16 || precision == Precision::bf16 ? 2 : 4;  // bytes of an activation or weight
+  const double value = item_bytes(precision);
   const double maps = count(shape.maps().area(), kMapChannels), features = count(kMapChannels, Architecture{}.k);
 
   // Pooled outputs of the first block see 36 products of their 48: a quarter of the residual is always zero.
@@ -73,6 +77,69 @@ std::vector<KernelWork> inference_kernels(Precision precision, int size) {
   return kernels;
 }
 
+KernelWork training_convolution(TrainingPass pass, int block, Precision precision, int batch, int size) {
+  static constexpr const char* names[] = {"convolution", "gradient of the input", "gradient of the weight"};
+  const NetworkShape shape = network_shape({}, size, size);
+  const MapSize in = shape.out[block - 1], out = shape.conv[block];
+  const double ic = kChannels[block], oc = kChannels[block + 1], value = item_bytes(precision), weights = 4 * ic * oc;
+  const double inputs = in.area() * ic, bordered = count(in.h + 1, in.w + 1) * oc;
+  KernelWork work{fmt::format("{}, block {}", names[static_cast<int>(pass)], block + 1), 2 * weights * out.area(), 0, weights * value,
+                  precision != Precision::fp32};
+  switch (pass) {
+    case TrainingPass::forward: work.activation_bytes = inputs * value + out.area() * oc * 4; break;
+    case TrainingPass::input_gradient: work.activation_bytes = bordered * value + inputs * 4; break;
+    case TrainingPass::weight_gradient: {
+      work.activation_bytes = (inputs + bordered) * value;
+      // A block's tile of the gradient; and the slices' tiles of positions, of which there are enough at any size that is trained.
+      const double rows = precision == Precision::fp32 ? 128 : 4 * 64 / value, tiles = weights / (rows * 128);
+      const double slices = std::max(1.0, std::min(std::floor(256 / tiles), static_cast<double>(batch) * out.area() / 64));
+      work.weight_bytes = weights * 4 * (2 * slices + 1);
+      break;
+    }
+  }
+  return work;
+}
+
+KernelWork training_normalisation(int block, Precision precision, int size) {
+  const NetworkShape shape = network_shape({}, size, size);
+  const double c = kChannels[block + 1], x = shape.conv[block].area() * c, y = shape.out[block].area() * c, value = item_bytes(precision);
+  const MapSize& conv = shape.conv[block];
+  const double grad_x = block == 0 ? x * 4 : count(conv.h + 2, conv.w + 2) * c * value;
+  return {fmt::format("batch norm, ReLU{}, block {}", block + 1 < kBlocks ? ", pooling" : "", block + 1), 0,
+          4 * x * 4 + y * value + 2 * y * 4 + grad_x, 0, false};
+}
+
+std::array<KernelWork, 3> training_projection(Precision precision, int size) {
+  const double area = network_shape({}, size, size).maps().area(), value = item_bytes(precision);
+  const double maps = area * kMapChannels, wide = area * kChannels[kBlocks], flops = 2 * maps * kChannels[kBlocks];
+  const double weights = count(kChannels[kBlocks], kMapChannels);
+  const bool tensor = precision != Precision::fp32;
+  return {{{"1x1", flops, wide * value + maps * 4, weights * value, tensor},
+           {"1x1, gradient of the input", flops, maps * value + wide * 4, weights * value, tensor},
+           {"1x1, gradient of the weight", flops, (wide + maps) * value, weights * 4, tensor}}};
+}
+
+std::array<KernelWork, 2> training_first_conv(int size) {
+  const double outputs = count(network_shape({}, size, size).conv[0].area(), kChannels[1]), bytes = count(size, size, 3) + outputs * 4;
+  constexpr double products = 12, weights = 12 * kChannels[1] * 4;
+  return {{{"first_conv", 2 * outputs * products, bytes, weights, false},
+           {"first_conv, gradient of the weight", 2 * outputs * products, bytes, weights, false}}};
+}
+
+std::vector<KernelWork> training_kernels(Precision precision, int batch, int size) {
+  const auto first = training_first_conv(size);
+  std::vector<KernelWork> kernels(first.begin(), first.end());
+  for (int b = 1; b < kBlocks; ++b) {
+    for (const TrainingPass pass : {TrainingPass::forward, TrainingPass::input_gradient, TrainingPass::weight_gradient}) {
+      kernels.push_back(training_convolution(pass, b, precision, batch, size));
+    }
+  }
+  for (const KernelWork& work : training_projection(precision, size)) kernels.push_back(work);
+  for (int b = 0; b < kBlocks; ++b) kernels.push_back(training_normalisation(b, precision, size));
+  kernels.push_back({"adam", 0, 0, 7.0 * 4 * static_cast<double>(parameter_table({}).trainable_floats), false});
+  return kernels;
+}
+
 KernelWork direct_convolution(int block, int size) { return convolution(block, network_shape({}, size, size), Method::direct, 4); }
 
 Bound bound_of(const KernelWork& work, const Gpu& gpu, Precision precision, int batch) {
@@ -80,14 +147,14 @@ Bound bound_of(const KernelWork& work, const Gpu& gpu, Precision precision, int 
   return {work.flops / peak / 1e6, (work.activation_bytes + work.weight_bytes / batch) / gpu.bandwidth / 1e3};
 }
 
-std::string roofline_table(const Gpu& gpu, Precision precision, int batch, int size) {
+std::string roofline_table(const Gpu& gpu, const std::vector<KernelWork>& kernels, Precision precision, int batch, int size) {
   std::string table = fmt::format(
       "{}, {}, batches of {} images of {}x{}: bounds, not measurements\n\n"
       "| kernel | MFLOP an image | KB an image | FLOP/byte | least us an image | limiter |\n"
       "| --- | ---: | ---: | ---: | ---: | --- |\n",
       gpu.name, precision_name(precision), batch, size, size);
   double total = 0;
-  for (const KernelWork& work : inference_kernels(precision, size)) {
+  for (const KernelWork& work : kernels) {
     const Bound bound = bound_of(work, gpu, precision, batch);
     const double bytes = work.activation_bytes + work.weight_bytes / batch;
     total += bound.us();

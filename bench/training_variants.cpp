@@ -1,0 +1,245 @@
+// Training: each operation's variants, forward and backward.
+#include "bench/variants.h"
+#include "kernels/adam.h"
+#include "kernels/batch_norm.h"
+#include "kernels/conv2x2.h"
+#include "kernels/conv2x2_backward.h"
+#include "kernels/conv2x2_training_tensor.h"
+#include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/first_conv.h"
+#include "kernels/pool_training.h"
+#include "kernels/projection.h"
+#include "kernels/projection_backward.h"
+#include "kernels/projection_tensor.h"
+#include "kernels/topk_pool.h"
+#include "src/model/architecture.h"
+
+namespace lfm::bench::inline LFM_TARGET {
+
+namespace {
+
+using kernels::Bfloat16;
+using kernels::Tf32;
+
+/// What a pass of a block's convolution reads and writes: x its input, y its output, g the gradient of its output with the border of zeros.
+struct Convolution {
+  int batch, size, block;
+  kernels::Conv2x2Shape s;
+  double inputs() const { return 1.0 * s.n * s.h * s.w * s.ic; }
+  double outputs() const { return 1.0 * s.n * (s.h - 1) * (s.w - 1) * s.oc; }
+  double bordered() const { return 1.0 * s.n * (s.h + 1) * (s.w + 1) * s.oc; }
+  double weights() const { return 4.0 * s.ic * s.oc; }
+  KernelWork work(TrainingPass pass, Precision precision) const { return training_convolution(pass, block, precision, batch, size); }
+};
+
+Convolution convolution(int batch, int size, int block) {
+  const MapSize in = network_shape({}, size, size).out[block - 1];
+  return {batch, size, block, {batch, in.h, in.w, kChannels[block], kChannels[block + 1]}};
+}
+
+void time_fp32_convolution(KernelTimer& timer, const Convolution& c) {
+  const kernels::Conv2x2Shape& s = c.s;
+  auto *x = timer.array<float>(c.inputs()), *y = timer.array<float>(c.outputs()), *g = timer.array<float>(c.bordered());
+  auto *weight = timer.array<float>(c.weights()), *turned = timer.array<float>(c.weights()), *bias = timer.array<float>(s.oc);
+  auto* scratch = timer.array<float>(static_cast<double>(kernels::conv2x2_backward_weight_scratch(s)));
+  const kernels::Conv2x2 forward{y, x, weight, bias, s.n, s.h, s.w, s.ic, s.oc};
+  constexpr auto epilogue = kernels::Epilogue::bias;
+  const auto time = [&](const char* variant, TrainingPass pass, const std::function<void(kernels::Stream)>& launch) {
+    timer.time(variant, c.work(pass, Precision::fp32), Precision::fp32, launch);
+  };
+  time("naive", TrainingPass::forward, [&](kernels::Stream t) { kernels::conv2x2_naive(forward, epilogue, t); });
+  time("FFMA, register-tiled", TrainingPass::forward, [&](kernels::Stream t) { kernels::conv2x2(forward, epilogue, t); });
+  time("naive", TrainingPass::input_gradient, [&](kernels::Stream t) { kernels::conv2x2_backward_input_naive(x, g, weight, s, t); });
+  time("FFMA, register-tiled", TrainingPass::input_gradient, [&](kernels::Stream t) {
+    kernels::conv2x2_transpose_weight(turned, weight, s.ic, s.oc, t);
+    kernels::conv2x2_backward_input(x, g, turned, s, t);
+  });
+  time("naive", TrainingPass::weight_gradient, [&](kernels::Stream t) { kernels::conv2x2_backward_weight_naive(weight, x, g, s, false, t); });
+  time("FFMA, register-tiled", TrainingPass::weight_gradient,
+       [&](kernels::Stream t) { kernels::conv2x2_backward_weight(weight, scratch, x, g, s, false, t); });
+  timer.free_arrays();
+}
+
+template <typename T>
+void time_tensor_convolution(KernelTimer& timer, const Convolution& c) {
+  constexpr Precision precision = kPrecisionOf<T>;
+  if (!timer.runs(precision)) return;
+  const kernels::Conv2x2Shape& s = c.s;
+  auto *x = timer.array<T>(c.inputs()), *g = timer.array<T>(c.bordered()), *packed = timer.array<T>(c.weights());
+  auto *y = timer.array<float>(c.outputs()), *grad_x = timer.array<float>(c.inputs()), *weight = timer.array<float>(c.weights());
+  const auto* bias = timer.array<float>(s.oc);
+  auto* scratch = timer.array<float>(static_cast<double>(kernels::conv2x2_weight_tensor_scratch<T>(s)));
+  const std::string variant = fmt::format("tensor cores, {}", precision_name(precision));
+  timer.time(variant, c.work(TrainingPass::forward, precision), precision, [&](kernels::Stream t) {
+    kernels::pack_training_weight(packed, weight, 4, s.ic, s.oc, kernels::ConvDirection::forward, t);
+    kernels::conv2x2_training_tensor<T>({y, x, packed, bias, s.n, s.h, s.w, s.ic, s.oc}, t);
+  });
+  timer.time(variant, c.work(TrainingPass::input_gradient, precision), precision, [&](kernels::Stream t) {
+    kernels::pack_training_weight(packed, weight, 4, s.ic, s.oc, kernels::ConvDirection::backward, t);
+    kernels::conv2x2_training_tensor<T>({grad_x, g, packed, nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, t);
+  });
+  timer.time(variant, c.work(TrainingPass::weight_gradient, precision), precision,
+             [&](kernels::Stream t) { kernels::conv2x2_weight_tensor<T>(weight, scratch, x, g, s, false, t); });
+  timer.free_arrays();
+}
+
+#if defined(LFM_TARGET_EMULATED)
+
+template <typename T>
+void time_cudnn(KernelTimer&, Libraries&, const Convolution&, Precision) {}
+
+#else
+
+// All arrays of the precision, the gradient without a border; forward with ReLU, which costs nothing.
+template <typename T>
+void time_cudnn(KernelTimer& timer, Libraries& libraries, const Convolution& c, Precision precision) {
+  if (!libraries.cudnn.missing().empty() || !timer.runs(precision)) return;
+  for (const TrainingPass pass : {TrainingPass::forward, TrainingPass::input_gradient, TrainingPass::weight_gradient}) {
+    const auto cudnn_pass = pass == TrainingPass::forward          ? CudnnPass::forward
+                            : pass == TrainingPass::input_gradient ? CudnnPass::input_gradient
+                                                                   : CudnnPass::weight_gradient;
+    CudnnConvolution::Arrays arrays{timer.array<T>(c.inputs()), timer.array<T>(c.weights()), timer.array<T>(c.outputs()), timer.array<T>(c.s.oc),
+                                    nullptr};
+    const std::size_t bytes = libraries.cudnn.prepare(cudnn_pass, c.s.n, c.s.h, c.s.w, c.s.ic, c.s.oc, precision);
+    arrays.workspace = timer.array<std::uint8_t>(std::max(1.0, static_cast<double>(bytes)));
+    KernelWork work = c.work(pass, precision);
+    work.activation_bytes = (c.inputs() + c.outputs()) * sizeof(T) / c.batch;
+    work.weight_bytes = c.weights() * sizeof(T);
+    timer.time(fmt::format("cuDNN, {}", precision_name(precision)), work, precision,
+               [&](kernels::Stream t) { libraries.cudnn.launch(arrays, t); });
+    timer.free_arrays();
+  }
+}
+
+#endif
+
+// The 1x1 convolution: work[0] forward, [1] the gradient of its input, [2] of its weight.
+void time_fp32_projection(KernelTimer& timer, int batch, int size) {
+  const int area = network_shape({}, size, size).maps().area(), positions = batch * area;
+  constexpr int ic = kChannels[kBlocks];
+  auto *x = timer.array<float>(1.0 * positions * ic), *maps = timer.array<float>(1.0 * positions * kMapChannels);
+  auto *weight = timer.array<float>(1.0 * ic * kMapChannels), *turned = timer.array<float>(1.0 * ic * kMapChannels);
+  auto* scratch = timer.array<float>(static_cast<double>(kernels::projection_backward_weight_scratch(positions, ic)));
+  const auto work = training_projection(Precision::fp32, size);
+  const char* variant = "FFMA, register-tiled";
+  timer.time(variant, work[0], Precision::fp32, [&](kernels::Stream t) { kernels::projection(maps, x, weight, batch, area, ic, t); });
+  timer.time(variant, work[1], Precision::fp32, [&](kernels::Stream t) {
+    kernels::projection_transpose_weight(turned, weight, ic, t);
+    kernels::projection_backward_input(x, maps, turned, positions, ic, t);
+  });
+  timer.time(variant, work[2], Precision::fp32,
+             [&](kernels::Stream t) { kernels::projection_backward_weight(weight, scratch, x, maps, positions, ic, false, t); });
+  timer.free_arrays();
+}
+
+template <typename T>
+void time_tensor_projection(KernelTimer& timer, int batch, int size) {
+  constexpr Precision precision = kPrecisionOf<T>;
+  if (!timer.runs(precision)) return;
+  const int area = network_shape({}, size, size).maps().area(), positions = batch * area;
+  constexpr int ic = kChannels[kBlocks];
+  auto *x = timer.array<T>(1.0 * positions * ic), *grad_maps = timer.array<T>(1.0 * positions * kMapChannels);
+  auto *packed = timer.array<T>(1.0 * ic * kMapChannels);
+  auto *maps = timer.array<float>(1.0 * positions * kMapChannels), *grad_x = timer.array<float>(1.0 * positions * ic);
+  auto* weight = timer.array<float>(1.0 * ic * kMapChannels);
+  auto* scratch = timer.array<float>(static_cast<double>(kernels::projection_weight_tensor_scratch(positions, ic)));
+  const auto work = training_projection(precision, size);
+  const std::string variant = fmt::format("tensor cores, {}", precision_name(precision));
+  timer.time(variant, work[0], precision, [&](kernels::Stream t) {
+    kernels::pack_training_weight(packed, weight, 1, ic, kMapChannels, kernels::ConvDirection::forward, t);
+    kernels::projection_tensor<T>(maps, x, packed, batch, area, ic, t);
+  });
+  timer.time(variant, work[1], precision, [&](kernels::Stream t) {
+    kernels::round_values(grad_maps, maps, static_cast<std::size_t>(positions) * kMapChannels, t);
+    kernels::pack_training_weight(packed, weight, 1, ic, kMapChannels, kernels::ConvDirection::backward, t);
+    kernels::projection_input_tensor<T>(grad_x, grad_maps, packed, positions, ic, t);
+  });
+  timer.time(variant, work[2], precision,
+             [&](kernels::Stream t) { kernels::projection_weight_tensor<T>(weight, scratch, x, grad_maps, positions, ic, false, t); });
+  timer.free_arrays();
+}
+
+void time_first_conv(KernelTimer& timer, int batch, int size) {
+  const MapSize conv = network_shape({}, size, size).conv[0];
+  const kernels::FirstConvInput input{timer.array<std::uint8_t>(3.0 * batch * size * size), batch, size, size, {{0.02f, 0.02f, 0.02f}}};
+  auto* y = timer.array<float>(1.0 * batch * conv.area() * kChannels[1]);
+  auto *weight = timer.array<float>(12.0 * kChannels[1]), *bias = timer.array<float>(kChannels[1]);
+  auto* scratch = timer.array<float>(static_cast<double>(kernels::first_conv_backward_weight_scratch(batch, size, size)));
+  const auto work = training_first_conv(size);
+  timer.time("fused with the residual", work[0], Precision::fp32, [&](kernels::Stream t) { kernels::first_conv(y, input, weight, bias, t); });
+  timer.time("fused with the residual", work[1], Precision::fp32,
+             [&](kernels::Stream t) { kernels::first_conv_backward_weight(weight, scratch, input, y, false, t); });
+  timer.free_arrays();
+}
+
+void time_batch_norm(KernelTimer& timer, int batch, int size, int block) {
+  const NetworkShape shape = network_shape({}, size, size);
+  const MapSize conv = shape.conv[block], out = shape.out[block];
+  const int c = kChannels[block + 1];
+  const std::int64_t positions = static_cast<std::int64_t>(batch) * conv.area();
+  const double values = static_cast<double>(positions) * c;
+  auto *x = timer.array<float>(values), *y = timer.array<float>(1.0 * batch * out.area() * c), *grad_y = timer.array<float>(1.0 * batch * out.area() * c);
+  auto* grad_x = timer.array<float>(1.0 * batch * (conv.h + 2) * (conv.w + 2) * c);
+  auto *statistics = timer.array<float>(2.0 * c), *scale = timer.array<float>(c), *shift = timer.array<float>(c);
+  auto *running_mean = timer.array<float>(c), *running_var = timer.array<float>(c);
+  auto* sums = timer.array<double>(2.0 * c);
+  auto* scratch = timer.array<float>(static_cast<double>(kernels::batch_norm_scratch(positions, c)));
+  const kernels::BatchNorm norm{x, statistics, scale, shift, batch, conv.h, conv.w, c, block + 1 < kBlocks};
+  const auto count = static_cast<double>(positions);
+  timer.time("forward and backward, fused", training_normalisation(block, Precision::fp32, size), Precision::fp32, [&](kernels::Stream t) {
+    kernels::batch_moments(sums, scratch, x, positions, c, t);
+    kernels::batch_statistics(statistics, running_mean, running_var, sums, count, c, 1e-5f, 0.1f, t);
+    kernels::batch_norm_relu(y, norm, t);
+    kernels::batch_norm_relu_backward_sums(sums, scale, shift, scratch, norm, grad_y, false, t);
+    kernels::batch_norm_relu_backward(grad_x, scratch, norm, grad_y, sums, count, 1, t);
+  });
+  timer.free_arrays();
+}
+
+void time_top_k(KernelTimer& timer, int batch, int size) {
+  const int area = network_shape({}, size, size).maps().area(), rows = batch * kMapChannels, k = Architecture{}.k;
+  const auto* maps = timer.array<float>(1.0 * rows * area);
+  auto *grad_maps = timer.array<float>(1.0 * rows * area), *values = timer.array<float>(1.0 * rows * k);
+  auto* positions = timer.array<std::int32_t>(1.0 * rows * k);
+  const double floats = 1.0 * kMapChannels * area, selected = 1.0 * kMapChannels * k;
+  timer.time("a warp a map", {"topk_pool, with positions", 0, (floats + 2 * selected) * 4, 0, false}, Precision::fp32,
+             [&](kernels::Stream t) { kernels::topk_pool(values, positions, maps, rows, area, k, t); });
+  timer.time("scatter", {"pool_backward", 0, 4 * selected * 4, 0, false}, Precision::fp32,
+             [&](kernels::Stream t) { kernels::pool_backward(grad_maps, values, nullptr, positions, rows, area, k, t); });
+  timer.free_arrays();
+}
+
+void time_adam(KernelTimer& timer, int batch, int size) {
+  const std::size_t count = parameter_table({}).trainable_floats;
+  const auto floats = static_cast<double>(count);
+  auto *parameters = timer.array<float>(floats), *m = timer.array<float>(floats), *v = timer.array<float>(floats);
+  const auto* gradients = timer.array<float>(floats);
+  auto* partials = timer.array<double>(kernels::adam_norm_partials(count));
+  const kernels::AdamStep step{1e-4f, 0.9f, 0.999f, 1e-8f, 0, 0.1f, 0.001f};
+  timer.time("every parameter at once", training_kernels(Precision::fp32, batch, size).back(), Precision::fp32,
+             [&](kernels::Stream t) { kernels::adam(parameters, m, v, partials, gradients, step, count, t); });
+  timer.free_arrays();
+}
+
+}  // namespace
+
+void time_training_kernels(KernelTimer& timer, Libraries& libraries, int batch, int size) {
+  time_first_conv(timer, batch, size);
+  for (int block = 1; block < kBlocks; ++block) {
+    const Convolution c = convolution(batch, size, block);
+    time_fp32_convolution(timer, c);
+    time_tensor_convolution<Tf32>(timer, c);
+    time_tensor_convolution<Bfloat16>(timer, c);
+    time_cudnn<float>(timer, libraries, c, Precision::fp32);
+    time_cudnn<float>(timer, libraries, c, Precision::tf32);
+    time_cudnn<Bfloat16>(timer, libraries, c, Precision::bf16);
+  }
+  time_fp32_projection(timer, batch, size);
+  time_tensor_projection<Tf32>(timer, batch, size);
+  time_tensor_projection<Bfloat16>(timer, batch, size);
+  for (int block = 0; block < kBlocks; ++block) time_batch_norm(timer, batch, size, block);
+  time_top_k(timer, batch, size);
+  time_adam(timer, batch, size);
+}
+
+}  // namespace lfm::bench::inline LFM_TARGET
