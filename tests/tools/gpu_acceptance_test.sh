@@ -15,6 +15,11 @@ for step in machine tests 'compute-sanitizer memcheck' benchmarks training; do
 done
 grep -q 'no figure here is a GPU' "$work/report.md"
 grep -q 'images/s' "$work/report.md"
+if [ -x "$build/bin/lfm-bench" ]; then
+  for row in 'conv2x2_tensor, block 2 | tensor cores, fp16' 'gradient of the weight, block 4 | tensor cores, bf16' 'adam | every parameter'; do
+    grep -qF "| $row" "$work/report.md" || { echo "the kernels' table has no row '$row'"; exit 1; }
+  done
+fi
 
 rm "$work/build/bin"  # nothing to run
 if "$tool" --emulated --no-build --build "$work/build" --report "$work/report.md" >/dev/null; then
