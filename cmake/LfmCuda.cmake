@@ -1,4 +1,5 @@
 # CUDA is used when it is there. LFM_HAVE_CUDA tells the rest of the build.
+set(LFM_CUDA_ARCHITECTURES 75 80 86 89 90 100 120)  # tools/check-kernels reads this line
 set(LFM_HAVE_CUDA FALSE)
 if(NOT LFM_CUDA STREQUAL "OFF")
   include(CheckLanguage)
@@ -6,14 +7,12 @@ if(NOT LFM_CUDA STREQUAL "OFF")
   if(CMAKE_CUDA_COMPILER AND NOT CMAKE_CUDA_ARCHITECTURES)
     # One binary for every architecture from Turing to Blackwell that this toolkit knows; the last one's PTX is for newer ones.
     execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE known)
-    set(newest 75)
-    foreach(architecture 80 86 89 90 100 120)
+    foreach(architecture ${LFM_CUDA_ARCHITECTURES})
       if(known MATCHES "sm_${architecture}[\r\n]")
-        list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-real)
-        set(newest ${architecture})
+        list(APPEND CMAKE_CUDA_ARCHITECTURES ${architecture}-real)
       endif()
     endforeach()
-    list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest})
+    list(TRANSFORM CMAKE_CUDA_ARCHITECTURES REPLACE -real "" AT -1)
   endif()
   if(CMAKE_CUDA_COMPILER)
     enable_language(CUDA)
