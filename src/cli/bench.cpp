@@ -165,7 +165,8 @@ void run_timed(Bench& bench, const BenchOptions& options) {
                                    {"milliseconds_per_batch", batch},
                                    {"fastest_milliseconds", *std::min_element(times.begin(), times.end())},
                                    {"images_per_second", images},
-                                   {"direct_tflops", images * flops / 1e12}};
+                                   {"direct_tflops", images * flops / 1e12},
+                                   {"layers", nlohmann::ordered_json::array()}};
   for (std::size_t layer = 0; layer < layers.size(); ++layer) {
     report["layers"].push_back(
         {{"layer", kLayers[layer]}, {"milliseconds", layers[layer]}, {"share", all_layers > 0 ? layers[layer] / all_layers : 0}});

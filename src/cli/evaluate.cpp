@@ -239,7 +239,9 @@ void calibrate(const EvaluateArguments& arguments, Model model, View view, Evalu
   model.calibration = fitted.calibration;
   model.threshold = fitted.threshold;
   model.view = view;
-  nlohmann::json how = {{"method", "Platt scaling; threshold of the best mean balanced accuracy"}, {"pictures", files.size() - report.failed}};
+  nlohmann::json how = {{"method", "Platt scaling; threshold of the best mean balanced accuracy"},
+                        {"pictures", files.size() - report.failed},
+                        {"data", nlohmann::json::array()}};
   for (const std::string& root : arguments.roots) how["data"].push_back(fs::weakly_canonical(root).filename().string());
   how["conditions"] = arguments.perturbations;
   nlohmann::json provenance = nlohmann::json::parse(model.provenance);

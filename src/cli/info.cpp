@@ -95,7 +95,9 @@ nlohmann::json as_json(const Facts& facts, const InfoOptions& options) {
   out["parameters"] = facts.parameters;
   out["size"] = options.size;
   out["multiply_adds"] = facts.multiply_adds;
+  out["cpu_precisions"] = nlohmann::json::array();
   for (const Precision precision : cpu_precisions()) out["cpu_precisions"].push_back(precision_name(precision));
+  out["layers"] = nlohmann::json::array();
   for (const Layer& layer : facts.layers) {
     out["layers"].push_back({{"name", layer.name}, {"output", layer.output}, {"parameters", layer.parameters},
                              {"multiply_adds", layer.multiply_adds}});

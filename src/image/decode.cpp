@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <cstring>
 #include <new>
@@ -60,13 +61,19 @@ const char* unsupported_format(Bytes bytes) {
                   : "it is no image in a known format (JPEG, PNG, WebP, GIF, BMP, PSD, PNM, TGA)");
 }
 
-/// Runs a decoder, and turns a failed allocation into an error that tells what to do about it.
+/// Runs a decoder, and turns a failed allocation into an error that tells what to do about it. libwebp and giflib now and then call the data
+/// corrupt when memory was refused to them; malloc's errno tells.
 template <typename Function>
 auto with_memory(Function&& decode) {
+  constexpr auto no_memory = "there isn't enough memory to decode the picture; lower the number of threads";
+  errno = 0;
   try {
     return decode();
   } catch (const std::bad_alloc&) {
-    throw Unavailable("there isn't enough memory to decode the picture; lower the number of threads");
+    throw Unavailable(no_memory);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::input && errno == ENOMEM) throw Unavailable(no_memory);
+    throw;
   }
 }
 

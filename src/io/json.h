@@ -1,4 +1,7 @@
 // JSON from files that strangers made.
+//
+// Where this project builds JSON it starts from array() or object() or a list, never from null by [] or push_back: nlohmann::json 3.11.2 calls a
+// value an array or object before it has the memory for one, and if it gets none, destroying that value ends the process.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -257,7 +257,11 @@ nlohmann::json evaluation_json(const EvaluationReport& report) {
                         {"resamples", s.resamples}, {"seed", s.seed},   {"failed", report.failed},
                         {"ignored", report.data.ignored}, {"conditions", nlohmann::json::array()}};
   for (const Condition& condition : report.conditions) {
-    nlohmann::json c = {{"name", condition.name}, {"undelivered", condition.undelivered}, {"mean", json_figures(condition.mean)}};
+    nlohmann::json c = {{"name", condition.name},
+                        {"undelivered", condition.undelivered},
+                        {"mean", json_figures(condition.mean)},
+                        {"subsets", nlohmann::json::array()},
+                        {"test_sets", nlohmann::json::array()}};
     for (std::size_t i = 0; i < report.data.subsets.size(); ++i) {
       nlohmann::json subset = json_figures(condition.subsets[i]);
       subset["test_set"] = report.data.subsets[i].test_set;
