@@ -5,11 +5,12 @@
 #include <stdexcept>
 
 #include "src/model/architecture.h"
+#include "tests/paths.h"
 
 namespace lfm::cases {
 
 std::filesystem::path fixtures() {
-  const std::filesystem::path path = LFM_SHARED "/fixtures";
+  const std::filesystem::path path = std::filesystem::path(test::kShared) / "fixtures";
   return std::filesystem::exists(path) ? path : std::filesystem::path{};
 }
 

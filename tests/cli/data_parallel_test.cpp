@@ -20,6 +20,7 @@
 #include "src/train/run_log.h"
 #include "tests/cli/process.h"
 #include "tests/model/temporary_folder.h"
+#include "tests/paths.h"
 #include "tests/train/equal_runs.h"
 #include "tests/train/generated_set.h"
 
@@ -67,7 +68,7 @@ Arguments mpi_environment() {
 class DataParallel : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(LFM_MPIRUN)) GTEST_SKIP() << "this build has no MPI (LFM_MPI; libopenmpi-dev, openmpi-bin)";
+    if (!std::filesystem::exists(test::kMpirun)) GTEST_SKIP() << "this build has no MPI (LFM_MPI; libopenmpi-dev, openmpi-bin)";
     test::write_generated_set(folder_ / "train", {6, 56, 1});
     test::write_generated_set(folder_ / "val", {2, 56, 2});
   }
@@ -83,9 +84,9 @@ class DataParallel : public ::testing::Test {
   Arguments resume(const std::string& out) const { return {"train", "--resume", "--out", path(out)}; }
 
   Process start(int processes, const Arguments& arguments) const {
-    const Arguments program = Arguments{LFM_CUDA_PROGRAM} + arguments;
+    const Arguments program = Arguments{test::kProgram} + arguments;
     if (processes == 1) return Process(program, folder_ / "output");
-    return Process(Arguments{LFM_MPIRUN, "-np", std::to_string(processes)} + program, folder_ / "output", mpi_environment());
+    return Process(Arguments{test::kMpirun, "-np", std::to_string(processes)} + program, folder_ / "output", mpi_environment());
   }
 
   int run(int processes, const Arguments& arguments) {
@@ -231,10 +232,10 @@ TEST_F(DataParallel, WhatStopsOneProcessIsToldWithItsRank) {
   // Relative to another folder, the second process finds other data under the same name.
   std::filesystem::create_directories(folder_ / "elsewhere");
   const auto arguments = [&](const std::string& folder) {
-    Arguments all = {"-np", "1", "-wdir", folder, LFM_CUDA_PROGRAM};
+    Arguments all = {"-np", "1", "-wdir", folder, test::kProgram};
     return all + with(train("run", 2), {"--data", "train"});
   };
-  const Arguments command = Arguments{LFM_MPIRUN} + arguments(folder_.path().string()) + Arguments{":"} + arguments(path("elsewhere"));
+  const Arguments command = Arguments{test::kMpirun} + arguments(folder_.path().string()) + Arguments{":"} + arguments(path("elsewhere"));
   Process missing(command, folder_ / "output", mpi_environment());
   EXPECT_EQ(missing.wait(), 1);
   EXPECT_THAT(missing.text(), HasSubstr("lfm-cuda: error: rank 1 of 2 ("));
@@ -275,9 +276,9 @@ TEST_F(DataParallel, OnlyTheRootWritesAndSpeaks) {
   std::filesystem::create_directories(folder_ / "first");
   std::filesystem::create_directories(folder_ / "second");
   const auto arguments = [&](const std::string& folder) {
-    return Arguments{"-np", "1", "-wdir", path(folder), LFM_CUDA_PROGRAM} + with(train("run", 2), {"--out", "run"});
+    return Arguments{"-np", "1", "-wdir", path(folder), test::kProgram} + with(train("run", 2), {"--out", "run"});
   };
-  Process process(Arguments{LFM_MPIRUN} + arguments("first") + Arguments{":"} + arguments("second"), folder_ / "output", mpi_environment());
+  Process process(Arguments{test::kMpirun} + arguments("first") + Arguments{":"} + arguments("second"), folder_ / "output", mpi_environment());
   ASSERT_EQ(process.wait(), 0) << process.text();
   EXPECT_EQ(count_of(process.text(), "epoch 1/2"), 1u) << process.text();
   EXPECT_EQ(count_of(process.text(), "training: "), 1u) << process.text();

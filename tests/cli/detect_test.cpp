@@ -12,6 +12,7 @@
 
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
+#include "tests/paths.h"
 
 namespace lfm::test {
 namespace {
@@ -32,7 +33,7 @@ class Detect : public ::testing::Test {
   /// detect with the test's model.
   ProgramResult detect(std::vector<std::string> arguments, const ProgramOptions& options = {}) {
     arguments.insert(arguments.begin(), {"detect", "--model", model()});
-    return run_program(LFM_PROGRAM, std::move(arguments), options);
+    return run_program(kProgram, std::move(arguments), options);
   }
   std::vector<json> records(const std::string& jsonl) {
     std::vector<json> all;
@@ -232,7 +233,7 @@ TEST_F(Detect, AnInterruptLeavesTheOldFile) {
       "mkfifo \"$5\"; exec 3<>\"$5\"; echo \"$2\" >&3; "
       "\"$0\" detect --model \"$1\" --format jsonl --features \"$3\" - < \"$5\" > \"$4\" 3>&- & "
       "until grep -q score \"$4\"; do sleep 0.1; done; kill -INT $!; wait $!";
-  const auto result = run_program("bash", {"-c", script, LFM_PROGRAM, model(), at("a.ppm"), at("x.npy"), at("out.jsonl"), at("list")});
+  const auto result = run_program("bash", {"-c", script, kProgram, model(), at("a.ppm"), at("x.npy"), at("out.jsonl"), at("list")});
   EXPECT_EQ(result.exit_code, 130);
   EXPECT_THAT(result.err, HasSubstr("interrupted"));
   EXPECT_EQ(records(read_text(folder / "out.jsonl")).size(), 1u);
@@ -242,7 +243,7 @@ TEST_F(Detect, AnInterruptLeavesTheOldFile) {
 
 TEST_F(Detect, ClosedStandardOutputIsAnError) {
   write_ppm(folder / "a.ppm", 48, 48, 1);
-  const auto result = run_program("bash", {"-c", "\"$0\" detect --model \"$1\" --features \"$3\" \"$2\" >&-", LFM_PROGRAM, model(),
+  const auto result = run_program("bash", {"-c", "\"$0\" detect --model \"$1\" --features \"$3\" \"$2\" >&-", kProgram, model(),
                                            at("a.ppm"), at("x.npy")});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("standard output"));
@@ -327,7 +328,7 @@ TEST_F(Detect, WrongUsageExitsWithTwo) {
                                                        {"detect", "--threshold", "2", "x"}, {"detect", "--batch", "0", "x"},
                                                        {"detect", "--format", "xml", "x"}, {"no-such-command"}, {}};
   for (const auto& arguments : wrong) {
-    const auto result = run_program(LFM_PROGRAM, arguments);
+    const auto result = run_program(kProgram, arguments);
     EXPECT_EQ(result.exit_code, 2) << ::testing::PrintToString(arguments);
     EXPECT_THAT(result.err, HasSubstr("lfm-cuda"));
     EXPECT_EQ(result.out, "");
@@ -355,43 +356,43 @@ TEST_F(Detect, NoModelOrDeviceExitsWithThree) {
   write("damaged.lfmw", read_text(model()).substr(0, 100000));
   write("text.lfmw", "text");
   for (const std::string& broken : {at("missing.lfmw"), at("damaged.lfmw"), at("text.lfmw"), std::string("no-such-name")}) {
-    const auto result = run_program(LFM_PROGRAM, {"detect", "--model", broken, "x.png"});
+    const auto result = run_program(kProgram, {"detect", "--model", broken, "x.png"});
     EXPECT_EQ(result.exit_code, 3) << broken;
     EXPECT_THAT(result.err, HasSubstr(broken));
   }
-  const auto none = run_program(LFM_PROGRAM, {"detect", "x.png"}, {.environment = {"LFM_MODEL=none-of-that-name"}});
+  const auto none = run_program(kProgram, {"detect", "x.png"}, {.environment = {"LFM_MODEL=none-of-that-name"}});
   EXPECT_EQ(none.exit_code, 3);
   EXPECT_THAT(none.err, HasSubstr("lfm-cuda convert"));
   EXPECT_EQ(detect({"--device", "cuda:99", at("x")}).exit_code, 3);
   const auto all = detect({"--device", "cuda:all", at("x")});  // a file that is not there, or no GPU: never wrong usage
   EXPECT_TRUE(all.exit_code == 1 || all.exit_code == 3) << all.exit_code;
-  EXPECT_EQ(run_program(LFM_PROGRAM, {"bench", "--device", "cuda:all"}).exit_code, 2);
+  EXPECT_EQ(run_program(kProgram, {"bench", "--device", "cuda:all"}).exit_code, 2);
 }
 
 TEST_F(Detect, TheEnvironmentNamesAModel) {
   write_ppm(folder / "a.ppm", 48, 48, 1);
-  const auto result = run_program(LFM_PROGRAM, {"detect", at("a.ppm")}, {.environment = {fmt::format("LFM_MODEL={}", model())}});
+  const auto result = run_program(kProgram, {"detect", at("a.ppm")}, {.environment = {fmt::format("LFM_MODEL={}", model())}});
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 
 TEST_F(Detect, HelpTeaches) {
-  const auto general = run_program(LFM_PROGRAM, {"--help"});
+  const auto general = run_program(kProgram, {"--help"});
   EXPECT_EQ(general.exit_code, 0);
   for (const char* taught : {"detect", "convert", "info", "Examples:", "Exit codes:"}) EXPECT_THAT(general.out, HasSubstr(taught));
-  const auto version = run_program(LFM_PROGRAM, {"--version"});
+  const auto version = run_program(kProgram, {"--version"});
   EXPECT_EQ(version.exit_code, 0);
   EXPECT_THAT(version.out, HasSubstr("lfm-cuda 0."));
 }
 
 TEST_F(Detect, EqualsTheReferenceModelOnTheFixtures) {
-  const fs::path fixtures = fs::path(LFM_SHARED) / "fixtures";
+  const fs::path fixtures = fs::path(kShared) / "fixtures";
   if (!fs::exists(fixtures / "lfm_official.safetensors")) GTEST_SKIP() << "the parity fixtures (../shared/fixtures) are not on this machine";
   const auto converted =
-      run_program(LFM_PROGRAM, {"convert", (fixtures / "lfm_official.safetensors").string(), at("reference.lfmw")});
+      run_program(kProgram, {"convert", (fixtures / "lfm_official.safetensors").string(), at("reference.lfmw")});
   ASSERT_EQ(converted.exit_code, 0) << converted.err;
   const json expected = json::parse(read_text(fixtures / "inference.json"));
   for (const auto& [mode, view] : {std::pair("resize256", "resize"), std::pair("native", "native")}) {
-    const auto result = run_program(LFM_PROGRAM, {"detect", "--model", at("reference.lfmw"), "--view", view, "--format", "jsonl",
+    const auto result = run_program(kProgram, {"detect", "--model", at("reference.lfmw"), "--view", view, "--format", "jsonl",
                                                   (fixtures / "images").string()});
     EXPECT_EQ(result.exit_code, 0) << result.err;
     std::size_t compared = 0;

@@ -9,6 +9,7 @@
 
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
+#include "tests/paths.h"
 
 namespace lfm::test {
 namespace {
@@ -30,7 +31,7 @@ class Evaluate : public ::testing::Test {
   std::string at(const std::string& name) { return (folder / name).string(); }
   ProgramResult evaluate(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"evaluate", at("val"), "--model", at("model.lfmw"), "--bootstrap", "20"});
-    return run_program(LFM_PROGRAM, std::move(arguments));
+    return run_program(kProgram, std::move(arguments));
   }
   TemporaryFolder folder;
 };
@@ -44,7 +45,7 @@ TEST_F(Evaluate, ScoresAsDetectDoes) {
     std::string where = at("val/" + subset["name"].get<std::string>());
     if (subset["name"] == "two") where += "/class";
     for (const auto& [label, share] : {std::pair{"0_real", "real_accuracy"}, std::pair{"1_fake", "fake_accuracy"}}) {
-      const auto detected = run_program(LFM_PROGRAM, {"detect", "--model", at("model.lfmw"), "--format", "json", where + "/" + label});
+      const auto detected = run_program(kProgram, {"detect", "--model", at("model.lfmw"), "--format", "json", where + "/" + label});
       const json records = json::parse(detected.out);
       int fakes = 0;
       for (const json& record : records) fakes += record["label"] == "fake";
@@ -144,7 +145,7 @@ TEST_F(Evaluate, WritesAPageOfEveryPicture) {
     EXPECT_FALSE(image["heat"].empty());
     EXPECT_TRUE(image.contains("label"));
   }
-  const auto detected = run_program(LFM_PROGRAM, {"detect", "--model", at("model.lfmw"), "-q", "--report", at("d.html"), at("val/one")});
+  const auto detected = run_program(kProgram, {"detect", "--model", at("model.lfmw"), "-q", "--report", at("d.html"), at("val/one")});
   ASSERT_EQ(detected.exit_code, 0) << detected.err;
   EXPECT_THAT(read_text(at("d.html")), HasSubstr("12 pictures scored"));
 }
@@ -165,8 +166,8 @@ TEST_F(Evaluate, RefusesWhatMakesNoSense) {
   EXPECT_EQ(evaluate({"--perturb", "jpg:90"}).exit_code, 2);
   EXPECT_EQ(evaluate({"--output", at("t.xls")}).exit_code, 2);
   EXPECT_EQ(evaluate({"--protocol", "paper", "--view", "native"}).exit_code, 2);
-  EXPECT_EQ(run_program(LFM_PROGRAM, {"evaluate", at("missing"), "--model", at("model.lfmw")}).exit_code, 1);
-  EXPECT_EQ(run_program(LFM_PROGRAM, {"evaluate", at("val"), "--model", at("missing.lfmw")}).exit_code, 3);
+  EXPECT_EQ(run_program(kProgram, {"evaluate", at("missing"), "--model", at("model.lfmw")}).exit_code, 1);
+  EXPECT_EQ(run_program(kProgram, {"evaluate", at("val"), "--model", at("missing.lfmw")}).exit_code, 3);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "lfm/model.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
+#include "tests/paths.h"
 
 namespace lfm::test {
 namespace {
@@ -30,7 +31,7 @@ class Scoring : public ::testing::Test {
   std::string at(const std::string& name) { return (folder / name).string(); }
   ProgramResult run(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin() + 1, {"--model", at("model.lfmw")});
-    return run_program(LFM_PROGRAM, std::move(arguments));
+    return run_program(kProgram, std::move(arguments));
   }
   TemporaryFolder folder;
 };
@@ -123,14 +124,14 @@ TEST_F(Scoring, CalibrationIsKeptInTheFileAndChangesScoresButNotLogits) {
   EXPECT_THAT(model.provenance, HasSubstr("ranked"));
   EXPECT_EQ(model.values, load_model(at("model.lfmw")).values);
   const auto before = json::parse(run({"detect", "--format", "json", at("val")}).out);
-  const auto after = json::parse(run_program(LFM_PROGRAM, {"detect", "--model", at("calibrated.lfmw"), "--format", "json", at("val")}).out);
+  const auto after = json::parse(run_program(kProgram, {"detect", "--model", at("calibrated.lfmw"), "--format", "json", at("val")}).out);
   for (std::size_t i = 0; i < before.size(); ++i) {
     EXPECT_EQ(before[i]["logit"], after[i]["logit"]);
     const double x = before[i]["logit"].get<double>() / model.calibration.temperature + model.calibration.bias;
     EXPECT_NEAR(after[i]["score"].get<double>(), 1 / (1 + std::exp(-x)), 1e-6);
     EXPECT_EQ(after[i]["label"], after[i]["score"].get<float>() > model.threshold ? "fake" : "real");
   }
-  EXPECT_THAT(run_program(LFM_PROGRAM, {"info", at("calibrated.lfmw")}).out, HasSubstr("sigmoid(logit / "));
+  EXPECT_THAT(run_program(kProgram, {"info", at("calibrated.lfmw")}).out, HasSubstr("sigmoid(logit / "));
 }
 
 TEST_F(Scoring, EvaluateMeasuresTheStableAnswers) {

@@ -16,6 +16,7 @@
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/model/pytorch_archive.h"
+#include "tests/paths.h"
 
 namespace lfm::test {
 namespace {
@@ -84,7 +85,7 @@ class Limits : public ::testing::Test {
     return at(name);
   }
   ProgramResult run(const std::vector<std::string>& arguments) {
-    std::vector<std::string> all = {"-c", fmt::format("ulimit -v {}; exec \"$0\" \"$@\"", kMegabytes * 1024), LFM_PROGRAM};
+    std::vector<std::string> all = {"-c", fmt::format("ulimit -v {}; exec \"$0\" \"$@\"", kMegabytes * 1024), kProgram};
     all.insert(all.end(), arguments.begin(), arguments.end());
     return run_program("bash", all);
   }

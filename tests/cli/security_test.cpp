@@ -12,6 +12,7 @@
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/model/pytorch_archive.h"
+#include "tests/paths.h"
 
 namespace lfm::test {
 namespace {
@@ -26,7 +27,7 @@ class Security : public ::testing::Test {
  protected:
   Security() { write_random_model(folder / "model.lfmw", 7); }
   std::string at(const std::string& name) { return (folder / name).string(); }
-  ProgramResult run(std::vector<std::string> arguments) { return run_program(LFM_PROGRAM, std::move(arguments)); }
+  ProgramResult run(std::vector<std::string> arguments) { return run_program(kProgram, std::move(arguments)); }
   std::set<std::string> everything() {
     std::set<std::string> names;
     for (const auto& entry : fs::recursive_directory_iterator(folder.path())) names.insert(entry.path().string());

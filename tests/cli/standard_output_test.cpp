@@ -12,6 +12,7 @@
 #include "lfm/model.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
+#include "tests/paths.h"
 
 namespace lfm::test {
 namespace {
@@ -66,7 +67,7 @@ TEST_F(StandardOutput, ClosedByItsReader) {
   close(ends[0]);
   for (const Arguments& command : commands()) {
     SCOPED_TRACE(testing::PrintToString(command));
-    expect_told(run_program(LFM_PROGRAM, command, {.out_descriptor = ends[1]}), "its reader");
+    expect_told(run_program(kProgram, command, {.out_descriptor = ends[1]}), "its reader");
   }
   close(ends[1]);
 }
@@ -74,21 +75,21 @@ TEST_F(StandardOutput, ClosedByItsReader) {
 TEST_F(StandardOutput, OnAFullDisk) {
   for (const Arguments& command : commands()) {
     SCOPED_TRACE(testing::PrintToString(command));
-    expect_told(run_program(LFM_PROGRAM, command, {.out = "/dev/full"}), "");
+    expect_told(run_program(kProgram, command, {.out = "/dev/full"}), "");
   }
 }
 
 TEST_F(StandardOutput, ClosedFromTheBeginning) {
   for (Arguments command : commands()) {
     SCOPED_TRACE(testing::PrintToString(command));
-    command.insert(command.begin(), {"-c", "\"$0\" \"$@\" >&-", LFM_PROGRAM});
+    command.insert(command.begin(), {"-c", "\"$0\" \"$@\" >&-", kProgram});
     expect_told(run_program("bash", command), "");
   }
 }
 
 // The shell's own way: head takes a line and goes, while records still come.
 TEST_F(StandardOutput, HeadTakesTheFirstRecord) {
-  Arguments command = {"-c", "\"$0\" \"$@\" | head -1; exit ${PIPESTATUS[0]}", LFM_PROGRAM, "detect", "--model", at("model.lfmw"),
+  Arguments command = {"-c", "\"$0\" \"$@\" | head -1; exit ${PIPESTATUS[0]}", kProgram, "detect", "--model", at("model.lfmw"),
                        "--format", "jsonl", "--batch", "1", "--features", at("x.npy")};
   std::string long_path = at("val/0_real/");  // all records together are more than a pipe holds
   for (int i = 0; i < 150; ++i) long_path += "./";
@@ -103,11 +104,11 @@ TEST_F(StandardOutput, HeadTakesTheFirstRecord) {
 // What was asked for as a file is there and whole where only the talk about it is lost.
 TEST_F(StandardOutput, FilesOfConvertAndEvaluateAreWritten) {
   for (const Arguments& command : commands()) {
-    if (command[0] == "convert" || command[0] == "evaluate") run_program(LFM_PROGRAM, command, {.out = "/dev/full"});
+    if (command[0] == "convert" || command[0] == "evaluate") run_program(kProgram, command, {.out = "/dev/full"});
   }
   for (const char* file : {"e.json", "e.html"}) EXPECT_GT(std::filesystem::file_size(folder / file), 0u) << file;
   EXPECT_NO_THROW(load_model(folder / "fitted.lfmw"));
-  EXPECT_EQ(run_program(LFM_PROGRAM, {"info", at("converted.safetensors")}).exit_code, 0);
+  EXPECT_EQ(run_program(kProgram, {"info", at("converted.safetensors")}).exit_code, 0);
 }
 
 }  // namespace

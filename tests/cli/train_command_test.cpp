@@ -21,6 +21,7 @@
 #include "tests/cli/process.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
+#include "tests/paths.h"
 #include "tests/train/equal_runs.h"
 #include "tests/train/generated_set.h"
 
@@ -31,7 +32,7 @@ using test::Process;
 using testing::HasSubstr;
 
 Process start_program(std::vector<std::string> arguments, const std::filesystem::path& output) {
-  arguments.insert(arguments.begin(), LFM_CUDA_PROGRAM);
+  arguments.insert(arguments.begin(), test::kProgram);
   return Process(std::move(arguments), output);
 }
 
@@ -120,7 +121,7 @@ TEST_F(TrainCommand, SignalledAtRandomMomentsAndResumedEqualsUninterrupted) {
 
 TEST_F(TrainCommand, GoesOnWhenNobodyReadsWhatItPrints) {
   ASSERT_EQ(run(start("whole")), 0) << text_;
-  std::vector<std::string> command = {"bash", "-c", "\"$@\" | head -1; exit ${PIPESTATUS[0]}", "bash", LFM_CUDA_PROGRAM};
+  std::vector<std::string> command = {"bash", "-c", "\"$@\" | head -1; exit ${PIPESTATUS[0]}", "bash", test::kProgram};
   for (const std::string& argument : start("unread")) command.push_back(argument);
   Process process(command, folder_ / "output");
   EXPECT_EQ(process.wait(), 1) << process.text();
@@ -199,7 +200,7 @@ TEST_F(TrainCommand, CtrlCSavesAndSaysHowToGoOn) {
 
 // What mpirun sets, without mpirun: a build without MPI must not let each process train for itself.
 TEST_F(TrainCommand, OneOfSeveralProcessesNeedsMpi) {
-  if (LFM_WITH_MPI) GTEST_SKIP() << "this build has MPI";
+  if (*test::kMpirun) GTEST_SKIP() << "this build has MPI";
   setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
   EXPECT_EQ(run(start("run")), 2);
   unsetenv("OMPI_COMM_WORLD_SIZE");

@@ -13,6 +13,7 @@
 #include "src/model/interchange.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
+#include "tests/paths.h"
 
 namespace lfm {
 namespace {
@@ -27,7 +28,7 @@ struct Outcome {
 
 Outcome run(const std::string& arguments) {
   Outcome outcome;
-  FILE* pipe = popen((std::string(LFM_CUDA_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+  FILE* pipe = popen((std::string(test::kProgram) + " " + arguments + " 2>&1").c_str(), "r");
   if (!pipe) return outcome;
   std::array<char, 4096> buffer;
   while (const std::size_t n = fread(buffer.data(), 1, buffer.size(), pipe)) outcome.text.append(buffer.data(), n);

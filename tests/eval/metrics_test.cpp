@@ -4,12 +4,14 @@
 
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <vector>
 
 #include "src/eval/bootstrap.h"
+#include "tests/paths.h"
 
 namespace lfm {
 namespace {
@@ -27,7 +29,7 @@ TEST(AveragePrecision, EqualsScikitLearn) {
 }
 
 TEST(Metrics, EqualScikitLearnOnRandomScoresWithTies) {
-  std::ifstream file(LFM_TEST_FIXTURES "/metrics/expected.json");
+  std::ifstream file(std::filesystem::path(test::kTestFixtures) / "metrics/expected.json");
   const auto cases = nlohmann::json::parse(file);
   ASSERT_GE(cases.size(), 5u);
   for (std::size_t i = 0; i < cases.size(); ++i) {

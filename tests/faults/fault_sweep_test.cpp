@@ -25,6 +25,7 @@
 #include "tests/cli/sample_inputs.h"
 #include "tests/faults/fault_run.h"
 #include "tests/model/temporary_folder.h"
+#include "tests/paths.h"
 #include "tests/train/equal_runs.h"
 #include "tests/train/generated_set.h"
 
@@ -83,7 +84,7 @@ class Inputs {
     write_encoded(folder_ / "pictures/c.webp", encode_webp(image, 90));
     write_encoded(folder_ / "pictures/named_as_nothing", encode_png(image));
     write_ppm(folder_ / "pictures/e.ppm", 64, 48, 5);
-    fs::copy(fs::path(LFM_TEST_FIXTURES) / "images/frame_inside_screen.gif", folder_ / "pictures/f.gif");
+    fs::copy(fs::path(kTestFixtures) / "images/frame_inside_screen.gif", folder_ / "pictures/f.gif");
     write_generated_set(folder_ / "set", {2, 56, 1});
     // The model's logits are lower for what this generates as fakes; with the labels exchanged, it can be calibrated.
     write_generated_set(folder_ / "exchanged", {2, 56, 2});
@@ -161,7 +162,7 @@ class FaultSweep : public ::testing::TestWithParam<std::tuple<std::size_t, std::
   }
 
   FaultOutcome repeat(std::vector<std::string> arguments, std::uint64_t at) {
-    arguments.insert(arguments.begin(), LFM_PROGRAM);
+    arguments.insert(arguments.begin(), kProgram);
     return run_with_fault(arguments, fault(), at, folder_.path());
   }
 

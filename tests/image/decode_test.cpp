@@ -15,6 +15,7 @@
 #include "src/image/encode.h"
 #include "src/image/file.h"
 #include "tests/image/random_image.h"
+#include "tests/paths.h"
 
 namespace lfm {
 namespace {
@@ -72,14 +73,14 @@ std::string error_of(const std::string& bytes) {
   return error_of(std::as_bytes(std::span(bytes)));
 }
 
-const fs::path kFixtures = fs::path(LFM_TEST_FIXTURES) / "images";
+const fs::path kFixtures = fs::path(test::kTestFixtures) / "images";
 
 TEST(Decode, EqualsPillowOnOwnFixtures) {
   expect_pillows_pixels(kFixtures, 30);
 }
 
 TEST(Decode, EqualsPillowOnSharedFixtures) {
-  const fs::path folder = fs::path(LFM_SHARED) / "fixtures/decode";
+  const fs::path folder = fs::path(test::kShared) / "fixtures/decode";
   if (!fs::exists(folder)) GTEST_SKIP() << folder << " is missing: the larger fixtures beside the checkout";
   expect_pillows_pixels(folder, 14);
 }

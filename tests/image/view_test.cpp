@@ -9,6 +9,7 @@
 
 #include "lfm/error.h"
 #include "tests/image/random_image.h"
+#include "tests/paths.h"
 
 namespace lfm {
 namespace {
@@ -58,7 +59,7 @@ TEST(View, ResizeAndNative) {
 }
 
 TEST(View, OfAFileEqualsThatOfItsImage) {
-  const auto folder = std::filesystem::path(LFM_TEST_FIXTURES) / "images";
+  const auto folder = std::filesystem::path(test::kTestFixtures) / "images";
   for (const auto* name : {"rgb_420.jpg", "rgb.png", "interlaced.png", "lossy.webp"}) {
     const Image image = read_image(folder / name);
     for (const View view : {View::resize, View::native, View::center, View::tiles}) {

@@ -12,6 +12,7 @@
 #include "tests/model/expect_error.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
+#include "tests/paths.h"
 
 namespace lfm {
 namespace {
@@ -21,7 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using test::error_of;
 
-const std::filesystem::path kReference = std::filesystem::path(LFM_SHARED) / "fixtures" / "lfm_official.safetensors";
+const std::filesystem::path kReference = std::filesystem::path(test::kShared) / "fixtures" / "lfm_official.safetensors";
 
 /// A model's state dict as export_model writes it, to be spoiled.
 struct StateDict {

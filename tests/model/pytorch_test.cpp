@@ -18,6 +18,7 @@
 #include "tests/model/pytorch_archive.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
+#include "tests/paths.h"
 
 namespace lfm {
 namespace {
@@ -32,7 +33,7 @@ using test::pickled;
 
 using namespace std::string_literals;
 
-const std::filesystem::path kFixtures = std::filesystem::path(LFM_TEST_FIXTURES) / "pytorch";
+const std::filesystem::path kFixtures = std::filesystem::path(test::kTestFixtures) / "pytorch";
 
 std::vector<float> values(const TensorFile& file, std::string_view name) {
   const Tensor* tensor = file.find(name);

@@ -11,13 +11,12 @@
 #include "tests/kernels/memory/counters_table.h"
 #include "tests/kernels/memory/every_kernel.h"
 #include "tests/kernels/memory/promises.h"
+#include "tests/paths.h"
 
 namespace lfm::test {
 namespace {
 
 using simt::Access, simt::Space;
-
-constexpr const char* kSources = LFM_SOURCE_DIR;
 
 const simt::MemoryChecker& watched() {
   static simt::MemoryChecker checker;
@@ -39,7 +38,7 @@ std::string text_of(const std::filesystem::path& file) {
 std::set<std::string> launched_in_sources() {
   std::set<std::string> names;
   const std::regex launch(R"re((?:\.kernel = |one_thread_per\()"(\w+)")re");
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(kSources) / "kernels")) {
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(kSourceFolder) / "kernels")) {
     if (entry.path().extension() != ".cu") continue;
     const std::string text = text_of(entry.path());
     for (std::sregex_iterator match(text.begin(), text.end(), launch), end; match != end; ++match)
@@ -92,7 +91,7 @@ TEST(KernelMemory, NoBankConflicts) {
 }
 
 TEST(KernelMemory, TheTableInTheDocsIsCurrent) {
-  EXPECT_EQ(text_of(std::filesystem::path(kSources) / "docs/KERNEL-COUNTERS.md"),
+  EXPECT_EQ(text_of(std::filesystem::path(kSourceFolder) / "docs/KERNEL-COUNTERS.md"),
             counters_document(watched()))
       << "tools/kernel-counters --update writes it anew";
 }
