@@ -93,13 +93,11 @@ class FileSource : public InputSource {
 
 using Writer = std::function<std::string(const EvaluationReport&)>;
 
-std::string json_text(const EvaluationReport& report) {
-  return evaluation_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
+std::string as_json(const EvaluationReport& report) { return json_text(evaluation_json(report), 2) + "\n"; }
 
 const std::map<std::string, Writer>& writers() {
   static const std::map<std::string, Writer> all = {
-      {".txt", evaluation_text}, {".md", evaluation_markdown}, {".csv", evaluation_csv}, {".json", json_text}};
+      {".txt", evaluation_text}, {".md", evaluation_markdown}, {".csv", evaluation_csv}, {".json", as_json}};
   return all;
 }
 

@@ -164,7 +164,7 @@ void explain(ExplainArguments arguments) {
     }
     ++explained;
   });
-  if (arguments.json) output.write(records.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  if (arguments.json) output.write(json_text(records, 2) + "\n");
   output.commit();
   if (interruption.happened()) end_with(kInterrupted);
   if (failed == 0 && explained == 0) throw Error(ErrorCode::input, "the inputs hold no images");

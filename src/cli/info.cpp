@@ -153,8 +153,7 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
 void show_info(const InfoOptions& options) {
   const Facts facts = gather(options);
   Output output{std::filesystem::path()};
-  output.write(options.json ? as_json(facts, options).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
-                            : as_text(facts, options));
+  output.write(options.json ? json_text(as_json(facts, options), 2) + "\n" : as_text(facts, options));
   output.commit();
 }
 

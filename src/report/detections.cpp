@@ -13,14 +13,7 @@
 namespace lfm {
 namespace {
 
-/// Bytes that are no UTF-8, which file names may hold and JSON may not, become U+FFFD. Text that could steer a terminal (JSON itself only
-/// forbids the characters below U+0020) is written in ASCII, with escapes.
-std::string json_string(const std::string& text) {
-  const nlohmann::json value(text);
-  const auto written = [&](bool in_ascii) { return value.dump(-1, ' ', in_ascii, nlohmann::json::error_handler_t::replace); };
-  const std::string readable = written(false);
-  return printable(readable) == readable ? readable : written(true);
-}
+std::string json_string(const std::string& text) { return json_text(nlohmann::json(text)); }
 
 using Names = std::span<const std::string>;
 

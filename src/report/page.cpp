@@ -16,6 +16,7 @@
 #include "src/report/chart.h"
 #include "src/report/detections.h"
 #include "src/report/page_assets.h"
+#include "src/report/terminal.h"
 
 namespace lfm {
 namespace {
@@ -89,7 +90,7 @@ nlohmann::json heat_json(const Detection& detection) {
 /// Valid inside a script element whatever the strings hold: without a '<' no tag and no comment can begin.
 std::string script_json(const nlohmann::json& value) {
   std::string safe;
-  for (const char c : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) {
+  for (const char c : json_text(value)) {
     c == '<' ? safe += "\\u003c" : safe += c;
   }
   return safe;
@@ -162,8 +163,7 @@ std::string facts(const std::filesystem::path& file, const Model& model, View vi
                                                         : fmt::format("score = sigmoid(logit / {:g} + {:g})", c.temperature, c.bias));
   const auto provenance = nlohmann::json::parse(model.provenance);
   for (const auto& [key, value] : provenance.items()) {
-    const auto replace = nlohmann::json::error_handler_t::replace;
-    fact(key, value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, replace));
+    fact(key, value.is_string() ? value.get<std::string>() : json_text(value));
   }
   return html + "</dl>\n";
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 namespace lfm {
 namespace {
@@ -35,18 +36,28 @@ bool steers_terminal(char32_t c) {
          (c >= 0x2066 && c <= 0x2069) || c == 0x061C;
 }
 
-}  // namespace
-
-std::string printable(std::string_view text) {
+/// The text with what could steer a terminal, and bytes that are no UTF-8, as escape(out, value) writes them.
+template <typename Escape>
+std::string escaped(std::string_view text, const Escape& escape) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
     const auto [value, length] = decode(text);
-    if (length == 0) {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<std::uint8_t>(text[0]));
-    } else if (!steers_terminal(value)) {
+    if (length > 0 && !steers_terminal(value)) {
       out.append(text.substr(0, length));
-    } else if (value == '\n') {
+    } else {
+      escape(out, length > 0 ? value : static_cast<std::uint8_t>(text[0]));
+    }
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  return escaped(text, [](std::string& out, char32_t value) {
+    if (value == '\n') {
       out += "\\n";
     } else if (value == '\t') {
       out += "\\t";
@@ -55,9 +66,17 @@ std::string printable(std::string_view text) {
     } else {
       fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(value));
     }
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  return out;
+  });
+}
+
+std::string json_text(const nlohmann::json& value, int indent) {
+  return escaped(value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace), [](std::string& out, char32_t character) {
+    if (character == '\n') {
+      out += '\n';  // between values: in strings it is escaped by now
+    } else {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(character));
+    }
+  });
 }
 
 void write_notice(std::FILE* to, std::string_view text) {

@@ -79,6 +79,13 @@ TEST(Json, NamesSteerNoTerminal) {
   EXPECT_THAT(report_record(Format::jsonl, scored("caf\xc3\xa9", 1, 0.7f, true), true), testing::HasSubstr("caf\xc3\xa9")) << "what does no harm stays readable";
 }
 
+TEST(Json, IndentedTextSteersNoTerminal) {
+  const json value = {{"k\xc2\x85y", {"\x7f", "caf\xc3\xa9\n", "\xe2\x80\xa8"}}, {"bad", "\xff"}};
+  const std::string text = json_text(value, 1);
+  EXPECT_EQ(text, "{\n \"bad\": \"\xef\xbf\xbd\",\n \"k\\u0085y\": [\n  \"\\u007f\",\n  \"caf\xc3\xa9\\n\",\n  \"\\u2028\"\n ]\n}");
+  EXPECT_EQ(json::parse(text)["k\xc2\x85y"], value["k\xc2\x85y"]);
+}
+
 TEST(Csv, QuotesAndNeverStartsAFormula) {
   EXPECT_EQ(report_record(Format::csv, scored("a.png", -1.5f, 0.25f, false), true), "a.png,-1.5,0.25,real,640,480,\n");
   EXPECT_EQ(report_record(Format::csv, failed("a,\"b\".png", "two\nlines"), true),
