@@ -13,11 +13,25 @@ elseif(NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")
   set(LFM_NOT_HARDENED "the flags are those of Linux")
 endif()
 
-# lfm_harden(TARGET): a program or a library.
+# What compilers know to add: -fcf-protection is x86's, and clang has -fstack-clash-protection on some architectures alone.
+include(CheckCXXCompilerFlag)
+set(LFM_HARDENING_OPTIONS -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)  # compilers of some distributions define it themselves
+foreach(option IN ITEMS -fstack-protector-strong -fstack-clash-protection -fcf-protection)
+  string(MAKE_C_IDENTIFIER "LFM_HAVE${option}" have)
+  set(CMAKE_REQUIRED_FLAGS -Werror)
+  check_cxx_compiler_flag(${option} ${have})
+  unset(CMAKE_REQUIRED_FLAGS)
+  if(${have})
+    list(APPEND LFM_HARDENING_OPTIONS ${option})
+  endif()
+endforeach()
+
+# lfm_harden(TARGET): a program, a library or objects of one. Compiled on their own and left as they are: the CUDA kernels, and their emulation.
 function(lfm_harden target)
   if(LFM_NOT_HARDENED)
     return()
   endif()
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${LFM_HARDENING_OPTIONS}>")
   get_target_property(type ${target} TYPE)
   if(type STREQUAL "EXECUTABLE")
     target_link_options(${target} PRIVATE -pie)

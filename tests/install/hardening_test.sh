@@ -18,4 +18,12 @@ for file in "$@"; do
   expect "its functions are bound late, in a table that stays writable" "$dynamic" 'BIND_NOW|FLAGS.* NOW'
   expect "its stack is executable" "$segments" 'GNU_STACK.* RW +0x'
 done
+# Of a program whose own code is in a shared library, little is left to protect.
+file=${*: -1} symbols=$(readelf --dyn-syms -W "$file")
+expect "it has no stack protector" "$symbols" 'UND __stack_chk_fail'
+expect "it calls no fortified function" "$symbols" 'UND __[a-z]+_chk'
+if [ "$(uname -m)" = x86_64 ] && command -v objdump >/dev/null; then
+  file=$1
+  expect "indirect calls may lead anywhere" "$(objdump -d --disassemble=main "$file")" 'endbr64'
+fi
 exit $failed
