@@ -11,8 +11,6 @@ namespace lfm::bench {
 
 namespace {
 
-constexpr int kTrainingSize = 224;  // of the paper's crop
-
 std::string time_both(KernelTimer& inference, KernelTimer& training, Libraries& libraries, int batch, int size, int training_size) {
   time_inference_kernels(inference, libraries, batch, size);
   time_training_kernels(training, libraries, batch, training_size);
@@ -34,6 +32,7 @@ std::string dry_run_kernel_variants(const Gpu& gpu, int batch, int size) {
 #else
 
 std::string time_kernel_variants(const Gpu& gpu, const CudaDevice& device, int batch, int size, int iterations) {
+  constexpr int kTrainingSize = 224;  // of the paper's crop
   KernelTimer inference(gpu, device, batch, 3, iterations), training(gpu, device, batch, 3, iterations);
   Libraries libraries;
   std::string text = fmt::format("{}, medians of {} launches; the bound is that of a {}\n\n", device.name, iterations, gpu.name) +

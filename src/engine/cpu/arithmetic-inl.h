@@ -97,6 +97,9 @@ struct Bf16Emulated {
 #if LFM_CPU_HAVE_BF16
 struct Bf16Native : Bf16Emulated {
   static HWY_INLINE LFM_CPU_ATTR Vec Accumulate(Vec a, Vec b, Vec c) {
+#if defined(__clang__) && __clang_major__ == 16
+    __asm__("" : "+v"(a.raw), "+v"(b.raw));  // clang 16 crashes where it sees that a vector of this type is a broadcast
+#endif
     return Vec{_mm512_dpbf16_ps(c.raw, (__m512bh)_mm512_castps_si512(a.raw), (__m512bh)_mm512_castps_si512(b.raw))};
   }
   static HWY_INLINE LFM_CPU_ATTR void Store(Vec v, float* p, std::size_t i) {
