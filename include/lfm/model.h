@@ -25,7 +25,7 @@ enum class View {
   resize,  ///< 256 x 256, aspect ratio not kept: the paper's protocol
   native,  ///< as it is, at least 48 x 48
   center,  ///< the central 256 x 256 pixels, not resized
-  tiles,   ///< 256 x 256 windows spread over the picture, not resized; its logit is the mean of theirs
+  tiles,   ///< 256 x 256 windows that cover the picture, not resized; its logit is the mean of theirs
 };
 
 /// score = sigmoid(logit / temperature + bias); fitted on held-out data. Identity for uncalibrated weights.

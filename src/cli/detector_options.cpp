@@ -33,8 +33,8 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
       ->type_name("N");
   add_choice<View>(command, "--view",
                    "What the network sees: resize (to 256x256), native (every pixel),\n"
-                   "center (the central 256x256 pixels), tiles (256x256 windows spread\n"
-                   "over the picture; the mean of their logits)\n(default: what the model was trained for)",
+                   "center (the central 256x256 pixels), tiles (256x256 windows that\n"
+                   "cover the picture; the mean of their logits)\n(default: what the model was trained for)",
                    {{"resize", View::resize}, {"native", View::native}, {"center", View::center}, {"tiles", View::tiles}},
                    [a](View view) { a->detector.view = view; });
   command.add_option("--tiles", a->detector.tiles, "Tiles of one picture at most, with --view tiles (default: 9)")

@@ -39,40 +39,30 @@ PositionValues position_values(std::span<const float> maps, const MapSize& size,
 }
 
 std::vector<Region> top_regions(std::span<const Evidence> evidence, std::size_t count) {
-  struct Place {
-    const Evidence* window;
-    int row, column;
-    float contribution;
-  };
-  std::vector<Place> places;
+  constexpr ReceptiveField field = receptive_field();
+  std::vector<Region> places;
   for (const Evidence& window : evidence) {
+    const double across = window.width / window.view_width, down = window.height / window.view_height;
     for (int row = 0; row < window.rows; ++row) {
       for (int column = 0; column < window.columns; ++column) {
         const float contribution = window.contributions[static_cast<std::size_t>(row * window.columns + column)];
-        if (contribution != 0) places.push_back({&window, row, column, contribution});
+        if (contribution == 0) continue;
+        places.push_back({contribution, window.x + across * field.stride * column, window.y + down * field.stride * row,
+                          across * field.side, down * field.side});
       }
     }
   }
-  std::ranges::stable_sort(places, [](const Place& a, const Place& b) { return std::abs(a.contribution) > std::abs(b.contribution); });
+  std::ranges::stable_sort(places, [](const Region& a, const Region& b) { return std::abs(a.contribution) > std::abs(b.contribution); });
 
-  constexpr ReceptiveField field = receptive_field();
-  constexpr int apart = (field.side / 2 + field.stride - 1) / field.stride;  // positions; nearer ones overlap by more than half
-  std::vector<Place> chosen;
-  for (const Place& place : places) {
+  std::vector<Region> chosen;
+  for (const Region& place : places) {
     if (chosen.size() == count) break;
-    const bool is_covered = std::ranges::any_of(chosen, [&](const Place& c) {
-      return c.window == place.window && std::abs(c.row - place.row) < apart && std::abs(c.column - place.column) < apart;
+    const bool is_covered = std::ranges::any_of(chosen, [&](const Region& c) {
+      return std::abs(c.x - place.x) < c.width / 2 && std::abs(c.y - place.y) < c.height / 2;
     });
     if (!is_covered) chosen.push_back(place);
   }
-  std::vector<Region> regions;
-  for (const Place& place : chosen) {
-    const Evidence& w = *place.window;
-    const double across = w.width / w.view_width, down = w.height / w.view_height;
-    regions.push_back({place.contribution, w.x + across * field.stride * place.column, w.y + down * field.stride * place.row,
-                       across * field.side, down * field.side});
-  }
-  return regions;
+  return chosen;
 }
 
 }  // namespace lfm

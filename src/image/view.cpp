@@ -35,13 +35,14 @@ Image crop_center(const Image& image, int width, int height) {
 }
 
 std::vector<Window> tile_windows(int width, int height, int most) {
-  const int fit_x = std::max(1, width / kViewSide), fit_y = std::max(1, height / kViewSide);
+  const auto covering = [](int side) { return std::max(1, (side - side % 2 + kViewSide - 1) / kViewSide); };
+  const int all_columns = covering(width), all_rows = covering(height);
   // The grid of the most tiles; of equals, the one whose tiles lie most alike across and down.
   int columns = 1, rows = 1;
   double best_skew = 0;
-  for (int c = 1; c <= std::min(fit_x, most); ++c) {
-    const int r = std::min(fit_y, most / c);
-    const double skew = std::abs(std::log(static_cast<double>(fit_x) / c * r / fit_y));
+  for (int c = 1; c <= std::min(all_columns, most); ++c) {
+    const int r = std::min(all_rows, most / c);
+    const double skew = std::abs(std::log(static_cast<double>(all_columns) / c * r / all_rows));
     if (c * r < columns * rows || (c * r == columns * rows && c > 1 && skew >= best_skew)) continue;
     columns = c;
     rows = r;

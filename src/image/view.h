@@ -21,9 +21,10 @@ struct Window {
   bool operator==(const Window&) const = default;
 };
 
-/// Where the tiles of a picture lie, row by row: as many as fit side by side, at most `most`, in a grid shaped like the picture and
-/// spread evenly from edge to edge; a single column or row is centred. All have one size, 256 x 256 or less where the picture is
-/// smaller. Offsets are even, so that the residual's 2 x 2 cells lie as in the whole picture.
+/// Where the tiles of a picture lie, row by row: as few as cover it, at most `most`, in a grid shaped like the picture and spread evenly
+/// from edge to edge, so that they overlap where `most` suffices, and leave gaps where it does not; a single column or row is centred.
+/// All have one size, 256 x 256 or less where the picture is smaller. Offsets are even, so that the residual's 2 x 2 cells lie as in
+/// the whole picture; the odd last column or row of a picture is not covered.
 std::vector<Window> tile_windows(int width, int height, int most = kMaxTiles);
 
 /// The parts of a picture that the network sees: all of it, its centre, or tiles.

@@ -47,7 +47,10 @@ std::vector<float> heat_of(const Image& canvas, int width, int height, std::span
       for (int x = 0; x < canvas.width; ++x) {
         const double view_x = ((x + 0.5) * across - e.x) / e.width * e.view_width;
         if (view_x < 0 || view_x >= e.view_width) continue;
-        values[static_cast<std::size_t>(y) * canvas.width + x] = value_at(e, of_positions, view_x, view_y);
+        const float value = value_at(e, of_positions, view_x, view_y);
+        if (std::isnan(value)) continue;
+        float& sum = values[static_cast<std::size_t>(y) * canvas.width + x];
+        sum = std::isnan(sum) ? value : sum + value;
       }
     }
   }

@@ -170,6 +170,16 @@ TEST(Evidence, TopRegionsAreTheStrongestAndApart) {
   EXPECT_EQ(regions[1].contribution, -2.5f);
   EXPECT_EQ(regions[1].x, 100 + 2 * 24);
   EXPECT_EQ(top_regions(std::vector{e}, 1).size(), 1u);
+
+  Evidence beside = e;  // its window begins 20 pixels further right: row 1, column 1 is 20 of the 46 pixels off
+  beside.x += 20;
+  beside.contributions.assign(16, 0);
+  beside.contributions[5] = 2.75f;
+  beside.contributions[12] = 2.25f;
+  const auto of_both = top_regions(std::vector{e, beside}, 10);
+  ASSERT_EQ(of_both.size(), 3u) << "a place that two windows see is one";
+  EXPECT_EQ(of_both[2].contribution, 2.25f);
+  EXPECT_EQ(of_both[2].x, 120);
 }
 
 }  // namespace

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <random>
+#include <set>
 
 #include "lfm/error.h"
 #include "tests/image/random_image.h"
@@ -76,17 +78,19 @@ TEST(View, OfAFileEqualsThatOfItsImage) {
 TEST(View, TilesSpreadFromEdgeToEdge) {
   using Windows = std::vector<Window>;
   EXPECT_EQ(tile_windows(256, 256), (Windows{{0, 0, 256, 256}}));
-  EXPECT_EQ(tile_windows(100, 300), (Windows{{0, 22, 100, 256}})) << "smaller than a tile; one row is centred";
-  EXPECT_EQ(tile_windows(600, 256), (Windows{{0, 0, 256, 256}, {344, 0, 256, 256}}));
+  EXPECT_EQ(tile_windows(100, 300), (Windows{{0, 0, 100, 256}, {0, 44, 100, 256}})) << "narrower than a tile";
+  EXPECT_EQ(tile_windows(400, 256), (Windows{{0, 0, 256, 256}, {144, 0, 256, 256}})) << "they overlap";
+  EXPECT_EQ(tile_windows(257, 257), (Windows{{0, 0, 256, 256}})) << "the residual leaves out the odd row and column";
   EXPECT_EQ(tile_windows(513, 513),
             (Windows{{0, 0, 256, 256}, {256, 0, 256, 256}, {0, 256, 256, 256}, {256, 256, 256, 256}})) << "257 is made even";
   EXPECT_EQ(tile_windows(4000, 3000).size(), 9u);
   EXPECT_EQ(tile_windows(4000, 3000)[4], (Window{1872, 1372, 256, 256}));
   EXPECT_EQ(tile_windows(4000, 300, 4).size(), 4u);
-  EXPECT_EQ(tile_windows(300, 4000, 4)[3], (Window{22, 3744, 256, 256}));
+  EXPECT_EQ(tile_windows(250, 4000, 4)[3], (Window{0, 3744, 250, 256}));
+  EXPECT_EQ(tile_windows(600, 400, 1), (Windows{{172, 72, 256, 256}})) << "one alone is centred";
 }
 
-TEST(View, TilesLieInsideAndDoNotOverlap) {
+TEST(View, TilesLieInsideAndCoverWhatTheyCan) {
   std::mt19937 random(3);
   for (int round = 0; round < 500; ++round) {
     const int width = 1 + static_cast<int>(random() % 3000), height = 1 + static_cast<int>(random() % 3000);
@@ -94,17 +98,28 @@ TEST(View, TilesLieInsideAndDoNotOverlap) {
     const auto windows = tile_windows(width, height, most);
     ASSERT_GE(windows.size(), 1u);
     ASSERT_LE(windows.size(), static_cast<std::size_t>(most));
-    for (std::size_t i = 0; i < windows.size(); ++i) {
-      const Window& a = windows[i];
-      ASSERT_EQ(a.width, std::min(width, 256));
-      ASSERT_EQ(a.height, std::min(height, 256));
-      ASSERT_TRUE(a.x >= 0 && a.y >= 0 && a.x % 2 == 0 && a.y % 2 == 0 && a.x + a.width <= width && a.y + a.height <= height);
-      for (std::size_t j = 0; j < i; ++j) {
-        const Window& b = windows[j];
-        // Even offsets may cost a pixel of the gap.
-        ASSERT_TRUE(std::abs(a.x - b.x) >= a.width - 1 || std::abs(a.y - b.y) >= a.height - 1)
-            << width << 'x' << height << " at most " << most;
+    std::set<int> columns, rows;
+    for (const Window& w : windows) {
+      ASSERT_EQ(w.width, std::min(width, 256));
+      ASSERT_EQ(w.height, std::min(height, 256));
+      ASSERT_TRUE(w.x >= 0 && w.y >= 0 && w.x % 2 == 0 && w.y % 2 == 0 && w.x + w.width <= width && w.y + w.height <= height);
+      columns.insert(w.x);
+      rows.insert(w.y);
+    }
+    ASSERT_EQ(columns.size() * rows.size(), windows.size()) << "a grid";
+    // Along an axis that has as many as cover it, no column is left out; where there are fewer, they don't overlap.
+    const auto check = [&](const std::set<int>& offsets, int side) {
+      const bool cover = static_cast<int>(offsets.size()) * 256 >= side - side % 2;
+      for (auto next = std::next(offsets.begin()); next != offsets.end(); ++next) {
+        const int gap = *next - *std::prev(next) - 256;
+        ASSERT_TRUE(cover ? gap <= 0 : gap >= -1) << width << 'x' << height << " at most " << most;
       }
+      ASSERT_TRUE(!cover || (*offsets.begin() == 0 && *offsets.rbegin() + std::min(side, 256) >= side - 1));
+    };
+    check(columns, width);
+    check(rows, height);
+    if (width <= 1024 && height <= 1024 && most == 16) {
+      ASSERT_TRUE(columns.size() * 256 + 1 >= static_cast<unsigned>(width) && rows.size() * 256 + 1 >= static_cast<unsigned>(height));
     }
   }
 }

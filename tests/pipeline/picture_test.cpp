@@ -18,8 +18,8 @@ Picture cut(const Image& image, const Presentation& presentation, bool with_evid
 
 TEST(Picture, ADeliverysLogitIsTheMeanOverItsTiles) {
   const Presentation presentation{View::tiles, 4, {{}, {Delivery::Kind::resize, 0.5}}};
-  Picture picture = cut(random_image(600, 520, 1), presentation);
-  ASSERT_EQ(picture.pieces.size(), 4u + 1u) << "half of it has room for one tile";
+  Picture picture = cut(random_image(512, 500, 1), presentation);
+  ASSERT_EQ(picture.pieces.size(), 4u + 1u) << "one tile covers half of it";
   const std::vector<float> features = {1, 10};
   for (std::size_t i = 0; i < picture.pieces.size(); ++i) {
     add_score(picture.pieces[i], static_cast<float>(i), std::vector{features[0] * static_cast<float>(i), features[1]});
@@ -67,11 +67,11 @@ TEST(Picture, ATileThatFailsTakesThePictureWithIt) {
 
 TEST(Picture, EvidenceKnowsWhereItsWindowLies) {
   const Presentation presentation{View::tiles, 4, {{}}};
-  const Picture picture = cut(random_image(600, 300, 1), presentation, true);
-  ASSERT_EQ(picture.evidence.size(), 2u);
-  EXPECT_EQ(picture.evidence[1].x, 344);
-  EXPECT_EQ(picture.evidence[1].y, 22);
-  EXPECT_EQ(picture.evidence[1].rows, 30);
+  const Picture picture = cut(random_image(500, 300, 1), presentation, true);
+  ASSERT_EQ(picture.evidence.size(), 4u);
+  EXPECT_EQ(picture.evidence[3].x, 244);
+  EXPECT_EQ(picture.evidence[3].y, 44);
+  EXPECT_EQ(picture.evidence[3].rows, 30);
   const Presentation resized{View::resize, 9, {{}}};
   const Evidence whole = cut(random_image(600, 300, 1), resized, true).evidence.at(0);
   EXPECT_EQ(whole.width, 600);
