@@ -10,7 +10,9 @@ cp "$build/CTestTestfile.cmake" "$work/build/"
 ln -s "$build/tests" "$work/build/tests"
 
 "$tool" --emulated --no-build --build "$work/build" --report "$work/report.md"
-for step in machine tests 'compute-sanitizer memcheck' benchmarks training; do
+steps=(machine tests benchmarks training)
+[ ! -x "$build/bin/memory_checker_test" ] || steps+=('compute-sanitizer memcheck')  # clang builds none
+for step in "${steps[@]}"; do
   grep -qF "| $step | passed |" "$work/report.md" || { cat "$work/report.md"; exit 1; }
 done
 grep -q 'no figure here is a GPU' "$work/report.md"
