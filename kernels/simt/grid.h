@@ -4,6 +4,7 @@
 // Threads take turns in an order that tests choose; a correct kernel gives the same bits in every order.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
 #include <string>
@@ -69,7 +70,26 @@ struct Position {
 };
 extern thread_local constinit const Position* current_position;
 
+/// Where in a kernel's source something is asked for.
+#ifdef __cpp_lib_source_location
 using Site = std::source_location;
+#else  // clang 14 and 15 with GCC's library
+class Site {
+ public:
+  static constexpr Site current(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) {
+    Site site;
+    site.file_ = file;
+    site.line_ = line;
+    return site;
+  }
+  constexpr const char* file_name() const { return file_; }
+  constexpr std::uint32_t line() const { return line_; }
+
+ private:
+  const char* file_ = "";
+  std::uint32_t line_ = 0;
+};
+#endif
 
 /// __syncthreads.
 void sync_block(const Site& site);

@@ -10,7 +10,11 @@ namespace {
 using HeadTest = KernelTest;
 
 TEST_F(HeadTest, EqualsTheDefinition) {
-  for (const auto& [n, count] : {std::tuple{1, 1}, {3, 33}, {5, 64}, {9, 1024}}) {
+  struct Size {
+    int n, count;
+  };
+  for (const Size& size : {Size{1, 1}, {3, 33}, {5, 64}, {9, 1024}}) {
+    const int n = size.n, count = size.count;
     const unsigned seed = static_cast<unsigned>(count);
     const auto x = uniform(static_cast<std::size_t>(n) * count, seed), w = uniform(static_cast<std::size_t>(count), seed + 1);
     const std::vector<float> b = {0.75f};

@@ -11,7 +11,11 @@ namespace {
 using Npr = KernelTest;
 
 TEST_F(Npr, EqualsTheDefinition) {
-  for (const auto& [n, height, width] : {std::tuple{1, 2, 2}, {2, 7, 5}, {3, 33, 48}, {1, 49, 63}}) {
+  struct Size {
+    int n, height, width;
+  };
+  for (const Size& size : {Size{1, 2, 2}, {2, 7, 5}, {3, 33, 48}, {1, 49, 63}}) {
+    const int n = size.n, height = size.height, width = size.width;
     std::mt19937 random(static_cast<unsigned>(height));
     std::vector<std::uint8_t> pixels(static_cast<std::size_t>(n) * height * width * 3);
     for (auto& p : pixels) p = static_cast<std::uint8_t>(random());

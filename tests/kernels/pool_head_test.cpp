@@ -13,7 +13,11 @@ namespace {
 using PoolHeadTest = KernelTest;
 
 TEST_F(PoolHeadTest, EqualsPoolingThenHead) {
-  for (const auto& [n, channels, area, k] : {std::tuple{1, 64, 16, 16}, {3, 64, 35, 16}, {2, 21, 100, 7}, {1, 5, 150, 40}, {1, 17, 140, 100}}) {
+  struct Size {
+    int n, channels, area, k;
+  };
+  for (const Size& size : {Size{1, 64, 16, 16}, {3, 64, 35, 16}, {2, 21, 100, 7}, {1, 5, 150, 40}, {1, 17, 140, 100}}) {
+    const int n = size.n, channels = size.channels, area = size.area, k = size.k;
     const unsigned seed = static_cast<unsigned>(area);
     const std::size_t count = static_cast<std::size_t>(n) * channels * k;
     const DeviceArray<float> maps(uniform(static_cast<std::size_t>(n) * channels * area, seed));

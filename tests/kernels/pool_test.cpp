@@ -96,7 +96,11 @@ TEST_F(PoolTest, TopKRefusesWhatItCannotSelect) {
 }
 
 TEST_F(PoolTest, Average) {
-  for (const auto& [rows, area] : {std::tuple{1, 1}, {5, 31}, {6, 225}, {64, 900}}) {
+  struct Size {
+    int rows, area;
+  };
+  for (const Size& size : {Size{1, 1}, {5, 31}, {6, 225}, {64, 900}}) {
+    const int rows = size.rows, area = size.area;
     const unsigned seed = static_cast<unsigned>(area);
     const auto maps = uniform(static_cast<std::size_t>(rows) * area, seed);
     const DeviceArray<float> input(maps);

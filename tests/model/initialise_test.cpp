@@ -41,7 +41,7 @@ TEST(Initialise, BatchNormBeginsAsTheIdentityAndPaddingIsZero) {
     for (const auto& [id, expected] : {std::pair{norm_scale(b), 1.0f}, std::pair{norm_shift(b), 0.0f},
                                        std::pair{running_mean(b), 0.0f}, std::pair{running_var(b), 1.0f}}) {
       const auto parameters = parameter(std::span<const float>(values), table, id);
-      EXPECT_TRUE(std::ranges::all_of(parameters, [&](float v) { return v == expected; })) << table[id].name;
+      EXPECT_EQ(std::ranges::count(parameters, expected), std::ssize(parameters)) << table[id].name;
     }
   }
   ASSERT_EQ(values.size(), table.total_floats);

@@ -61,13 +61,18 @@ TEST(SavedRun, RefusesNumbersThatDoNotFit) {
 // Each number fits its variable, and no run can have counted them.
 TEST(SavedRun, RefusesCountersThatContradictEachOther) {
   const json best = {{"epoch", 2}, {"value", 0.5}, {"loss", 0.5}};
-  const std::pair<const char*, json> wrong[] = {
+  struct Counter {
+    const char* name;
+    json value;
+  };
+  const Counter wrong[] = {
       {"epoch_step", 8},   {"epoch_step", 18446744073709551615u}, {"epoch", 5}, {"epoch", 18446744073709551615u}, {"epochs_without_gain", 2},
       {"epoch_right", 11}, {"epoch_right", -1}, {"epoch_images", 0},          {"epoch_step", 0}, {"epoch_loss", -1},
       {"seconds", -1},     {"best", best}};
-  for (const auto& [counter, value] : wrong) {
-    EXPECT_THAT(error_after([&](json& t) { t["state"][counter] = value; }), AllOf(HasSubstr("contradict each other"), HasSubstr("--init")))
-        << counter << " " << value;
+  for (const Counter& counter : wrong) {
+    EXPECT_THAT(error_after([&](json& t) { t["state"][counter.name] = counter.value; }),
+                AllOf(HasSubstr("contradict each other"), HasSubstr("--init")))
+        << counter.name << " " << counter.value;
   }
   EXPECT_EQ(error_after([&](json& t) { t["state"]["best"] = {{"epoch", 1}, {"value", 0.5}, {"loss", 0.5}}; }), "");
 }
