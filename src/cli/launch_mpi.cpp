@@ -75,7 +75,7 @@ class Sum {
     for (int i = 0; i < own; ++i) {
       double total = 0;
       for (int r = 0; r < size_; ++r) total += double{parts_[static_cast<std::size_t>(r) * own + i]};
-      values[static_cast<std::size_t>(firsts_[rank_] + i)] = static_cast<T>(total);
+      values[static_cast<std::size_t>(firsts_[rank_]) + i] = static_cast<T>(total);
     }
     MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values.data(), counts_.data(), firsts_.data(), type_of(T{}), communicator_);
   }
