@@ -94,7 +94,7 @@ struct PrecisionKernels {
   int tile_in() const { return tile + 1; }
   int frequencies() const { return tile_in() * tile_in(); }
   /// Floats that so many channels take.
-  std::size_t stored(int channels) const { return static_cast<std::size_t>(channels / kSlab * slab_floats); }
+  std::size_t stored(int channels) const { return static_cast<std::size_t>(channels / kSlab) * static_cast<std::size_t>(slab_floats); }
 };
 
 struct Kernels {

@@ -49,7 +49,7 @@ void transform_channel(std::span<const float> weight, int ic, int channel, int f
                        float* u, std::size_t stride) {
   std::array<double, kMaxPanel> w[4];  // [tap][lane]
   for (int lane = 0; lane < panel; ++lane) {
-    const std::size_t oc = static_cast<std::size_t>(first_oc + lane);
+    const std::size_t oc = static_cast<std::size_t>(first_oc) + static_cast<std::size_t>(lane);
     const float* taps = weight.data() + (oc * static_cast<std::size_t>(ic) + static_cast<std::size_t>(channel)) * 4;
     for (int t = 0; t < 4; ++t) w[t][lane] = taps[t];
   }
