@@ -45,7 +45,7 @@ std::vector<Region> top_regions(std::span<const Evidence> evidence, std::size_t 
     const double across = window.width / window.view_width, down = window.height / window.view_height;
     for (int row = 0; row < window.rows; ++row) {
       for (int column = 0; column < window.columns; ++column) {
-        const float contribution = window.contributions[static_cast<std::size_t>(row * window.columns + column)];
+        const float contribution = window.contributions[static_cast<std::size_t>(row) * window.columns + column];
         if (contribution == 0) continue;
         places.push_back({contribution, window.x + across * field.stride * column, window.y + down * field.stride * row,
                           across * field.side, down * field.side});
