@@ -44,7 +44,7 @@ fs::path find_model(const std::string& name) {
   }
   std::vector<std::string> searched;
   for (const fs::path& folder : weight_folders()) {
-    const fs::path file = folder / (wanted + ".lfmw");
+    fs::path file = folder / (wanted + ".lfmw");
     if (fs::exists(file, ignored)) return file;
     searched.push_back(file.string());
   }

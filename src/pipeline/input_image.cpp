@@ -59,8 +59,8 @@ InputViews present(Image image, const Presentation& presentation) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     try {
       const bool last = i + 1 == all.size() && presentation.deliveries[i].kind == Delivery::Kind::none;
-      all[i].images = apply_view(last ? std::move(image) : deliver(image, presentation.deliveries[i]), presentation.view,
-                                 presentation.most_tiles);
+      Image delivered = last ? std::move(image) : deliver(image, presentation.deliveries[i]);  // NOLINT: the last, nothing follows the move
+      all[i].images = apply_view(std::move(delivered), presentation.view, presentation.most_tiles);
     } catch (const Unavailable&) {
       throw;  // says nothing of the picture: it may not be measured without this delivery
     } catch (const Error& error) {
