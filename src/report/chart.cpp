@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 
 namespace lfm {
@@ -38,17 +39,19 @@ std::vector<double> ticks(const Axis& axis) {
   std::vector<double> at;
   if (axis.logarithmic && axis.high / axis.low >= 5) {
     const bool few_decades = axis.high / axis.low < 100;
-    for (double decade = std::pow(10.0, std::floor(std::log10(axis.low))); decade <= axis.high; decade *= 10) {
+    const auto first = static_cast<int>(std::floor(std::log10(axis.low))), last = static_cast<int>(std::floor(std::log10(axis.high)));
+    for (int decade = first; decade <= last; ++decade) {
       for (const double factor : {1.0, 2.0, 5.0}) {
-        const double value = factor * decade;
+        const double value = factor * std::pow(10.0, decade);
         if (value >= axis.low && value <= axis.high && (few_decades || factor == 1)) at.push_back(value);
       }
     }
     return at;
   }
   const double distance = tick_distance(axis.high - axis.low);
-  const double first = std::ceil(axis.low / distance - 1e-9), last = std::floor(axis.high / distance + 1e-9);
-  for (double i = first; i <= last; ++i) at.push_back(i * distance + 0.0);  // never -0
+  const auto first = static_cast<std::int64_t>(std::ceil(axis.low / distance - 1e-9));
+  const auto last = static_cast<std::int64_t>(std::floor(axis.high / distance + 1e-9));
+  for (std::int64_t i = first; i <= last; ++i) at.push_back(static_cast<double>(i) * distance);
   return at;
 }
 
