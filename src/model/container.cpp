@@ -15,6 +15,7 @@
 #include "lfm/error.h"
 #include "src/io/atomic_file.h"
 #include "src/io/json.h"
+#include "src/io/mistaken_file.h"
 
 namespace lfm {
 namespace {
@@ -76,6 +77,7 @@ void check_magic(std::span<const std::byte> file) {
     refuse("looks like a {} file, not .lfmw; convert it first: lfm-cuda convert FILE MODEL.lfmw",
            zip ? "PyTorch" : "safetensors");
   }
+  if (const char* mistake = mistaken_file(file)) refuse("{}", mistake);
   refuse("is not an .lfmw file: its first bytes are others; give a file that lfm-cuda wrote");
 }
 

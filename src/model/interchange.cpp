@@ -14,6 +14,7 @@
 
 #include "lfm/error.h"
 #include "src/io/json.h"
+#include "src/io/mistaken_file.h"
 #include "src/model/architecture.h"
 #include "src/model/pytorch.h"
 #include "src/model/safetensors.h"
@@ -205,6 +206,7 @@ ModelFormat detect_model_format(std::span<const std::byte> bytes, const std::str
   if (begins_with(kContainerMagic)) return ModelFormat::lfmw;
   if (begins_with("PK\3\4") || begins_with("\x80\x02")) return ModelFormat::pytorch;
   if (bytes.size() > 8 && bytes[8] == std::byte{'{'}) return ModelFormat::safetensors;
+  if (const char* mistake = mistaken_file(bytes)) throw Error(ErrorCode::model, fmt::format("{}: {}", name, mistake));
   throw Error(ErrorCode::model, fmt::format("{}: is neither an .lfmw, a safetensors nor a PyTorch file", name));
 }
 

@@ -166,7 +166,8 @@ TEST(Container, OtherFormatsAreNamed) {
   };
   EXPECT_THAT(error("PK\3\4 and so on"), AllOf(HasSubstr("PyTorch"), HasSubstr("lfm-cuda convert")));
   EXPECT_THAT(error("\x10\0\0\0\0\0\0\0{\"a\"}"s), AllOf(HasSubstr("safetensors"), HasSubstr("lfm-cuda convert")));
-  EXPECT_THAT(error(""), HasSubstr("not an .lfmw file"));
+  EXPECT_THAT(error(""), HasSubstr("is empty"));
+  EXPECT_THAT(error("LFMX and more"), HasSubstr("not an .lfmw file"));
   EXPECT_THAT(error(kContainerMagic), HasSubstr("truncated"));
 }
 

@@ -79,7 +79,7 @@ TEST(Interchange, TellsFormatsByContent) {
   test::write_bytes(folder / "text", std::as_bytes(std::span("GIF89a, not a model")));
   test::write_bytes(folder / "empty", {});
   EXPECT_THAT(error_of(ErrorCode::model, [&] { import_model(folder / "text"); }), HasSubstr("neither"));
-  EXPECT_THAT(error_of(ErrorCode::model, [&] { import_model(folder / "empty"); }), HasSubstr("neither"));
+  EXPECT_THAT(error_of(ErrorCode::model, [&] { import_model(folder / "empty"); }), HasSubstr("is empty"));
   EXPECT_THAT(error_of(ErrorCode::model, [&] { import_model(folder / "none"); }), HasSubstr("No such file"));
   EXPECT_THAT(error_of(ErrorCode::model, [&] { import_model(folder.path()); }), HasSubstr("folder"));
 }
