@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <stdexcept>
+#include <system_error>
 
 #include "src/model/architecture.h"
 #include "tests/paths.h"
@@ -10,8 +11,12 @@
 namespace lfm::cases {
 
 std::filesystem::path fixtures() {
-  const std::filesystem::path path = std::filesystem::path(test::kShared) / "fixtures";
-  return std::filesystem::exists(path) ? path : std::filesystem::path{};
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  for (const std::filesystem::path& folder : {program.parent_path().parent_path() / "fixtures", std::filesystem::path(test::kShared) / "fixtures"}) {
+    if (std::filesystem::exists(folder, error)) return folder;
+  }
+  return {};
 }
 
 std::vector<float> floats(const TensorFile& file, const std::string& name) {

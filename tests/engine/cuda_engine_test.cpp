@@ -1,7 +1,5 @@
-// The CUDA engine's runtime on the emulated device: streams that take turns in any order, batches in flight, arenas, refusals.
+// The CUDA engine's runtime, on the emulated device or on a GPU: streams that take turns in any order, batches in flight, arenas, refusals.
 // What it computes is compared with the reference engine in against_reference_test and with the fixtures in parity_inference_test.
-#include "src/engine/cuda/cuda_engine.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,13 +8,16 @@
 #include <cstdlib>
 #include <random>
 
-#include "kernels/simt/memory_limit.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
 #include "src/engine/cuda/pack.h"
 #include "src/engine/network.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/error_bound.h"
+#include "tests/engine/engine_under_test.h"
+#if defined(LFM_TARGET_EMULATED)
+#include "kernels/simt/memory_limit.h"
+#endif
 
 namespace lfm {
 namespace {
@@ -55,9 +56,9 @@ std::vector<float> logits_of(Engine& engine, const PixelBatch& batch) {
   return logits;
 }
 
-TEST(CudaEngine, ImagesDoNotDependOnTheirBatch) {
+TEST_F(CudaEngineTest, ImagesDoNotDependOnTheirBatch) {
   const auto pixels = random_pixels(3, 1);
-  CudaEngine engine(0, "emulated");
+  auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 1));
   const auto together = logits_of(engine, batch_of(pixels, 0, 3));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(logits_of(engine, batch_of(pixels, i, 1))[0], together[i]) << "image " << i;
@@ -65,10 +66,10 @@ TEST(CudaEngine, ImagesDoNotDependOnTheirBatch) {
 
 // Three batches enter before anything is waited for, so both upload slots are in use and one is used again; whatever the order in
 // which the streams take turns, the first batch, which has gone on to block 2, and the last must each be what they are alone.
-TEST(CudaEngine, BatchesInFlightDoNotMix) {
+TEST_F(CudaEngineTest, BatchesInFlightDoNotMix) {
   const auto pixels = random_pixels(3, 2);
   const auto parameters = random_parameters({}, 2);
-  CudaEngine alone(0, "emulated");
+  auto alone = engine_under_test();
   alone.load({}, parameters);
   alone.reserve({1, kSide, kSide});
   alone.infer_first_block(batch_of(pixels, 0, 1));
@@ -79,7 +80,7 @@ TEST(CudaEngine, BatchesInFlightDoNotMix) {
 
   for (int seed = 0; seed < 12; ++seed) {
     SCOPED_TRACE("stream order of seed " + std::to_string(seed));
-    CudaEngine engine(seed, "emulated");
+    auto engine = engine_under_test(seed);
     engine.load({}, parameters);
     engine.reserve({1, kSide, kSide});
     for (int i = 0; i < 3; ++i) {
@@ -94,18 +95,18 @@ TEST(CudaEngine, BatchesInFlightDoNotMix) {
 }
 
 // Passes follow each other without a wait, as chunks of a large batch do: each one's logits are its own, whatever turns the streams take.
-TEST(CudaEngine, PassesInFlightDoNotMix) {
+TEST_F(CudaEngineTest, PassesInFlightDoNotMix) {
   constexpr int passes = 3;
   const auto pixels = random_pixels(passes, 6);
   const auto parameters = random_parameters({}, 6);
   for (const Precision precision : {Precision::fp32, Precision::fp16}) {
-    CudaEngine alone(0, "emulated", precision);
+    auto alone = engine_under_test(0, precision);
     alone.load({}, parameters);
     std::vector<float> want;
     for (int i = 0; i < passes; ++i) want.push_back(logits_of(alone, batch_of(pixels, i, 1))[0]);
     for (int seed = 1; seed < 3; ++seed) {
       SCOPED_TRACE("stream order of seed " + std::to_string(seed));
-      CudaEngine engine(seed, "emulated", precision);
+      auto engine = engine_under_test(seed, precision);
       engine.load({}, parameters);
       engine.reserve({1, kSide, kSide});
       std::vector<float> logits(passes, -1.0f);
@@ -123,13 +124,13 @@ TEST(CudaEngine, PassesInFlightDoNotMix) {
   }
 }
 
-TEST(CudaEngine, GraphsComputeWhatSingleLaunchesDo) {
+TEST_F(CudaEngineTest, GraphsComputeWhatSingleLaunchesDo) {
   const auto pixels = random_pixels(2, 7);
   const auto parameters = random_parameters({}, 7);
   setenv("LFM_CUDA_GRAPHS", "off", 1);
-  CudaEngine single(0, "emulated", Precision::fp16);
+  auto single = engine_under_test(0, Precision::fp16);
   unsetenv("LFM_CUDA_GRAPHS");
-  CudaEngine engine(0, "emulated", Precision::fp16);
+  auto engine = engine_under_test(0, Precision::fp16);
   single.load({}, parameters);
   engine.load({}, parameters);
   const auto both = logits_of(single, batch_of(pixels, 0, 2));
@@ -143,12 +144,12 @@ TEST(CudaEngine, GraphsComputeWhatSingleLaunchesDo) {
 }
 
 // Both kinds of FP32 are as near to double as FP32 sums of the last convolution's length may be.
-TEST(CudaEngine, WinogradCanBeSwitchedOff) {
+TEST_F(CudaEngineTest, WinogradCanBeSwitchedOff) {
   const auto pixels = random_pixels(2, 14);
   const auto parameters = random_parameters({}, 14);
-  CudaEngine winograd(0, "emulated");
+  auto winograd = engine_under_test();
   setenv("LFM_CUDA_WINOGRAD", "off", 1);
-  CudaEngine direct(0, "emulated");
+  auto direct = engine_under_test();
   unsetenv("LFM_CUDA_WINOGRAD");
   const auto reference = make_reference_engine();
   std::vector<std::vector<float>> maps;
@@ -163,11 +164,13 @@ TEST(CudaEngine, WinogradCanBeSwitchedOff) {
   EXPECT_NE(maps[1], maps[2]);
 }
 
-TEST(CudaEngine, WithoutRoomForTheBatchHalvesItAndSaysSo) {
+#if defined(LFM_TARGET_EMULATED)  // whose memory can be made scarce, and is NaN until something is written there
+
+TEST_F(CudaEngineTest, WithoutRoomForTheBatchHalvesItAndSaysSo) {
   const auto pixels = random_pixels(5, 9);
   const auto parameters = random_parameters({}, 9);
   std::vector<std::string> notes;
-  CudaEngine roomy(0, "emulated"), engine(0, "emulated", Precision::fp32, [&](const std::string& note) { notes.push_back(note); });
+  auto roomy = engine_under_test(), engine = engine_under_test(0, Precision::fp32, [&](const std::string& note) { notes.push_back(note); });
   roomy.load({}, parameters);
   engine.load({}, parameters);
   const simt::ScopedMemoryLimit limit(engine.arena_bytes({2, kSide, kSide}));
@@ -180,25 +183,15 @@ TEST(CudaEngine, WithoutRoomForTheBatchHalvesItAndSaysSo) {
   logits_of(engine, batch_of(pixels, 0, 5));
   EXPECT_EQ(notes.size(), 1u) << "it is remembered";
   const simt::ScopedMemoryLimit tiny(1000);
-  CudaEngine hopeless(0, "emulated");
+  auto hopeless = engine_under_test();
   EXPECT_THROW(hopeless.load({}, parameters), Error);
 }
 
-TEST(CudaEngine, GoesInTheMiddleOfAPass) {
-  const auto pixels = random_pixels(1, 10);
-  std::vector<float> logits(1);
-  CudaEngine engine(0, "emulated");
-  engine.load({}, random_parameters({}, 10));
-  engine.reserve({1, kSide, kSide});
-  engine.infer_first_block(batch_of(pixels, 0, 1));
-  engine.infer_head(logits);
-}
-
-// As a benchmark does that times the layers one by one. The emulated device's memory is NaN until something is written there.
-TEST(CudaEngine, LaunchesTheStagesAskedForAlone) {
+// As a benchmark does that times the layers one by one.
+TEST_F(CudaEngineTest, LaunchesTheStagesAskedForAlone) {
   const auto pixels = random_pixels(1, 13);
   std::vector<float> logits(1);
-  CudaEngine engine(0, "emulated", Precision::fp16);
+  auto engine = engine_under_test(0, Precision::fp16);
   engine.load({}, random_parameters({}, 13));
   engine.reserve({1, kSide, kSide});
   engine.infer_first_block(batch_of(pixels, 0, 1));
@@ -209,33 +202,45 @@ TEST(CudaEngine, LaunchesTheStagesAskedForAlone) {
   EXPECT_TRUE(std::all_of(maps.begin(), maps.end(), [](float v) { return std::isnan(v); }));
 }
 
-TEST(CudaEngine, NotANumberReachesTheLogit) {
+#endif
+
+TEST_F(CudaEngineTest, GoesInTheMiddleOfAPass) {
+  const auto pixels = random_pixels(1, 10);
+  std::vector<float> logits(1);
+  auto engine = engine_under_test();
+  engine.load({}, random_parameters({}, 10));
+  engine.reserve({1, kSide, kSide});
+  engine.infer_first_block(batch_of(pixels, 0, 1));
+  engine.infer_head(logits);
+}
+
+TEST_F(CudaEngineTest, NotANumberReachesTheLogit) {
   const auto pixels = random_pixels(1, 11);
   auto parameters = random_parameters({}, 11);
   const ParameterTable table = parameter_table({});
   parameter(std::span(parameters), table, conv_bias(1))[3] = std::nanf("");
   for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::fp16, Precision::bf16}) {
-    CudaEngine engine(0, "emulated", precision);
+    auto engine = engine_under_test(0, precision);
     engine.load({}, parameters);
     EXPECT_TRUE(std::isnan(logits_of(engine, batch_of(pixels, 0, 1))[0])) << static_cast<int>(precision);
   }
 }
 
-TEST(CudaEngine, TensorCoresKeepTheLastBlockOnTheChip) {
-  CudaEngine engine(0, "emulated", Precision::fp16);
+TEST_F(CudaEngineTest, TensorCoresKeepTheLastBlockOnTheChip) {
+  auto engine = engine_under_test(0, Precision::fp16);
   engine.load({}, random_parameters({}, 12));
   logits_of(engine, batch_of(random_pixels(1, 12), 0, 1));
   EXPECT_TRUE(engine.read(Activation::block3));
   EXPECT_EQ(engine.read(Activation::block4), std::nullopt);
-  const CudaEngine fp32(0, "emulated");
+  const auto fp32 = engine_under_test();
   EXPECT_LT(2 * engine.arena_bytes({8, 256, 256}), fp32.arena_bytes({8, 256, 256}) + std::size_t{8} * 4 * 3 * 256 * 256);
 }
 
-TEST(CudaEngine, AveragePoolingAgreesWithTheReference) {
+TEST_F(CudaEngineTest, AveragePoolingAgreesWithTheReference) {
   const Architecture architecture{Pooling::average, 1};
   const auto pixels = random_pixels(2, 3);
   const auto parameters = random_parameters(architecture, 3);
-  CudaEngine engine(0, "emulated");
+  auto engine = engine_under_test();
   const auto reference = make_reference_engine();
   std::vector<float> got(2), want(2);
   for (auto [e, logits] : {std::pair<Engine*, std::vector<float>*>{&engine, &got}, {reference.get(), &want}}) {
@@ -245,8 +250,8 @@ TEST(CudaEngine, AveragePoolingAgreesWithTheReference) {
   EXPECT_TRUE(cases::close_relative("logits", got, want, 2e-4));
 }
 
-TEST(CudaEngine, ReadsWhatTheLastPassComputed) {
-  CudaEngine engine(0, "emulated");
+TEST_F(CudaEngineTest, ReadsWhatTheLastPassComputed) {
+  auto engine = engine_under_test();
   EXPECT_EQ(engine.read(Activation::block1), std::nullopt);
   engine.load({}, random_parameters({}, 4));
   engine.reserve({2, kSide, kSide});
@@ -263,8 +268,8 @@ TEST(CudaEngine, ReadsWhatTheLastPassComputed) {
   EXPECT_EQ(engine.read(Activation::grad_maps), std::nullopt);
 }
 
-TEST(CudaEngine, Refusals) {
-  CudaEngine engine(0, "emulated");
+TEST_F(CudaEngineTest, Refusals) {
+  auto engine = engine_under_test();
   EXPECT_THROW(engine.load({}, std::vector<float>(5)), Error);
   const Architecture wide{Pooling::topk, 129};
   EXPECT_THROW(engine.load(wide, random_parameters(wide, 5)), Error);
@@ -289,11 +294,14 @@ TEST(CudaPlan, RegionsFollowEachOtherAndAreAligned) {
   EXPECT_LE(end, plan.bytes);
   EXPECT_THAT(plan.blocks[0].shape, ElementsAre(3, 23, 30, 64));
   EXPECT_THAT(plan.blocks[3].shape, ElementsAre(3, 4, 5, 512));
-  EXPECT_EQ(CudaEngine(0, "emulated").arena_bytes({3, 49, 63}), plan.bytes);
 }
 
-TEST(CudaEngine, ChunksFitTheirBudgetButHoldAnImage) {
-  const CudaEngine engine(0, "emulated");
+TEST_F(CudaEngineTest, ItsArenaIsThePlans) {
+  EXPECT_EQ(engine_under_test().arena_bytes({3, 49, 63}), plan_inference({}, 3, 49, 63).bytes);
+}
+
+TEST_F(CudaEngineTest, ChunksFitTheirBudgetButHoldAnImage) {
+  const auto engine = engine_under_test();
   EXPECT_EQ(engine.inference_chunk(kSide, kSide), 64);
   EXPECT_EQ(engine.inference_chunk(8000, 8000), 1);
   const int chunk = engine.inference_chunk(512, 512);
