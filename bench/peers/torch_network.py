@@ -42,10 +42,10 @@ def training_loss(network, x, labels, alpha=0.1, p_min=0.1, p_max=0.3):
     """BCE of the branch with ranked dropout plus alpha times that of the randomly drawn branch (SPEC sections 4 and 5)."""
     maps = network.maps(x)
     k = network.k
-    drop = torch.linspace(p_max, p_min, k)
-    keep = (torch.rand(maps.shape[0], maps.shape[1], k) >= drop) / (1 - drop.mean())
+    drop = torch.linspace(p_max, p_min, k, device=maps.device)
+    keep = (torch.rand(maps.shape[0], maps.shape[1], k, device=maps.device) >= drop) / (1 - drop.mean())
     top = torch.topk(maps, k, dim=2).values * keep
-    places = torch.rand(maps.shape).topk(k, dim=2).indices
+    places = torch.rand(maps.shape, device=maps.device).topk(k, dim=2).indices
     drawn = maps.gather(2, places).sort(dim=2, descending=True).values
     loss_a, loss_b = (
         F.binary_cross_entropy_with_logits(network.head(values.flatten(1)).squeeze(1), labels) for values in (top, drawn)
