@@ -1,8 +1,8 @@
-// LibTorch on a GPU, as its users run it: a TorchScript module, frozen and optimised. Compiled and driven by tools/gpu/acceptance, on the machine
-// that has LibTorch, so it includes nothing else.
+// LibTorch on a GPU, as its users run it: a TorchScript module, frozen and optimised. Compiled and driven by
+// tools/gpu/acceptance, on the machine that has LibTorch, so it includes nothing else.
 //   cuda_libtorch SCRIPT PIXELS SIZE cuda|cpu SAMPLES IMAGES PRECISION,... BATCH,...
-// Prints a JSON object a line: first the logits of the first IMAGES pictures in each precision, then times. Inputs lie on the device, normalised,
-// channels last; batches of other pixels take turns.
+// Prints a JSON object a line: first the logits of the first IMAGES pictures in each precision, then times. Inputs lie
+// on the device, normalised, channels last; batches of other pixels take turns.
 #include <torch/cuda.h>
 #include <torch/script.h>
 
@@ -38,9 +38,12 @@ struct Subject {
   torch::Tensor input(std::int64_t first, std::int64_t count) const {
     const auto options = torch::TensorOptions().device(device);
     const torch::Tensor places = (torch::arange(first, first + count, options.dtype(torch::kLong)) % pixels.size(0));
-    const torch::Tensor mean = torch::tensor({0.485f, 0.456f, 0.406f}, options), std = torch::tensor({0.229f, 0.224f, 0.225f}, options);
-    return ((pixels.index_select(0, places) / 255.0 - mean) / std).permute({0, 3, 1, 2}).to(type_of(precision)).contiguous(
-        torch::MemoryFormat::ChannelsLast);
+    const torch::Tensor mean = torch::tensor({0.485f, 0.456f, 0.406f}, options),
+                        std = torch::tensor({0.229f, 0.224f, 0.225f}, options);
+    return ((pixels.index_select(0, places) / 255.0 - mean) / std)
+        .permute({0, 3, 1, 2})
+        .to(type_of(precision))
+        .contiguous(torch::MemoryFormat::ChannelsLast);
   }
   torch::Tensor logits(const torch::Tensor& x) { return network.forward({x}).toTensor(); }
   void wait() const {
@@ -96,11 +99,15 @@ void run(const std::vector<std::string>& a) {
       std::vector<double> times;
       for (int i = 0; i < samples; ++i) times.push_back(s.milliseconds(inputs, calls));
       std::sort(times.begin(), times.end());
-      const auto at = [&](double share) { return times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1) + 0.5)]; };
-      std::printf("{\"precision\": \"%s\", \"batch\": %lld, \"size\": %lld, \"samples\": %d, \"milliseconds\": {\"median\": %.6g, \"p10\": %.6g, "
-                  "\"p90\": %.6g, \"least\": %.6g}, \"images_per_second\": %.6g}\n",
-                  s.precision.c_str(), static_cast<long long>(batch), static_cast<long long>(size), samples, at(0.5), at(0.1), at(0.9), times[0],
-                  1e3 * static_cast<double>(batch) / at(0.5));
+      const auto at = [&](double share) {
+        return times[static_cast<std::size_t>(share * static_cast<double>(times.size() - 1) + 0.5)];
+      };
+      std::printf(
+          "{\"precision\": \"%s\", \"batch\": %lld, \"size\": %lld, \"samples\": %d, \"milliseconds\": {\"median\": "
+          "%.6g, \"p10\": %.6g, "
+          "\"p90\": %.6g, \"least\": %.6g}, \"images_per_second\": %.6g}\n",
+          s.precision.c_str(), static_cast<long long>(batch), static_cast<long long>(size), samples, at(0.5), at(0.1),
+          at(0.9), times[0], 1e3 * static_cast<double>(batch) / at(0.5));
       std::fflush(stdout);
     }
   }

@@ -1,7 +1,8 @@
-"""PyTorch on a GPU, driven by tools/gpu/acceptance: a task a line of standard input, an answer a line of output, both JSON.
+"""PyTorch on a GPU, driven by tools/gpu/acceptance: a task a line of its input, an answer a line of output, both JSON.
 
-A task names one of the phases below. Outputs are compared before anything is timed. Inputs lie on the device, normalised and channels last:
-more than lfm-cuda bench is given. Batches of other pixels take turns, so that no input is found in the cache. Times are CUDA events'.
+A task names one of the phases below. Outputs are compared before anything is timed. Inputs lie on the device,
+normalised and channels last: more than lfm-cuda bench is given. Batches of other pixels take turns, so that no input is
+found in the cache. Times are CUDA events'.
 """
 
 import argparse
@@ -54,7 +55,10 @@ class Clock:
         calls = max(1, min(500, round(SAMPLE_SECONDS / max(1e-6, self.seconds(work, 2)))))
         times = sorted(1e3 * self.seconds(work, calls) for _ in range(samples))
         at = lambda share: times[min(len(times) - 1, round(share * (len(times) - 1)))]  # noqa: E731
-        return {"milliseconds": {"median": at(0.5), "p10": at(0.1), "p90": at(0.9), "least": times[0]}, "samples": samples}
+        return {
+            "milliseconds": {"median": at(0.5), "p10": at(0.1), "p90": at(0.9), "least": times[0]},
+            "samples": samples,
+        }
 
 
 class Peer:
@@ -86,13 +90,15 @@ class Peer:
         size = self.task["size"]
         cache = torch.cuda.get_device_properties(0).L2_cache_size if self.clock.cuda else 0
         each = batch * 3 * size * size * torch.finfo(DTYPES[precision]).bits // 8
-        return [self.input(precision, i * batch, batch) for i in range(max(2, min(64, 2 * cache // each + 1)))]
+        return [self.input(precision, i * batch, batch) for i in range(max(2, min(512, 2 * cache // each + 1)))]
 
     def network(self, precision):
         choose(precision)
         if precision not in self.networks:
             network = torch_network.build(self.header, self.tensors)
-            self.networks[precision] = network.to(device=self.device, dtype=DTYPES[precision], memory_format=torch.channels_last)
+            self.networks[precision] = network.to(
+                device=self.device, dtype=DTYPES[precision], memory_format=torch.channels_last
+            )
         return self.networks[precision]
 
     def compare(self, peer, precision, network):
@@ -116,8 +122,14 @@ class Peer:
 
         with torch.no_grad():
             spread = self.clock.spread(work, self.task["samples"])
-        say(peer=peer, precision=precision, batch=batch, size=self.task["size"], **spread,
-            images_per_second=1e3 * batch / spread["milliseconds"]["median"])
+        say(
+            peer=peer,
+            precision=precision,
+            batch=batch,
+            size=self.task["size"],
+            **spread,
+            images_per_second=1e3 * batch / spread["milliseconds"]["median"],
+        )
 
     # The phases.
 
@@ -139,14 +151,23 @@ class Peer:
         torch._dynamo.config.cache_size_limit = 64  # a batch and a precision each
         for batch in self.task["batches"]:
             for precision in self.task["precisions"]:
-                # With CUDA graphs, as PyTorch's own guide has it for small batches.
-                network = torch.compile(self.network(precision), mode="reduce-overhead" if self.clock.cuda else None, dynamic=False)
+                # With CUDA graphs, as PyTorch's guide has it for small batches; they copy their input, which large ones
+                # need not.
+                graphs = self.clock.cuda and batch < 64
+                network = torch.compile(
+                    self.network(precision), mode="reduce-overhead" if graphs else None, dynamic=False
+                )
                 if batch == self.task["batches"][0] and not self.compare("PyTorch, compiled", precision, network):
                     continue
                 begin = time.perf_counter()
                 with torch.no_grad():
                     network(self.input(precision, 0, batch))
-                say(peer="PyTorch, compiled", precision=precision, batch=batch, compile_seconds=time.perf_counter() - begin)
+                say(
+                    peer="PyTorch, compiled",
+                    precision=precision,
+                    batch=batch,
+                    compile_seconds=time.perf_counter() - begin,
+                )
                 self.time("PyTorch, compiled", precision, batch, network)
 
     def training(self):
@@ -155,9 +176,17 @@ class Peer:
         for batch in self.task["training_batches"]:
             for precision in [p for p in self.task["precisions"] if p != "fp16"]:
                 choose(precision)
-                network = torch_network.Network(self.header["architecture"]["k"]).to(self.device).to(memory_format=torch.channels_last).train()
+                network = (
+                    torch_network.Network(self.header["architecture"]["k"])
+                    .to(self.device)
+                    .to(memory_format=torch.channels_last)
+                    .train()
+                )
                 optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=self.clock.cuda)
-                inputs = [torch.randn(batch, 3, size, size, device=self.device).contiguous(memory_format=torch.channels_last) for _ in range(2)]
+                inputs = [
+                    torch.randn(batch, 3, size, size, device=self.device).contiguous(memory_format=torch.channels_last)
+                    for _ in range(2)
+                ]
                 labels, turn = (torch.arange(batch, device=self.device) % 2).float(), 0
 
                 def step():
@@ -170,8 +199,14 @@ class Peer:
                     optimizer.step()
 
                 spread = self.clock.spread(step, self.task["samples"])
-                say(peer="PyTorch, eager", precision=precision, batch=batch, size=size, **spread,
-                    images_per_second=1e3 * batch / spread["milliseconds"]["median"])
+                say(
+                    peer="PyTorch, eager",
+                    precision=precision,
+                    batch=batch,
+                    size=size,
+                    **spread,
+                    images_per_second=1e3 * batch / spread["milliseconds"]["median"],
+                )
 
 
 def main():

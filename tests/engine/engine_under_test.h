@@ -1,4 +1,5 @@
-// The CUDA engine on the device that a test was built for (kernels/target.h): the emulated one, or a GPU, without which the tests skip.
+// The CUDA engine on the device that a test was built for (kernels/target.h): the emulated one, or a GPU, without which
+// the tests skip.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,7 +15,8 @@ namespace lfm {
 
 /// order: the seed of the order in which the emulated device's streams take turns; a GPU has an order of its own.
 inline CudaEngine engine_under_test([[maybe_unused]] int order = 0, Precision precision = Precision::fp32,
-                                    std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32) {
+                                    std::function<void(const std::string&)> note = {},
+                                    Precision training = Precision::fp32) {
 #if defined(LFM_TARGET_EMULATED)
   return CudaEngine(order, "emulated", precision, std::move(note), training);
 #else

@@ -1,4 +1,4 @@
-"""The parts of tools/gpu/acceptance that a run without a GPU does not reach, or not in time: limits, torn records, what tools print."""
+"""What a dry run of tools/gpu/acceptance does not reach, or not in time: limits, torn records, what tools print."""
 
 import os
 import pathlib
@@ -9,7 +9,18 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/gpu"))
 
-from acceptance import call, counters, device, markdown, performance, place, processes, rows, test_program  # noqa: E402
+from acceptance import (
+    call,
+    counters,
+    device,
+    markdown,
+    performance,
+    place,
+    processes,
+    rows,
+    tables,
+    test_program,
+)  # noqa: E402
 
 ENVIRONMENT = dict(os.environ)
 
@@ -28,7 +39,9 @@ class Processes(InFolder):
 
     def test_a_limit_ends_children_too_and_what_was_said_stays(self):
         begin = time.monotonic()
-        ended = processes.run(self.log, "sleeper", ["sh", "-c", "echo begun; sleep 600 & echo $!; wait"], ENVIRONMENT, 1)
+        ended = processes.run(
+            self.log, "sleeper", ["sh", "-c", "echo begun; sleep 600 & echo $!; wait"], ENVIRONMENT, 1
+        )
         self.assertTrue(ended.cut_off)
         self.assertLess(time.monotonic() - begin, 30)
         self.assertEqual(ended.lines[0], "begun")
@@ -47,7 +60,9 @@ class Processes(InFolder):
             return False
 
     def test_one_that_hears_no_signal_is_killed(self):
-        ended = processes.run(self.log, "deaf", ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], ENVIRONMENT, 0.5)
+        ended = processes.run(
+            self.log, "deaf", ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], ENVIRONMENT, 0.5
+        )
         self.assertTrue(ended.cut_off)
 
     def test_what_is_not_there_is_told(self):
@@ -73,18 +88,47 @@ class Record(InFolder):
 class Said(unittest.TestCase):
     def test_by_test_programs(self):
         tests = test_program.Tests()
-        for line in ("[ RUN      ] A.one", "[       OK ] A.one (3 ms)", "[ RUN      ] B/C.two/cuda",
-                     "[  FAILED  ] B/C.two/cuda, where GetParam() = cuda (12 ms)", "[ RUN      ] A.three", "x.cpp:5: Skipped", "no tensor cores", "",
-                     "[  SKIPPED ] A.three (0 ms)", "[ RUN      ] A.crash", "[  FAILED  ] 1 test, listed below:", "[  FAILED  ] B/C.two/cuda"):
+        for line in (
+            "[ RUN      ] A.one",
+            "[       OK ] A.one (3 ms)",
+            "[ RUN      ] B/C.two/cuda",
+            "[  FAILED  ] B/C.two/cuda, where GetParam() = cuda (12 ms)",
+            "[ RUN      ] A.three",
+            "x.cpp:5: Skipped",
+            "no tensor cores",
+            "",
+            "[  SKIPPED ] A.three (0 ms)",
+            "[ RUN      ] A.crash",
+            "[  FAILED  ] 1 test, listed below:",
+            "[  FAILED  ] B/C.two/cuda",
+        ):
             tests.take(line)
         self.assertEqual(tests.counts(), {"passed": 1, "failed": ["B/C.two/cuda"], "skipped": {"no tensor cores": 1}})
         self.assertEqual(tests.running, "A.crash")
 
     def test_by_ncu(self):
-        found = counters.rows_of(['==PROF== Connected', '"ID","Kernel Name","Block Size","Grid Size","gpu__time_duration.sum","dram__throughput.avg.pct_'
-                                  'of_peak_sustained_elapsed"', '"","","","","us","%"', '"0","adam_kernel(float *, int)","(256, 1, 1)","(9, 1, 1)",'
-                                  '"1,234.50","71.25"', '"1","broken"'])
-        self.assertEqual(found, [{"kernel": "adam_kernel", "grid": "(9, 1, 1)", "block": "(256, 1, 1)", "microseconds": 1234.5, "dram_percent": 71.25}])
+        found = counters.rows_of(
+            [
+                "==PROF== Connected",
+                '"ID","Kernel Name","Block Size","Grid Size","gpu__time_duration.sum","dram__throughput.avg.pct_'
+                'of_peak_sustained_elapsed"',
+                '"","","","","us","%"',
+                '"0","adam_kernel(float *, int)","(256, 1, 1)","(9, 1, 1)",' '"1,234.50","71.25"',
+                '"1","broken"',
+            ]
+        )
+        self.assertEqual(
+            found,
+            [
+                {
+                    "kernel": "adam_kernel",
+                    "grid": "(9, 1, 1)",
+                    "block": "(256, 1, 1)",
+                    "microseconds": 1234.5,
+                    "dram_percent": 71.25,
+                }
+            ],
+        )
         self.assertEqual(counters.rows_of(["==ERROR== no permission"]), [])
 
     def test_by_bench_after_a_note(self):
@@ -120,7 +164,9 @@ class Budget(InFolder):
     """Steps of a call, without any program."""
 
     def call(self, budget):
-        (self.folder / "bundle.json").write_text('{"device": "emulated", "programs": [], "build": {"commit": "c", "architectures": "", "compiler": ""}}')
+        (self.folder / "bundle.json").write_text(
+            '{"device": "emulated", "programs": [], "build": {"commit": "c", "architectures": "", "compiler": ""}}'
+        )
         return call.Call("correctness", place.Bundle(self.folder), self.folder / "out", 0, budget, "", "")
 
     def test_a_step_gets_what_is_left_and_those_behind_it_are_skipped(self):
@@ -137,7 +183,9 @@ class Budget(InFolder):
         def broken(_):
             raise KeyError("rows")
 
-        self.assertFalse(made.perform([call.Step("broken", 9, broken), call.Step("fine", 9, lambda c: c.row("note", text="told"))]))
+        self.assertFalse(
+            made.perform([call.Step("broken", 9, broken), call.Step("fine", 9, lambda c: c.row("note", text="told"))])
+        )
         report = made.report.read_text()
         self.assertIn("| broken | FAILED: KeyError: 'rows' |", report)
         self.assertIn("| fine | passed |", report)
@@ -153,11 +201,33 @@ class Budget(InFolder):
 class Report(unittest.TestCase):
     def test_of_figures(self):
         times = {"median": 2.0, "p10": 1.6, "p90": 2.5, "least": 1.5}
-        ours = {"row": "measured", "mode": "resident", "part": "batch", "operation": "batch", "precision": "fp16", "batch": 64, "size": 256,
-                "milliseconds": times, "images_per_second": 32000.0}
-        peer = {"row": "peer", "phase": "eager", "peer": "PyTorch, eager", "precision": "fp16", "batch": 64, "images_per_second": 16000.0,
-                "milliseconds": {**times, "median": 4.0}}
-        failed = {"row": "measured", "mode": "kernels", "operation": "block 2", "variant": "cuDNN, fp16", "error": "not supported"}
+        ours = {
+            "row": "measured",
+            "mode": "resident",
+            "part": "batch",
+            "operation": "batch",
+            "precision": "fp16",
+            "batch": 64,
+            "size": 256,
+            "milliseconds": times,
+            "images_per_second": 32000.0,
+        }
+        peer = {
+            "row": "peer",
+            "phase": "eager",
+            "peer": "PyTorch, eager",
+            "precision": "fp16",
+            "batch": 64,
+            "images_per_second": 16000.0,
+            "milliseconds": {**times, "median": 4.0},
+        }
+        failed = {
+            "row": "measured",
+            "mode": "kernels",
+            "operation": "block 2",
+            "variant": "cuDNN, fp16",
+            "error": "not supported",
+        }
         text = markdown.report([[ours, peer, failed]])
         self.assertIn("| lfm-cuda, resident | fp16 | 32,000 (25,600–40,000) |", text)
         self.assertIn("| fp16 | 64 | 32,000 | 16,000 (PyTorch, eager) | 2.00x |", text)
@@ -167,7 +237,10 @@ class Report(unittest.TestCase):
         self.assertEqual(markdown.report([[]]), "# On a GPU\n")
 
     def test_numbers_have_three_figures(self):
-        self.assertEqual([markdown.number(value) for value in (123456.7, 99.95, 0.01234, float("nan"))], ["123,457", "100", "0.0123", "NaN"])
+        self.assertEqual(
+            [tables.number(value) for value in (123456.7, 99.95, 0.01234, float("nan"))],
+            ["123,457", "100", "0.0123", "NaN"],
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# gpu_bundle_test.sh CHECKOUT BUILD DEVICE: fills a bundle with what BUILD holds and runs its two calls on a machine with nothing but a shell and
-# the C library. emulated: wholly, on the emulated device. cuda: to the point where a GPU is asked for, with every program there is.
+# gpu_bundle_test.sh CHECKOUT BUILD DEVICE: fills a bundle with what BUILD holds and runs its two calls on a machine
+# with nothing but a shell and the C library. emulated: wholly, on the emulated device. cuda: to the point where a GPU
+# is asked for, with every program there is.
 set -euo pipefail
 checkout=$1 build=$2 device=$3
 work=$(mktemp -d)
@@ -30,7 +31,8 @@ if [ "$device" = cuda ]; then
     outcome $call.md 'programs start' passed
     outcome $call.md 'first launch' 'FAILED: .*CUDA'
   done
-  ! grep -E '^\|.*\| (passed|FAILED)' "$work/out"/*.md | grep -vE '\| (programs start|first launch) \|' || fail "a step ran without a GPU"
+  ! grep -E '^\|.*\| (passed|FAILED)' "$work/out"/*.md | grep -vE '\| (programs start|first launch) \|' ||
+    fail "a step ran without a GPU"
   outcome correctness.md tests 'SKIPPED: there is no device'
   outcome performance.md counters 'SKIPPED: there is no device'
   exit 0
@@ -68,10 +70,10 @@ for signal in KILL TERM; do
   sleep 0.3
   kill -$signal $call
   wait $call 2>/dev/null || true
-  grep -q '| programs start | passed' "$work/$signal/correctness.md" || fail "no report of a call that was ended by $signal"
-  grep -q 'ended from outside' "$work/$signal/correctness.md" || fail "the report of a call that was ended by $signal does not say so"
+  grep -q '| programs start | passed' "$work/$signal/correctness.md" || fail "ended by $signal, a call left no report"
+  grep -q 'ended from outside' "$work/$signal/correctness.md" || fail "ended by $signal, a call does not say so"
   "$checkout/tools/gpu/run" report "$work/$signal/correctness.jsonl" --output "$work/$signal.md"
-  cmp "$work/$signal.md" "$work/$signal/correctness.md" || fail "the rows of a call that was ended by $signal tell something else"
+  cmp "$work/$signal.md" "$work/$signal/correctness.md" || fail "ended by $signal, a call left rows unlike its report"
 done
 
 # A program that is broken is found before anything is run.

@@ -1,1 +1,1 @@
-"""What is run on the first GPU: two calls, of tests and of measurements. tools/gpu-bundle carries this folder; bench/README.md tells more."""
+"""What is run on a GPU: two calls, of tests and of measurements. docs/GPU-BUNDLE.md tells more."""

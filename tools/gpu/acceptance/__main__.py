@@ -21,18 +21,28 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="run", formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Tests and measures lfm-cuda on this machine's GPU. Needs its driver; what else is used where it is there:\n"
+        prog="run",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Tests and measures lfm-cuda on this machine's GPU. Needs its driver; used where they are there:\n"
         "compute-sanitizer, ncu, cuBLAS, cuDNN, PyTorch. Clocks, power limits and MIG are left as they are.",
-        epilog="Each call writes three files to --out as it goes: CALL.jsonl, a row for each thing measured, CALL.md, the report, and\n"
-        "CALL.log, what every command said. What ends a call loses nothing that was measured.\n"
-        "Exit code: 0, something passed and nothing failed; 1, a step failed; 2, usage; 128 and a signal's number, ended by that.")
+        epilog="Each call writes three files to --out as it goes: CALL.jsonl, a row for each thing measured, CALL.md,\n"
+        "the report, and CALL.log, what every command said. What ends a call loses nothing that was measured.\n"
+        "Exit code: 0, something passed and nothing failed; 1, a step failed or nothing passed; 2, usage; 128 and a\n"
+        "signal's number, ended by that.",
+    )
     calls = parser.add_subparsers(dest="call", required=True, metavar="CALL")
     for name, module in CALLS.items():
         call = calls.add_parser(name, help=(module.__doc__ or "").splitlines()[0])
-        call.add_argument("--out", type=pathlib.Path, default=pathlib.Path("gpu-report"), help="folder of the report (default: %(default)s)")
+        call.add_argument(
+            "--out",
+            type=pathlib.Path,
+            default=pathlib.Path("gpu-report"),
+            help="folder of the report (default: %(default)s)",
+        )
         call.add_argument("--device", type=int, default=0, help="which GPU, as the driver numbers them (default: 0)")
-        call.add_argument("--budget", type=float, help=f"seconds (default: {module.BUDGET}; fifty times that on the emulated device)")
+        call.add_argument(
+            "--budget", type=float, help=f"seconds (default: {module.BUDGET}; fifty times that on the emulated device)"
+        )
         call.add_argument("--steps", default="", metavar="REGEX", help="only the steps whose name matches")
         call.add_argument("--programs", default="", metavar="REGEX", help="only the test programs whose name matches")
     report = calls.add_parser("report", help="One report of several calls' rows, Markdown")

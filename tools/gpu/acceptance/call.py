@@ -1,4 +1,4 @@
-"""One call: steps in order of value, each with a limit, all within a budget; what they measure goes to the record at once."""
+"""One call: steps in order of value, each with a limit, all within a budget. What they measure is on record at once."""
 
 from __future__ import annotations
 
@@ -27,17 +27,30 @@ class Failed(Exception):
     """A step is done, and found something wrong."""
 
 
+class OutOfTime(Failed):
+    """A step was cut off by its limit, and what it lacks."""
+
+
 @dataclass(frozen=True)
 class Step:
     name: str
     limit: float  # seconds
     work: Callable[["Call"], None]
     on_device: bool = True  # skipped once it is known that there is none
-    patient: bool = False  # cut off by its limit, it has done what it could: no failure
+    patient: bool = False  # cut off by its limit, it has measured what it could: no failure
 
 
 class Call:
-    def __init__(self, kind: str, bundle: place.Bundle, folder: pathlib.Path, ordinal: int, budget: float, choose: str, programs: str):
+    def __init__(
+        self,
+        kind: str,
+        bundle: place.Bundle,
+        folder: pathlib.Path,
+        ordinal: int,
+        budget: float,
+        choose: str,
+        programs: str,
+    ):
         self.kind, self.bundle, self.ordinal, self.budget = kind, bundle, ordinal, budget
         self._choose, self._programs = re.compile(choose), re.compile(programs)
         self._begin = time.monotonic()
@@ -51,13 +64,29 @@ class Call:
         self.environment = place.environment(ordinal)
         self.python = place.tool("python3", self.environment)
         self.gpu, reason = (None, "the emulated device") if bundle.emulated else device.find_device(ordinal)
-        self.row("call", call=kind, bundle=bundle.facts["build"], budget=budget, emulated=bundle.emulated, host=place.host(),
-                 date=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), device=self.gpu.identity() if self.gpu else None, no_device=reason)
+        self.row(
+            "call",
+            call=kind,
+            bundle=bundle.facts["build"],
+            budget=budget,
+            emulated=bundle.emulated,
+            host=place.host(),
+            date=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            device=self.gpu.identity() if self.gpu else None,
+            no_device=reason,
+        )
 
     # The record.
 
     def row(self, kind: str, **values) -> None:
-        self.rows.add({"row": kind, "at": round(time.monotonic() - self._begin, 2), **({"step": self._step} if self._step else {}), **values})
+        self.rows.add(
+            {
+                "row": kind,
+                "at": round(time.monotonic() - self._begin, 2),
+                **({"step": self._step} if self._step else {}),
+                **values,
+            }
+        )
         self.render()
 
     def render(self) -> None:
@@ -86,12 +115,21 @@ class Call:
 
     # Commands.
 
-    def run(self, name: str, command: Sequence[object], limit: float | None = None, environment: dict[str, str] | None = None, **options) -> Ended:
+    def run(
+        self,
+        name: str,
+        command: Sequence[object],
+        limit: float | None = None,
+        environment: dict[str, str] | None = None,
+        **options,
+    ) -> Ended:
         """Ends with the step at the latest."""
         allowed = self.left() if limit is None else min(limit, self.left())
         return run(self.log, name, command, environment or self.environment, allowed, **options)
 
-    def start(self, name: str, command: Sequence[object], environment: dict[str, str] | None = None, **options) -> Process:
+    def start(
+        self, name: str, command: Sequence[object], environment: dict[str, str] | None = None, **options
+    ) -> Process:
         return Process(self.log, name, command, environment or self.environment, **options)
 
     def side_by_side(self, work: Callable[[object], None], items: Sequence[object]) -> None:
@@ -143,13 +181,12 @@ class Call:
             step.work(self)
         except Skip as skipped:
             outcome, reason = "SKIPPED", str(skipped)
-        except Failed as failed:
-            outcome, reason = "FAILED", str(failed)
         except Exception as error:  # the other steps are still worth their time
-            outcome, reason = "FAILED", f"{type(error).__name__}: {error}"
-        if outcome == "FAILED" and self.left() <= 0:
-            outcome = "cut off" if step.patient else "FAILED"
-            reason = f"after {limit:.0f} s: {reason}"
+            cut_off = isinstance(error, OutOfTime) or self.left() <= 0
+            outcome = "cut off" if cut_off and step.patient else "FAILED"
+            reason = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+            if cut_off:
+                reason = f"its {limit:.0f} s are over: {reason}"
         seconds = time.monotonic() - self._begin - begin
         self.row("step", outcome=outcome, reason=reason, seconds=round(seconds, 1))
         if step.on_device and outcome != "SKIPPED":

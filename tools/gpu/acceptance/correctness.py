@@ -14,7 +14,9 @@ from .processes import Ended
 BUDGET = 240
 # An engine's logit, in unit roundoffs times the larger of 1 and itself: as tests/engine/precision_test.cpp derives it.
 LOGIT_LIMIT = {"fp32": 2e-4, "tf32": 16 * 2.0**-11, "fp16": 16 * 2.0**-11, "bf16": 16 * 2.0**-8}
-LOSS_LIMIT = 1e-3  # of FP32, times the step: Adam divides each gradient by its own size, so rounding grows from step to step
+LOSS_LIMIT = (
+    1e-3  # of FP32, times the step: Adam divides each gradient by its own size, so rounding grows from step to step
+)
 SANITIZERS = ("memcheck", "racecheck", "initcheck", "synccheck")
 
 
@@ -24,34 +26,71 @@ def starts(call: Call) -> None:
 
     def ask(program: Program) -> None:
         test = program.role != "program"
-        ended = call.run(program.name, test_program.listing(program, call.bundle.device) if test else [program.path, "--help"], 30)
+        ended = call.run(
+            program.name, test_program.listing(program, call.bundle.device) if test else [program.path, "--help"], 30
+        )
         tests = test_program.listed(ended.lines) if test else None
         # Without a GPU there are no tests of one among those that every engine is a parameter of.
         none_here = program.every_device and not call.gpu and not call.bundle.emulated
         good = ended.status == 0 and (tests != 0 or none_here)
         if not good:
             faults.append(program.name)
-        call.row("program", name=program.name, starts=ended.status == 0, tests=tests, reason="" if ended.status == 0 else ended.last_words())
+        call.row(
+            "program",
+            name=program.name,
+            starts=ended.status == 0,
+            tests=tests,
+            reason="" if ended.status == 0 else ended.last_words(),
+        )
 
-    call.side_by_side(ask, [program for program in call.bundle.programs if program.role == "program"] + call.tests("engine-test", "kernel-test"))
+    call.side_by_side(
+        ask,
+        [program for program in call.bundle.programs if program.role == "program"]
+        + call.tests("engine-test", "kernel-test"),
+    )
     if faults:
         raise Failed("these don't start, or hold no test for this device: " + ", ".join(sorted(faults)))
 
 
 def device_answers(call: Call) -> None:
     """The first launch; without a device the steps that follow are skipped."""
-    ended = call.run("first launch", [call.bundle.program("lfm-cuda"), "bench", "--device", call.bundle.device, "--precision", "fp32", "--batch", "1",
-                                      "--size", "48", "--iterations", "1", "--warm-up", "1"], 40 if not call.bundle.emulated else None)
+    ended = call.run(
+        "first launch",
+        [
+            call.bundle.program("lfm-cuda"),
+            "bench",
+            "--device",
+            call.bundle.device,
+            "--precision",
+            "fp32",
+            "--batch",
+            "1",
+            "--size",
+            "48",
+            "--iterations",
+            "1",
+            "--warm-up",
+            "1",
+        ],
+        40 if not call.bundle.emulated else None,
+    )
     if ended.status != 0:
         call.without_device(ended.last_words())
         raise Failed(ended.last_words())
     call.row("first launch", seconds=round(ended.seconds, 2), said=ended.lines[0] if ended.lines else "")
 
 
-def run_tests(call: Call, program: Program, *, before: tuple[object, ...] = (), name: str = "") -> tuple[Ended, test_program.Tests]:
+def run_tests(
+    call: Call, program: Program, *, before: tuple[object, ...] = (), name: str = ""
+) -> tuple[Ended, test_program.Tests]:
     seen = test_program.Tests()
     required = {**call.environment, "LFM_REQUIRE": "cuda"}
-    ended = call.run(name or program.name, [*before, *test_program.command(program, call.bundle.device)], environment=required, on_line=seen.take)
+    ended = call.run(
+        name or program.name,
+        [*before, *test_program.command(program, call.bundle.device)],
+        environment=required,
+        on_line=seen.take,
+    )
     if ended.status != 0 and seen.running:  # it crashed, or was cut off there
         seen.failed.append(f"{seen.running} ({'cut off' if ended.cut_off else f'exit code {ended.status}'})")
     return ended, seen
@@ -65,7 +104,14 @@ def tests(call: Call) -> None:
         good = ended.status == 0 and not seen.failed and (seen.passed > 0 or bool(seen.skipped))
         if not good:
             faults.append(program.name)
-        call.row("tests", program=program.name, good=good, seconds=round(ended.seconds, 1), cut_off=ended.cut_off, **seen.counts())
+        call.row(
+            "tests",
+            program=program.name,
+            good=good,
+            seconds=round(ended.seconds, 1),
+            cut_off=ended.cut_off,
+            **seen.counts(),
+        )
 
     call.side_by_side(test, call.tests("engine-test", "kernel-test"))
     if faults:
@@ -84,12 +130,27 @@ def sanitize(kind: str):
                 call.row("sanitizer", tool=kind, program=program.name, outcome="not begun")
                 faults.append(program.name)
                 return
-            ended, seen = run_tests(call, program, name=f"{kind} {program.name}",
-                                    before=(sanitizer, "--tool", kind, "--error-exitcode", "9", "--print-limit", "20"))
+            ended, seen = run_tests(
+                call,
+                program,
+                name=f"{kind} {program.name}",
+                before=(sanitizer, "--tool", kind, "--error-exitcode", "9", "--print-limit", "20"),
+            )
             summary = next((line.strip("= ") for line in reversed(ended.lines) if "SUMMARY" in line), "")
             good = ended.status == 0 and not seen.failed
-            outcome = "clean" if good else "cut off" if ended.cut_off else f"{summary or ended.last_words()} (exit code {ended.status})"
-            call.row("sanitizer", tool=kind, program=program.name, outcome=outcome, seconds=round(ended.seconds, 1), **seen.counts())
+            outcome = (
+                "clean"
+                if good
+                else "cut off" if ended.cut_off else f"{summary or ended.last_words()} (exit code {ended.status})"
+            )
+            call.row(
+                "sanitizer",
+                tool=kind,
+                program=program.name,
+                outcome=outcome,
+                seconds=round(ended.seconds, 1),
+                **seen.counts(),
+            )
             if not good:
                 faults.append(program.name)
 
@@ -105,7 +166,9 @@ def write_noise(path: pathlib.Path, side: int, *, pairs: bool, seed: int) -> Non
     draw = random.Random(seed)
     rows = [draw.randbytes(3 * side) for _ in range(side)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"P6\n%d %d\n255\n" % (side, side) + b"".join(rows[y - y % 2] if pairs else rows[y] for y in range(side)))
+    path.write_bytes(
+        b"P6\n%d %d\n255\n" % (side, side) + b"".join(rows[y - y % 2] if pairs else rows[y] for y in range(side))
+    )
 
 
 def samples(call: Call) -> None:
@@ -116,20 +179,48 @@ def samples(call: Call) -> None:
         pictures, precisions = [call.scratch / "sample.ppm"], ["fp32"]
 
     def logits(device: str, precision: str) -> dict[str, float]:
-        ended = call.run(f"detect {device} {precision}", [call.bundle.program("lfm-cuda"), "detect", "--quiet", "--device", device, "--precision",
-                                                          precision, "--model", model, "--format", "jsonl", *pictures])
+        ended = call.run(
+            f"detect {device} {precision}",
+            [
+                call.bundle.program("lfm-cuda"),
+                "detect",
+                "--quiet",
+                "--device",
+                device,
+                "--precision",
+                precision,
+                "--model",
+                model,
+                "--format",
+                "jsonl",
+                *pictures,
+            ],
+        )
         if ended.status != 0:
             raise Failed(f"detect --device {device} --precision {precision}: {ended.last_words()}")
         found = [json.loads(line) for line in ended.lines if line.startswith("{")]
-        return {pathlib.Path(record["path"]).name: record["logit"] for record in found if record.get("logit") is not None}
+        return {
+            pathlib.Path(record["path"]).name: record["logit"] for record in found if record.get("logit") is not None
+        }
 
     expected = logits("cpu", "fp32")
     faults = []
     for precision in precisions:
         got = logits(call.bundle.device, precision)
-        worst = max((abs(got[name] - want) / max(1.0, abs(want)) for name, want in expected.items() if name in got), default=None)
+        worst = max(
+            (abs(got[name] - want) / max(1.0, abs(want)) for name, want in expected.items() if name in got),
+            default=None,
+        )
         good = got.keys() == expected.keys() and worst is not None and worst <= LOGIT_LIMIT[precision]
-        call.row("samples", precision=precision, logits=got, cpu=expected, deviation=worst, limit=LOGIT_LIMIT[precision], good=good)
+        call.row(
+            "samples",
+            precision=precision,
+            logits=got,
+            cpu=expected,
+            deviation=worst,
+            limit=LOGIT_LIMIT[precision],
+            good=good,
+        )
         if not good:
             faults.append(precision)
     if faults:
@@ -148,28 +239,64 @@ def training(call: Call) -> None:
     def train(engine: tuple[str, str]) -> None:
         device, precision = engine
         out = call.scratch / f"run-{device}-{precision}"
-        ended = call.run(f"train {device} {precision}",
-                         [call.bundle.program("lfm-cuda"), "train", "--data", data, "--val", data, "--out", out, "--device", device, "--precision",
-                          precision, "--view", "native", "--crop", crop, "--val-crop", crop, "--batch", 2 * images, "--epochs", epochs, "--seed", 1])
+        ended = call.run(
+            f"train {device} {precision}",
+            [
+                call.bundle.program("lfm-cuda"),
+                "train",
+                "--data",
+                data,
+                "--val",
+                data,
+                "--out",
+                out,
+                "--device",
+                device,
+                "--precision",
+                precision,
+                "--view",
+                "native",
+                "--crop",
+                crop,
+                "--val-crop",
+                crop,
+                "--batch",
+                2 * images,
+                "--epochs",
+                epochs,
+                "--seed",
+                1,
+            ],
+        )
         if ended.status != 0:
             raise Failed(f"train --device {device} --precision {precision}: {ended.last_words()}")
         log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
         curves[f"{device} {precision}"] = [record["loss"] for record in log if record["type"] == "step"]
         last = [record for record in log if record["type"] == "epoch"][-1].get("validation", {})
-        call.row("curve", device=device, precision=precision, losses=curves[f"{device} {precision}"], seconds=round(ended.seconds, 1),
-                 accuracy=last.get("accuracy"))
+        call.row(
+            "curve",
+            device=device,
+            precision=precision,
+            losses=curves[f"{device} {precision}"],
+            seconds=round(ended.seconds, 1),
+            accuracy=last.get("accuracy"),
+        )
 
-    call.side_by_side(train, [("cpu", "fp32"), (call.bundle.device, "fp32")] + ([] if call.bundle.emulated else [("cuda", "bf16")]))
+    call.side_by_side(
+        train, [("cpu", "fp32"), (call.bundle.device, "fp32")] + ([] if call.bundle.emulated else [("cuda", "bf16")])
+    )
     cpu, ours = curves["cpu fp32"], curves[f"{call.bundle.device} fp32"]
     astray = [step for step, (a, b) in enumerate(zip(cpu, ours), 1) if not abs(a - b) <= LOSS_LIMIT * step]
     if len(cpu) != len(ours) or astray:
-        raise Failed(f"the loss leaves the CPU engine's at step {astray[0] if astray else min(len(cpu), len(ours)) + 1}")
+        raise Failed(
+            f"the loss leaves the CPU engine's at step {astray[0] if astray else min(len(cpu), len(ours)) + 1}"
+        )
 
 
 def steps(call: Call) -> list[Step]:
     patience = 60 if call.bundle.emulated else 1  # a few cores, emulating
     plan = [
-        Step("programs start", 15 * patience, starts, on_device=False),
+        Step("programs start", 25 * patience, starts, on_device=False),
         Step("first launch", 40 * patience, device_answers, on_device=False),
         Step("tests", 80 * patience, tests),
         Step("samples", 20 * patience, samples),

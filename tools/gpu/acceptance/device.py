@@ -1,4 +1,4 @@
-"""What the driver says of a GPU (NVML): its name, and its clocks, power and temperature at a moment. Nothing is ever set."""
+"""What the driver says of a GPU (NVML): name, clocks, power and temperature at a moment. Nothing is ever set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import subprocess
 
 LIBRARIES = ("libnvidia-ml.so.1", "/usr/local/nvidia/lib64/libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
 THROTTLING = {  # bits of nvmlDeviceGetCurrentClocksEventReasons that make a figure doubtful
-    0x4: "power cap", 0x8: "hardware slowdown", 0x20: "thermal, software", 0x40: "thermal, hardware", 0x80: "power brake"}
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x20: "thermal, software",
+    0x40: "thermal, hardware",
+    0x80: "power brake",
+}
 
 
 class Nvml:
@@ -52,20 +57,26 @@ class Nvml:
         self._call("nvmlDeviceGetMemoryInfo", self._device, memory)
         self._call("nvmlDeviceGetCudaComputeCapability", self._device, ctypes.byref(major), ctypes.byref(minor))
         limit = self._number("nvmlDeviceGetEnforcedPowerLimit")
-        return {"name": self._text("nvmlDeviceGetName", self._device), "driver": self._text("nvmlSystemGetDriverVersion"),
-                "memory_mib": memory[0] >> 20, "compute_capability": f"{major.value}.{minor.value}",
-                "power_limit_w": limit / 1000 if limit else None,
-                "max_sm_mhz": self._number("nvmlDeviceGetMaxClockInfo", ctypes.c_int(1)),
-                "max_memory_mhz": self._number("nvmlDeviceGetMaxClockInfo", ctypes.c_int(2))}
+        return {
+            "name": self._text("nvmlDeviceGetName", self._device),
+            "driver": self._text("nvmlSystemGetDriverVersion"),
+            "memory_mib": memory[0] >> 20,
+            "compute_capability": f"{major.value}.{minor.value}",
+            "power_limit_w": limit / 1000 if limit else None,
+            "max_sm_mhz": self._number("nvmlDeviceGetMaxClockInfo", ctypes.c_int(1)),
+            "max_memory_mhz": self._number("nvmlDeviceGetMaxClockInfo", ctypes.c_int(2)),
+        }
 
     def state(self) -> dict:
         power = self._number("nvmlDeviceGetPowerUsage")
         reasons = self._number("nvmlDeviceGetCurrentClocksThrottleReasons", kind=ctypes.c_ulonglong) or 0
-        return {"sm_mhz": self._number("nvmlDeviceGetClockInfo", ctypes.c_int(1)),
-                "memory_mhz": self._number("nvmlDeviceGetClockInfo", ctypes.c_int(2)),
-                "power_w": power / 1000 if power is not None else None,
-                "temperature_c": self._number("nvmlDeviceGetTemperature", ctypes.c_int(0)),
-                "throttled": [name for bit, name in THROTTLING.items() if reasons & bit]}
+        return {
+            "sm_mhz": self._number("nvmlDeviceGetClockInfo", ctypes.c_int(1)),
+            "memory_mhz": self._number("nvmlDeviceGetClockInfo", ctypes.c_int(2)),
+            "power_w": power / 1000 if power is not None else None,
+            "temperature_c": self._number("nvmlDeviceGetTemperature", ctypes.c_int(0)),
+            "throttled": [name for bit, name in THROTTLING.items() if reasons & bit],
+        }
 
 
 class NvidiaSmi:
@@ -79,7 +90,13 @@ class NvidiaSmi:
         self.identity()
 
     def _ask(self, *fields: str) -> list[str]:
-        command = [self._program, "-i", str(self._ordinal), "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"]
+        command = [
+            self._program,
+            "-i",
+            str(self._ordinal),
+            "--query-gpu=" + ",".join(fields),
+            "--format=csv,noheader,nounits",
+        ]
         try:
             asked = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
         except subprocess.SubprocessError as error:
@@ -88,13 +105,27 @@ class NvidiaSmi:
 
     def identity(self) -> dict:
         name, driver, memory, capability, limit, sm, dram = self._ask(
-            "name", "driver_version", "memory.total", "compute_cap", "power.limit", "clocks.max.sm", "clocks.max.memory")
-        return {"name": name, "driver": driver, "memory_mib": number(memory), "compute_capability": capability, "power_limit_w": number(limit),
-                "max_sm_mhz": number(sm), "max_memory_mhz": number(dram)}
+            "name", "driver_version", "memory.total", "compute_cap", "power.limit", "clocks.max.sm", "clocks.max.memory"
+        )
+        return {
+            "name": name,
+            "driver": driver,
+            "memory_mib": number(memory),
+            "compute_capability": capability,
+            "power_limit_w": number(limit),
+            "max_sm_mhz": number(sm),
+            "max_memory_mhz": number(dram),
+        }
 
     def state(self) -> dict:
         sm, dram, power, temperature = self._ask("clocks.sm", "clocks.mem", "power.draw", "temperature.gpu")
-        return {"sm_mhz": number(sm), "memory_mhz": number(dram), "power_w": number(power), "temperature_c": number(temperature), "throttled": []}
+        return {
+            "sm_mhz": number(sm),
+            "memory_mhz": number(dram),
+            "power_w": number(power),
+            "temperature_c": number(temperature),
+            "throttled": [],
+        }
 
 
 def number(text: str) -> float | None:

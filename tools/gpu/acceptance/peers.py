@@ -1,4 +1,4 @@
-"""PyTorch and LibTorch on this machine, where it has them: bench/peers/cuda_network.py and bench/peers/cuda_libtorch.cpp, phase by phase."""
+"""PyTorch and LibTorch, where the machine has them: bench/peers/cuda_*, phase by phase."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import pathlib
 import queue
 
 from . import place
-from .call import Call, Failed, Skip
+from .call import Call, Failed, OutOfTime, Skip
 from .processes import Ended, Process
 
-TOLERANCE = {"fp32": 2e-4, "tf32": 0.05, "fp16": 0.05, "bf16": 0.4}  # of the larger of 1 and the logit; the engines round at different places
+TOLERANCE = {
+    "fp32": 2e-4,
+    "tf32": 0.05,
+    "fp16": 0.05,
+    "bf16": 0.4,
+}  # of the larger of 1 and the logit; the engines round at different places
 
 
 class Peers:
@@ -24,18 +29,30 @@ class Peers:
         self._worker = call.scratch / "cuda_libtorch"
         self._task: dict = {}
         sources = call.bundle.root / "bench/peers"
-        self._torch = next((pathlib.Path(folder) / "torch" for folder in place.site_packages(call.python)
-                            if (pathlib.Path(folder) / "torch").is_dir()), None)
+        self._torch = next(
+            (
+                pathlib.Path(folder) / "torch"
+                for folder in place.site_packages(call.python)
+                if (pathlib.Path(folder) / "torch").is_dir()
+            ),
+            None,
+        )
         if not call.python:
             self._missing = "python3 is not on PATH"
         elif not self._torch:
             self._missing = f"{call.python} has no torch"
         else:
-            self._command = [call.python, sources / "cuda_network.py", "--device", "cpu" if call.bundle.emulated else "cuda"]
+            self._command = [
+                call.python,
+                sources / "cuda_network.py",
+                "--device",
+                "cpu" if call.bundle.emulated else "cuda",
+            ]
             self._start(call)
             self._compile(call, sources / "cuda_libtorch.cpp")
 
-    # PyTorch: one process for all phases, which imports while others measure, and is started anew only after one that was cut off.
+    # PyTorch: one process for all phases, which imports while others measure, and is started anew only after one that
+    # was cut off.
 
     def _start(self, call: Call) -> None:
         self._answers = queue.Queue()
@@ -57,10 +74,20 @@ class Peers:
         expected = call.scratch / "expected.json"
         expected.write_text(json.dumps(logits))
         dry = call.bundle.emulated
-        self._task = {"model": str(call.require_model()), "pixels": str(pixels), "images": images, "size": size, "expected": str(expected),
-                      "batches": [2, 1] if dry else [64, 256, 16, 1], "training_batches": [2] if dry else [32, 256],
-                      "training_size": 64 if dry else 224, "precisions": ["fp32"] if dry else ["fp16", "bf16", "tf32", "fp32"],
-                      "samples": 2 if dry else 15, "script": str(self._script), "tolerance": TOLERANCE}
+        self._task = {
+            "model": str(call.require_model()),
+            "pixels": str(pixels),
+            "images": images,
+            "size": size,
+            "expected": str(expected),
+            "batches": [2, 1] if dry else [64, 256, 16, 1],
+            "training_batches": [2] if dry else [32, 256],
+            "training_size": 64 if dry else 224,
+            "precisions": ["fp32"] if dry else ["fp16", "bf16", "tf32", "fp32"],
+            "samples": 2 if dry else 15,
+            "script": str(self._script),
+            "tolerance": TOLERANCE,
+        }
 
     def phase(self, call: Call, name: str) -> None:
         self.require()
@@ -79,7 +106,7 @@ class Peers:
                 cut_off = self._process.running()
                 ended = self._process.wait(0)
                 if cut_off:
-                    raise Failed(f"{rows} rows until then")
+                    raise OutOfTime(f"{rows} rows until then")
                 raise Failed(ended.last_words())
             if answer.get("done") == name:
                 return
@@ -106,9 +133,26 @@ class Peers:
         if self._no_libtorch:
             return
         cuda = ["-ltorch_cuda", "-lc10_cuda"] if (library / "libtorch_cuda.so").exists() else []
-        self._compiler = call.start("LibTorch, compiling", [
-            compiler, "-std=c++20", "-O1", source, "-o", self._worker, f"-I{include}", f"-I{include}/torch/csrc/api/include", f"-L{library}",
-            f"-Wl,-rpath,{library}", "-Wl,--no-as-needed", "-ltorch", "-ltorch_cpu", "-lc10", *cuda])
+        self._compiler = call.start(
+            "LibTorch, compiling",
+            [
+                compiler,
+                "-std=c++20",
+                "-O1",
+                source,
+                "-o",
+                self._worker,
+                f"-I{include}",
+                f"-I{include}/torch/csrc/api/include",
+                f"-L{library}",
+                f"-Wl,-rpath,{library}",
+                "-Wl,--no-as-needed",
+                "-ltorch",
+                "-ltorch_cpu",
+                "-lc10",
+                *cuda,
+            ],
+        )
         call.companions.append(self._compiler)
 
     def libtorch(self, call: Call) -> None:
@@ -137,13 +181,27 @@ class Peers:
                 good = worst <= TOLERANCE[answer["precision"]]
                 if not good:
                     faults.append(answer["precision"])
-                call.row("peer", phase="agree", peer="LibTorch", precision=answer["precision"], deviation=worst, good=good)
+                call.row(
+                    "peer", phase="agree", peer="LibTorch", precision=answer["precision"], deviation=worst, good=good
+                )
             else:
                 call.row("peer", phase="libtorch", peer="LibTorch", **answer)
 
-        ended: Ended = call.run("LibTorch", [self._worker, self._script, task["pixels"], task["size"], "cpu" if call.bundle.emulated else "cuda",
-                                             task["samples"], len(expected["fp32"]), ",".join(task["precisions"]),
-                                             ",".join(str(batch) for batch in task["batches"])], on_line=take)
+        ended: Ended = call.run(
+            "LibTorch",
+            [
+                self._worker,
+                self._script,
+                task["pixels"],
+                task["size"],
+                "cpu" if call.bundle.emulated else "cuda",
+                task["samples"],
+                len(expected["fp32"]),
+                ",".join(task["precisions"]),
+                ",".join(str(batch) for batch in task["batches"]),
+            ],
+            on_line=take,
+        )
         if ended.status != 0:
             raise Failed(ended.last_words())
         if faults:

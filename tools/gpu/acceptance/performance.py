@@ -1,12 +1,13 @@
-"""How fast is it? The GPU's own ceilings, this engine, each kernel, PyTorch and LibTorch on the same weights and pixels, counters."""
+"""How fast is it? The GPU's ceilings, this engine, each kernel, PyTorch and LibTorch on the same pixels, counters."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 
 from . import counters, peers
-from .call import Call, Failed, Step
+from .call import Call, Failed, OutOfTime, Step
 from .correctness import device_answers, starts
 from .place import with_cuda_libraries
 from .processes import Ended
@@ -47,7 +48,7 @@ def data_sheet(call: Call) -> list[object]:
 
 
 def lfm_bench(call: Call, subcommand: str, *options: object) -> None:
-    dry = ["--emulated", "--batch", 1, "--size", 48] if call.bundle.emulated else []
+    dry = ["--emulated"] if call.bundle.emulated else []
     command = [call.bundle.program("lfm-bench"), subcommand, "--json", *data_sheet(call), *options, *dry]
     if not measured(call, f"lfm-bench {subcommand}", command, with_cuda_libraries(call.environment, call.python)):
         raise Failed("nothing was timed")
@@ -58,21 +59,34 @@ def ceilings(call: Call) -> None:
 
 
 def kernels(call: Call) -> None:
-    dry = call.bundle.emulated
-    lfm_bench(call, "kernels", *([] if dry else ["--batch", 64, "--iterations", 10]))
+    lfm_bench(
+        call,
+        "kernels",
+        *(["--batch", 1, "--size", 48] if call.bundle.emulated else ["--batch", 64, "--iterations", 10]),
+    )
 
 
 def bench(*mode: str):
     def work(call: Call) -> None:
-        choices = [(48, 1, "fp16"), (48, 1, "fp32")] if call.bundle.emulated else [(256, b, p) for p in PRECISIONS for b in BATCHES]
-        iterations = ["--iterations", 1, "--warm-up", 1] if call.bundle.emulated else ["--iterations", 40, "--warm-up", 5]
+        choices = (
+            [(48, 1, "fp16"), (48, 1, "fp32")]
+            if call.bundle.emulated
+            else [(256, b, p) for p in PRECISIONS for b in BATCHES]
+        )
+        iterations = (
+            ["--iterations", 1, "--warm-up", 1] if call.bundle.emulated else ["--iterations", 40, "--warm-up", 5]
+        )
         time_each(call, mode, choices, iterations)
 
     return work
 
 
 def training(call: Call) -> None:
-    choices = [(64, 2, "fp32")] if call.bundle.emulated else [(224, b, p) for b in (32, 256) for p in ("bf16", "tf32", "fp32")]
+    choices = (
+        [(64, 2, "fp32")]
+        if call.bundle.emulated
+        else [(224, b, p) for b in (32, 256) for p in ("bf16", "tf32", "fp32")]
+    )
     iterations = ["--iterations", 1, "--warm-up", 1] if call.bundle.emulated else ["--iterations", 15, "--warm-up", 3]
     time_each(call, ("--training",), choices, iterations)
 
@@ -80,10 +94,26 @@ def training(call: Call) -> None:
 def time_each(call: Call, mode: tuple[str, ...], choices: list[tuple[int, int, str]], iterations: list[object]) -> None:
     for size, batch, precision in choices:
         if call.left() < 2:
-            raise Failed(f"no time for {precision}, batch {batch}, and what follows")
-        measured(call, f"bench {' '.join(mode)} {precision} {batch}",
-                 [call.bundle.program("lfm-cuda"), "bench", *mode, "--json", "--device", call.bundle.device, "--precision", precision, "--batch", batch,
-                  "--size", size, *iterations])
+            raise OutOfTime(f"not {precision}, batch {batch}, and what follows")
+        measured(
+            call,
+            f"bench {' '.join(mode)} {precision} {batch}",
+            [
+                call.bundle.program("lfm-cuda"),
+                "bench",
+                *mode,
+                "--json",
+                "--device",
+                call.bundle.device,
+                "--precision",
+                precision,
+                "--batch",
+                batch,
+                "--size",
+                size,
+                *iterations,
+            ],
+        )
 
 
 def write_pixels(call: Call, images: int, size: int):
@@ -96,8 +126,24 @@ def our_logits(call: Call, pixels, images: int, size: int) -> dict[str, list[flo
     """Of the first images, in each precision: what the peers have to agree with."""
     found = {}
     for precision in ("fp32",) if call.bundle.emulated else ("fp32", "tf32", "fp16", "bf16"):
-        ended = call.run(f"logits {precision}", [call.bundle.program("lfm-bench-worker"), "--model", call.require_model(), "--input", pixels, "--device",
-                                                 call.bundle.device, "--precision", precision, "--batch", images, "--size", size])
+        ended = call.run(
+            f"logits {precision}",
+            [
+                call.bundle.program("lfm-bench-worker"),
+                "--model",
+                call.require_model(),
+                "--input",
+                pixels,
+                "--device",
+                call.bundle.device,
+                "--precision",
+                precision,
+                "--batch",
+                images,
+                "--size",
+                size,
+            ],
+        )
         said = json_of(ended) or {}
         if "logits" not in said:
             raise Failed(f"lfm-bench-worker --precision {precision}: {said.get('error', ended.last_words())}")
@@ -118,18 +164,21 @@ def agree(call: Call) -> None:
 def steps(call: Call) -> list[Step]:
     call.peers = peers.Peers(call)  # PyTorch is imported, and LibTorch's program compiled, while the engine is measured
     patience = 40 if call.bundle.emulated else 1
-    return [
-        Step("programs start", 10 * patience, starts, on_device=False),
-        Step("first launch", 30 * patience, device_answers, on_device=False),
+    measurements = [
         Step("ceilings", 15 * patience, ceilings),
         Step("resident", 45 * patience, bench("--resident")),
         Step("end to end", 45 * patience, bench()),
         Step("kernels", 25 * patience, kernels),
         Step("peers agree", 40 * patience, agree),
         Step("PyTorch, eager", 30 * patience, lambda call: call.peers.phase(call, "eager")),
-        Step("PyTorch, compiled", 60 * patience, lambda call: call.peers.phase(call, "compiled"), patient=True),
+        Step("PyTorch, compiled", 60 * patience, lambda call: call.peers.phase(call, "compiled")),
         Step("LibTorch", 30 * patience, lambda call: call.peers.libtorch(call)),
         Step("training", 25 * patience, training),
         Step("PyTorch, training", 30 * patience, lambda call: call.peers.phase(call, "training")),
-        Step("counters", 60 * patience, counters.profile, patient=True),
+        Step("counters", 60 * patience, counters.profile),
+    ]
+    return [
+        Step("programs start", 20 * patience, starts, on_device=False),
+        Step("first launch", 30 * patience, device_answers, on_device=False),
+        *[dataclasses.replace(step, patient=True) for step in measurements],
     ]

@@ -30,8 +30,10 @@ class Bundle:
         except (OSError, ValueError) as error:
             raise SystemExit(f"{root} is no bundle: {error}. tools/gpu-bundle makes one.")
         self.device: str = self.facts["device"]  # cuda or emulated
-        self.programs = [Program(entry["name"], entry["role"], entry["every_device"], root / "bin" / entry["name"])
-                         for entry in self.facts["programs"]]
+        self.programs = [
+            Program(entry["name"], entry["role"], entry["every_device"], root / "bin" / entry["name"])
+            for entry in self.facts["programs"]
+        ]
         self.model = next(iter(sorted((root / "share/lfm-cuda").glob("*.lfmw"))), None)
 
     @property
@@ -61,7 +63,7 @@ def environment(device: int) -> dict[str, str]:
 
 
 def with_cuda_libraries(variables: dict[str, str], python: str | None) -> dict[str, str]:
-    """cuBLAS and cuDNN, opened when a benchmark runs: beside the toolkit, or among the packages that PyTorch brought."""
+    """cuBLAS and cuDNN, opened when a benchmark runs: beside the toolkit, or among PyTorch's packages."""
     folders = [folder for folder in CUDA_FOLDERS if os.path.isdir(folder)]
     for site in site_packages(python):
         folders += sorted(glob.glob(os.path.join(site, "nvidia", "*", "lib")))
@@ -75,8 +77,14 @@ def site_packages(python: str | None) -> list[str]:
     if not python:
         return []
     try:
-        asked = subprocess.run([python, "-c", "import sys; print('\\n'.join(sys.path))"], capture_output=True, text=True, timeout=20, check=True,
-                               env=environment(0))
+        asked = subprocess.run(
+            [python, "-c", "import sys; print('\\n'.join(sys.path))"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+            env=environment(0),
+        )
     except (OSError, subprocess.SubprocessError):
         return []
     return [line for line in asked.stdout.splitlines() if os.path.isdir(line)]
@@ -92,8 +100,12 @@ def host() -> dict:
     facts = {"cores": len(os.sched_getaffinity(0)), "kernel": os.uname().release}
     try:
         facts["cpu"] = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M).group(1)
-        facts["memory_gib"] = int(re.search(r"^MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M).group(1)) >> 20
-        facts["system"] = re.search(r'^PRETTY_NAME="?([^"\n]*)', pathlib.Path("/etc/os-release").read_text(), re.M).group(1)
+        facts["memory_gib"] = (
+            int(re.search(r"^MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M).group(1)) >> 20
+        )
+        facts["system"] = re.search(
+            r'^PRETTY_NAME="?([^"\n]*)', pathlib.Path("/etc/os-release").read_text(), re.M
+        ).group(1)
     except (OSError, AttributeError):
         pass  # not told on this machine
     return facts

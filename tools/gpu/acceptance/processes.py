@@ -1,4 +1,4 @@
-"""Commands that end in time: each in a session of its own, ended with all its children, its output told line by line."""
+"""Commands that end in time: each in a session of its own, ended with its children, its output told line by line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 from typing import Callable, Sequence
-
 
 _running: set[subprocess.Popen] = set()
 _stopped = threading.Event()
@@ -63,8 +62,17 @@ class Ended:
 class Process:
     """A command under way. Its standard error goes where its output goes."""
 
-    def __init__(self, log: Log, name: str, command: Sequence[object], environment: dict[str, str], *, cwd: pathlib.Path | None = None,
-                 on_line: Callable[[str], None] | None = None, talks: bool = False):
+    def __init__(
+        self,
+        log: Log,
+        name: str,
+        command: Sequence[object],
+        environment: dict[str, str],
+        *,
+        cwd: pathlib.Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+        talks: bool = False,
+    ):
         self._log, self._name, self._on_line = log, name, on_line
         self._begin = time.monotonic()
         self._lines: list[str] = []
@@ -72,8 +80,17 @@ class Process:
             raise OSError("the call was ended")
         log.write(name, "$ " + " ".join(str(word) for word in command))
         self._process = subprocess.Popen(
-            [str(word) for word in command], env=environment, cwd=cwd, stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", bufsize=1, start_new_session=True)
+            [str(word) for word in command],
+            env=environment,
+            cwd=cwd,
+            stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            bufsize=1,
+            start_new_session=True,
+        )
         _running.add(self._process)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -111,7 +128,9 @@ class Process:
             if pipe:
                 pipe.close()
         ended = Ended(self._process.returncode, time.monotonic() - self._begin, list(self._lines), cut_off)
-        self._log.write(self._name, f"= {'cut off' if cut_off else f'exit code {ended.status}'} after {ended.seconds:.1f} s")
+        self._log.write(
+            self._name, f"= {'cut off' if cut_off else f'exit code {ended.status}'} after {ended.seconds:.1f} s"
+        )
         return ended
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""The record of a run: one JSON object a line, on disk before the next thing is measured, so that whatever ends the run loses nothing."""
+"""The record of a call: a JSON object a line, on disk before the next thing is measured, so that no end loses any."""
 
 from __future__ import annotations
 
