@@ -61,6 +61,14 @@ struct Evidence {
   std::vector<float> grad_cam;                 ///< [rows*columns], 0 or more
 };
 
+/// Why no verdict should rest on a score.
+enum class Doubt {
+  none,
+  no_texture,  ///< what the network sees is flat, or enlarged pixel by pixel: neighbouring pixels hardly differ
+  flips,       ///< with DetectorOptions::stable: a mild re-delivery has the other verdict
+  close,       ///< with DetectorOptions::stable: the odds lie near the threshold's
+};
+
 /// What is known about one image.
 struct Detection {
   enum class Status {
@@ -76,11 +84,17 @@ struct Detection {
   float logit = 0;
   float score = 0;              ///< probability of being generated
   bool fake = false;            ///< score > threshold
-  bool unsure = false;          ///< with DetectorOptions::stable: no verdict should rest on this
+  bool unsure = false;          ///< whatever `fake` says, no verdict should rest on this: there is a doubt
+  Doubt doubt = Doubt::none;
+  /// Share of the 2x2 cells whose pixels differ by more than a grey level, over all windows that the view has of the picture.
+  float texture = 0;
+  int windows = 1;        ///< that the view has of the picture: tiles, or one
+  int empty_windows = 0;  ///< of them, with next to no texture: they don't count, unless all are so (Doubt::no_texture)
   std::vector<float> features;  ///< [64*k] (channel, rank), if asked for; of tiles their mean, of deliveries the first
   /// One a delivery; NaN where the picture can't be delivered so. `logit` and `score` are the first that it can, or the median.
   std::vector<float> delivered_logits, delivered_scores;
-  std::vector<Evidence> evidence;       ///< of the picture as it is, if asked for; none where that is not among the deliveries
+  /// Of the picture as it is, if asked for, a window each that counts; none where that is not among the deliveries.
+  std::vector<Evidence> evidence;
   std::vector<std::uint8_t> thumbnail;  ///< WebP, if asked for
 
   bool scored() const { return status == Status::scored; }

@@ -49,11 +49,13 @@ constexpr const char* kDetectFooter =
     "Images are JPEG, PNG, WebP, BMP, GIF, TGA, PSD or PNM, told apart by content, at least 48x48. Folders are searched\n"
     "at any depth, in order of name; what is no image there is skipped and counted.\n"
     "\n"
-    "JSON records: {\"path\", \"logit\", \"score\", \"label\", \"width\", \"height\"} or {\"path\", \"error\"}; label is \"real\",\n"
-    "\"fake\" or \"unsure\". CSV has the columns path,logit,score,label,width,height,error. --stable adds the lowest and highest\n"
-    "score, low and high, and in JSON that of each delivery.\n"
+    "JSON records: {\"path\", \"logit\", \"score\", \"label\", \"width\", \"height\", \"texture\", \"windows\",\n"
+    "\"empty_windows\"} or {\"path\", \"error\"}; label is \"real\", \"fake\" or \"unsure\", which has a \"reason\": \"no-texture\" where\n"
+    "neighbouring pixels hardly differ, so that there is nothing to tell by; with --stable also \"flips\" and \"close\". CSV has the\n"
+    "columns path,logit,score,label,width,height,error,reason. --stable adds the lowest and highest score, low and high, and in\n"
+    "JSON that of each delivery.\n"
     "\n"
-    "Exit codes: 0 all scored, 1 some inputs failed or the output could not be written, 2 wrong usage,\n"
+    "Exit codes: 0 all scored, whatever the verdicts, 1 some inputs failed or the output could not be written, 2 wrong usage,\n"
     "            3 no usable device or model, 130 interrupted.\n";
 
 /// Adds up what happened and tells it to the user; results go to the report alone.

@@ -177,6 +177,7 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
       detection.delivered_logits.insert(detection.delivered_logits.end(), {detection.logit, detection.unsure ? none : detection.logit});
       detection.delivered_scores.insert(detection.delivered_scores.end(), {detection.score, detection.unsure ? none : detection.score});
     }
+    if (detection.doubt == Doubt::no_texture) ++report.without_texture;
     files.push_back({detection.scored(), std::move(detection.delivered_logits), std::move(detection.delivered_scores)});
     progress.step(true);
   });

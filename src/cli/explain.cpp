@@ -20,6 +20,7 @@
 #include "src/image/encode.h"
 #include "src/io/atomic_file.h"
 #include "src/pipeline/path_source.h"
+#include "src/report/detections.h"
 #include "src/report/heat_map.h"
 #include "src/report/output.h"
 #include "src/report/terminal.h"
@@ -102,7 +103,7 @@ Balance balance_of(const Detection& detection) {
 nlohmann::json record(const Detection& detection, const std::vector<Region>& regions, const fs::path& stem) {
   const Balance balance = balance_of(detection);
   nlohmann::json out = {{"path", detection.path.string()}, {"logit", detection.logit},
-                        {"score", detection.score},        {"label", detection.fake ? "fake" : "real"},
+                        {"score", detection.score},        {"label", verdict_name(detection)},
                         {"width", detection.width},        {"height", detection.height},
                         {"bias", detection.logit - (balance.fake + balance.real)},
                         {"towards_fake", balance.fake},    {"towards_real", balance.real},
@@ -117,8 +118,12 @@ nlohmann::json record(const Detection& detection, const std::vector<Region>& reg
 std::string text(const Detection& detection, const std::vector<Region>& regions, const fs::path& stem) {
   const Balance balance = balance_of(detection);
   std::string out = fmt::format("{}: {}, score {:.4f}; logit {:.3f} = bias {:.3f} + {:.3f} towards fake - {:.3f} towards real\n",
-                                printable(detection.path.string()), detection.fake ? "fake" : "real", detection.score, detection.logit,
+                                printable(detection.path.string()), verdict_name(detection), detection.score, detection.logit,
                                 detection.logit - (balance.fake + balance.real), balance.fake, -balance.real);
+  if (detection.unsure) out += fmt::format("  {}\n", doubt_text(detection));
+  if (detection.empty_windows > 0 && !detection.unsure) {
+    out += fmt::format("  {} of {} windows are too flat to count\n", detection.empty_windows, detection.windows);
+  }
   for (const Region& r : regions) {
     out += fmt::format("  {:+9.3f}  {:.0f}x{:.0f} at {:.0f},{:.0f}\n", r.contribution, r.width, r.height, r.x, r.y);
   }

@@ -63,7 +63,8 @@ struct Detector::Impl {
     constexpr double odds_margin = 1.5;
     const double log_odds = static_cast<double>(detection.logit) / calibration.temperature + calibration.bias;
     const double log_threshold = std::log(static_cast<double>(threshold)) - std::log1p(-static_cast<double>(threshold));
-    detection.unsure = flips || std::abs(log_odds - log_threshold) < std::log(odds_margin);
+    if (std::abs(log_odds - log_threshold) < std::log(odds_margin)) detection.doubt = Doubt::close;
+    if (flips) detection.doubt = Doubt::flips;
   }
 
   /// Scores and verdict.
@@ -75,6 +76,8 @@ struct Detector::Impl {
     for (const float logit : detection.delivered_logits) detection.delivered_scores.push_back(score(logit));
     detection.score = score(detection.logit);
     if (stable) stabilise(detection);
+    if (detection.empty_windows == detection.windows) detection.doubt = Doubt::no_texture;
+    detection.unsure = detection.doubt != Doubt::none;
     detection.fake = detection.score > threshold;
     detection.status = Detection::Status::scored;
   }

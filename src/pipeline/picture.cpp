@@ -1,13 +1,32 @@
 #include "src/pipeline/picture.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "lfm/error.h"
 #include "src/eval/evidence.h"
 #include "src/model/architecture.h"
+#include "src/pipeline/texture.h"
 
 namespace lfm {
+namespace {
+
+/// Which windows have texture, told to the delivery; all of them where none has.
+std::vector<bool> windows_that_count(const std::vector<Image>& images, DeliveryScore& delivery) {
+  std::vector<bool> counts;
+  for (const Image& image : images) {
+    const Texture texture = texture_of(image);
+    delivery.texture += texture.strong / static_cast<double>(images.size());
+    counts.push_back(!is_empty(texture));
+  }
+  delivery.windows = images.size();
+  delivery.empty_windows = static_cast<std::size_t>(std::ranges::count(counts, false));
+  if (delivery.empty_windows == delivery.windows) counts.assign(images.size(), true);
+  return counts;
+}
+
+}  // namespace
 
 Picture cut_up(InputViews&& views, const Presentation& presentation, const Architecture& architecture, bool with_evidence) {
   Picture picture;
@@ -21,19 +40,22 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, const Archi
       delivery.error = error.what();
       continue;
     }
-    delivery.pieces = view.images.size();
-    for (Image& image : view.images) {
-      picture.bytes += image.rgb.size();
+    const std::vector<bool> counts = windows_that_count(view.images, delivery);
+    for (std::size_t i = 0; i < view.images.size(); ++i) {
+      if (!counts[i]) continue;
+      ++delivery.pieces;
       Piece& piece = picture.pieces.emplace_back();
       piece.delivery = picture.deliveries.size() - 1;
-      piece.pixels = std::move(image);
+      piece.window = i;
+      piece.pixels = std::move(view.images[i]);
+      picture.bytes += piece.pixels.rgb.size();
     }
   }
   picture.left = picture.pieces.size();
   if (with_evidence && presentation.deliveries[0].kind == Delivery::Kind::none) {
     for (std::size_t i = 0; i < picture.deliveries[0].pieces; ++i) {
       const Image& pixels = picture.pieces[i].pixels;
-      const Window& window = views.windows[i];
+      const Window& window = views.windows[picture.pieces[i].window];
       const MapSize maps = network_shape(architecture, pixels.height, pixels.width).maps();
       picture.evidence.push_back({static_cast<double>(window.x), static_cast<double>(window.y), static_cast<double>(window.width),
                                   static_cast<double>(window.height), pixels.width, pixels.height, maps.h, maps.w, {}, {}});
@@ -76,6 +98,9 @@ bool put_together(Picture& picture, Detection& detection) {
     if (!known || first_known != nullptr) continue;
     first_known = &delivery;
     detection.logit = mean;
+    detection.texture = static_cast<float>(delivery.texture);
+    detection.windows = static_cast<int>(delivery.windows);
+    detection.empty_windows = static_cast<int>(delivery.empty_windows);
   }
   if (first_known == nullptr) {
     detection.error = picture.deliveries.at(0).error;

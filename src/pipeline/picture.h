@@ -2,7 +2,7 @@
 //
 // It has a piece, an image of the network's, per delivery and tile. A delivery's logit is the mean over its tiles: since the head is
 // linear, that is the logit of their mean features, and it grows no bolder with the number of tiles, as a maximum would, so the
-// threshold and the calibration of one tile hold for many.
+// threshold and the calibration of one tile hold for many. Tiles with next to no texture say nothing and are left out, unless all are so.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,7 @@ namespace lfm {
 
 struct Piece {
   std::size_t delivery = 0;
+  std::size_t window = 0;  ///< of the view
   Image pixels;
   bool taken = false;  ///< by an engine thread
   float logit = 0;
@@ -26,13 +27,16 @@ struct Piece {
 
 struct DeliveryScore {
   std::size_t pieces = 0;
+  std::size_t windows = 0;        ///< of the view
+  std::size_t empty_windows = 0;  ///< of them, without texture
+  double texture = 0;             ///< mean of Texture::strong over the windows
   std::string error;  ///< why it has no score
 };
 
 struct Picture {
   std::vector<Piece> pieces;
   std::vector<DeliveryScore> deliveries;
-  std::vector<Evidence> evidence;  ///< if asked for: a window each, the values still to come
+  std::vector<Evidence> evidence;  ///< if asked for: a piece of the first delivery each, the values still to come
   std::size_t bytes = 0;        ///< of the pieces' pixels
   std::size_t left = 0;         ///< pieces that are still to be scored; whoever scores them counts
 };

@@ -31,19 +31,20 @@ std::string json_spread(const Detection& d, Names deliveries) {
 std::string json_record(const Detection& d, Names deliveries) {
   const std::string path = json_string(d.path.string());
   if (!d.scored()) return fmt::format(R"({{"path":{},"error":{}}})", path, json_string(d.error));
-  return fmt::format(R"({{"path":{},"logit":{},"score":{},"label":"{}","width":{},"height":{}{}}})", path, d.logit, d.score,
-                     verdict_name(d), d.width, d.height, json_spread(d, deliveries));
+  return fmt::format(R"({{"path":{},"logit":{},"score":{},"label":"{}"{},"width":{},"height":{},"texture":{},"windows":{},"empty_windows":{}{}}})",
+                     path, d.logit, d.score, verdict_name(d), d.unsure ? fmt::format(R"(,"reason":"{}")", doubt_name(d.doubt)) : "",
+                     d.width, d.height, d.texture, d.windows, d.empty_windows, json_spread(d, deliveries));
 }
 
 std::string csv_record(const Detection& d, Names deliveries) {
   const std::string path = csv_text(d.path.string());
-  if (!d.scored()) return fmt::format("{},,,,,,{}{}\n", path, deliveries.empty() ? "" : ",,", csv_text(d.error));
+  if (!d.scored()) return fmt::format("{},,,,,,{}{},\n", path, deliveries.empty() ? "" : ",,", csv_text(d.error));
   std::string spread;
   if (!deliveries.empty()) {
     const auto [low, high] = score_spread(d);
     spread = fmt::format("{},{},", low, high);
   }
-  return fmt::format("{},{},{},{},{},{},{}\n", path, d.logit, d.score, verdict_name(d), d.width, d.height, spread);
+  return fmt::format("{},{},{},{},{},{},{},{}\n", path, d.logit, d.score, verdict_name(d), d.width, d.height, spread, doubt_name(d.doubt));
 }
 
 std::string table_record(const Detection& d, Names deliveries) {
@@ -54,13 +55,42 @@ std::string table_record(const Detection& d, Names deliveries) {
     spread = d.scored() ? fmt::format("{:5.3f}-{:5.3f}  ", low, high) : fmt::format("{:>11}  ", "-");
   }
   if (!d.scored()) return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}: {}\n", "-", "failed", spread, "-", "-", path, printable(d.error));
-  return fmt::format("{:6.4f}  {:<7}  {}{:>8.3f}  {:>11}  {}\n", d.score, verdict_name(d), spread, d.logit,
-                     fmt::format("{}x{}", d.width, d.height), path);
+  return fmt::format("{:6.4f}  {:<7}  {}{:>8.3f}  {:>11}  {}{}{}\n", d.score, verdict_name(d), spread, d.logit,
+                     fmt::format("{}x{}", d.width, d.height), path, d.unsure ? ": " : "", doubt_text(d));
 }
 
 }  // namespace
 
 const char* verdict_name(const Detection& d) { return d.unsure ? "unsure" : d.fake ? "fake" : "real"; }
+
+const char* doubt_name(Doubt doubt) {
+  switch (doubt) {
+    case Doubt::none:
+      break;
+    case Doubt::no_texture:
+      return "no-texture";
+    case Doubt::flips:
+      return "flips";
+    case Doubt::close:
+      return "close";
+  }
+  return "";
+}
+
+std::string doubt_text(const Detection& d) {
+  switch (d.doubt) {
+    case Doubt::none:
+      break;
+    case Doubt::no_texture:
+      return fmt::format("too flat or smooth to tell: neighbouring pixels differ by more than a grey level in {:.1f} % of its 2x2 cells",
+                         100 * d.texture);
+    case Doubt::flips:
+      return "a mild re-delivery of it has the other verdict";
+    case Doubt::close:
+      return "close to the threshold";
+  }
+  return {};
+}
 
 std::pair<float, float> score_spread(const Detection& d) {
   std::pair<float, float> spread = {d.score, d.score};
@@ -78,7 +108,7 @@ std::string report_header(Format format, bool with_spread) {
       return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}\n", "score", "verdict", with_spread ? "     spread  " : "", "logit", "size",
                          "file");
     case Format::csv:
-      return with_spread ? "path,logit,score,label,width,height,low,high,error\n" : "path,logit,score,label,width,height,error\n";
+      return with_spread ? "path,logit,score,label,width,height,low,high,error,reason\n" : "path,logit,score,label,width,height,error,reason\n";
     case Format::json:
       return "[";
     case Format::jsonl:

@@ -19,6 +19,10 @@ enum class Format {
 /// "real", "fake" or "unsure", of a scored detection.
 const char* verdict_name(const Detection& detection);
 
+/// Why a detection is unsure: a word for programs, and a sentence for people. Empty where it is not.
+const char* doubt_name(Doubt doubt);
+std::string doubt_text(const Detection& detection);
+
 /// The lowest and the highest of the delivered scores.
 std::pair<float, float> score_spread(const Detection& detection);
 
@@ -27,8 +31,9 @@ std::string report_header(Format format, bool with_spread = false);
 std::string report_footer(Format format, bool any_records);
 
 /// One scored or failed detection. Numbers are written so that they read back as the same float.
-///   JSON: {"path","logit","score","label","width","height"}, label "real", "fake" or "unsure", or {"path","error"}
-///   CSV:  path,logit,score,label,width,height,error; the cells that don't apply are empty
+///   JSON: {"path","logit","score","label","width","height","texture","windows","empty_windows"}, label "real", "fake" or "unsure",
+///         which also has "reason", a doubt_name; or {"path","error"}
+///   CSV:  path,logit,score,label,width,height,error,reason; the cells that don't apply are empty
 /// deliveries: their names, where there are several. JSON then also has "low", "high" and "deliveries", an object of the scores by name
 /// (null where the picture can't be delivered so), CSV the columns low,high before error.
 std::string report_record(Format format, const Detection& detection, bool first, std::span<const std::string> deliveries = {});

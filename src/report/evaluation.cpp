@@ -161,6 +161,11 @@ std::string setting_line(const EvaluationReport& report) {
                                  s.name.empty() ? "" : fmt::format(" ({})", printable(s.name)), s.view, s.threshold);
   if (s.temperature != 1 || s.bias != 0) text += fmt::format(", score = sigmoid(logit / {:g} + {:g})", s.temperature, s.bias);
   if (report.failed > 0) text += fmt::format("; {} {} not be scored", report.failed, report.failed == 1 ? "file could" : "files could");
+  if (report.without_texture > 0) {
+    text += fmt::format("; {} too flat or smooth for a verdict (detect answers \"unsure\"), counted as {} here",
+                        report.without_texture == 1 ? "1 picture is" : fmt::format("{} pictures are", report.without_texture),
+                        report.without_texture == 1 ? "it scores" : "they score");
+  }
   return text;
 }
 
@@ -254,7 +259,7 @@ nlohmann::json evaluation_json(const EvaluationReport& report) {
   const EvaluationSetting& s = report.setting;
   nlohmann::json out = {{"model", s.model},       {"name", s.name},   {"view", s.view},
                         {"device", s.device},     {"threshold", s.threshold}, {"calibration", {{"temperature", s.temperature}, {"bias", s.bias}}},
-                        {"resamples", s.resamples}, {"seed", s.seed},   {"failed", report.failed},
+                        {"resamples", s.resamples}, {"seed", s.seed},   {"failed", report.failed}, {"without_texture", report.without_texture},
                         {"ignored", report.data.ignored}, {"conditions", nlohmann::json::array()}};
   for (const Condition& condition : report.conditions) {
     nlohmann::json c = {{"name", condition.name},

@@ -26,6 +26,7 @@ struct EvaluationReport {
   TestData data;
   std::vector<Condition> conditions;
   std::size_t failed = 0;  ///< files that could not be scored in any condition
+  std::size_t without_texture = 0;  ///< scored, of Doubt::no_texture; they are counted as they score
   bool compare = false;    ///< with the paper's figures
 };
 

@@ -27,6 +27,8 @@ constexpr std::array kLimits = {
     "A score is evidence, not proof. It says how much a picture resembles the generated ones the model was trained on.",
     "The model looks at differences between neighbouring pixels. Re-compression, rescaling, blur and screenshots change them, and may hide or "
     "fake the traces.",
+    "Where neighbouring pixels hardly differ, in flat or smooth drawn pictures or in ones enlarged pixel by pixel, there is nothing to look "
+    "at: the verdict is \"unsure\".",
     "Generators unlike those it was trained on may pass as real. Edited photos may be called fake.",
     "A calibrated score holds for pictures like those it was calibrated on, with as many fakes as reals.",
 };
@@ -188,6 +190,8 @@ void ReportPage::add(const Detection& detection, std::optional<std::uint8_t> lab
     record["score"] = detection.score;
     record["logit"] = detection.logit;
     record["verdict"] = verdict_name(detection);
+    if (detection.unsure) record["reason"] = doubt_text(detection);
+    if (detection.empty_windows > 0) record["windows"] = {detection.windows, detection.empty_windows};
     record["width"] = detection.width;
     record["height"] = detection.height;
     if (with_spread_) {

@@ -87,7 +87,7 @@ TEST_F(Detect, EveryFormatTellsTheSame) {
   std::istringstream table(detect({at("f")}).out);
   std::string line;
   std::getline(csv, line);
-  EXPECT_EQ(line, "path,logit,score,label,width,height,error");
+  EXPECT_EQ(line, "path,logit,score,label,width,height,error,reason");
   std::getline(table, line);
   EXPECT_THAT(line, HasSubstr("score"));
   for (const json& record : jsonl) {

@@ -39,7 +39,7 @@ inline void write_ppm(const std::filesystem::path& path, int width, int height, 
   std::ofstream out(path, std::ios::binary);
   out << "P6\n" << width << ' ' << height << "\n255\n";
   std::mt19937 random(seed);
-  const std::uint32_t noise = 1 + seed * 37 % 120;
+  const std::uint32_t noise = 4 + seed * 37 % 117;  // levels; a slope with hardly any would get no verdict
   for (int i = 0; i < width * height * 3; ++i) {
     out.put(static_cast<char>((static_cast<std::uint32_t>(i / 3 % width) + random() % noise) & 0xFF));
   }

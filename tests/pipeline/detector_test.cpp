@@ -29,7 +29,8 @@ class DetectorOfImages : public ::testing::Test {
     EXPECT_EQ(image.logit, file.logit);
     EXPECT_EQ(image.score, file.score);
     EXPECT_EQ(image.fake, file.fake);
-    EXPECT_EQ(image.unsure, file.unsure);
+    EXPECT_EQ(image.doubt, file.doubt);
+    EXPECT_EQ(image.texture, file.texture);
     EXPECT_EQ(image.features, file.features);
     EXPECT_EQ(image.delivered_scores, file.delivered_scores);
     EXPECT_EQ(image.thumbnail, file.thumbnail);

@@ -39,13 +39,16 @@ Detection failed(const std::string& path, const std::string& error) {
 TEST(Json, RecordsReadBack) {
   const Detection d = scored("a \"b\"\n\\.png", -52.30217742919922f, 1.9295363e-23f, false);
   const json record = json::parse(report_record(Format::jsonl, d, true));
-  EXPECT_EQ(record.size(), 6u);
+  EXPECT_EQ(record.size(), 9u);
   EXPECT_EQ(record["path"], d.path.string());
   EXPECT_EQ(record["logit"].get<float>(), d.logit);
   EXPECT_EQ(record["score"].get<float>(), d.score);
   EXPECT_EQ(record["label"], "real");
   EXPECT_EQ(record["width"], 640);
   EXPECT_EQ(record["height"], 480);
+  EXPECT_EQ(record["texture"], 0);
+  EXPECT_EQ(record["windows"], 1);
+  EXPECT_EQ(record["empty_windows"], 0);
 
   const json error = json::parse(report_record(Format::jsonl, failed("x", "is empty"), true));
   EXPECT_EQ(error, (json{{"path", "x"}, {"error", "is empty"}}));
@@ -86,10 +89,23 @@ TEST(Json, IndentedTextSteersNoTerminal) {
   EXPECT_EQ(json::parse(text)["k\xc2\x85y"], value["k\xc2\x85y"]);
 }
 
+TEST(Records, SayWhyTheyAreUnsure) {
+  for (const Doubt doubt : {Doubt::no_texture, Doubt::flips, Doubt::close}) {
+    Detection d = scored("F", 8.189055f, 0.99972242f, true);
+    d.unsure = true;
+    d.doubt = doubt;
+    const json record = json::parse(report_record(Format::jsonl, d, true));
+    EXPECT_EQ(record["label"], "unsure");
+    EXPECT_EQ(record["reason"], doubt_name(doubt));
+    EXPECT_EQ(report_record(Format::csv, d, true), std::string("F,8.189055,0.9997224,unsure,640,480,,") + doubt_name(doubt) + "\n");
+    EXPECT_EQ(report_record(Format::table, d, true), "0.9997  unsure      8.189      640x480  F: " + doubt_text(d) + "\n");
+  }
+}
+
 TEST(Csv, QuotesAndNeverStartsAFormula) {
-  EXPECT_EQ(report_record(Format::csv, scored("a.png", -1.5f, 0.25f, false), true), "a.png,-1.5,0.25,real,640,480,\n");
+  EXPECT_EQ(report_record(Format::csv, scored("a.png", -1.5f, 0.25f, false), true), "a.png,-1.5,0.25,real,640,480,,\n");
   EXPECT_EQ(report_record(Format::csv, failed("a,\"b\".png", "two\nlines"), true),
-            "\"a,\"\"b\"\".png\",,,,,,\"two\nlines\"\n");
+            "\"a,\"\"b\"\".png\",,,,,,\"two\nlines\",\n");
   for (const std::string start : {"=", "+", "-", "@", "\t", "\r"}) {
     const std::string record = report_record(Format::csv, failed(start + "cmd|'/c calc'!A1", "x"), true);
     EXPECT_TRUE(record.starts_with("'") || record.starts_with("\"'")) << record;

@@ -35,6 +35,7 @@ inline std::string sample_page(int pictures) {
     d.score = 1 / (1 + std::exp(-d.logit));
     d.fake = d.score > 0.5f;
     d.unsure = i % 10 == 9;
+    if (d.unsure) d.doubt = Doubt::flips;
     d.delivered_scores = {d.score, d.score * 0.8f, std::min(1.0f, d.score * 1.1f)};
     Evidence e{0, 0, 256, 256, 256, 256, 30, 30, std::vector<float>(900), std::vector<float>(900)};
     for (int k = 0; k < 200; ++k) e.contributions[random() % 900] = normal(random);

@@ -111,6 +111,7 @@ function card(index) {
   } else {
     const bar = scoreBar(image);
     bar.style.color = 'var(--' + word + ')';
+    if (image.reason) made.title = image.reason;
     made.append(bar);
   }
   const name = element('div', 'name', '\u200e' + image.path);
@@ -184,7 +185,8 @@ function open(index) {
   if (image.error) {
     fact('failed', image.error);
   } else {
-    fact('verdict', verdict(image));
+    fact('verdict', verdict(image) + (image.reason ? ': ' + image.reason : ''));
+    if (image.windows) fact('windows', image.windows[0] + ', of which ' + image.windows[1] + ' are too flat to count');
     fact('score', percent(image.score) + (image.low !== undefined ? ' (' + percent(image.low) + ' to ' + percent(image.high) + ' as re-delivered)' : ''));
     fact('logit', image.logit.toFixed(3));
     fact('size', image.width + ' × ' + image.height);
