@@ -233,6 +233,14 @@ class Report(unittest.TestCase):
         self.assertIn("| fp16 | 64 | 32,000 | 16,000 (PyTorch, eager) | 2.00x |", text)
         self.assertIn("* block 2, cuDNN, fp16: not supported", text)
 
+    def test_what_was_reckoned_is_answered_on_such_a_gpu_alone(self):
+        resident = {"row": "measured", "mode": "resident", "part": "batch", "operation": "batch", "precision": "fp16"}
+        resident |= {"batch": 64, "milliseconds": {"median": 1.0, "p10": 1.0, "p90": 1.0}, "images_per_second": 64000.0}
+        for name, answered in (("NVIDIA H100 80GB HBM3", True), ("NVIDIA GeForce RTX 4090", False)):
+            call_row = {"row": "call", "device": {"name": name}}
+            text = "\n".join(estimates.estimates([call_row, resident]))
+            self.assertEqual("| 85,000 to 120,000 | 64,000 | lower |" in text, answered)
+
     def test_of_nothing(self):
         self.assertEqual(markdown.report([[]]), "# On a GPU\n")
 

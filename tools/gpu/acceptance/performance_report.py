@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
+from .estimates import estimates
 from .tables import number, of, table
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
@@ -26,16 +27,23 @@ def ceilings(rows: list[dict]) -> list[str]:
     found = measured(rows, "ceilings")
     if not found:
         return []
+    timed = [row for row in found if "error" not in row]
     return (
         ["### Ceilings, measured", ""]
         + table(
-            ["", "how", "TFLOP/s", "GB/s", "of the data sheet's"],
+            ["", "how", "precision", "TFLOP/s", "GB/s", "of the data sheet's"],
             [
-                [row["operation"], row.get("variant"), row.get("tflops"), row.get("gigabytes_per_second"), share(row)]
-                for row in found
-                if "error" not in row
+                [
+                    row["operation"],
+                    row.get("variant"),
+                    row["precision"] if row.get("tflops") else "",
+                    row.get("tflops"),
+                    "" if row.get("tflops") else row.get("gigabytes_per_second"),
+                    share(row),
+                ]
+                for row in timed
             ],
-            2,
+            3,
         )
         + errors(found)
     )
@@ -52,26 +60,19 @@ def spread(row: dict) -> str:
     return f"{number(rates[0])} ({number(rates[1])}–{number(rates[2])})"
 
 
-def grid(rows: list[dict], name: Callable[[dict], object]) -> list[str]:
-    """A line for each precision and way, a column for each batch: images a second."""
+def grid(rows: list[dict], name: Callable[[dict], str]) -> list[str]:
+    """A line for each way and precision, in the order of the rows, and a column for each batch: images a second."""
     rows = [row for row in rows if "milliseconds" in row]
     batches = sorted({row["batch"] for row in rows})
-    ways = sorted(
-        {(name(row), row["precision"]) for row in rows}, key=lambda way: (str(way[0]), PRECISIONS.index(way[1]))
-    )
-    by = {(name(row), row["precision"], row["batch"]): row for row in rows}
-    return table(
-        ["images/s, median (p10–p90)", "", *[f"batch {batch}" for batch in batches]],
-        [
-            [
-                way,
-                precision,
-                *[spread(by[way, precision, batch]) if (way, precision, batch) in by else "" for batch in batches],
-            ]
-            for way, precision in ways
-        ],
-        2,
-    )
+    names = list(dict.fromkeys(name(row) for row in rows))
+    by = {(name(row), row["precision"], row["batch"]): spread(row) for row in rows}
+    lines = [
+        [way, precision, *[by.get((way, precision, batch)) for batch in batches]]
+        for way in names
+        for precision in PRECISIONS
+        if any(key[:2] == (way, precision) for key in by)
+    ]
+    return table(["images/s, median (p10–p90)", "", *[f"batch {batch}" for batch in batches]], lines, 2)
 
 
 def inference(rows: list[dict]) -> list[str]:
@@ -245,4 +246,4 @@ def counters(rows: list[dict]) -> list[str]:
     )
 
 
-PARTS = (ceilings, inference, layers, peers, training, kernels, counters)
+PARTS = (estimates, ceilings, inference, layers, peers, training, kernels, counters)

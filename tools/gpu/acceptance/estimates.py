@@ -1,0 +1,90 @@
+"""What was reckoned of a GPU before one was met, and what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Callable
+
+from .tables import of, table
+
+
+def microseconds(row: dict) -> float:
+    return 1e3 * row["milliseconds"]["median"]
+
+
+def rate(row: dict) -> float:
+    return row["images_per_second"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    what: str
+    low: float
+    high: float
+    told: str  # how a number is written
+    wanted: dict  # of the row
+    key: Callable[[dict], float]
+
+
+def of_kernel(operation: str) -> dict:
+    return {"mode": "kernels", "operation": operation, "precision": "fp16"}
+
+
+def share_of_peak(row: dict) -> float:
+    return row.get("share_of_bound", 0.0)
+
+
+# What was reckoned for an H100 or H200 before one was met.
+TENSOR_KERNELS = ("conv2x2_tensor, block 2", "conv2x2_tensor, block 3", "last_block_tensor")
+ESTIMATES = (
+    *(
+        Estimate(f"{kernel}, FP16, share of the peak", 0.37, 0.53, "{:.0%}", of_kernel(kernel), share_of_peak)
+        for kernel in TENSOR_KERNELS
+    ),
+    Estimate(
+        "pool_head, us of a batch of 64",
+        40,
+        55,
+        "{:.1f}",
+        {"mode": "kernels", "operation": "pool_head", "batch": 64},
+        microseconds,
+    ),
+    Estimate("first_block, FP16, us of 64 images", 96, 122, "{:.0f}", of_kernel("first_block"), microseconds),
+    Estimate(
+        "resident, FP16, batch 64, images/s",
+        85e3,
+        120e3,
+        "{:,.0f}",
+        {"mode": "resident", "part": "batch", "precision": "fp16", "batch": 64},
+        rate,
+    ),
+    Estimate(
+        "training, BF16, batch 256, images/s",
+        9e3,
+        11e3,
+        "{:,.0f}",
+        {"mode": "training", "precision": "bf16", "batch": 256},
+        rate,
+    ),
+)
+
+
+def estimates(rows: list[dict]) -> list[str]:
+    names = [call["device"]["name"] for call in of(rows, "call") if call["device"]]
+    if not any("H100" in name or "H200" in name for name in names):
+        return []
+    return ["### What was reckoned beforehand", ""] + table(
+        ["", "estimate", "measured", ""], map(answered, ESTIMATES, repeat(rows))
+    )
+
+
+def answered(estimate: Estimate, rows: list[dict]) -> list[str]:
+    told = estimate.told.format
+    reckoned = [estimate.what, f"{told(estimate.low)} to {told(estimate.high)}"]
+    for row in of(rows, "measured"):
+        if "milliseconds" in row and all(row.get(name) == value for name, value in estimate.wanted.items()):
+            value = estimate.key(row)
+            met = "lower" if value < estimate.low else "higher" if value > estimate.high else "as reckoned"
+            return [*reckoned, told(value), met]
+    return [*reckoned, "", ""]
