@@ -13,6 +13,7 @@ from acceptance import (
     call,
     counters,
     device,
+    estimates,
     markdown,
     performance,
     place,
