@@ -25,7 +25,9 @@ outcome() {  # outcome FILE STEP OUTCOME
 }
 
 if [ "$device" = cuda ]; then
-  "$checkout/tools/gpu-bundle" "$bundle" --build "$build" --no-build --pack "$work/bundle.tar.gz"
+  "$checkout/tools/gpu-bundle" "$bundle" --build "$build" --no-build --pack "$work/bundle.tar.xz"
+  rm -r "$bundle"  # what is run is what was packed
+  python3 -m tarfile -e "$work/bundle.tar.xz" "$work"
   for call in correctness performance; do
     ! in_bare_root /elsewhere/bundle/run $call --out /out || fail "$call passed without a GPU"
     outcome $call.md 'programs start' passed

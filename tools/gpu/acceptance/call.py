@@ -139,7 +139,9 @@ class Call:
                 done.result()
 
     def tests(self, *roles: str) -> list[place.Program]:
-        return [program for role in roles for program in self.bundle.tests(role) if self._programs.search(program.name)]
+        return [
+            program for role in roles for program in self.bundle.of_role(role) if self._programs.search(program.name)
+        ]
 
     def require_model(self) -> pathlib.Path:
         if not self.bundle.model:
@@ -194,6 +196,6 @@ class Call:
         print(f"    {outcome}{': ' + reason if reason else ''}, {seconds:.1f} s", flush=True)
         return outcome
 
-    def without_device(self, reason: str) -> None:
+    def without_device(self) -> None:
         """From now on steps on the device are skipped."""
-        self._device_missing = f"there is no device: {reason}"
+        self._device_missing = "there is no device"

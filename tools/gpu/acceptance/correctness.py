@@ -21,7 +21,11 @@ SANITIZERS = ("memcheck", "racecheck", "initcheck", "synccheck")
 
 
 def starts(call: Call) -> None:
-    """Every program loads on this machine, and how many tests it has."""
+    """Every program loads on this machine, and test programs have tests for the device."""
+    start_all(call, call.bundle.of_role("program") + call.tests("engine-test", "kernel-test"))
+
+
+def start_all(call: Call, programs: list[Program]) -> None:
     faults: list[str] = []
 
     def ask(program: Program) -> None:
@@ -43,11 +47,7 @@ def starts(call: Call) -> None:
             reason="" if ended.status == 0 else ended.last_words(),
         )
 
-    call.side_by_side(
-        ask,
-        [program for program in call.bundle.programs if program.role == "program"]
-        + call.tests("engine-test", "kernel-test"),
-    )
+    call.side_by_side(ask, programs)
     if faults:
         raise Failed("these don't start, or hold no test for this device: " + ", ".join(sorted(faults)))
 
@@ -75,7 +75,7 @@ def device_answers(call: Call) -> None:
         40 if not call.bundle.emulated else None,
     )
     if ended.status != 0:
-        call.without_device(ended.last_words())
+        call.without_device()
         raise Failed(ended.last_words())
     call.row("first launch", seconds=round(ended.seconds, 2), said=ended.lines[0] if ended.lines else "")
 

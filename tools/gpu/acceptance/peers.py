@@ -147,6 +147,7 @@ class Peers:
                 f"-L{library}",
                 f"-Wl,-rpath,{library}",
                 "-Wl,--no-as-needed",
+                "-Wl,--allow-shlib-undefined",  # what its libraries need, they find themselves
                 "-ltorch",
                 "-ltorch_cpu",
                 "-lc10",

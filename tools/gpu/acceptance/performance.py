@@ -8,7 +8,7 @@ import random
 
 from . import counters, peers
 from .call import Call, Failed, OutOfTime, Step
-from .correctness import device_answers, starts
+from .correctness import device_answers, start_all
 from .place import with_cuda_libraries
 from .processes import Ended
 
@@ -178,7 +178,12 @@ def steps(call: Call) -> list[Step]:
         Step("counters", 60 * patience, counters.profile),
     ]
     return [
-        Step("programs start", 20 * patience, starts, on_device=False),
+        Step(
+            "programs start",
+            20 * patience,
+            lambda call: start_all(call, call.bundle.of_role("program")),
+            on_device=False,
+        ),
         Step("first launch", 30 * patience, device_answers, on_device=False),
         *[dataclasses.replace(step, patient=True) for step in measurements],
     ]

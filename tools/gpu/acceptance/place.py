@@ -43,7 +43,7 @@ class Bundle:
     def program(self, name: str) -> pathlib.Path:
         return self.root / "bin" / name
 
-    def tests(self, role: str) -> list[Program]:
+    def of_role(self, role: str) -> list[Program]:
         return [program for program in self.programs if program.role == role]
 
 
