@@ -4,6 +4,7 @@
 # is asked for, with every program there is.
 set -euo pipefail
 checkout=$1 build=$2 device=$3
+command -v patchelf >/dev/null || { echo "patchelf is missing: tools/install-packages installs it"; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bundle=$work/bundle
