@@ -4,7 +4,7 @@
 //   M[f][tile][oc] = V[f] x U[f]        64 output channels at a time, so that M stays small
 //   out = ReLU(max-pool(A^T M A) + bias)
 //
-// Tiles that reach over the map's edge read zeros there, and what they compute beyond it is not stored.
+// Tiles that reach over the map's edge read its last pixels again there, and what they compute beyond it is not stored.
 #include "src/engine/cpu/conv_block.h"
 
 #if defined(__unix__)
@@ -49,14 +49,14 @@ struct Job {
   const PrecisionKernels& kernels;
 };
 
-/// Copies a tile that reaches over the edge, zeros beyond it.
+/// Copies a tile that reaches over the edge, repeating the last pixels beyond it: so a flat map stays flat to the bit.
 void copy_padded(const Job& job, const float* image, int y0, int x0, float* padded) {
-  const std::size_t pixel = job.kernels.stored(job.shape.ic);
-  const int side = job.kernels.tile_in(), columns = std::min(side, job.shape.in.w - x0);
-  std::memset(padded, 0, job.kernels.frequencies() * pixel * sizeof(float));
-  for (int y = 0; y < std::min(side, job.shape.in.h - y0); ++y) {
-    const float* row = image + (static_cast<std::size_t>(y0 + y) * job.shape.in.w + x0) * pixel;
-    std::memcpy(padded + y * side * pixel, row, columns * pixel * sizeof(float));
+  const std::size_t pixel = job.kernels.stored(job.shape.ic), pixel_bytes = pixel * sizeof(float);
+  const int side = job.kernels.tile_in(), rows = std::min(side, job.shape.in.h - y0), columns = std::min(side, job.shape.in.w - x0);
+  for (int y = 0; y < side; ++y, padded += side * pixel) {
+    const float* row = image + (static_cast<std::size_t>(y0 + std::min(y, rows - 1)) * job.shape.in.w + x0) * pixel;
+    std::memcpy(padded, row, columns * pixel_bytes);
+    for (int x = columns; x < side; ++x) std::memcpy(padded + x * pixel, row + (columns - 1) * pixel, pixel_bytes);
   }
 }
 

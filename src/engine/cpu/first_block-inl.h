@@ -63,7 +63,8 @@ inline HWY_ATTR WindowResidual window_residual(const std::uint8_t* pixels, std::
   return r;
 }
 
-/// The four convolutions of pooling window x. w: [tap 00 01 10 11][channel].
+/// The four convolutions of pooling window x. w: [tap 00 01 10 11][channel]. Each adds its taps in that order, so that equal patches give
+/// equal bits and the maximum's ties fall as the network's definition says.
 HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const WindowResidual& residual, int x, Vec& y00, Vec& y01, Vec& y10,
                                          Vec& y11) {
   const F32 d;
@@ -73,20 +74,20 @@ HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const Window
     const Vec t = hn::Set(d, residual.top[6 * x + 3 + c]);
     y00 = hn::MulAdd(w[3 + c], t, y00);
     y01 = hn::MulAdd(w[c], t, y01);
-    const Vec b = hn::Set(d, residual.bottom[6 * x + 3 + c]);
-    y10 = hn::MulAdd(w[9 + c], b, y10);
-    y11 = hn::MulAdd(w[6 + c], b, y11);
+    const Vec l = hn::Set(d, residual.left[6 * x + c]);
+    y00 = hn::MulAdd(w[6 + c], l, y00);
+    y10 = hn::MulAdd(w[c], l, y10);
     const Vec centre = hn::Set(d, residual.right[6 * x + 3 + c]);
     y00 = hn::MulAdd(w[9 + c], centre, y00);
     y01 = hn::MulAdd(w[6 + c], centre, y01);
     y10 = hn::MulAdd(w[3 + c], centre, y10);
     y11 = hn::MulAdd(w[c], centre, y11);
-    const Vec l = hn::Set(d, residual.left[6 * x + c]);
-    y00 = hn::MulAdd(w[6 + c], l, y00);
-    y10 = hn::MulAdd(w[c], l, y10);
     const Vec r = hn::Set(d, residual.left[6 * x + 6 + c]);
     y01 = hn::MulAdd(w[9 + c], r, y01);
     y11 = hn::MulAdd(w[3 + c], r, y11);
+    const Vec b = hn::Set(d, residual.bottom[6 * x + 3 + c]);
+    y10 = hn::MulAdd(w[9 + c], b, y10);
+    y11 = hn::MulAdd(w[6 + c], b, y11);
   }
 }
 

@@ -3,14 +3,15 @@
 //
 // With every point's polynomial freed of its denominator (G carries it, weights.cpp), and e_k = d_(k+1) + d_k/2:
 //
-//   B^T d:  v0 = e4 - 5 e2 + 4 e0                        A^T m:  y0 = m0 + s1 + s2 + m5
+//   B^T d:  v0 = (e4 - e2) - 4 (e2 - e0)                 A^T m:  y0 = m0 + s1 + s2 + m5
 //           v1 = (e4 - 4 e2) + (e3 - 4 e1)                       y1 = d1 +  2 d2 - m5/2
 //           v2 = (e4 - 4 e2) - (e3 - 4 e1)                       y2 = s1 +  4 s2 + m5/4
 //           v3 = (e4 - e2) + 2 (e3 - e1)                         y3 = d1 +  8 d2 - m5/8
 //           v4 = (e4 - e2) - 2 (e3 - e1)                         y4 = s1 + 16 s2 + m5/16
-//           v5 = d5 - 5 d3 + 4 d1                                y5 = d1 + 32 d2 - m5/32 + m6
-//           v6 = e5 - 5 e3 + 4 e1                         with s1 = m1 + m2, d1 = m1 - m2, s2 = m3 + m4, d2 = m3 - m4
+//           v5 = (d5 - d3) - 4 (d3 - d1)                         y5 = d1 + 32 d2 - m5/32 + m6
+//           v6 = (e5 - e3) - 4 (e3 - e1)                  with s1 = m1 + m2, d1 = m1 - m2, s2 = m3 + m4, d2 = m3 - m4
 //
+// Of a flat tile every v but v1 is exactly zero, and every y exactly m1: equal values stay equal, as ties want.
 // The transforms work on vectors of channels. Each runs over columns into a small array in L1, then over its rows.
 #if defined(LFM_CPU_WINOGRAD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_WINOGRAD_INL_H_
@@ -37,21 +38,21 @@ inline constexpr int kTile6Out = 6;
 HWY_INLINE HWY_ATTR void transform_input(const float* HWY_RESTRICT in, std::size_t step, float* HWY_RESTRICT v,
                                          std::size_t stride) {
   const F32 d;
-  const Vec half = hn::Set(d, 0.5f), four = hn::Set(d, 4.0f), five = hn::Set(d, 5.0f), two = hn::Set(d, 2.0f);
+  const Vec half = hn::Set(d, 0.5f), four = hn::Set(d, 4.0f), two = hn::Set(d, 2.0f);
   const Vec d0 = hn::Load(d, in), d1 = hn::Load(d, in + step), d2 = hn::Load(d, in + 2 * step);
   const Vec d3 = hn::Load(d, in + 3 * step), d4 = hn::Load(d, in + 4 * step), d5 = hn::Load(d, in + 5 * step);
   const Vec d6 = hn::Load(d, in + 6 * step);
   const Vec e0 = hn::MulAdd(half, d0, d1), e1 = hn::MulAdd(half, d1, d2), e2 = hn::MulAdd(half, d2, d3);
   const Vec e3 = hn::MulAdd(half, d3, d4), e4 = hn::MulAdd(half, d4, d5), e5 = hn::MulAdd(half, d5, d6);
-  hn::Store(hn::MulAdd(four, e0, hn::NegMulAdd(five, e2, e4)), d, v);
   const Vec even1 = hn::NegMulAdd(four, e2, e4), odd1 = hn::NegMulAdd(four, e1, e3);
+  const Vec even2 = hn::Sub(e4, e2), odd2 = hn::Sub(e3, e1);
+  hn::Store(hn::NegMulAdd(four, hn::Sub(e2, e0), even2), d, v);
   hn::Store(hn::Add(even1, odd1), d, v + stride);
   hn::Store(hn::Sub(even1, odd1), d, v + 2 * stride);
-  const Vec even2 = hn::Sub(e4, e2), odd2 = hn::Sub(e3, e1);
   hn::Store(hn::MulAdd(two, odd2, even2), d, v + 3 * stride);
   hn::Store(hn::NegMulAdd(two, odd2, even2), d, v + 4 * stride);
-  hn::Store(hn::MulAdd(four, d1, hn::NegMulAdd(five, d3, d5)), d, v + 5 * stride);
-  hn::Store(hn::MulAdd(four, e1, hn::NegMulAdd(five, e3, e5)), d, v + 6 * stride);
+  hn::Store(hn::NegMulAdd(four, hn::Sub(d3, d1), hn::Sub(d5, d3)), d, v + 5 * stride);
+  hn::Store(hn::NegMulAdd(four, odd2, hn::Sub(e5, e3)), d, v + 6 * stride);
 }
 
 inline HWY_ATTR void tile6_input(const TileInput& p) {

@@ -1,5 +1,5 @@
-#include <cmath>
 #include <cstddef>
+#include <cstdlib>
 
 #include "src/engine/reference/operations.h"
 
@@ -10,15 +10,15 @@ Maps residual(const PixelBatch& batch) {
   for (int i = 0; i < batch.n; ++i) {
     const std::uint8_t* image = batch.pixels + static_cast<std::size_t>(i) * batch.height * batch.width * 3;
     for (int c = 0; c < 3; ++c) {
-      const auto x = [&](int row, int column) {
-        const double pixel = image[(static_cast<std::size_t>(row) * batch.width + column) * 3 + c];
-        return (pixel / 255.0 - kPixelMean[c]) / kPixelStd[c];
+      // |x - x'| of two normalised pixels: the mean cancels, and equal differences of grey levels give equal bits.
+      const auto level = [&](int row, int column) {
+        return static_cast<int>(image[(static_cast<std::size_t>(row) * batch.width + column) * 3 + c]);
       };
       double* out = npr.plane(i, c);
       for (int row = 0; row < npr.h; ++row) {
         for (int column = 0; column < npr.w; ++column) {
-          const double up_down = x(row & ~1, column & ~1);
-          out[row * npr.w + column] = std::abs(x(row, column) - up_down);
+          const int difference = level(row, column) - level(row & ~1, column & ~1);
+          out[row * npr.w + column] = std::abs(difference) / (255.0 * kPixelStd[c]);
         }
       }
     }

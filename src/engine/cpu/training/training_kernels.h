@@ -31,7 +31,7 @@ struct InputTile {
   const float* in;  ///< the tile's top-left pixel, channels last
   std::size_t row;
   std::size_t pixel;
-  int rows;  ///< of the 5x5, how many lie inside the map; zeros beyond
+  int rows;  ///< of the 5x5, how many lie inside the map; beyond, the last are repeated: a flat map keeps equal bits up to its border
   int columns;
   int channels;
   Affine norm;

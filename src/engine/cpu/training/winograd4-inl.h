@@ -28,6 +28,7 @@
 
 #include <hwy/highway.h>
 
+#include <algorithm>
 #include <cstddef>
 
 #include "src/engine/cpu/gemm-inl.h"
@@ -94,11 +95,11 @@ HWY_ATTR void input_channels(const InputTile& p, int c) {
   constexpr std::size_t line = kInputSide * kLanes;
   HWY_ALIGN float columns[kInputSide * line];
   const Vec scale = hn::Load(d, p.norm.scale + c), shift = hn::Load(d, p.norm.shift + c);
-  const float* in = p.in + c;
-  for (int x = 0; x < kInputSide; ++x, in += p.pixel) {
+  for (int x = 0; x < kInputSide; ++x) {
+    const float* in = p.in + c + (kWhole ? x : std::min(x, p.columns - 1)) * p.pixel;
     const auto load = [&](int y) HWY_ATTR {
-      if (!kWhole && (y >= p.rows || x >= p.columns)) return zero;
-      return hn::Max(zero, hn::MulAdd(scale, hn::Load(d, in + y * p.row), shift));
+      const int row = kWhole ? y : std::min(y, p.rows - 1);
+      return hn::Max(zero, hn::MulAdd(scale, hn::Load(d, in + row * p.row), shift));
     };
     input_side(load(0), load(1), load(2), load(3), load(4), columns + x * kLanes, line);
   }
