@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include "fuzz/fuzz.h"
+#include "src/image/formats.h"
 
 namespace lfm::fuzz {
 namespace {
@@ -50,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace lfm::fuzz;
   const Bytes bytes = bytes_of(data, size);
   decode(bytes);
-  if (lfm::sniff_image(bytes) == lfm::ImageFormat::png) {
+  if (const lfm::Format* format = lfm::find_format(bytes); format != nullptr && format->decode == lfm::decode_png) {
     std::vector<std::byte> repaired = copy_of(bytes);
     repair_png(repaired);
     decode(repaired);

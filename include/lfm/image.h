@@ -22,17 +22,14 @@ struct DecodeLimits {
   std::uint64_t max_file_bytes = 1'073'741'824;  ///< refused before the file is read
 };
 
-/// What the first bytes say the file is; the name and its extension are never asked.
-enum class ImageFormat { unknown, jpeg, png, webp, gif, bmp, psd, pnm, tga };
-ImageFormat sniff_image(std::span<const std::byte> bytes);
-
-/// Decodes JPEG, PNG, WebP, GIF, BMP, PSD, PNM (binary, 8 bit), TGA, told apart by content, as Pillow's
+/// Decodes JPEG, PNG, WebP, GIF, BMP, PSD, PNM, TGA, told apart by content, as Pillow's
 /// Image.open(f).convert("RGB") does:
 ///   * alpha and transparency are dropped, not composited; grey is replicated; palettes are looked up;
 ///   * a four-component JPEG is taken as Adobe's inverted CMYK, RGB = K * (255 - C) by Pillow's integer formula;
-///   * of 16-bit samples the high byte is kept. Pillow does so for RGB and grey+alpha; 16-bit grey alone it clips at 255, which
-///     turns nearly every picture white, so there we deviate and keep the high byte too;
+///   * of a PNG's 16-bit samples the high byte is kept, those of a PNM are scaled and rounded. 16-bit grey alone Pillow clips at
+///     255, which turns nearly every picture white, so there we deviate and keep the high byte too;
 ///   * EXIF orientation and colour profiles are not applied; of an animation the first frame is taken.
+/// A variant that Pillow can't read is refused by its name, or, where there is but one way to read it, read.
 /// Throws Error{input} with cause and remedy for anything truncated, corrupt, unsupported or over the limits.
 Image decode_image(std::span<const std::byte> bytes, const DecodeLimits& limits = {});
 

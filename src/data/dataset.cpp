@@ -23,11 +23,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kRealFolder = "0_real";
 constexpr std::string_view kFakeFolder = "1_fake";
 
-/// A file is opened as an image if its name says it is one, or says nothing; its content decides.
-bool may_be_image(const fs::path& path) {
-  return !path.has_extension() || has_image_extension(path);
-}
-
 struct FoundFile {
   std::string relative;  ///< to the root, '/'-separated
   std::string group;
@@ -60,7 +55,7 @@ class Walk {
     const FolderListing listing = list_folder(folder);
     if (listing.error) throw fs::filesystem_error("", folder, listing.error);
     for (const std::string& name : listing.names) {
-      if (name.starts_with('.')) continue;
+      if (is_hidden_entry(name)) continue;
       const fs::path entry = folder / name;
       const std::string inner = relative.empty() ? name : relative + '/' + name;
       std::error_code missing;  // a broken link is neither file nor folder
@@ -76,7 +71,7 @@ class Walk {
           class_folders_.pop_back();
         }
       } else if (label) {
-        if (fs::is_regular_file(status) && may_be_image(entry)) {
+        if (fs::is_regular_file(status) && counts_as_picture(entry)) {
           add_file(inner, *label);
         } else {
           ++ignored;

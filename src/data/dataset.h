@@ -20,7 +20,7 @@ struct RootSummary {
   std::filesystem::path path;
   std::size_t reals = 0;
   std::size_t fakes = 0;
-  std::size_t ignored = 0;  ///< what else lies in 0_real and 1_fake: other extensions, broken links
+  std::size_t ignored = 0;  ///< what else lies in 0_real and 1_fake: no pictures (counts_as_picture), broken links
 };
 
 struct Dataset {
@@ -40,7 +40,7 @@ struct Dataset {
 
 /// Scans the roots. classes, where not empty, keeps what has a class folder of one of these names (any of the
 /// folders above 0_real or 1_fake, or the root itself where there are none). Links to folders are followed,
-/// but never round in a circle; hidden files and files with another extension than an image's are left out.
+/// but never round in a circle; hidden entries and files that are no pictures are left out (src/image/file.h).
 /// Throws Error{input} for a root that is missing or holds no image, and for a class that is nowhere found.
 Dataset scan_dataset(const std::vector<std::filesystem::path>& roots,
                      const std::vector<std::string>& classes = {});

@@ -1,10 +1,11 @@
-// The decoders behind decode_image, one file each. All check the picture's size with check_size before they
-// allocate for it, and throw Error{input} without naming the file.
+// The decoders, one file a format; src/image/formats.cpp says which takes which file. All check the picture's size
+// with check_size before they allocate for it, and throw Error{input} without naming the file.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "lfm/image.h"
 #include "src/image/pixel_sink.h"
@@ -12,19 +13,19 @@
 namespace lfm {
 
 using Bytes = std::span<const std::byte>;
+using Decoder = void(Bytes bytes, const DecodeLimits& limits, PixelSink& sink);
+
+Decoder decode_jpeg;                                     ///< libjpeg-turbo; row by row
+Decoder decode_png;                                      ///< libpng; row by row
+Decoder decode_webp;                                     ///< libwebp
+Decoder decode_gif;                                      ///< giflib
+Decoder decode_bmp, decode_psd, decode_pnm, decode_tga;  ///< own: no library reads them as Pillow does
 
 /// Throws Error{input} unless 1 <= width*height <= limits.max_pixels and both sides fit an int.
 void check_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& limits);
 
-void decode_jpeg(Bytes bytes, const DecodeLimits& limits, PixelSink& sink);  ///< libjpeg-turbo
-void decode_png(Bytes bytes, const DecodeLimits& limits, PixelSink& sink);   ///< libpng
-Image decode_webp(Bytes bytes, const DecodeLimits& limits);                  ///< libwebp
-Image decode_gif(Bytes bytes, const DecodeLimits& limits);                   ///< giflib
-Image decode_stb(Bytes bytes, const DecodeLimits& limits);  ///< stb_image: BMP, PSD, PNM, TGA
-
-/// Whether stb_image takes the bytes for one of its formats; TGA has no signature, so its header must be
-/// parsed.
-bool is_stb_image(Bytes bytes);
+/// Throws the Error{input} for a variant of a format that isn't read: "an RLE-compressed BMP of 24 bits".
+[[noreturn]] void refuse_variant(const std::string& what);
 
 /// An empty, zero-filled picture of a checked size.
 Image make_image(int width, int height);

@@ -9,9 +9,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 #include "lfm/error.h"
+#include "src/image/formats.h"
 
 namespace lfm {
 namespace {
@@ -25,6 +27,16 @@ struct Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 };
+
+bool has_image_extension(const std::filesystem::path& path) {
+  static constexpr std::array<std::string_view, 22> known = {
+      ".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".apng", ".webp", ".bmp",  ".dib", ".gif", ".tga",
+      ".psd", ".pnm",  ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".avif", ".heic", ".heif", ".jxl"};
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
+  return std::find(known.begin(), known.end(), extension) != known.end();
+}
 
 }  // namespace
 
@@ -67,14 +79,18 @@ std::vector<std::byte> read_file(const std::filesystem::path& path, std::uint64_
   return bytes;
 }
 
-bool has_image_extension(const std::filesystem::path& path) {
-  static constexpr std::array<std::string_view, 22> known = {
-      ".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".apng", ".webp", ".bmp",  ".dib", ".gif", ".tga",
-      ".psd", ".pnm",  ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".avif", ".heic", ".heif", ".jxl"};
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
-  return std::find(known.begin(), known.end(), extension) != known.end();
+bool is_hidden_entry(std::string_view name) {
+  return name.starts_with('.') || name == "__MACOSX";
+}
+
+bool counts_as_picture(const std::filesystem::path& path) {
+  if (has_image_extension(path)) return true;
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.fd < 0) return true;
+  std::array<std::byte, kFormatHeadBytes> head;
+  const ::ssize_t read = ::read(file.fd, head.data(), head.size());
+  if (read < 0) return true;  // told when the file is read again
+  return find_format(std::span(head).first(static_cast<std::size_t>(read))) != nullptr;
 }
 
 }  // namespace lfm

@@ -1,29 +1,38 @@
-// Image files: reading one whole, and telling one by its name.
+// Image files: reading one whole, and which files of a folder are some.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lfm/error.h"
 
 namespace lfm {
 
-/// A picture that the machine, not the picture, stands in the way of: its file can't be opened or read, or there is no memory for it. Another
-/// time it may do.
+/// A picture that the machine, not the picture, stands in the way of: its file can't be opened or read, or there is
+/// no memory for it. Another time it may do.
 class Unavailable : public Error {
  public:
   explicit Unavailable(const std::string& message) : Error(ErrorCode::input, message) {}
 };
 
-/// The file's bytes; it is read, not mapped, so a file that shrinks meanwhile can't crash the reader. Errors name the file: Unavailable if it
-/// can't be opened or read, Error{input} if it is a folder or larger than max_bytes.
+/// The file's bytes; it is read, not mapped, so a file that shrinks meanwhile can't crash the reader. Errors name the
+/// file: Unavailable if it can't be opened or read, Error{input} if it is a folder or larger than max_bytes.
 std::vector<std::byte> read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
 
-/// Whether the name ends as a picture's does, in any case. Formats that are not read count too: pictures must not be passed over in
-/// silence.
-bool has_image_extension(const std::filesystem::path& path);
+// The one rule for what counts as a picture in a folder, whoever walks it (detect, evaluate, train):
+
+/// Whether an entry of a folder, file or folder, is passed over unseen: hidden ones (macOS's companions "._photo.jpg"
+/// among them) and what macOS's archives add, "__MACOSX".
+bool is_hidden_entry(std::string_view name);
+
+/// Whether a regular file found in a folder counts as a picture: by its first bytes, which no name overrules, or
+/// because its name ends as a picture's does. Formats that aren't read count, and so does what can't be opened: a
+/// picture must not be passed over in silence. A file whose name tells is not opened; of another the first few
+/// kilobytes are read.
+bool counts_as_picture(const std::filesystem::path& file);
 
 }  // namespace lfm

@@ -68,7 +68,7 @@ std::array<GifColorType, 256> colors_of(const ColorMapObject* map) {
 
 }  // namespace
 
-Image decode_gif(Bytes bytes, const DecodeLimits& limits) {
+void decode_gif(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
   int error = 0;
   Bytes left = bytes;
   const std::unique_ptr<GifFileType, GifCloser> gif(DGifOpen(&left, on_read, &error));
@@ -110,7 +110,7 @@ Image decode_gif(Bytes bytes, const DecodeLimits& limits) {
       for (int x = 0; x < frame.Width; ++x) paint(first + x, row[x]);
     }
   }
-  return image;
+  sink.take(std::move(image));
 }
 
 }  // namespace lfm

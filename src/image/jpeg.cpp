@@ -8,6 +8,7 @@
 #include <array>
 #include <vector>
 
+#include "src/image/cmyk.h"
 #include "src/image/decoders.h"
 #include "src/image/error_trap.h"
 
@@ -120,18 +121,6 @@ class JpegReader {
   jpeg_progress_mgr progress_{};
 };
 
-// Adobe stores CMYK inverted, and Pillow takes every CMYK JPEG as Adobe's. With c, k as stored (255 - ink):
-// rgb = k - k*(255 - c)/255, the product rounded as Pillow's MULDIV255 does.
-void cmyk_to_rgb(const std::uint8_t* cmyk, int width, std::uint8_t* rgb) {
-  for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
-    const int k = cmyk[3];
-    for (int c = 0; c < 3; ++c) {
-      const int product = (255 - cmyk[c]) * k + 128;
-      rgb[c] = static_cast<std::uint8_t>(std::max(0, k - ((product + (product >> 8)) >> 8)));
-    }
-  }
-}
-
 }  // namespace
 
 void decode_jpeg(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
@@ -152,7 +141,8 @@ void decode_jpeg(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
   for (int y = 0; y < height; ++y) {
     std::uint8_t* row = sink.row();
     reader.read_row(components == 4 ? cmyk.data() : row);
-    if (components == 4) cmyk_to_rgb(cmyk.data(), width, row);
+    // Pillow takes every CMYK JPEG as Adobe's.
+    for (std::size_t x = 0; 4 * x < cmyk.size(); ++x) cmyk_to_rgb(&cmyk[4 * x], row + 3 * x);
     sink.row_done();
   }
 }

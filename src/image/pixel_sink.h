@@ -1,13 +1,18 @@
-// Where a decoder puts its rows: into an Image, or straight into the resizer.
+// Where a decoder puts its pixels: into an Image, or straight into the resizer.
 #pragma once
 
 #include <cstdint>
+
+#include "lfm/image.h"
 
 namespace lfm {
 
 class PixelSink {
  public:
   virtual ~PixelSink() = default;
+
+  /// The whole picture at once, of a decoder that can't give its rows in order. Called instead of all below.
+  virtual void take(Image&& image) = 0;
 
   /// Called once, before any row, with the size of the picture (already checked against the limits).
   virtual void start(int width, int height) = 0;

@@ -41,6 +41,8 @@ class PngReader {
       throw std::bad_alloc();
     }
     png_set_read_fn(png_, &left_, on_read);
+    // A file may state a smaller window than it was compressed with, which Pillow and browsers read all the same.
+    png_set_option(png_, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
     png_set_user_limits(png_, 0x7fffffff, 0x7fffffff);  // sizes are checked against our own limits
   }
   ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }

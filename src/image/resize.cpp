@@ -112,8 +112,13 @@ void ResizeSink::start(int width, int height) {
   row_.resize(std::size_t{3} * width + kRowPadding);
 }
 
+void ResizeSink::take(Image&& image) {
+  width_ = image.width, height_ = image.height;
+  taken_ = resize_bilinear(image, out_width_, out_height_);
+}
+
 ResizedImage ResizeSink::finish() {
-  return {resizer_->finish(), width_, height_};
+  return {resizer_ ? resizer_->finish() : std::move(taken_), width_, height_};
 }
 
 Image resize_bilinear(const Image& image, int width, int height) {

@@ -56,10 +56,11 @@ class BilinearResizer {
       horizontal_row_;  // results of a pass, padded as the kernels need it
 };
 
-/// A decoder's rows, resized as they come.
+/// A decoder's rows, resized as they come, or its picture.
 class ResizeSink final : public PixelSink {
  public:
   ResizeSink(int out_width, int out_height) : out_width_(out_width), out_height_(out_height) {}
+  void take(Image&& image) override;
   void start(int width, int height) override;
   std::uint8_t* row() override { return row_.data(); }
   void row_done() override { resizer_->push(row_.data()); }
@@ -70,6 +71,7 @@ class ResizeSink final : public PixelSink {
   int width_ = 0, height_ = 0;
   std::vector<std::uint8_t> row_;
   std::optional<BilinearResizer> resizer_;
+  Image taken_;  ///< the result, of a picture that came whole
 };
 
 }  // namespace lfm

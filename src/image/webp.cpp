@@ -72,16 +72,16 @@ Image decode_first_frame(Bytes bytes, const DecodeLimits& limits) {
 
 }  // namespace
 
-Image decode_webp(Bytes bytes, const DecodeLimits& limits) {
+void decode_webp(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
   WebPBitstreamFeatures features;
   const auto status =
       WebPGetFeatures(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), &features);
   if (status != VP8_STATUS_OK) fail(status);
-  if (features.has_animation != 0) return decode_first_frame(bytes, limits);
+  if (features.has_animation != 0) return sink.take(decode_first_frame(bytes, limits));
   check_size(features.width, features.height, limits);
   Image image = make_image(features.width, features.height);
   decode_still(bytes, image.rgb.data(), image.width, image.height, image.width * 3);
-  return image;
+  sink.take(std::move(image));
 }
 
 }  // namespace lfm

@@ -33,7 +33,8 @@ const char* mistaken_file(std::span<const std::byte> head) {
   const std::string_view text = after_blanks(bytes);
   for (const std::string_view tag : {"<!doctype html", "<html", "<head", "<body", "<script"}) {
     if (starts_with_any_case(text, tag)) {
-      return "is a web page, saved in the file's place; open it to see what the server said, then download the file itself";
+      return "is a web page, saved in the file's place; open it to see what the server said, then download the file "
+             "itself";
     }
   }
   if (starts_with_any_case(text, "<?xml") && text.find("<svg") == std::string_view::npos) {

@@ -3,11 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
-#include <fstream>
-#include <span>
 #include <system_error>
 #include <utility>
 
@@ -26,14 +23,7 @@ bool may_be_image(const fs::path& member) {
   const fs::file_status status = fs::status(member, error);
   // Pipes and devices are never opened: that could wait for ever.
   if (!error && fs::exists(status) && !fs::is_regular_file(status)) return false;
-  if (has_image_extension(member)) return true;
-  std::ifstream file(member, std::ios::binary);
-  if (!file) return true;
-  std::array<char, 4096> head;
-  file.read(head.data(), head.size());
-  if (file.bad()) return true;  // a read that failed is told when the file is read again
-  const auto bytes = std::as_bytes(std::span(head)).first(static_cast<std::size_t>(file.gcount()));
-  return sniff_image(bytes) != ImageFormat::unknown;
+  return counts_as_picture(member);
 }
 
 /// A small copy of a picture of width x height pixels, of which `image` may be a resized one.

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "lfm/error.h"
+#include "src/image/file.h"
 #include "src/io/list_folder.h"
 
 namespace lfm {
@@ -124,7 +125,9 @@ std::optional<Input> PathSource::visit(const fs::path& path, bool from_folder) {
 std::optional<Input> PathSource::enter(const fs::path& path) {
   const FolderListing listing = list_folder(path);
   Folder& entered = folders_.emplace_back();
-  for (const std::string& name : listing.names) entered.entries.push_back(path / name);
+  for (const std::string& name : listing.names) {
+    if (!is_hidden_entry(name)) entered.entries.push_back(path / name);
+  }
   if (!listing.error) return std::nullopt;
   return Input{path, true, fmt::format("the folder can't be read{}: {}", listing.names.empty() ? "" : " to its end", listing.error.message())};
 }

@@ -36,8 +36,9 @@ class LineReader {
   std::atomic<bool> cancelled_ = false;
 };
 
-/// Walks the inputs lazily: memory is that of the folders on the way down, each read as a whole to be put in order. Links to folders
-/// are followed; below one input no folder is visited twice, so circles end.
+/// Walks the inputs lazily: memory is that of the folders on the way down, each read as a whole to be put in order. Their
+/// hidden entries are passed over (is_hidden_entry). Links to folders are followed; below one input no folder is visited
+/// twice, so circles end.
 class PathSource : public InputSource {
  public:
   /// "-" among the inputs stands for the paths listed on `list_descriptor`, one a line; they may be folders too.

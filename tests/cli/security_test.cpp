@@ -75,7 +75,8 @@ TEST_F(Security, ExplainWritesIntoItsFolderAlone) {
   fs::create_symlink("../precious", folder / "out/linked.sheet.png");
   fs::create_symlink("../planted", folder / "out/linked.grad-cam.png");
   std::set<std::string> before = everything();
-  const auto result = run({"explain", "--model", at("model.lfmw"), "--output", at("out"), at("in")});
+  const auto result = run({"explain", "--model", at("model.lfmw"), "--output", at("out"), at("in"), at("in/..ppm"), at("in/...ppm"),
+                           at("in/.hidden")});  // hidden ones are passed over in folders
   ASSERT_EQ(result.exit_code, 0) << result.err;
   std::size_t written = 0;
   for (const std::string& name : everything()) {

@@ -36,11 +36,15 @@ std::string message_of(Function function) {
 TEST(Dataset, FindsLabelledFoldersAtAnyDepthSortedByPath) {
   ImageFolder folder;
   for (const char* file :
-       {"car/1_fake/b.png", "car/0_real/a.JPG", "cat/deep/1_fake/sub/z.webp", "1_fake/x", "0_real/y.jpeg"}) {
+       {"car/1_fake/b.png", "car/0_real/a.JPG", "cat/deep/1_fake/sub/z.webp", "0_real/y.jpeg"}) {
     folder.write(file, "");
   }
-  for (const char* file : {"car/0_real/.hidden.png", "car/other/c.png", "d.png"}) folder.write(file, "");
-  folder.write("car/0_real/notes.txt", "");
+  folder.write("1_fake/x", "\xff\xd8\xff");  // told by its content
+  for (const char* file : {"car/0_real/.hidden.png", "car/0_real/.trash/d.png", "car/0_real/__MACOSX/e.png",
+                           "__MACOSX/0_real/f.png", "car/other/c.png", "d.png"}) {
+    folder.write(file, "");
+  }
+  folder.write("car/0_real/notes.txt", "BM, the notes of many pictures");
   const Dataset dataset = scan_dataset({folder.path()});
   EXPECT_THAT(relative_paths(dataset, folder.path()),
               ElementsAre("R 0_real/y.jpeg", "F 1_fake/x", "R car/0_real/a.JPG", "F car/1_fake/b.png",
@@ -50,6 +54,20 @@ TEST(Dataset, FindsLabelledFoldersAtAnyDepthSortedByPath) {
   EXPECT_EQ(dataset.reals, 2u);
   EXPECT_EQ(dataset.fakes, 3u);
   ASSERT_EQ(dataset.roots.size(), 1u);
+  EXPECT_EQ(dataset.roots[0].ignored, 1u);
+}
+
+TEST(Dataset, CountsPicturesByContentAndThoseThatAreNotRead) {
+  ImageFolder folder;
+  folder.write_image("0_real/a.jpg_large", 3, 3, 1);
+  folder.write_image("0_real/b.png?w=300", 3, 3, 2);
+  folder.write_image("1_fake/DALL-E 2023 12.30.45 - a cat", 3, 3, 3);
+  folder.write("1_fake/raw.unknown", std::string_view("II*\0\x08\0\0\0", 8));
+  folder.write("1_fake/page.php", "<!DOCTYPE html>");
+  folder.write("1_fake/empty.png", "");
+  const Dataset dataset = scan_dataset({folder.path()});
+  EXPECT_EQ(dataset.reals, 2u);
+  EXPECT_EQ(dataset.fakes, 3u);
   EXPECT_EQ(dataset.roots[0].ignored, 1u);
 }
 

@@ -51,6 +51,13 @@ TEST(PathSource, GivesInputsInOrderAndFoldersByName) {
             (std::vector<std::string>{"z.png", "b/10.png", "b/2.png", "b/c/1.png", "a/x.png", "z.png"}));
 }
 
+TEST(PathSource, PassesOverHiddenEntriesOfFoldersAlone) {
+  const TemporaryFolder folder;
+  for (const char* name : {"f/._1.png", "f/1.png", "f/.thumbnails/t.png", "f/__MACOSX/2.png", ".h/3.png"}) touch(folder / name);
+  PathSource source({folder / "f", folder / "f/._1.png", folder / ".h"});
+  EXPECT_EQ(paths_of(source, folder.path()), (std::vector<std::string>{"f/1.png", "f/._1.png", ".h/3.png"}));
+}
+
 TEST(PathSource, MarksMembersOfFolders) {
   const TemporaryFolder folder;
   touch(folder / "f/a");

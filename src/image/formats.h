@@ -1,0 +1,28 @@
+// The formats of pictures, told apart by content: a row a format, read or refused.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "src/image/decoders.h"
+
+namespace lfm {
+
+struct Format {
+  const char* name;              ///< "JPEG", "HEIF (HEIC)"
+  bool (*matches)(Bytes head);   ///< asked of the rows above first
+  Decoder* decode = nullptr;     ///< null for what isn't read: PDF and films too, where people keep pictures
+  const char* remedy = nullptr;  ///< where it isn't read
+};
+
+/// A file's first bytes, by which its format is told; more of them aren't looked at.
+inline constexpr std::size_t kFormatHeadBytes = 4096;
+
+/// The format that the first bytes are of; null for none that is known. Name and ending are never asked.
+const Format* find_format(Bytes head);
+
+/// The names of the formats that are read, ", " between them.
+std::string readable_formats();
+
+}  // namespace lfm

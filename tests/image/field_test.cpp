@@ -1,0 +1,68 @@
+// Pictures as people have them, beside the checkout: read as Pillow reads them, or refused in the right words.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "lfm/error.h"
+#include "lfm/image.h"
+#include "tests/paths.h"
+
+namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+const fs::path kField = fs::path(test::kShared) / "cases/field";
+
+class FieldPictures : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(kField)) GTEST_SKIP() << kField << " is missing: the pictures from the field beside the checkout";
+  }
+};
+
+TEST_F(FieldPictures, AreReadAsPillowReadsThem) {
+  for (const char* name :
+       {"b_16_555.bmp",       "b_16_565.bmp",       "b_24.bmp",       "b_24_nolastpad.bmp", "b_24_os2v2_64.bmp",
+        "b_24_topdown.bmp",   "b_24_v2_52.bmp",     "b_32_v3_56.bmp", "b_8_topdown.bmp",    "b_rle8.bmp",
+        "rgb24pal.bmp",       "rgb32_topdown.bmp",  "n_p3.ppm",       "n_p4.pbm",           "n_p6_100.ppm",
+        "n_p6_16.ppm",        "psd_softalpha.psd",  "s_cmyk.psd",     "s_gray.psd",         "t_24_right.tga",
+        "p_apng_default.png", "j_cmyk_noadobe.jpg", "j_gainmap.jpg",  "j_mpo.jpg",          "j_ycck.jpg",
+        "exif6_portrait.jpg"}) {
+    const Image image = read_image(kField / name),
+                reference = read_image(kField / "ref" / (std::string(name) + ".png"));
+    EXPECT_EQ(image.width, reference.width) << name;
+    EXPECT_EQ(image.height, reference.height) << name;
+    EXPECT_TRUE(image.rgb == reference.rgb) << name;
+  }
+}
+
+TEST_F(FieldPictures, AreRefusedInTheRightWords) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"o_avif.avif", "AVIF"},      {"o_avif_mif1.avif", "AVIF"}, {"o_avif_miaf.avif", "AVIF"}, {"o_heic.heic", "HEIF"},
+      {"o_msf1.heics", "HEIF"},     {"o_bigtiff.tif", "BigTIFF"}, {"o_dng.dng", "DNG"},         {"o_cr3.cr3", "CR3"},
+      {"o_raf.raf", "RAF"},         {"o_jp2.jp2", "JPEG 2000"},   {"o_mov.mov", "MOV"},         {"o_pdf.pdf", "PDF"},
+      {"o_html.jpg", "a web page"}, {"o_lfs.jpg", "git lfs pull"}};
+  for (const auto& [name, words] : cases) {
+    try {
+      read_image(kField / name);
+      ADD_FAILURE() << name << " was read";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::input) << name;
+      EXPECT_THAT(error.what(), HasSubstr(words)) << name;
+      EXPECT_THAT(error.what(), testing::Not(HasSubstr("corrupt"))) << name;
+    }
+  }
+}
+
+TEST_F(FieldPictures, SixteenBitGreyKeepsTheHighByte) {
+  const Image grey = read_image(kField / "n_p5_16.pgm"), color = read_image(kField / "b_24.bmp");
+  ASSERT_EQ(grey.rgb.size(), color.rgb.size());  // the file's samples are the other's reds, times 257
+  for (std::size_t i = 0; i < grey.rgb.size(); i += 3) ASSERT_EQ(grey.rgb[i], color.rgb[i]);
+}
+
+}  // namespace
+}  // namespace lfm
