@@ -237,7 +237,7 @@ std::string palette_bmp(bool os2, const std::string& palette, const std::string&
   return "BM" + number(0, 8) + number(14 + header.size() + palette.size(), 4) + header + palette + pixels;
 }
 
-// Found by fuzzing: stb_image takes colours beyond the palette's end from memory that it never set.
+// Found by fuzzing of a reader before: it took colours beyond the palette's end from memory that it never set.
 TEST(Decode, ColorsThatAPaletteLacksAreBlack) {
   for (const bool os2 : {false, true}) {
     const std::size_t entry = os2 ? 3 : 4;
@@ -254,7 +254,7 @@ TEST(Decode, ColorsThatAPaletteLacksAreBlack) {
   }
 }
 
-// Found by fuzzing: stb_image's reader of PNM headers overflows an int.
+// Found by fuzzing of a reader before: its numbers overflowed an int.
 TEST(Decode, PnmNumbersFit) {
   const std::string many(30, '6');
   for (const std::string& header : {"P5 " + many + " 1 255\n", "P5 1 " + many + " 255\n", "P6 1 1 " + many + "\n"}) {
@@ -262,7 +262,7 @@ TEST(Decode, PnmNumbersFit) {
   }
 }
 
-// Found by fuzzing: with no palette at all stb_image takes every colour from there.
+// Found by fuzzing of a reader before: with no palette at all it took every colour from there.
 TEST(Decode, APaletteIsThere) {
   for (const bool os2 : {false, true}) {
     std::string file = palette_bmp(os2, "", {0, 1, 2, '\xff'});
