@@ -1,4 +1,4 @@
-"""weights/collect on repositories and a list of sources made here: what is taken, what is left out, and that it is the same again."""
+"""weights/collect on repositories and a list of sources made here: what is taken, what is left out, the same again."""
 
 import csv
 import importlib.machinery
@@ -39,14 +39,19 @@ class Collect(unittest.TestCase):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             image.save(path, **options)
+        return self.commit(origin)
+
+    def commit(self, origin):
+        folder = self.folder / "mirrors" / origin.replace("/", "+")
         git = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
         for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "pictures"]):
             subprocess.run([*git, *command], check=True)
         return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
     def source(self, name, origin, revision, **columns):
-        default = {"part": "train", "group": "g", "class": "real", "kind": "photo", "licence": "CC0-1.0", "pattern": r"\.(png|jpg)$", "cap": "100"}
-        self.rows.append(dict.fromkeys(COLUMNS, "") | default | {"source": name, "origin": origin, "revision": revision} | columns)
+        default = {"part": "train", "group": "g", "class": "real", "kind": "photo", "licence": "CC0-1.0",
+                   "pattern": r"\.(png|jpg)$", "cap": "100", "source": name, "origin": origin, "revision": revision}
+        self.rows.append(dict.fromkeys(COLUMNS, "") | default | columns)
 
     def collect(self, *options, out="out"):
         path = self.folder / "sources.csv"
@@ -54,15 +59,18 @@ class Collect(unittest.TestCase):
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)
-        command = [sys.executable, "-B", str(WEIGHTS / "collect"), str(self.folder / out), "--mirrors", str(self.folder / "mirrors")]
-        return subprocess.run([*command, "--sources", str(path), *options], capture_output=True, text=True)
+        command = [sys.executable, "-B", str(WEIGHTS / "collect"), str(self.folder / out), "--sources", str(path)]
+        command += ["--mirrors", str(self.folder / "mirrors"), *options]
+        return subprocess.run(command, capture_output=True, text=True)
 
     def pictures(self, out="out"):
         root = self.folder / out
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.suffix in (".png", ".jpg"))
 
     def test_files_come_byte_for_byte_and_the_manifest_says_whence(self):
-        revision = self.repository("a/b", {"photos/1.jpg": (scene(1), {"quality": 80}), "photos/2.png": (scene(2), {}), "icon.png": (scene(3, 64, 64), {})})
+        pictures = {"photos/1.jpg": (scene(1), {"quality": 80}), "photos/2.png": (scene(2), {}),
+                    "icon.png": (scene(3, 64, 64), {})}
+        revision = self.repository("a/b", pictures)
         self.source("s", "a/b", revision)
         ended = self.collect()
         self.assertEqual(ended.returncode, 0, ended.stderr)
@@ -72,7 +80,8 @@ class Collect(unittest.TestCase):
             lines = list(csv.DictReader(file))
         self.assertEqual({line["file"] for line in lines}, {"photos/1.jpg", "photos/2.png"})
         for line in lines:
-            self.assertEqual((self.folder / "out" / line["path"]).read_bytes(), (self.folder / "mirrors/a+b" / line["file"]).read_bytes())
+            original = self.folder / "mirrors/a+b" / line["file"]
+            self.assertEqual((self.folder / "out" / line["path"]).read_bytes(), original.read_bytes())
             self.assertEqual((line["origin"], line["revision"], line["licence"]), ("a/b", revision, "CC0-1.0"))
 
     def test_what_looks_like_another_is_left_out_across_sources_and_against_a_folder(self):
@@ -152,17 +161,14 @@ class Collect(unittest.TestCase):
         self.assertIn("its own", self.collect().stderr)
 
     def test_a_broken_file_is_told_and_does_not_stop_the_others(self):
-        revision = self.repository("a/b", {"1.png": (scene(1), {})})
+        self.repository("a/b", {"1.png": (scene(1), {})})
         (self.folder / "mirrors/a+b/2.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
-        git = ["git", "-C", str(self.folder / "mirrors/a+b"), "-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"]
-        subprocess.run([*git, "add", "-A"], check=True)
-        subprocess.run([*git, "commit", "-q", "-m", "broken"], check=True)
+        self.commit("a/b")
         self.source("s", "a/b", "HEAD")
         ended = self.collect()
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertIn("1 of 2 pictures", ended.stdout)
         self.assertIn("unreadable", ended.stdout)
-        self.assertNotEqual(revision, "")
 
 
 class Lists(unittest.TestCase):
