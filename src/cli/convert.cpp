@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 struct ConvertOptions {
   fs::path input, output;
   bool force = false;
-  std::optional<std::string> name, view;
+  std::optional<std::string> name, view, prefix;
   std::optional<fs::path> provenance;
   std::optional<float> threshold;
 };
@@ -47,7 +47,7 @@ void convert(const ConvertOptions& options) {
   if (!options.force && fs::exists(options.output, ignored)) {
     throw Error(ErrorCode::output, fmt::format("{}: exists already; use --force to replace it", options.output.string()));
   }
-  Model model = import_model(options.input);
+  Model model = import_model(options.input, options.prefix);
   if (options.name) model.name = *options.name;
   if (options.provenance) model.provenance = merged_provenance(model.provenance, *options.provenance);
   if (options.view) model.view = *view_from_name(*options.view);
@@ -63,11 +63,14 @@ void add_convert_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("convert", "Converts weights between .lfmw, safetensors and PyTorch");
   command->footer(
       "The input's format is told by its content: .lfmw, .safetensors, or a PyTorch file (.pth, .pt) with a state dict, of\n"
-      "which no code is run. The output's format is told by its extension: .lfmw or .safetensors, the latter with the\n"
+      "which no code is run: what is no tensor is read over. A file with several state dicts (a model and its moving average) has them\n"
+      "listed; --prefix chooses one. The output's format is told by its extension: .lfmw or .safetensors, the latter with the\n"
       "reference's names, so that PyTorch loads it.\n");
   command->add_option("IN", options->input, "The weights to read")->required();
   command->add_option("OUT", options->output, "The file to write, .lfmw or .safetensors")->required();
   command->add_flag("-f,--force", options->force, "Replace OUT if it exists");
+  command->add_option("--prefix", options->prefix, "Which state dict of IN, where it holds several: what stands before its names, as model_ema.")
+      ->type_name("NAME");
   command->add_option("--name", options->name, "A name for the model, shown by info and in reports");
   command->add_option("--provenance", options->provenance, "A file with a JSON object: where the weights come from")
       ->type_name("FILE");

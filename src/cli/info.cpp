@@ -26,6 +26,7 @@ namespace {
 
 struct InfoOptions {
   std::filesystem::path model;
+  std::optional<std::string> prefix;
   int size = 256;
   bool json = false;
 };
@@ -72,12 +73,12 @@ struct Facts {
 Facts gather(const InfoOptions& options) {
   Facts facts;
   facts.format = detect_model_format(options.model);
-  if (facts.format == ModelFormat::lfmw) {
+  if (facts.format == ModelFormat::lfmw && !options.prefix) {
     const Container file(options.model);
     facts.model = read_model(file, options.model);
     facts.checksum = file.checksum();
   } else {
-    facts.model = import_model(options.model);
+    facts.model = import_model(options.model, options.prefix);
   }
   facts.layers = layers_of(facts.model.architecture, options.size);
   for (const Layer& layer : facts.layers) {
@@ -163,6 +164,7 @@ void add_info_command(CLI::App& app) {
   const auto options = std::make_shared<InfoOptions>();
   CLI::App* command = app.add_subcommand("info", "Shows what a weight file is and what it costs to run");
   command->add_option("MODEL", options->model, "Weights: .lfmw, .safetensors or PyTorch")->required();
+  command->add_option("--prefix", options->prefix, "Which state dict of MODEL, where it holds several, as for convert")->type_name("NAME");
   command->add_option("--size", options->size, "Side of the images the costs are counted for")
       ->check(CLI::Range(kMinImageSide, 16384))
       ->capture_default_str();

@@ -69,25 +69,64 @@ struct Problems {
   }
 };
 
-/// The tensors of the state dict by name, without their common prefix.
-std::map<std::string, const Tensor*> without_prefix(std::span<const Tensor> tensors, const std::string& source) {
-  std::vector<std::string_view> prefixes;
+using StateDict = std::map<std::string, const Tensor*>;
+
+/// One state dict of a file that may hold several: a model, its moving average, a teacher.
+struct Candidate {
+  std::string prefix;
+  StateDict tensors;       ///< by name without the prefix
+  std::size_t known = 0;   ///< parameters of the network among them
+};
+
+/// Every prefix of fc1.weight, and what has it but not another, longer one.
+std::vector<Candidate> find_candidates(std::span<const Tensor> tensors) {
+  std::vector<Candidate> found;
   for (const Tensor& tensor : tensors) {
-    const std::string_view name = tensor.name;
-    if (!name.ends_with(kHeadName)) continue;
-    const std::string_view prefix = name.substr(0, name.size() - kHeadName.size());
-    if (prefix.empty() || prefix.back() == '.') prefixes.push_back(prefix);
+    if (!tensor.name.ends_with(kHeadName)) continue;
+    const std::string prefix = tensor.name.substr(0, tensor.name.size() - kHeadName.size());
+    if (prefix.empty() || prefix.back() == '.') found.push_back({prefix, {}});
   }
-  if (prefixes.size() != 1) {
-    throw Error(ErrorCode::model,
-                fmt::format("{}: holds {} tensors named {}, expected one; give a state dict of the LFM reference model", source,
-                            prefixes.size(), kHeadName));
-  }
-  std::map<std::string, const Tensor*> dict;
   for (const Tensor& tensor : tensors) {
-    if (tensor.name.starts_with(prefixes[0])) dict[tensor.name.substr(prefixes[0].size())] = &tensor;
+    Candidate* owner = nullptr;
+    for (Candidate& c : found) {
+      if (tensor.name.starts_with(c.prefix) && (!owner || c.prefix.size() > owner->prefix.size())) owner = &c;
+    }
+    if (owner) owner->tensors[tensor.name.substr(owner->prefix.size())] = &tensor;
   }
-  return dict;
+  const ParameterTable table = parameter_table({});
+  for (Candidate& c : found) {
+    for (int id = 0; id < kParameters; ++id) c.known += c.tensors.count(table[id].reference_name);
+  }
+  return found;
+}
+
+std::string list_candidates(std::span<const Candidate> candidates) {
+  constexpr std::size_t shown = 20;
+  std::string text;
+  for (const Candidate& c : candidates.first(std::min(candidates.size(), shown))) {
+    text += fmt::format("{}\"{}\" ({} of {} parameters)", text.empty() ? "" : ", ", c.prefix, c.known, static_cast<int>(kParameters));
+  }
+  return candidates.size() > shown ? text + ", …" : text;
+}
+
+/// The state dict that is meant.
+StateDict choose_state_dict(std::span<const Tensor> tensors, const std::string& source, const StateDictPrefix& wanted) {
+  std::vector<Candidate> candidates = find_candidates(tensors);
+  if (candidates.empty()) {
+    throw Error(ErrorCode::model, fmt::format("{}: holds no tensor named {}; give a state dict of the LFM reference model", source, kHeadName));
+  }
+  if (wanted) {
+    const auto is_wanted = [&](const Candidate& c) { return c.prefix == *wanted || c.prefix == *wanted + "."; };
+    const auto chosen = std::ranges::find_if(candidates, is_wanted);
+    if (chosen != candidates.end()) return std::move(chosen->tensors);
+    throw Error(ErrorCode::model, fmt::format("{}: holds no state dict with the prefix \"{}\"; it has: {}", source, *wanted,
+                                              list_candidates(candidates)));
+  }
+  const auto is_complete = [](const Candidate& c) { return c.known == kParameters; };
+  if (candidates.size() == 1) return std::move(candidates[0].tensors);
+  if (std::ranges::count_if(candidates, is_complete) == 1) return std::move(std::ranges::find_if(candidates, is_complete)->tensors);
+  throw Error(ErrorCode::model, fmt::format("{}: holds {} state dicts; choose one by --prefix: {}", source, candidates.size(),
+                                            list_candidates(candidates)));
 }
 
 Architecture architecture_of(const Tensor& head, const std::string& source) {
@@ -99,7 +138,7 @@ Architecture architecture_of(const Tensor& head, const std::string& source) {
                                             head.name, shape_text(head.shape), kMapChannels));
 }
 
-void check_fixed_convolutions(std::map<std::string, const Tensor*>& dict, const std::string& source) {
+void check_fixed_convolutions(StateDict& dict, const std::string& source) {
   for (const FixedConvolution& fixed : kFixed) {
     const auto found = dict.find(fixed.name);
     if (found == dict.end()) continue;
@@ -113,7 +152,7 @@ void check_fixed_convolutions(std::map<std::string, const Tensor*>& dict, const 
 }
 
 /// Takes the batch counters out of `dict`; null unless all are there.
-nlohmann::json take_counters(std::map<std::string, const Tensor*>& dict) {
+nlohmann::json take_counters(StateDict& dict) {
   nlohmann::json counters = nlohmann::json::array();
   for (int block = 0; block < kBlocks; ++block) {
     const auto found = dict.find(counter_name(block));
@@ -142,8 +181,8 @@ std::array<std::int64_t, kBlocks> counters_of(const Model& model) {
   return counters;
 }
 
-Model model_from_file(const TensorFile& file, ModelFormat format, const std::filesystem::path& path) {
-  Model model = model_from_state_dict(file.tensors, path.string());
+Model model_from_file(const TensorFile& file, ModelFormat format, const std::filesystem::path& path, const StateDictPrefix& prefix) {
+  Model model = model_from_state_dict(file.tensors, path.string(), prefix);
   const auto metadata = file.metadata.find(kMetadataKey);
   if (metadata != file.metadata.end()) {
     Model described = model_from_header(metadata->second, path.string());
@@ -210,8 +249,8 @@ ModelFormat detect_model_format(std::span<const std::byte> bytes, const std::str
   throw Error(ErrorCode::model, fmt::format("{}: is neither an .lfmw, a safetensors nor a PyTorch file", name));
 }
 
-Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& source) {
-  auto dict = without_prefix(tensors, source);
+Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& source, const StateDictPrefix& prefix) {
+  StateDict dict = choose_state_dict(tensors, source, prefix);
   check_fixed_convolutions(dict, source);
   const nlohmann::json counters = take_counters(dict);
 
@@ -245,18 +284,21 @@ Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& 
   return model;
 }
 
-Model import_model(const std::filesystem::path& path) { return import_model(MappedFile(path, ErrorCode::model).bytes(), path); }
+Model import_model(const std::filesystem::path& path, const StateDictPrefix& prefix) {
+  return import_model(MappedFile(path, ErrorCode::model).bytes(), path, prefix);
+}
 
-Model import_model(std::span<const std::byte> bytes, const std::filesystem::path& path) {
+Model import_model(std::span<const std::byte> bytes, const std::filesystem::path& path, const StateDictPrefix& prefix) {
   const ModelFormat format = detect_model_format(bytes, path.string());
   switch (format) {
     case ModelFormat::lfmw:
       break;
     case ModelFormat::safetensors:
-      return model_from_file(read_safetensors(bytes, path.string()), format, path);
+      return model_from_file(read_safetensors(bytes, path.string()), format, path, prefix);
     case ModelFormat::pytorch:
-      return model_from_file(read_pytorch(bytes, path.string()), format, path);
+      return model_from_file(read_pytorch(bytes, path.string()), format, path, prefix);
   }
+  if (prefix) throw Error(ErrorCode::usage, fmt::format("{}: an .lfmw holds one model, whose names have no prefix; leave out --prefix", path.string()));
   return read_model(Container(bytes, path.string()), path);
 }
 

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <cstring>
 #include <optional>
 #include <stdexcept>
+#include <system_error>
 #include <unordered_map>
 #include <utility>
 
@@ -19,9 +21,20 @@ using Kind = PickleValue::Kind;
 constexpr std::size_t kMaxValues = 500'000;
 constexpr std::size_t kMaxStack = 1'000'000;
 
+constexpr std::size_t kMaxTypes = 8;  // that a tensor's class may be wrapped in
+
 constexpr std::string_view kOrderedDict = "collections.OrderedDict";
+constexpr std::string_view kDefaultDict = "collections.defaultdict";
 constexpr std::string_view kRebuildTensor = "torch._utils._rebuild_tensor_v2";
-constexpr std::string_view kRebuildParameter = "torch._utils._rebuild_parameter";
+constexpr std::string_view kRebuildSubclass = "torch._tensor._rebuild_from_type_v2";  // (rebuild, class, arguments, state)
+constexpr std::array<std::string_view, 2> kRebuildParameter = {"torch._utils._rebuild_parameter",
+                                                               "torch._utils._rebuild_parameter_with_state"};
+
+/// What attacks whoever loads the file with Python: whole modules, and builtins.
+constexpr std::array<std::string_view, 13> kRunningModules = {"os",     "posix", "nt",        "subprocess", "sys",        "pty", "socket",
+                                                              "shutil", "pdb",   "importlib", "ctypes",     "webbrowser", "runpy"};
+constexpr std::array<std::string_view, 9> kRunningBuiltins = {"eval", "exec", "execfile", "compile", "open",
+                                                              "apply", "input", "__import__", "breakpoint"};
 
 struct StorageType {
   std::string_view global;
@@ -44,8 +57,9 @@ std::optional<ElementType> storage_type(std::string_view global) {
   return it->type;
 }
 
-bool known_global(std::string_view name) {
-  return name == kOrderedDict || name == kRebuildTensor || name == kRebuildParameter || storage_type(name);
+bool runs_code(std::string_view module, std::string_view name) {
+  if (module == "builtins" || module == "__builtin__") return std::ranges::find(kRunningBuiltins, name) != kRunningBuiltins.end();
+  return std::ranges::find(kRunningModules, module.substr(0, module.find('.'))) != kRunningModules.end();
 }
 
 template <typename... Args>
@@ -103,12 +117,31 @@ class Machine {
     for (const std::byte b : take(8)) bits = bits << 8 | static_cast<std::uint64_t>(b);
     return std::bit_cast<double>(bits);
   }
-  std::int64_t long_integer() {
-    const auto digits = take(byte());
-    if (digits.size() > 8) refuse("its pickle has an integer of {} bytes", digits.size());
+  /// Integers of more than 64 bits (states of random generators) are no tensor's: opaque.
+  void push_long(std::uint64_t size) {
+    const auto digits = take(size);
+    if (digits.size() > 8) return push(Kind::opaque);
     std::uint64_t value = !digits.empty() && (digits.back() & std::byte{0x80}) != std::byte{0} ? ~std::uint64_t{0} : 0;
     for (auto it = digits.rbegin(); it != digits.rend(); ++it) value = value << 8 | static_cast<std::uint64_t>(*it);
-    return static_cast<std::int64_t>(value);
+    push_integer(Kind::integer, static_cast<std::int64_t>(value));
+  }
+  /// Protocol 0's integers: decimal, at times with an L behind; 00 and 01 are False and True.
+  void push_decimal(std::string digits) {
+    if (digits == "00" || digits == "01") return push_integer(Kind::boolean, digits == "01");
+    if (digits.ends_with('L')) digits.pop_back();
+    std::int64_t value = 0;
+    const char* const end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, value);
+    if (error == std::errc::result_out_of_range) return push(Kind::opaque);
+    if (error != std::errc() || stop != end) refuse("its pickle has a malformed integer");
+    push_integer(Kind::integer, value);
+  }
+  std::uint32_t memo_index() {
+    const std::string digits = line();
+    std::uint32_t index = 0;
+    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (error != std::errc() || stop != digits.data() + digits.size()) refuse("its pickle has a malformed place in its memo");
+    return index;
   }
 
   // ---- values and the stack ----
@@ -141,13 +174,27 @@ class Machine {
     value.items = std::move(items);
     push(std::move(value));
   }
+  void push_list(std::vector<PickleRef> items) {
+    PickleValue value;
+    value.kind = Kind::list;
+    value.items = std::move(items);
+    push(std::move(value));
+  }
+  void push_bytes(std::uint64_t count) {
+    take(count);
+    push(Kind::opaque);
+  }
   PickleRef top() const {
     if (stack_.empty()) refuse("its pickle takes from an empty stack");
     return stack_.back();
   }
-  PickleRef pop() {
+  PickleRef top_value() {
     const PickleRef ref = top();
     if (at(ref).kind == Kind::mark) refuse("its pickle takes a mark for a value");
+    return ref;
+  }
+  PickleRef pop() {
+    const PickleRef ref = top_value();
     stack_.pop_back();
     return ref;
   }
@@ -195,7 +242,13 @@ class Machine {
       case 'K': return push_integer(Kind::integer, byte());
       case 'M': return push_integer(Kind::integer, number<std::uint16_t>());
       case 'J': return push_integer(Kind::integer, number<std::int32_t>());
-      case 0x8a: return push_integer(Kind::integer, long_integer());
+      case 0x8a: return push_long(byte());
+      case 0x8b: return push_long(number<std::uint32_t>());
+      case 'I':
+      case 'L': return push_decimal(line());
+      case 'F':  // its text says nothing that a tensor needs
+        line();
+        return push(Kind::opaque);
       case 'G': {
         PickleValue value;
         value.kind = Kind::real;
@@ -204,6 +257,15 @@ class Machine {
       }
       case 'X': return push_text(Kind::text, text(number<std::uint32_t>()));
       case 0x8c: return push_text(Kind::text, text(byte()));
+      case 0x8d: return push_text(Kind::text, text(number<std::uint64_t>()));
+      case 'T': return push_text(Kind::text, text(number<std::uint32_t>()));  // of Python 2
+      case 'U': return push_text(Kind::text, text(byte()));
+      case 'S':
+      case 'V': return push_text(Kind::text, line());
+      case 'B': return push_bytes(number<std::uint32_t>());
+      case 'C': return push_bytes(byte());
+      case 0x8e:
+      case 0x96: return push_bytes(number<std::uint64_t>());
       case ')': return push_tuple({});
       case 0x85: return push_tuple(pop(1));
       case 0x86: return push_tuple(pop(2));
@@ -211,6 +273,17 @@ class Machine {
       case 't': return push_tuple(pop_to_mark());
       case ']': return push(Kind::list);
       case '}': return push(Kind::dict);
+      case 'l': return push_list(pop_to_mark());
+      case 'd': {
+        const auto items = pop_to_mark();
+        push(Kind::dict);
+        return set_items(items);
+      }
+      case 0x8f: return push(Kind::opaque);  // EMPTY_SET
+      case 0x90: return append(pop_to_mark());
+      case 0x91:  // FROZENSET
+        pop_to_mark();
+        return push(Kind::opaque);
       case 'a': return append(pop(1));
       case 'e': return append(pop_to_mark());
       case 's': return set_items(pop(2));
@@ -218,85 +291,124 @@ class Machine {
       case 'q': return memoize(byte());
       case 'r': return memoize(number<std::uint32_t>());
       case 0x94: return memoize(static_cast<std::uint32_t>(memo_.size()));
+      case 'p': return memoize(memo_index());
+      case 'g': return recall(memo_index());
+      case '0':
+        if (stack_.empty()) refuse("its pickle takes from an empty stack");
+        return stack_.pop_back();  // a mark, too
+      case '1':
+        pop_to_mark();
+        return;
+      case '2': return recall_top();
       case 'h': return recall(byte());
       case 'j': return recall(number<std::uint32_t>());
       case 'c': {
         const std::string module = line();
-        return global(module + "." + line());
+        return global(module, line());
       }
       case 0x93: {  // STACK_GLOBAL
         const auto names = pop(2);
         if (at(names[0]).kind != Kind::text || at(names[1]).kind != Kind::text) refuse("its pickle names a global by no text");
-        return global(at(names[0]).text + "." + at(names[1]).text);
+        return global(at(names[0]).text, at(names[1]).text);
       }
-      case 'R': return reduce();
+      case 'R': {
+        const auto operands = pop(2);
+        return reduce(operands[0], operands[1]);
+      }
+      case 0x81: return make_object(pop(2)[0]);
+      case 0x92: return make_object(pop(3)[0]);
+      case 'i': {
+        const std::string module = line();
+        global(module, line());
+        const PickleRef type = pop();
+        pop_to_mark();
+        return make_object(type);
+      }
+      case 'o': {
+        const auto operands = pop_to_mark();
+        if (operands.empty()) refuse("its pickle makes an object of no class");
+        return make_object(operands[0]);
+      }
       case 'Q': return storage();
-      case 'b': return build();
+      case 'P':
+        line();
+        return push(Kind::opaque);
+      case 'b':  // attributes of an object: dropped, as torch's "_metadata" on an OrderedDict is
+        pop();
+        top_value();
+        return;
       default:
-        refuse("its pickle uses opcode 0x{:02x}, which no state dict needs; it was refused, nothing was run", opcode);
+        refuse("its pickle uses opcode 0x{:02x}, which no checkpoint needs; it was refused, nothing was run", opcode);
     }
   }
 
   void append(const std::vector<PickleRef>& items) {
+    if (at(top()).kind == Kind::opaque) return;
     auto& list = top_of_kind(Kind::list).items;
     list.insert(list.end(), items.begin(), items.end());
   }
   void set_items(const std::vector<PickleRef>& items) {
     if (items.size() % 2 != 0) refuse("its pickle has a key without a value");
+    if (at(top()).kind == Kind::opaque) return;
     auto& pairs = top_of_kind(Kind::dict).pairs;
     for (std::size_t i = 0; i < items.size(); i += 2) pairs.emplace_back(items[i], items[i + 1]);
   }
   void memoize(std::uint32_t index) {
-    const PickleRef ref = top();
-    if (at(ref).kind == Kind::mark) refuse("its pickle takes a mark for a value");
-    memo_[index] = ref;
+    memo_[index] = top_value();
   }
   void recall(std::uint32_t index) {
     const auto found = memo_.find(index);
     if (found == memo_.end()) refuse("its pickle recalls what it never stored");
     stack_.push_back(found->second);
   }
-  void global(std::string name) {
-    if (!known_global(name)) refuse("its pickle asks for {}, which no state dict needs; it was refused, nothing was run", name);
-    push_text(Kind::global, std::move(name));
-  }
-  /// collections.OrderedDict carries torch's "_metadata" as an attribute: dropped.
-  void build() {
-    pop();
-    top_of_kind(Kind::dict);
+  void recall_top() { stack_.push_back(top_value()); }
+  void global(const std::string& module, const std::string& name) {
+    if (runs_code(module, name)) {
+      refuse("its pickle asks for {}.{}, which runs code where PyTorch loads it; it was refused, nothing was run", module, name);
+    }
+    push_text(Kind::global, module + "." + name);
   }
 
-  /// A persistent id ("storage", type, key, device, elements) becomes a storage.
+  /// A persistent id ("storage", type, key, device, elements) becomes a storage; of another type, and anything else outside, opaque.
   void storage() {
     const PickleValue& id = at(pop());
-    if (id.kind != Kind::tuple || id.items.size() != 5 || item(id, 0, Kind::text).text != "storage") {
-      refuse("its pickle refers to something outside that is no tensor storage");
+    if (id.kind != Kind::tuple || id.items.size() != 5 || at(id.items[0]).text != "storage" || at(id.items[1]).kind != Kind::global) {
+      return push(Kind::opaque);
     }
+    const auto type = storage_type(at(id.items[1]).text);
+    if (!type) return push_text(Kind::opaque, std::string(at(id.items[1]).text));
     PickleValue value;
     value.kind = Kind::storage;
-    const auto type = storage_type(item(id, 1, Kind::global).text);
-    if (!type) refuse("its pickle has a storage of type {}", item(id, 1, Kind::global).text);
     value.type = *type;
     value.text = item(id, 2, Kind::text).text;
     value.integer = item(id, 4, Kind::integer).integer;
     push(std::move(value));
   }
 
-  void reduce() {
-    const auto operands = pop(2);
-    const PickleValue& callee = at(operands[0]);
-    const PickleValue& arguments = at(operands[1]);
-    if (callee.kind != Kind::global || arguments.kind != Kind::tuple) refuse("its pickle calls a value; it was refused, nothing was run");
-    if (callee.text == kOrderedDict) {
-      if (!arguments.items.empty()) refuse("its pickle makes an OrderedDict from arguments");
-      return push(Kind::dict);
-    }
-    if (callee.text == kRebuildParameter) {
-      item(arguments, 0, Kind::tensor);
+  /// What calling, or instantiating, a class unknown here would have made.
+  void make_object(PickleRef type) {
+    const PickleValue& known = at(type);
+    if (known.kind != Kind::global && known.kind != Kind::opaque) refuse("its pickle calls a value; it was refused, nothing was run");
+    push_text(Kind::opaque, std::string(known.text));
+  }
+
+  void reduce(PickleRef callee_ref, PickleRef arguments_ref, std::size_t depth = 0) {
+    const PickleValue& callee = at(callee_ref);
+    const PickleValue& arguments = at(arguments_ref);
+    if (callee.kind != Kind::global || arguments.kind != Kind::tuple) return make_object(callee_ref);
+    if (callee.text == kOrderedDict) return ordered_dict(arguments);
+    if (callee.text == kDefaultDict) return push(Kind::dict);
+    if (std::ranges::find(kRebuildParameter, callee.text) != kRebuildParameter.end() && !arguments.items.empty()) {
+      const Kind kind = at(arguments.items[0]).kind;
+      if (kind != Kind::tensor && kind != Kind::opaque) refuse("its pickle has a malformed tensor");
       stack_.push_back(arguments.items[0]);
       return;
     }
-    if (callee.text != kRebuildTensor) refuse("its pickle calls {}; it was refused, nothing was run", callee.text);
+    if (callee.text == kRebuildSubclass && arguments.items.size() >= 3 && depth < kMaxTypes) {
+      return reduce(arguments.items[0], arguments.items[2], depth + 1);
+    }
+    if (callee.text != kRebuildTensor) return make_object(callee_ref);
+    if (!arguments.items.empty() && at(arguments.items[0]).kind == Kind::opaque) return push(Kind::opaque);
     PickleValue tensor;  // (storage, offset, shape, strides, requires_grad, hooks[, metadata])
     tensor.kind = Kind::tensor;
     item(arguments, 0, Kind::storage);
@@ -305,6 +417,21 @@ class Machine {
     tensor.shape = integers(item(arguments, 2, Kind::tuple));
     tensor.strides = integers(item(arguments, 3, Kind::tuple));
     push(std::move(tensor));
+  }
+
+  /// Empty and filled afterwards, or, of Python 2, from a list of pairs.
+  void ordered_dict(const PickleValue& arguments) {
+    PickleValue dict;
+    dict.kind = Kind::dict;
+    const PickleValue* pairs = arguments.items.empty() ? nullptr : &at(arguments.items[0]);
+    if (pairs && pairs->kind == Kind::list) {
+      for (const PickleRef ref : pairs->items) {
+        const PickleValue& pair = at(ref);
+        if ((pair.kind != Kind::list && pair.kind != Kind::tuple) || pair.items.size() != 2) refuse("its pickle has a malformed dict");
+        dict.pairs.emplace_back(pair.items[0], pair.items[1]);
+      }
+    }
+    push(std::move(dict));
   }
 
   std::span<const std::byte> bytes_;

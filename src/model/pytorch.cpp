@@ -126,21 +126,27 @@ class Reader {
  public:
   Reader(Archive& archive, const Pickle& pickle, TensorFile& result) : archive_(archive), pickle_(pickle), result_(result) {}
 
-  /// Walks dicts; every tensor under text or number keys becomes one of the result's.
+  /// Walks dicts, lists and tuples; every tensor under text or number keys becomes one of the result's.
   void collect(PickleRef ref, const std::string& name, int depth) {
     const PickleValue& value = pickle_[ref];
     if (value.kind == Kind::tensor) {
       if (!names_.insert(name).second) refuse("holds two tensors named \"{}\"", name);
       add_tensor(name, value);
     }
-    if (value.kind != Kind::dict) return;
+    const bool is_sequence = value.kind == Kind::list || value.kind == Kind::tuple;
+    if (value.kind != Kind::dict && !is_sequence) return;
     if (depth > kMaxDepth) refuse("its dicts nest deeper than {}", kMaxDepth);
-    for (const auto& [key_ref, item] : value.pairs) {
+    const auto visit = [&](PickleRef item, const std::string& part) {
       if (++visits_ > kMaxVisits) refuse("holds too many values");
-      const PickleValue& key = pickle_[key_ref];
-      if (key.kind != Kind::text && key.kind != Kind::integer) continue;
-      const std::string part = key.kind == Kind::text ? key.text : fmt::format("{}", key.integer);
+      const Kind kind = pickle_[item].kind;  // most values of a checkpoint's lists are numbers: their names aren't made
+      if (kind != Kind::tensor && kind != Kind::dict && kind != Kind::list && kind != Kind::tuple) return;
       collect(item, name.empty() ? part : name + "." + part, depth + 1);
+    };
+    for (std::size_t i = 0; is_sequence && i < value.items.size(); ++i) visit(value.items[i], std::to_string(i));
+    for (const auto& [key_ref, item] : value.pairs) {
+      const PickleValue& key = pickle_[key_ref];
+      if (key.kind == Kind::text) visit(item, key.text);
+      if (key.kind == Kind::integer) visit(item, std::to_string(key.integer));
     }
   }
 
@@ -227,8 +233,14 @@ void read_into(TensorFile& result, std::span<const std::byte> file) {
   }
   const auto bytes = archive.read("data.pkl");
   const Pickle pickle = read_state_dict_pickle(bytes);
-  if (pickle[pickle.root].kind != Kind::dict) refuse("holds no dict of tensors; save model.state_dict()");
-  Reader(archive, pickle, result).collect(pickle.root, "", 0);
+  const PickleValue& root = pickle[pickle.root];
+  if (root.kind == Kind::opaque && !root.text.empty()) {
+    refuse("holds a whole {}, which only its own code can take apart; load it with PyTorch and save model.state_dict()", root.text);
+  }
+  if (root.kind == Kind::dict || root.kind == Kind::list || root.kind == Kind::tuple) {
+    Reader(archive, pickle, result).collect(pickle.root, "", 0);
+  }
+  if (root.kind != Kind::dict && result.tensors.empty()) refuse("holds no dict of tensors; save model.state_dict()");
 }
 
 }  // namespace

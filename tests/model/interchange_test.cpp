@@ -119,8 +119,34 @@ TEST(Interchange, StripsAnyPrefixAndLeavesOtherTensorsAlone) {
   dict.file.tensors.push_back(dict.file.tensors[0]);
   dict.file.tensors.back().name = "optimizer.0.exp_avg";
   EXPECT_EQ(model_from_state_dict(dict.file.tensors, "").values, model.values);
-  dict.file.tensors.back().name = "ema.fc1.weight";
-  EXPECT_THAT(dict.error(), HasSubstr("2 tensors named fc1.weight"));
+  dict.file.tensors.back().name = "ema.fc1.weight";  // no whole model
+  EXPECT_EQ(model_from_state_dict(dict.file.tensors, "").values, model.values);
+}
+
+TEST(Interchange, OfSeveralStateDictsThePrefixChooses) {
+  const Model model = test::random_model({}, 5), average = test::random_model({}, 6);
+  StateDict dict(model);
+  const StateDict other(average);
+  for (Tensor& tensor : dict.file.tensors) tensor.name = "model." + tensor.name;
+  for (Tensor tensor : other.file.tensors) {
+    tensor.name = "model.ema." + tensor.name;
+    dict.file.tensors.push_back(tensor);
+  }
+  EXPECT_THAT(dict.error(), AllOf(HasSubstr("holds 2 state dicts; choose one by --prefix"), HasSubstr("\"model.\" (27 of 27 parameters)"),
+                                  HasSubstr("\"model.ema.\" (27 of 27 parameters)")));
+  for (const char* prefix : {"model", "model."}) EXPECT_EQ(model_from_state_dict(dict.file.tensors, "", prefix).values, model.values);
+  for (const char* prefix : {"model.ema", "model.ema."}) EXPECT_EQ(model_from_state_dict(dict.file.tensors, "", prefix).values, average.values);
+  EXPECT_THAT(error_of(ErrorCode::model, [&] { model_from_state_dict(dict.file.tensors, "", "mod"); }),
+              AllOf(HasSubstr("prefix \"mod\""), HasSubstr("\"model.ema.\"")));
+
+  write_safetensors(dict.folder / "b.safetensors", dict.file.tensors, {});
+  EXPECT_EQ(import_model(dict.folder / "b.safetensors", "model.ema").values, average.values);
+  export_model(model, dict.folder / "b.lfmw");
+  EXPECT_THAT(error_of(ErrorCode::usage, [&] { import_model(dict.folder / "b.lfmw", "model"); }), HasSubstr("--prefix"));
+
+  // The names of one without a prefix don't include the others'.
+  for (Tensor& tensor : dict.file.tensors) tensor.name = tensor.name.substr(std::string_view("model.").size());
+  EXPECT_EQ(model_from_state_dict(dict.file.tensors, "", "").values, model.values);
 }
 
 TEST(Interchange, FixedConvolutionsMayBeMissingButNotDifferent) {
