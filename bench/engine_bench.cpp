@@ -76,7 +76,7 @@ void time_stages(Engine& engine, const PixelBatch& batch, std::span<float> logit
     time(4, [&] { engine.infer_pool(); });
     time(5, [&] {
       engine.infer_head(logits.subspan(first, n));
-      engine.infer_wait();
+      engine.infer_wait(0);
     });
   }
 }

@@ -6,6 +6,8 @@
 // reallocated per step. Calls come from one thread. All errors are lfm::Error.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,14 +23,34 @@
 
 namespace lfm {
 
-/// n images of one size, [n][height][width][3] uint8, on the host. height and width as decoded: an odd last row or column
-/// is dropped by the engine.
+/// Whose memory pixels lie in, and so how long they must stay there.
+enum class PixelMemory {
+  host,    ///< anybody's: free again when the call returns, once the engine has copied or used them
+  pinned,  ///< of Engine::host_memory(): read where they lie, until the pass has been waited for
+  device,  ///< of Engine::place(): where the engine computes
+};
+
+/// n images of one size, each [height][width][3] uint8. height and width as decoded: an odd last row or column is dropped by the engine.
 struct PixelBatch {
-  const std::uint8_t* pixels = nullptr;
+  const std::uint8_t* pixels = nullptr;  ///< of the images, one after the other
   int n = 0;
   int height = 0;
   int width = 0;
+  PixelMemory memory = PixelMemory::host;
+  /// Where each image lies, [n], in place of `pixels`; must stay as long as the pixels. Inference alone takes it, and not on the device.
+  const std::uint8_t* const* images = nullptr;
+
+  std::size_t image_bytes() const { return std::size_t{3} * static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
+  std::size_t bytes() const { return static_cast<std::size_t>(n) * image_bytes(); }
+  const std::uint8_t* image(int i) const { return images ? images[i] : pixels + static_cast<std::size_t>(i) * image_bytes(); }
+  PixelBatch part(int first, int count) const {
+    if (images) return {nullptr, count, height, width, memory, images + first};
+    return {image(first), count, height, width, memory};
+  }
 };
+
+/// Memory for pixels that came from an engine, and must go before it.
+using PixelBuffer = std::shared_ptr<std::uint8_t[]>;
 
 /// What regularises and weighs the training step (paper, sections 3.3 and 3.4).
 struct TrainingOptions {
@@ -121,21 +143,35 @@ class Engine {
   /// Smaller after reserve() has thrown OutOfMemory.
   virtual int inference_chunk(int height, int width) const = 0;
 
-  /// Chunks that a batch should have, so that one is copied and one delivered while one is computed.
-  virtual int chunks_under_way() const { return 1; }
+  /// Batches that should have begun before the first of them is waited for: one is copied while another is computed.
+  virtual int batches_under_way() const { return 1; }
+
+  /// Host memory for pixels, uninitialised, that passes need not copy before they use it: page-locked where they cross to a device. Any
+  /// thread may ask for it at any time.
+  virtual PixelBuffer host_memory(std::size_t bytes);
+  /// Whether passes read host_memory() faster than any other.
+  virtual bool prefers_own_memory() const { return false; }
+  /// A copy of the batch where the engine computes, for any number of passes.
+  virtual PixelBuffer place(const PixelBatch& batch);
+  /// Bytes of the last cache before the device's memory; 0: pixels in a cache make no difference.
+  virtual std::size_t cache_bytes() const { return 0; }
 
   // ---- inference: running statistics, neither RBLD nor RKS ----
   virtual void infer_first_block(const PixelBatch& batch) = 0;  ///< pixels -> residual -> block1 [n][64]
   virtual void infer_block(int block) = 0;                      ///< block = 1, 2: -> [n][128], [n][256]
   virtual void infer_last_block() = 0;                          ///< block 3 and the 1x1: -> maps [n][64]
   virtual void infer_pool() = 0;                                ///< maps -> features
-  virtual void infer_head(std::span<float> logits) = 0;         ///< features -> logits [n], on the host after infer_wait()
-  /// Waits for the passes under way. Until then `logits` must stay where it was; the next pass may begin before.
-  virtual void infer_wait() {}
+  /// features -> logits [n], which are on the host once the pass has been waited for; with an empty span they stay in the engine.
+  virtual void infer_head(std::span<float> logits) = 0;
+  /// Waits until at most `left` passes are under way, the latest ones. Until a pass has been waited for, its logits must stay where
+  /// they were; the next one may begin before.
+  virtual void infer_wait([[maybe_unused]] int left) {}
 
   /// Copies an activation of the last pass to the host; nothing where the engine never materialises it.
   virtual std::optional<std::vector<float>> read(Activation activation) = 0;
 
+  /// What the convolutions of inference multiply.
+  virtual Precision inference_precision() const { return Precision::fp32; }
   /// What the convolutions of training multiply; parameters, sums, statistics and moments are FP32 always.
   virtual Precision training_precision() const { return Precision::fp32; }
 
@@ -165,6 +201,17 @@ class Engine {
 
   /// Sums gradients over processes, and batch-norm statistics inside the stages.
   virtual void set_communicator(Communicator communicator) = 0;
+
+  // ---- benchmarks ----
+
+  /// Takes the time when all work asked for before is done: by an event on a GPU, by the host's clock elsewhere. Never waits.
+  virtual void mark(std::size_t index);
+  /// From one mark to another, each as taken last; waits for the later one.
+  virtual double milliseconds_between(std::size_t from, std::size_t to);
+  virtual const char* clock() const { return "host"; }
+
+ private:
+  std::vector<std::chrono::steady_clock::time_point> marks_;
 };
 
 /// The engines, each behind its own factory. threads 0: all cores this process may use. precision: of inference; Error{usage} names

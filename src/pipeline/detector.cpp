@@ -13,6 +13,7 @@
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/eval/calibration.h"
+#include "src/image/view.h"
 #include "src/pipeline/path_source.h"
 #include "src/pipeline/picture.h"
 #include "src/pipeline/stream.h"
@@ -40,6 +41,7 @@ std::size_t arena_limit(const Device& device) {
 
 struct Detector::Impl {
   std::vector<std::unique_ptr<Engine>> engines;  ///< one, or one for each GPU
+  std::unique_ptr<PixelPool> pool;               ///< of the first one's memory, which all read
   StreamOptions stream;
   Calibration calibration;
   float threshold = 0.5f;
@@ -105,12 +107,16 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   stream.limits = options.limits;
   stream.workers = threads;
   const int chunk = std::clamp(first.inference_chunk(256, 256), 1, 64);
-  stream.batch = options.batch > 0 ? options.batch : first.chunks_under_way() * chunk;
+  stream.batch = options.batch > 0 ? options.batch : chunk;
   stream.features = options.features;
   stream.evidence = options.evidence;
   if (options.evidence) impl_->parameters = model.values;
   stream.parameters = impl_->parameters;
   stream.arena_limit = arena_limit(device);
+  if (first.prefers_own_memory()) {
+    impl_->pool = std::make_unique<PixelPool>(*impl_->engines[0], std::size_t{3} * kViewSide * kViewSide);
+    stream.pool = impl_->pool.get();
+  }
 }
 
 Detector::Detector(Detector&&) noexcept = default;

@@ -64,6 +64,16 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, const Archi
   return picture;
 }
 
+void move_pixels(Picture& picture, PixelPool& pool) {
+  for (Piece& piece : picture.pieces) {
+    if (piece.block || piece.bytes() != pool.block_bytes()) continue;
+    piece.block = pool.take();
+    if (!piece.block) return;
+    std::copy(piece.pixels.rgb.begin(), piece.pixels.rgb.end(), piece.block.get());
+    piece.pixels.rgb = {};
+  }
+}
+
 void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, const Architecture& architecture,
                   std::span<const float> parameters) {
   Evidence& evidence = picture.evidence[static_cast<std::size_t>(&piece - picture.pieces.data())];

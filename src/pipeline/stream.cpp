@@ -22,6 +22,8 @@
 namespace lfm {
 namespace {
 
+constexpr const char* kNoMemory = "there is not enough memory to score it at its size; use another view";
+
 struct Slot {
   enum class State {
     decoding,
@@ -41,13 +43,26 @@ struct Member {
   Piece* piece;
 };
 
-/// An engine, and what its thread keeps from batch to batch.
-struct Scorer {
-  Engine& engine;
-  std::vector<std::uint8_t> batch;
+/// A batch under way, and what becomes of it.
+struct Round {
+  std::vector<Member> group;
+  std::vector<const std::uint8_t*> images;
   std::vector<float> logits;
   std::vector<float> features;
   std::vector<float> maps;
+};
+
+/// An engine, and the batches it has under way. Their memory serves batch after batch.
+struct Scorer {
+  Scorer(Engine& engine_, const Architecture& architecture)
+      : engine(engine_), rounds(static_cast<std::size_t>(engine.batches_under_way())), queue(engine, architecture) {}
+  Round& next() { return rounds[(first + static_cast<std::size_t>(queue.under_way())) % rounds.size()]; }
+  bool is_full() const { return queue.under_way() == static_cast<int>(rounds.size()); }
+
+  Engine& engine;
+  std::vector<Round> rounds;  // a ring
+  std::size_t first = 0;      // the earliest under way
+  InferenceQueue queue;       // goes first: it waits for whatever writes to the rounds
 };
 
 class ScoringStream {
@@ -148,6 +163,7 @@ class ScoringStream {
       detection.height = views->height;
       detection.thumbnail = std::move(views->thumbnail);
       slot.picture = cut_up(std::move(*views), options_.presentation, options_.architecture, options_.evidence);
+      if (options_.pool) move_pixels(slot.picture, *options_.pool);
       if (slot.picture.pieces.empty()) put_together(slot.picture, detection);
     } catch (const Error& error) {
       detection.error = cause(error, slot.input.path);
@@ -172,29 +188,39 @@ class ScoringStream {
   // ---- a thread per engine: pixels -> logits ----
 
   void score(Engine& engine) {
-    Scorer scorer{engine, {}, {}, {}, {}};
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      std::vector<Member> group;
-      changed_.wait(lock, [&] {
-        group = due_group();
-        return stopped_ || !group.empty() || (exhausted_ && first_unscored() == slots_.end());
-      });
-      if (stopped_ || group.empty()) return;
-      for (const Member& member : group) take(member);
-      lock.unlock();
-      score_group(scorer, group);
-      lock.lock();
-      const std::vector<Slot*> complete = release(group);
-      changed_.notify_all();
-      lock.unlock();
-      for (Slot* slot : complete) {
-        if (put_together(slot->picture, slot->detection)) finish_(slot->detection);
+    Scorer scorer(engine, options_.architecture);
+    try {
+      while (score_next(scorer)) {
       }
-      lock.lock();
-      for (Slot* slot : complete) slot->state = Slot::State::done;
-      changed_.notify_all();
+    } catch (...) {
+      const std::exception_ptr failure = std::current_exception();
+      try {
+        while (scorer.queue.under_way() > 0) finish_earliest(scorer);  // what was done before goes out
+      } catch (...) {  // NOLINT(bugprone-empty-catch): the first failure is the one to tell
+      }
+      std::rethrow_exception(failure);
     }
+  }
+
+  /// Begins a batch, or finishes the earliest under way. False when there is nothing left to do.
+  bool score_next(Scorer& scorer) {
+    std::unique_lock lock(mutex_);
+    std::vector<Member> group;
+    changed_.wait(lock, [&] {
+      if (!scorer.is_full()) group = due_group();
+      return stopped_ || !group.empty() || scorer.queue.under_way() > 0 || (exhausted_ && first_unscored() == slots_.end());
+    });
+    if (stopped_) return false;
+    for (const Member& member : group) take(member);
+    lock.unlock();
+    if (!group.empty()) {
+      begin_group(scorer, std::move(group));
+    } else if (scorer.queue.under_way() > 0) {
+      finish_earliest(scorer);
+    } else {
+      return false;
+    }
+    return true;
   }
 
   std::deque<Slot>::iterator first_unscored() {
@@ -212,8 +238,9 @@ class ScoringStream {
   std::vector<Slot*> release(const std::vector<Member>& group) {
     std::vector<Slot*> complete;
     for (const Member& member : group) {
-      waiting_bytes_ -= member.piece->pixels.rgb.size();
+      waiting_bytes_ -= member.piece->bytes();
       member.piece->pixels = {};
+      member.piece->block = {};
       if (--member.slot->picture.left == 0) complete.push_back(member.slot);
     }
     return complete;
@@ -234,10 +261,10 @@ class ScoringStream {
         if (!group.empty()) {
           const Image& first_pixels = group[0].piece->pixels;
           if (pixels.width != first_pixels.width || pixels.height != first_pixels.height) continue;
-          if (bytes + pixels.rgb.size() > options_.pixel_budget) return group;
+          if (bytes + piece.bytes() > options_.pixel_budget) return group;
         }
         group.push_back({&*slot, &piece});
-        bytes += pixels.rgb.size();
+        bytes += piece.bytes();
         if (group.size() == static_cast<std::size_t>(options_.batch)) return group;
       }
     }
@@ -247,50 +274,81 @@ class ScoringStream {
     return group;
   }
 
-  void score_group(Scorer& scorer, const std::vector<Member>& group) {
+  void begin_group(Scorer& scorer, std::vector<Member> group) {
+    std::string error;
     try {
-      infer_group(scorer, group);
-      return;
-    } catch (const OutOfMemory& error) {
-      if (group.size() == 1) group[0].piece->error = error.what();
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::input) throw;
-      if (group.size() == 1) group[0].piece->error = error.what();
+      return begin_round(scorer, group);
+    } catch (const OutOfMemory& failure) {
+      error = failure.what();
+    } catch (const Error& failure) {
+      if (failure.code() != ErrorCode::input) throw;
+      error = failure.what();
     } catch (const std::bad_alloc&) {
-      if (group.size() == 1) group[0].piece->error = "there is not enough memory to score it at its size; use another view";
+      error = kNoMemory;
+    }
+    if (group.size() == 1) {
+      group[0].piece->error = error;
+      complete(group);
+      return;
     }
     // One image must not take the others of its batch down.
-    if (group.size() > 1) {
-      for (const Member& member : group) score_group(scorer, {member});
+    for (const Member& member : group) {
+      if (scorer.is_full()) finish_earliest(scorer);
+      begin_group(scorer, {member});
     }
   }
 
-  void infer_group(Scorer& s, const std::vector<Member>& group) {
-    const int n = static_cast<int>(group.size());
+  static bool wants_evidence(const Member& m) { return m.piece->delivery == 0 && !m.slot->picture.evidence.empty(); }
+
+  void begin_round(Scorer& scorer, const std::vector<Member>& group) {
     const Image& first = group[0].piece->pixels;
-    require_memory(s.engine, first);
-    const std::uint8_t* pixels = first.rgb.data();
-    if (n > 1) {
-      s.batch.clear();
-      for (const Member& m : group) s.batch.insert(s.batch.end(), m.piece->pixels.rgb.begin(), m.piece->pixels.rgb.end());
-      pixels = s.batch.data();
-    }
-    const std::size_t width = options_.features ? static_cast<std::size_t>(feature_count(options_.architecture)) : 0;
-    s.logits.resize(group.size());
-    s.features.resize(group.size() * width);
-    const auto wants_evidence = [](const Member& m) { return m.piece->delivery == 0 && !m.slot->picture.evidence.empty(); };
-    const bool any_evidence = std::ranges::any_of(group, wants_evidence);
+    require_memory(scorer.engine, first);
+    Round& round = scorer.next();
+    round.group = group;
+    round.images.clear();
+    for (const Member& m : group) round.images.push_back(m.piece->data());
+    const bool all_in_blocks = std::ranges::all_of(group, [](const Member& m) { return m.piece->block != nullptr; });
+    round.logits.resize(group.size());
+    round.features.resize(options_.features ? group.size() * static_cast<std::size_t>(feature_count(options_.architecture)) : 0);
     const auto positions = static_cast<std::size_t>(network_shape(options_.architecture, first.height, first.width).maps().area());
-    const std::size_t map_floats = kMapChannels * positions;
-    s.maps.resize(any_evidence ? group.size() * map_floats : 0);
-    infer(s.engine, options_.architecture, {pixels, n, first.height, first.width}, s.logits, s.features, s.maps);
+    round.maps.resize(std::ranges::any_of(group, wants_evidence) ? group.size() * kMapChannels * positions : 0);
+    const PixelBatch batch{nullptr,     static_cast<int>(group.size()), first.height, first.width, all_in_blocks ? PixelMemory::pinned : PixelMemory::host,
+                           round.images.data()};
+    scorer.queue.begin(batch, round.logits, round.features, round.maps);
+  }
+
+  void finish_earliest(Scorer& scorer) {
+    Round& round = scorer.rounds[scorer.first];
+    scorer.first = (scorer.first + 1) % scorer.rounds.size();
+    scorer.queue.finish();
+    const std::vector<Member> group = std::exchange(round.group, {});
+    const std::size_t width = round.features.size() / group.size(), map_floats = round.maps.size() / group.size();
     for (std::size_t i = 0; i < group.size(); ++i) {
-      if (wants_evidence(group[i])) {
-        add_evidence(group[i].slot->picture, *group[i].piece, std::span(s.maps).subspan(i * map_floats, map_floats),
-                     options_.architecture, options_.parameters);
+      Piece& piece = *group[i].piece;
+      try {
+        if (wants_evidence(group[i])) {
+          add_evidence(group[i].slot->picture, piece, std::span(round.maps).subspan(i * map_floats, map_floats), options_.architecture,
+                       options_.parameters);
+        }
+        add_score(piece, round.logits[i], std::span(round.features).subspan(i * width, width));
+      } catch (const std::bad_alloc&) {
+        piece.error = kNoMemory;
       }
-      add_score(*group[i].piece, s.logits[i], std::span(s.features).subspan(i * width, width));
     }
+    complete(group);
+  }
+
+  void complete(const std::vector<Member>& group) {
+    std::unique_lock lock(mutex_);
+    const std::vector<Slot*> complete = release(group);
+    changed_.notify_all();
+    lock.unlock();
+    for (Slot* slot : complete) {
+      if (put_together(slot->picture, slot->detection)) finish_(slot->detection);
+    }
+    lock.lock();
+    for (Slot* slot : complete) slot->state = Slot::State::done;
+    changed_.notify_all();
   }
 
   void require_memory(const Engine& engine, const Image& image) const {

@@ -8,7 +8,8 @@
 // The window bounds the memory: a worker takes the next path only while there is a free slot, and a slot is free once its result has
 // gone to the sink. An engine that is free takes the first waiting piece and those of the same size within a fixed lookahead, so a native
 // view with mixed sizes still makes batches, and the same ones on every run, whatever the number of threads. Only where the
-// source starves (a list that is still being written) or huge images use up the pixel budget does it take what is there.
+// source starves (a list that is still being written) or huge images use up the pixel budget does it take what is there. An engine that computes
+// on a device has two batches under way: one crosses while the other is computed (src/engine/network.h).
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,7 @@
 #include "lfm/detector.h"
 #include "src/engine/engine.h"
 #include "src/pipeline/input_image.h"
+#include "src/pipeline/pixel_pool.h"
 
 namespace lfm {
 
@@ -31,6 +33,7 @@ struct StreamOptions {
   bool evidence = false;
   std::span<const float> parameters;  ///< the model's, for the evidence
   std::size_t pixel_budget = std::size_t{256} << 20;  ///< bytes of pieces waiting for the network, where more than one path waits
+  PixelPool* pool = nullptr;    ///< where pixels wait for engines that read them there best
   std::size_t arena_limit = 0;  ///< an image whose activations need more bytes is refused
 };
 

@@ -118,10 +118,96 @@ TEST_F(CudaEngineTest, PassesInFlightDoNotMix) {
         engine.infer_pool();
         engine.infer_head(std::span(logits).subspan(static_cast<std::size_t>(i), 1));
       }
-      engine.infer_wait();
+      engine.infer_wait(0);
       EXPECT_EQ(logits, want);
     }
   }
+}
+
+// As benchmarks and detect do it: the next batch is begun before the first is waited for. Pinned pixels are read late: whoever
+// overwrites them too early would see it here.
+TEST_F(CudaEngineTest, BatchesThatOverlapDoNotMix) {
+  constexpr int batches = 4, images = 3;
+  const auto pixels = random_pixels(images + batches, 20);
+  const auto parameters = random_parameters({}, 20);
+  const Architecture architecture;
+  auto alone = engine_under_test(0, Precision::fp16);
+  alone.load({}, parameters);
+  const auto want = logits_of(alone, batch_of(pixels, 0, images + batches));
+  for (const PixelMemory memory : {PixelMemory::host, PixelMemory::pinned}) {
+    SCOPED_TRACE(memory == PixelMemory::host ? "pageable" : "pinned");
+    auto engine = engine_under_test(7, Precision::fp16);
+    engine.load({}, parameters);
+    ASSERT_EQ(engine.batches_under_way(), 2);
+    const PixelBuffer buffers[] = {engine.host_memory(images * kImageBytes), engine.host_memory(images * kImageBytes)};
+    std::vector<std::vector<float>> logits(batches, std::vector<float>(images, -1.0f));
+    {
+      InferenceQueue queue(engine, architecture);
+      for (int i = 0; i < batches; ++i) {
+        if (queue.under_way() == 2) queue.finish();  // the batch whose buffer comes next
+        std::uint8_t* buffer = buffers[i % 2].get();
+        std::copy_n(pixels.data() + i * kImageBytes, images * kImageBytes, buffer);
+        queue.begin({buffer, images, kSide, kSide, memory}, logits[static_cast<std::size_t>(i)]);
+        if (memory == PixelMemory::host) std::fill_n(buffer, images * kImageBytes, std::uint8_t{0});
+      }
+      queue.finish();
+      EXPECT_EQ(queue.under_way(), 1);
+    }  // waits for the last
+    for (int i = 0; i < batches; ++i) {
+      EXPECT_EQ(logits[static_cast<std::size_t>(i)], std::vector<float>(want.begin() + i, want.begin() + i + images)) << "batch " << i;
+    }
+  }
+}
+
+TEST_F(CudaEngineTest, FinishedLogitsAreThereWhileTheNextBatchIsUnderWay) {
+  const auto pixels = random_pixels(2, 21);
+  const Architecture architecture;
+  auto engine = engine_under_test(3, Precision::fp16);
+  engine.load({}, random_parameters({}, 21));
+  const auto want = logits_of(engine, batch_of(pixels, 0, 2));
+  std::vector<float> first(1, -1.0f), second(1, -1.0f);
+  InferenceQueue queue(engine, architecture);
+  queue.begin(batch_of(pixels, 0, 1), first);
+  EXPECT_EQ(first[0], -1.0f) << "nobody has waited";
+  queue.begin(batch_of(pixels, 1, 1), second);
+  queue.finish();
+  EXPECT_EQ(first[0], want[0]);
+  EXPECT_EQ(second[0], -1.0f);
+  queue.finish();
+  EXPECT_EQ(second[0], want[1]);
+}
+
+TEST_F(CudaEngineTest, PixelsOnTheDeviceGiveTheSameLogits) {
+  const auto pixels = random_pixels(2, 23);
+  auto engine = engine_under_test(5, Precision::fp16);
+  engine.load({}, random_parameters({}, 23));
+  const auto want = logits_of(engine, batch_of(pixels, 0, 2));
+  PixelBatch batch = batch_of(pixels, 0, 2);
+  const PixelBuffer placed = engine.place(batch);
+  batch.pixels = placed.get();
+  batch.memory = PixelMemory::device;
+  for (int pass = 0; pass < 3; ++pass) EXPECT_EQ(logits_of(engine, batch), want) << "pass " << pass;  // the second records a graph
+  infer_pass(engine, batch, {});  // logits stay on the device
+  engine.infer_wait(0);
+  EXPECT_TRUE(engine.read(Activation::features));
+}
+
+TEST_F(CudaEngineTest, MarksTellTheTimeOfEachStage) {
+  const auto pixels = random_pixels(1, 24);
+  auto engine = engine_under_test(0, Precision::fp16);
+  engine.load({}, random_parameters({}, 24));
+  const auto want = logits_of(engine, batch_of(pixels, 0, 1));
+  std::vector<float> logits(1);
+  infer_pass(engine, batch_of(pixels, 0, 1), logits, [&](int stage) { engine.mark(static_cast<std::size_t>(stage)); });
+  double all = 0;
+  for (std::size_t stage = 0; stage + 1 < kInferenceStageNames.size(); ++stage) {  // the head is part of pooling
+    const double ms = engine.milliseconds_between(stage, stage + 1);
+    EXPECT_GT(ms, 0) << kInferenceStageNames[stage];
+    all += ms;
+  }
+  EXPECT_GE(engine.milliseconds_between(0, kInferenceStageNames.size()), all * 0.999);
+  engine.infer_wait(0);
+  EXPECT_EQ(logits, want) << "marks change nothing";
 }
 
 TEST_F(CudaEngineTest, GraphsComputeWhatSingleLaunchesDo) {
@@ -187,6 +273,25 @@ TEST_F(CudaEngineTest, WithoutRoomForTheBatchHalvesItAndSaysSo) {
   EXPECT_THROW(hopeless.load({}, parameters), Error);
 }
 
+// A batch that finds no room must take nothing from the one under way.
+TEST_F(CudaEngineTest, ABatchThatFailsLeavesTheOneUnderWayAlone) {
+  const auto pixels = random_pixels(1, 22);
+  const std::vector<std::uint8_t> large(std::size_t{3} * 400 * 400);
+  const Architecture architecture;
+  auto engine = engine_under_test(0, Precision::fp16);
+  engine.load({}, random_parameters({}, 22));
+  const auto want = logits_of(engine, batch_of(pixels, 0, 1));
+  std::vector<float> first(1, -1.0f), second(1, -1.0f);
+  const simt::ScopedMemoryLimit limit(engine.arena_bytes({1, kSide, kSide}));
+  InferenceQueue queue(engine, architecture);
+  queue.begin(batch_of(pixels, 0, 1), first);
+  EXPECT_THROW(queue.begin({large.data(), 1, 400, 400}, second), Error);
+  EXPECT_EQ(queue.under_way(), 1);
+  queue.finish();
+  EXPECT_EQ(first, want);
+  EXPECT_EQ(second[0], -1.0f);
+}
+
 // As a benchmark does that times the layers one by one.
 TEST_F(CudaEngineTest, LaunchesTheStagesAskedForAlone) {
   const auto pixels = random_pixels(1, 13);
@@ -196,7 +301,7 @@ TEST_F(CudaEngineTest, LaunchesTheStagesAskedForAlone) {
   engine.reserve({1, kSide, kSide});
   engine.infer_first_block(batch_of(pixels, 0, 1));
   engine.infer_head(logits);
-  engine.infer_wait();
+  engine.infer_wait(0);
   const auto block1 = *engine.read(Activation::block1), maps = *engine.read(Activation::maps);
   EXPECT_TRUE(std::none_of(block1.begin(), block1.end(), [](float v) { return std::isnan(v); }));
   EXPECT_TRUE(std::all_of(maps.begin(), maps.end(), [](float v) { return std::isnan(v); }));

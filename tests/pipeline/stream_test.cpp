@@ -205,7 +205,7 @@ TEST_F(StreamTest, StaysWithinThePixelBudget) {
 TEST_F(StreamTest, AnImageThatFailsInTheNetworkTakesNoOtherDown) {
   engine.on_batch = [](const PixelBatch& batch) {
     for (int i = 0; i < batch.n; ++i) {
-      const int id = batch.pixels[std::size_t{3} * i * batch.height * batch.width];
+      const int id = *batch.image(i);
       if (id == 5) throw Error(ErrorCode::input, "five fails");
       if (id == 7) throw std::bad_alloc();
     }
@@ -223,6 +223,60 @@ TEST_F(StreamTest, AnImageThatFailsInTheNetworkTakesNoOtherDown) {
     }
   });
   EXPECT_EQ(seen, 120u);
+}
+
+// A device computes one batch while the next crosses from the memory that the workers wrote to, which comes round again and again.
+TEST_F(StreamTest, BatchesOfADeviceOverlap) {
+  engine.depth = 2;
+  PixelPool pool(engine, std::size_t{3} * 48 * 48);
+  options.pool = &pool;
+  RepeatingSource source(files, 3000);
+  std::size_t seen = 0;
+  run(source, [&](Detection&& d) {
+    ASSERT_EQ(d.path, files[seen % files.size()]) << "result " << seen;
+    ASSERT_EQ(d.logit, static_cast<float>(seen % files.size()));
+    ++seen;
+  });
+  EXPECT_EQ(seen, 3000u);
+  EXPECT_EQ(engine.most_under_way, 2);
+  EXPECT_GT(engine.pinned_batches, 3000 / 4 / 3) << "two images in three are of the blocks' size";
+  EXPECT_LT(engine.pinned_batches, static_cast<int>(engine.batch_sizes.size()));
+}
+
+TEST_F(StreamTest, AnImageThatFailsTakesNoBatchUnderWayDown) {
+  engine.depth = 2;
+  engine.on_batch = [](const PixelBatch& batch) {
+    for (int i = 0; i < batch.n; ++i) {
+      if (*batch.image(i) == 5) throw Error(ErrorCode::input, "five fails");
+    }
+  };
+  RepeatingSource source(files, 240);
+  std::size_t seen = 0;
+  run(source, [&](Detection&& d) {
+    const std::size_t id = seen++ % files.size();
+    ASSERT_EQ(d.scored(), id != 5) << id << ' ' << d.error;
+    if (id != 5) {
+      ASSERT_EQ(d.logit, static_cast<float>(id));
+    }
+  });
+  EXPECT_EQ(seen, 240u);
+}
+
+TEST_F(StreamTest, ADeviceThatFailsWithBatchesUnderWayEndsTheRun) {
+  engine.depth = 2;
+  int waits = 0;
+  engine.on_wait = [&] {
+    if (++waits > 3) throw Error(ErrorCode::device, "the device fell off the bus");
+  };
+  RepeatingSource source(files, 100000);
+  std::size_t seen = 0;
+  try {
+    run(source, [&](Detection&& d) { ASSERT_EQ(d.logit, static_cast<float>(seen++ % files.size())); });
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::device);
+  }
+  EXPECT_LE(seen, 3u * 4);
 }
 
 TEST_F(StreamTest, RefusesImagesWhoseActivationsDoNotFit) {

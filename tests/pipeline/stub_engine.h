@@ -1,7 +1,10 @@
-// An engine that computes nothing: the logit of an image is its first byte. It records the batches it was given.
+// An engine that computes nothing: the logit of an image is its first byte. It records the batches it was given. With a depth of two it
+// works as one on a device does: pinned pixels are read, and logits written, when somebody waits for them.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <stdexcept>
 #include <thread>
@@ -15,6 +18,9 @@ class StubEngine : public Engine {
  public:
   std::vector<int> batch_sizes;
   std::function<void(const PixelBatch&)> on_batch;  ///< may throw
+  std::function<void()> on_wait;                    ///< may throw
+  int depth = 1;
+  int most_under_way = 0, pinned_batches = 0;
 
   std::string description() const override { return "stub"; }
   void load(const Architecture&, std::span<const float>) override {}
@@ -24,13 +30,32 @@ class StubEngine : public Engine {
   void infer_first_block(const PixelBatch& batch) override {
     batch_sizes.push_back(batch.n);
     if (on_batch) on_batch(batch);
+    pinned_batches += batch.memory == PixelMemory::pinned;
     logits_.clear();
-    for (int i = 0; i < batch.n; ++i) logits_.push_back(batch.pixels[std::size_t{3} * i * batch.height * batch.width]);
+    images_.clear();
+    for (int i = 0; i < batch.n; ++i) {
+      logits_.push_back(*batch.image(i));
+      if (batch.memory == PixelMemory::pinned) images_.push_back(batch.image(i));
+    }
   }
+  int batches_under_way() const override { return depth; }
+  bool prefers_own_memory() const override { return depth > 1; }
   void infer_block(int) override {}
   void infer_last_block() override {}
   void infer_pool() override {}
-  void infer_head(std::span<float> logits) override { std::copy(logits_.begin(), logits_.end(), logits.begin()); }
+  void infer_head(std::span<float> logits) override {
+    passes_.push_back({logits_, images_, logits});
+    most_under_way = std::max(most_under_way, static_cast<int>(passes_.size()));
+    if (depth == 1) infer_wait(0);
+  }
+  void infer_wait(int left) override {
+    for (; passes_.size() > static_cast<std::size_t>(left); passes_.pop_front()) {
+      if (on_wait) on_wait();
+      Pass& pass = passes_.front();
+      for (std::size_t i = 0; i < pass.images.size(); ++i) pass.values[i] = *pass.images[i];
+      std::copy(pass.values.begin(), pass.values.end(), pass.logits.begin());
+    }
+  }
   std::optional<std::vector<float>> read(Activation) override { return std::vector<float>(logits_.size() * 1024, 1.0f); }
 
   void train_first_block(const PixelBatch&) override { untrained(); }
@@ -52,7 +77,14 @@ class StubEngine : public Engine {
 
  private:
   [[noreturn]] static void untrained() { throw std::logic_error("the stub does not train"); }
+  struct Pass {
+    std::vector<float> values;
+    std::vector<const std::uint8_t*> images;  // to be read late
+    std::span<float> logits;
+  };
   std::vector<float> logits_;
+  std::vector<const std::uint8_t*> images_;
+  std::deque<Pass> passes_;
 };
 
 }  // namespace lfm::test

@@ -177,7 +177,7 @@ void CpuEngine::infer_strips() {
     const int first = static_cast<int>(std::int64_t{maps.h} * strip / plan_.strips);
     const int rows = static_cast<int>(std::int64_t{maps.h} * (strip + 1) / plan_.strips) - first;
     const ActivationPlan plan = plan_activations(1, strip_height(rows), batch_.width, false);
-    first_block(plan, {batch_.pixels + std::size_t{3} * batch_.width * 8 * first, 1, strip_height(rows), batch_.width});
+    first_block(plan, {batch_.image(0) + std::size_t{3} * batch_.width * 8 * first, 1, strip_height(rows), batch_.width});
     middle_block(plan, 1);
     middle_block(plan, 2);
     last_block(plan, arena_.data() + plan_.maps + static_cast<std::size_t>(first) * maps.w * kMapChannels);
@@ -194,9 +194,8 @@ void CpuEngine::first_block(const ActivationPlan& plan, const PixelBatch& batch)
   pool_.run(batch.n * per_image, [&](int task, int worker) {
     const int image = task / per_image, first = task % per_image * rows;
     for (int y = first; y < std::min(out.h, first + rows); ++y) {
-      const std::size_t pixel_row = static_cast<std::size_t>(image) * batch.height + 2 * y;
       const std::size_t out_row = static_cast<std::size_t>(image) * out.h + y;
-      inference_.first_block_row({batch.pixels + pixel_row * row_bytes, row_bytes, out.w, weights_.first.data(), weights_.first_bias.data(),
+      inference_.first_block_row({batch.image(image) + static_cast<std::size_t>(2 * y) * row_bytes, row_bytes, out.w, weights_.first.data(), weights_.first_bias.data(),
                                 arena + plan.scratch + worker * scratch, arena + plan.block[0] + out_row * out.w * inference_.stored(kChannels[1])});
     }
   });
@@ -250,10 +249,11 @@ void CpuEngine::infer_pool() {
 
 void CpuEngine::infer_head(std::span<float> logits) {
   const float* features = arena_.data() + plan_.features;
+  float unread = 0;
   for (int image = 0; image < plan_.part.n; ++image) {
     double sum = weights_.head_bias;
     for (const float w : weights_.head) sum += static_cast<double>(w) * *features++;
-    logits[image] = static_cast<float>(sum);
+    (logits.empty() ? unread : logits[image]) = static_cast<float>(sum);
   }
 }
 

@@ -62,6 +62,7 @@ class CpuEngine final : public Engine {
   void infer_pool() override;
   void infer_head(std::span<float> logits) override;
   std::optional<std::vector<float>> read(Activation activation) override;
+  Precision inference_precision() const override { return inference_.precision; }
 
   void train_first_block(const PixelBatch& batch) override;
   void train_block(int block) override;

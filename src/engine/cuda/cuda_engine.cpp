@@ -1,5 +1,5 @@
 // The CUDA engine's inference. Images cross on one stream and are computed on another; events pass them over. Two passes may be under way:
-// while one computes, the next one's images are copied, and the one before delivers its logits.
+// while one computes, the next one's images are copied.
 #include "src/engine/cuda/cuda_engine.h"
 
 #include <fmt/core.h>
@@ -25,7 +25,17 @@ namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{1} << 30;  // of activations
 constexpr int kMaxChunk = 64;  // enough 256 x 256 images to fill any GPU: 512 blocks of threads in the smallest grid
-constexpr std::size_t kMaxGraphs = 16;  // batch shapes of one image size, beyond the usual full one and a rest
+constexpr std::size_t kMaxGraphs = 512;  // numbers of images of one size, in two places each; or as many places of a benchmark's
+
+/// Calls copy(offset in the batch, from, bytes) for each stretch of images that follow each other in memory.
+template <typename Copy>
+void for_each_run(const PixelBatch& batch, Copy copy) {
+  for (int first = 0, end = 0; first < batch.n; first = end) {
+    end = first + 1;
+    while (end < batch.n && batch.image(end) == batch.image(end - 1) + batch.image_bytes()) ++end;
+    copy(static_cast<std::size_t>(first) * batch.image_bytes(), batch.image(first), static_cast<std::size_t>(end - first) * batch.image_bytes());
+  }
+}
 
 bool wanted(const char* variable) {
   const char* value = std::getenv(variable);
@@ -75,7 +85,7 @@ void CudaEngine::load(const Architecture& architecture, std::span<const float> v
     throw Error(ErrorCode::model, fmt::format("the model has {} floats, its architecture needs {}", values.size(), table.total_floats));
   }
   context_.make_current();
-  infer_wait();
+  infer_wait(0);
   compute_.synchronize();
   training_.reset();
   trained_ = false;
@@ -104,7 +114,7 @@ void CudaEngine::reserve(const PlanRequest& request) {
   if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
   context_.make_current();
   const InferencePlan plan = plan_inference(architecture_, request.n, request.height, request.width, precision_);
-  infer_wait();
+  infer_wait(0);
   upload_.synchronize();
   compute_.synchronize();
   plan_ = {};  // nothing is planned should an allocation fail
@@ -151,7 +161,7 @@ int CudaEngine::inference_chunk(int height, int width) const {
 }
 
 InferencePass CudaEngine::pass() const {
-  return {&plan_, arena_.data(), &weight_plan_, weights_.data(), architecture_, n_, slot_};
+  return {&plan_, arena_.data(), &weight_plan_, weights_.data(), architecture_, n_, pixels_};
 }
 
 void CudaEngine::infer_first_block(const PixelBatch& batch) {
@@ -167,15 +177,45 @@ void CudaEngine::infer_first_block(const PixelBatch& batch) {
   Slot& slot = slots_[slot_];
   deliver(slot);
 
-  const device::Range range(fmt::format("upload {}", n_));
-  const std::size_t bytes = std::size_t{3} * batch.n * batch.height * batch.width;
-  slot.uploaded.synchronize();
-  std::memcpy(slot.pixels.data(), batch.pixels, bytes);
+  if (batch.memory == PixelMemory::device) {
+    pixels_ = batch.pixels;
+  } else {
+    upload(slot, batch);
+  }
+  request(0);
+}
+
+// Pageable memory is copied to pinned memory first, by this thread.
+void CudaEngine::upload(Slot& slot, const PixelBatch& batch) {
+  const device::Range range("upload", n_);
+  PixelBatch pinned = batch;
+  if (batch.memory == PixelMemory::host) {
+    slot.uploaded.synchronize();
+    auto* staging = reinterpret_cast<std::uint8_t*>(slot.pixels.data());
+    for_each_run(batch, [&](std::size_t at, const std::uint8_t* from, std::size_t bytes) { std::memcpy(staging + at, from, bytes); });
+    pinned.pixels = staging;
+    pinned.images = nullptr;
+  }
+  std::byte* to = arena_.data() + plan_.pixels[slot_].offset;
   slot.consumed.make_wait(upload_);
-  upload_.copy_to_device(arena_.data() + plan_.pixels[slot_].offset, slot.pixels.data(), bytes);
+  for_each_run(pinned, [&](std::size_t at, const std::uint8_t* from, std::size_t bytes) { upload_.copy_to_device(to + at, from, bytes); });
   slot.uploaded.record(upload_);
   slot.uploaded.make_wait(compute_);
-  request(0);
+  pixels_ = reinterpret_cast<const std::uint8_t*>(to);
+}
+
+PixelBuffer CudaEngine::host_memory(std::size_t bytes) {
+  const auto memory = std::make_shared<device::PinnedMemory>(context_, bytes);
+  return {memory, reinterpret_cast<std::uint8_t*>(memory->data())};
+}
+
+PixelBuffer CudaEngine::place(const PixelBatch& batch) {
+  const PixelBuffer pinned = host_memory(batch.bytes());
+  std::memcpy(pinned.get(), batch.pixels, batch.bytes());
+  const auto memory = std::make_shared<device::Memory>(context_, batch.bytes());
+  compute_.copy_to_device(memory->data(), pinned.get(), batch.bytes());
+  compute_.synchronize();
+  return {memory, reinterpret_cast<std::uint8_t*>(memory->data())};
 }
 
 void CudaEngine::infer_block(int block) { request(block); }
@@ -186,6 +226,7 @@ void CudaEngine::infer_head(std::span<float> logits) {
   context_.make_current();
   request(kInferenceStages - 1);
   launch_pass();
+  if (logits.empty()) return;
   Slot& slot = slots_[slot_];
   compute_.copy_to_host(slot.logits.data(), arena_.data() + plan_.logits.offset, static_cast<std::size_t>(n_) * sizeof(float));
   slot.finished.record(compute_);
@@ -197,7 +238,7 @@ void CudaEngine::launch_stages() {
   const unsigned stages = std::exchange(waiting_, 0);
   for (int stage = 0; stage < kInferenceStages; ++stage) {
     if ((stages >> stage & 1u) == 0) continue;
-    const device::Range range(fmt::format("{}, {} images", stage_name(stage), n_));
+    const device::Range range(stage_name(stage), n_, stage);
     launch_stage(pass(), stage, compute_.handle());
     if (stage == 0) slots_[slot_].consumed.record(compute_);
   }
@@ -207,15 +248,15 @@ void CudaEngine::launch_stages() {
 void CudaEngine::launch_pass() {
   constexpr unsigned whole = (1u << kInferenceStages) - 1;
   if (!use_graphs_ || waiting_ != whole) return launch_stages();
-  if (graphs_.size() >= kMaxGraphs && !graphs_.contains({n_, slot_})) graphs_.clear();
-  PassGraph& known = graphs_[{n_, slot_}];
+  if (graphs_.size() >= kMaxGraphs && !graphs_.contains({n_, pixels_})) graphs_.clear();
+  PassGraph& known = graphs_[{n_, pixels_}];
   if (known.seen++ == 0) return launch_stages();
   if (!known.graph) {
     known.graph = device::Graph(compute_, [work = pass(), stream = compute_.handle()] {
       for (int stage = 0; stage < kInferenceStages; ++stage) launch_stage(work, stage, stream);
     });
   }
-  const device::Range range(fmt::format("pass of {} images of {}x{}", n_, plan_.width, plan_.height));
+  const device::Range range("pass", n_);
   known.graph.launch(compute_);
   slots_[slot_].consumed.record(compute_);
   waiting_ = 0;
@@ -228,11 +269,20 @@ void CudaEngine::deliver(Slot& slot) {
   std::memcpy(results.data(), slot.logits.data(), results.size_bytes());
 }
 
-void CudaEngine::infer_wait() {
+void CudaEngine::infer_wait(int left) {
   context_.make_current();
-  deliver(slots_[slot_ ^ 1]);  // the earlier one
-  deliver(slots_[slot_]);
+  if (left < 2) deliver(slots_[slot_ ^ 1]);  // the earlier one
+  if (left < 1) deliver(slots_[slot_]);
 }
+
+void CudaEngine::mark(std::size_t index) {
+  context_.make_current();
+  launch_stages();
+  while (marks_.size() <= index) marks_.emplace_back(context_);
+  marks_[index].record(compute_);
+}
+
+double CudaEngine::milliseconds_between(std::size_t from, std::size_t to) { return marks_.at(to).milliseconds_since(marks_.at(from)); }
 
 // Of the images of the last pass, as it lies on the device.
 std::vector<std::byte> CudaEngine::download(const Region& region) {

@@ -34,16 +34,21 @@ class CudaEngine final : public Engine {
   void reserve(const PlanRequest& request) override;
   std::size_t arena_bytes(const PlanRequest& request) const override;
   int inference_chunk(int height, int width) const override;
-  int chunks_under_way() const override { return 4; }
+  int batches_under_way() const override { return 2; }
+  PixelBuffer host_memory(std::size_t bytes) override;
+  bool prefers_own_memory() const override { return true; }
+  PixelBuffer place(const PixelBatch& batch) override;
+  std::size_t cache_bytes() const override { return context_.cache_bytes(); }
 
   void infer_first_block(const PixelBatch& batch) override;
   void infer_block(int block) override;
   void infer_last_block() override;
   void infer_pool() override;
   void infer_head(std::span<float> logits) override;
-  void infer_wait() override;
+  void infer_wait(int left) override;
   std::optional<std::vector<float>> read(Activation activation) override;
 
+  Precision inference_precision() const override { return precision_; }
   Precision training_precision() const override { return training_precision_; }
   void train_first_block(const PixelBatch& batch) override;
   void train_block(int block) override;
@@ -63,6 +68,10 @@ class CudaEngine final : public Engine {
   void write_moments(std::span<const float> m, std::span<const float> v) override;
   void set_communicator(Communicator communicator) override;
 
+  void mark(std::size_t index) override;
+  double milliseconds_between(std::size_t from, std::size_t to) override;
+  const char* clock() const override { return device::Timestamp::clock(); }
+
  private:
   // One of two passes under way: its images on their way to the device, its logits on their way back.
   struct Slot {
@@ -74,7 +83,7 @@ class CudaEngine final : public Engine {
     device::Event finished;    // the logits are on the host
     std::span<float> results;  // where they go; empty when they are there
   };
-  // A pass's launches as one: made when a batch shape comes for the second time.
+  // A pass's launches as one: made when as many images come for the second time where they lay before.
   struct PassGraph {
     int seen = 0;
     device::Graph graph;
@@ -84,6 +93,7 @@ class CudaEngine final : public Engine {
   void refresh_weights();
   void forget_graphs() { graphs_.clear(); }
   InferencePass pass() const;
+  void upload(Slot& slot, const PixelBatch& batch);
   void request(int stage) { waiting_ |= 1u << stage; }
   void launch_stages();
   void launch_pass();
@@ -100,6 +110,7 @@ class CudaEngine final : public Engine {
   bool use_graphs_;  // LFM_CUDA_GRAPHS=off launches kernels one by one, for profilers that should see NVTX ranges around them
   Fp32Convolution convolution_;  // LFM_CUDA_WINOGRAD=off: direct
   device::Stream upload_, compute_;
+  std::vector<device::Timestamp> marks_;
   std::array<Slot, 2> slots_;
   std::size_t slot_ = 0;  // of the pass under way
 
@@ -110,15 +121,17 @@ class CudaEngine final : public Engine {
   InferencePlan plan_;
   device::Memory arena_;
   int chunk_limit_;  // images; lowered when memory does not suffice
-  std::map<std::pair<int, std::size_t>, PassGraph> graphs_;  // by images and slot, of plan_ and weights_
+  std::map<std::pair<int, const std::uint8_t*>, PassGraph> graphs_;  // by images and where they lie, of plan_ and weights_
 
   // The pass under way. Stages are launched when somebody needs their results, so that a whole pass can be one graph.
   int n_ = 0;  // images, at most plan_.n
+  const std::uint8_t* pixels_ = nullptr;  // where they are on the device
   unsigned waiting_ = 0;  // a bit for each stage that was asked for and is not yet launched
   PlanMode mode_ = PlanMode::inference;  // of the last pass, for read()
 
   std::unique_ptr<CudaTraining> training_;  // once there is any; it then has the parameters
   bool trained_ = false;                    // since the weights of inference were folded
+  int n_trained_ = 0;                       // images of the last training pass
   Communicator communicator_;
   std::unique_ptr<device::Collective> collective_;
 };

@@ -16,26 +16,52 @@ CudaTraining& CudaEngine::training() {
 }
 
 void CudaEngine::train_first_block(const PixelBatch& batch) {
+  n_trained_ = batch.n;
+  const device::Range range("forward block", n_trained_, 0);
   training().first_block(batch);
   mode_ = PlanMode::training;
   trained_ = true;
 }
-void CudaEngine::train_block(int block) { training().block(block); }
-void CudaEngine::train_last_block() { training().last_block(); }
+void CudaEngine::train_block(int block) {
+  const device::Range range("forward block", n_trained_, block);
+  training().block(block);
+}
+void CudaEngine::train_last_block() {
+  const device::Range range("forward block", n_trained_, kBlocks - 1);
+  training().last_block();
+}
 void CudaEngine::train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) {
+  const device::Range range("forward pool", n_trained_, kBlocks);
   training().pool(options, key, injected);
 }
 TrainingResult CudaEngine::train_head(std::span<const std::uint8_t> labels, float loss_scale) {
+  const device::Range range("forward head", n_trained_, kBlocks + 1);
   return training().head(labels, loss_scale);
 }
 
-void CudaEngine::backward_head(GradientMode mode) { training().backward_head(mode); }
-void CudaEngine::backward_pool() { training().backward_pool(); }
-void CudaEngine::backward_last_block(GradientMode mode) { training().backward_last_block(mode); }
-void CudaEngine::backward_block(int block, GradientMode mode) { training().backward_block(block, mode); }
-void CudaEngine::backward_first_block(GradientMode mode) { training().backward_first_block(mode); }
+void CudaEngine::backward_head(GradientMode mode) {
+  const device::Range range("backward head", n_trained_, kBlocks + 1);
+  training().backward_head(mode);
+}
+void CudaEngine::backward_pool() {
+  const device::Range range("backward pool", n_trained_, kBlocks);
+  training().backward_pool();
+}
+void CudaEngine::backward_last_block(GradientMode mode) {
+  const device::Range range("backward block", n_trained_, kBlocks - 1);
+  training().backward_last_block(mode);
+}
+void CudaEngine::backward_block(int block, GradientMode mode) {
+  const device::Range range("backward block", n_trained_, block);
+  training().backward_block(block, mode);
+}
+void CudaEngine::backward_first_block(GradientMode mode) {
+  const device::Range range("backward block", n_trained_, 0);
+  training().backward_first_block(mode);
+}
 
 double CudaEngine::adam_step(const AdamOptions& options, std::uint64_t step) {
+  const device::Range range("Adam", n_trained_);
   const double norm = training().adam_step(options, step);
   trained_ = true;
   return norm;

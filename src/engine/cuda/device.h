@@ -11,10 +11,11 @@
 
 namespace lfm::device::inline LFM_TARGET {
 
-/// A named stretch of the host's time, shown by Nsight Systems (NVTX); nothing elsewhere.
+/// A named stretch of the host's time, shown by Nsight Systems (NVTX domain "lfm"); nothing elsewhere. Its payload: the images of the batch, and
+/// which layer it is, from 0; -1 where it is none.
 class Range {
  public:
-  explicit Range(const std::string& name);
+  explicit Range(const char* name, int batch, int layer = -1);
   ~Range();
   Range(const Range&) = delete;
   Range& operator=(const Range&) = delete;
@@ -32,6 +33,7 @@ class Context {
   /// Makes this the device of the calling thread, as every call below needs it. Cheap.
   void make_current() const;
   const std::string& name() const { return name_; }
+  std::size_t cache_bytes() const { return cache_bytes_; }  ///< of L2
 
   struct State;
   State& state() const { return *state_; }
@@ -39,6 +41,7 @@ class Context {
  private:
   std::unique_ptr<State> state_;
   std::string name_;
+  std::size_t cache_bytes_ = 0;
 };
 
 /// Device memory, 256-byte aligned, uninitialised. Freed without waiting: synchronise first.
@@ -126,6 +129,23 @@ class Event {
  private:
   struct State;
   const Context& context_;
+  std::unique_ptr<State> state_;
+};
+
+/// A point in a stream whose time is kept. CUDA: by the device; emulated: by the host, when the stream comes by.
+class Timestamp {
+ public:
+  explicit Timestamp(const Context& context);
+  Timestamp(Timestamp&& other) noexcept;
+  ~Timestamp();
+  void record(Stream& stream);
+  /// Waits for both. Each must have been recorded.
+  double milliseconds_since(const Timestamp& earlier) const;
+  static const char* clock();  ///< for people
+
+ private:
+  struct State;
+  const Context* context_;
   std::unique_ptr<State> state_;
 };
 

@@ -1,10 +1,6 @@
 // The device of the CUDA runtime.
 #include <cuda_runtime_api.h>
 #include <fmt/core.h>
-#if __has_include(<nvtx3/nvToolsExt.h>)
-#include <nvtx3/nvToolsExt.h>
-#define LFM_NVTX 1
-#endif
 
 #include <utility>
 
@@ -42,6 +38,7 @@ Context::Context(int ordinal) : state_(new State{ordinal}) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, ordinal), "reading the device's properties");
   name_ = properties.name;
+  cache_bytes_ = static_cast<std::size_t>(properties.l2CacheSize);
   make_current();
 }
 Context::~Context() = default;
@@ -97,14 +94,6 @@ void Stream::synchronize() {
   check(cudaStreamSynchronize(stream_of(handle_)), "running kernels");
 }
 
-#if defined(LFM_NVTX)
-Range::Range(const std::string& name) { nvtxRangePushA(name.c_str()); }
-Range::~Range() { nvtxRangePop(); }
-#else
-Range::Range(const std::string&) {}
-Range::~Range() = default;
-#endif
-
 struct Graph::State {
   cudaGraphExec_t graph = nullptr;
   State() = default;
@@ -156,5 +145,31 @@ void Event::synchronize() {
   context_.make_current();
   check(cudaEventSynchronize(state_->event), "running kernels");
 }
+
+struct Timestamp::State {
+  cudaEvent_t event = nullptr;
+  ~State() {
+    if (event) cudaEventDestroy(event);
+  }
+};
+
+Timestamp::Timestamp(const Context& context) : context_(&context), state_(std::make_unique<State>()) {
+  context.make_current();
+  check(cudaEventCreate(&state_->event), "creating an event");
+}
+Timestamp::Timestamp(Timestamp&&) noexcept = default;
+Timestamp::~Timestamp() = default;
+void Timestamp::record(Stream& stream) {
+  check(cudaEventRecord(state_->event, stream_of(stream.handle())), "recording an event");
+}
+double Timestamp::milliseconds_since(const Timestamp& earlier) const {
+  context_->make_current();
+  check(cudaEventSynchronize(earlier.state_->event), "running kernels");
+  check(cudaEventSynchronize(state_->event), "running kernels");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, earlier.state_->event, state_->event), "reading the time of an event");
+  return milliseconds;
+}
+const char* Timestamp::clock() { return "device events"; }
 
 }  // namespace lfm::device::inline LFM_TARGET

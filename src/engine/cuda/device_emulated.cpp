@@ -1,6 +1,7 @@
 // The device of kernels/simt: host memory, deferred streams.
 #include <fmt/core.h>
 
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -78,7 +79,7 @@ void Stream::zero(void* device, std::size_t bytes) {
 }
 void Stream::synchronize() { queue(handle_).synchronize(); }
 
-Range::Range(const std::string&) {}
+Range::Range(const char*, int, int) {}
 Range::~Range() = default;
 
 struct Graph::State {
@@ -101,5 +102,23 @@ Event::~Event() = default;
 void Event::record(Stream& stream) { queue(stream.handle()).record(state_->event); }
 void Event::make_wait(Stream& stream) { queue(stream.handle()).wait(state_->event); }
 void Event::synchronize() { context_.state().queues.synchronize(state_->event); }
+
+struct Timestamp::State {
+  simt::Event event;
+  std::chrono::steady_clock::time_point time;
+};
+
+Timestamp::Timestamp(const Context& context) : context_(&context), state_(std::make_unique<State>()) {}
+Timestamp::Timestamp(Timestamp&&) noexcept = default;
+Timestamp::~Timestamp() = default;
+void Timestamp::record(Stream& stream) {
+  queue(stream.handle()).enqueue([state = state_.get()] { state->time = std::chrono::steady_clock::now(); });
+  queue(stream.handle()).record(state_->event);
+}
+double Timestamp::milliseconds_since(const Timestamp& earlier) const {
+  for (const Timestamp* stamp : {&earlier, this}) context_->state().queues.synchronize(stamp->state_->event);
+  return std::chrono::duration<double, std::milli>(state_->time - earlier.state_->time).count();
+}
+const char* Timestamp::clock() { return "host"; }
 
 }  // namespace lfm::device::inline LFM_TARGET

@@ -24,8 +24,8 @@ class Stages {
 
   template <typename T>
   void first_block() const {
-    kernels::first_block(at<T>(plan_.blocks[0]), at<std::uint8_t>(plan_.pixels[pass_.slot]), weight(weight_plan_.weight[0]),
-                         weight(weight_plan_.bias[0]), pass_.n, plan_.height, plan_.width, stream_);
+    kernels::first_block(at<T>(plan_.blocks[0]), pass_.pixels, weight(weight_plan_.weight[0]), weight(weight_plan_.bias[0]), pass_.n,
+                         plan_.height, plan_.width, stream_);
   }
 
   // ---- FP32 ----

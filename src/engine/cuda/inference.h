@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/target.h"
 #include "src/engine/cuda/plan.h"
@@ -15,8 +16,8 @@ struct InferencePass {
   const WeightPlan* weight_plan = nullptr;
   std::byte* weights = nullptr;
   Architecture architecture;
-  int n = 0;             ///< images, at most the plan's
-  std::size_t slot = 0;  ///< of plan->pixels
+  int n = 0;                             ///< images, at most the plan's
+  const std::uint8_t* pixels = nullptr;  ///< on the device, [n][height][width][3]
 };
 
 inline constexpr int kInferenceStages = 6;

@@ -87,7 +87,8 @@ class ReferenceEngine final : public Engine {
   }
 
   void infer_head(std::span<float> logits) override {
-    std::ranges::copy(to_float(reference::head(head_.features, value(kHeadWeight), value(kHeadBias)[0])), logits.begin());
+    const auto values = to_float(reference::head(head_.features, value(kHeadWeight), value(kHeadBias)[0]));
+    if (!logits.empty()) std::ranges::copy(values, logits.begin());
   }
 
   std::optional<std::vector<float>> read(Activation activation) override {

@@ -8,7 +8,7 @@ namespace lfm::reference {
 Maps residual(const PixelBatch& batch) {
   Maps npr(batch.n, 3, batch.height & ~1, batch.width & ~1);
   for (int i = 0; i < batch.n; ++i) {
-    const std::uint8_t* image = batch.pixels + static_cast<std::size_t>(i) * batch.height * batch.width * 3;
+    const std::uint8_t* image = batch.image(i);
     for (int c = 0; c < 3; ++c) {
       // |x - x'| of two normalised pixels: the mean cancels, and equal differences of grey levels give equal bits.
       const auto level = [&](int row, int column) {

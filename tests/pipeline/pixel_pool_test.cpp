@@ -1,0 +1,54 @@
+#include "src/pipeline/pixel_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <vector>
+
+#include "lfm/error.h"
+#include "tests/pipeline/stub_engine.h"
+
+namespace lfm::test {
+namespace {
+
+TEST(PixelPool, BlocksAreNeighboursAndComeBack) {
+  StubEngine engine;
+  PixelPool pool(engine, 100);
+  std::set<std::uint8_t*> first;
+  {
+    std::vector<PixelPool::Block> blocks;
+    for (int i = 0; i < 64; ++i) {
+      blocks.push_back(pool.take());
+      first.insert(blocks.back().get());
+      const auto at = static_cast<std::size_t>(i);
+      EXPECT_TRUE(i == 0 || blocks[at].get() == blocks[at - 1].get() + 100) << "block " << i;
+    }
+    EXPECT_EQ(first.size(), 64u);
+  }
+  const PixelPool::Block again = pool.take();
+  EXPECT_EQ(again.get(), *first.begin()) << "what came back is handed out again, from the front";
+}
+
+class EngineWithoutMemory : public StubEngine {
+ public:
+  PixelBuffer host_memory(std::size_t bytes) override {
+    if (given_++ > 0) throw Error(ErrorCode::device, "no page can be locked any more");
+    return StubEngine::host_memory(bytes);
+  }
+
+ private:
+  int given_ = 0;
+};
+
+TEST(PixelPool, IsEmptyWhereTheEngineHasNoMore) {
+  EngineWithoutMemory engine;
+  PixelPool pool(engine, 10);
+  std::vector<PixelPool::Block> blocks;
+  while (PixelPool::Block block = pool.take()) blocks.push_back(std::move(block));
+  EXPECT_EQ(blocks.size(), 64u);
+  blocks.pop_back();
+  EXPECT_TRUE(pool.take());
+}
+
+}  // namespace
+}  // namespace lfm::test
