@@ -18,14 +18,15 @@ int main(int argc, char** argv) {
 
   std::string gpu = "a6000", precision = "fp16";
   int batch = 64, size = 256, iterations = 20;
-  bool training = false, emulated = false;
+  bool training = false, emulated = false, json = false;
   CLI::App* roofline = app.add_subcommand("roofline", "Bounds from shapes and data sheets alone; nothing is measured");
-  roofline->add_option("--gpu", gpu, "a6000, 4090 or h100")->capture_default_str();
+  roofline->add_option("--gpu", gpu, bench::gpu_keys())->capture_default_str();
   roofline->add_option("--precision", precision, "fp32, tf32, fp16 or bf16")->capture_default_str();
   roofline->add_flag("--training", training, "Of a training step; on the paper's protocol with --batch 32 --size 224");
   CLI::App* kernels = app.add_subcommand("kernels", "Times every variant of each operation on this machine's GPU, by CUDA events");
-  kernels->add_option("--iterations", iterations)->check(CLI::Range(1, 100000))->capture_default_str();
+  kernels->add_option("--iterations", iterations, "Samples of each row; one is the mean of the launches of a millisecond")->check(CLI::Range(1, 100000))->capture_default_str();
   kernels->add_option("--gpu", gpu, "Whose data sheet the shares are counted by")->capture_default_str();
+  kernels->add_flag("--json", json, "Print JSON, as bench/README.md tells");
   kernels->add_flag("--emulated", emulated, "Dry run: each launch once, on the emulated device, by its host's clock");
   for (CLI::App* command : {roofline, kernels}) {
     command->add_option("--batch", batch)->check(CLI::Range(1, 4096))->capture_default_str();
@@ -41,16 +42,15 @@ int main(int argc, char** argv) {
       fmt::print("{}", bench::roofline_table(bench::find_gpu(gpu), work, p, batch, size));
       return 0;
     }
-    if (emulated) {
-      fmt::print("{}", bench::dry_run_kernel_variants(bench::find_gpu(gpu), batch, size));
-      return 0;
-    }
     const CudaDevices found = cuda_devices();
-    if (found.devices.empty()) {
-      fmt::print("nothing was timed: {}\n", found.reason);
+    if (!emulated && found.devices.empty()) {
+      fmt::print(stderr, "nothing was timed: {}\n", found.reason);
       return 77;
     }
-    fmt::print("{}", bench::time_kernel_variants(bench::find_gpu(gpu), found.devices.front(), batch, size, iterations));
+    const bench::Gpu& sheet = bench::find_gpu(gpu);
+    const BenchReport report = emulated ? bench::dry_run_kernel_variants(sheet, batch, size)
+                                        : bench::time_kernel_variants(sheet, found.devices.front(), batch, size, iterations);
+    fmt::print("{}", json ? bench_json(report) : bench::kernel_tables(report));
     return 0;
   } catch (const Error& error) {
     fmt::print(stderr, "lfm-bench: {}\n", error.what());

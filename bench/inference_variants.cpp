@@ -63,10 +63,8 @@ void time_libraries(KernelTimer& timer, Libraries& libraries, int batch, int siz
   const std::string_view name = precision_name(precision);
   if (libraries.cudnn.missing().empty()) {
     auto* input = timer.array<T>(1.0 * batch * in.area() * ic);
-    const std::size_t bytes = libraries.cudnn.prepare(CudnnPass::forward, batch, in.h, in.w, ic, oc, precision);
-    auto* workspace = timer.array<std::uint8_t>(std::max(1.0, static_cast<double>(bytes)));
-    timer.time(fmt::format("cuDNN, {}, not pooled", name), work, precision,
-               [&](kernels::Stream s) { libraries.cudnn.launch({input, weight, output, bias, workspace}, s); });
+    time_cudnn(timer, libraries.cudnn, {CudnnPass::forward, batch, in.h, in.w, ic, oc, precision}, {input, weight, output, bias, nullptr},
+               fmt::format("cuDNN, {}, not pooled", name), work);
   }
   if (libraries.cublas.missing().empty()) {
     const auto* unrolled = timer.array<T>(4.0 * outputs * ic);

@@ -1,4 +1,7 @@
 // Times launches: on a GPU by CUDA events, on the emulated device, where times mean nothing, by the host's clock.
+//
+// A sample is the mean of many launches that follow each other as one CUDA graph, so that neither the host's time to launch one nor the
+// clock's resolution is in it, however short the kernel.
 #pragma once
 
 #include <fmt/format.h>
@@ -10,80 +13,25 @@
 #include <set>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "bench/roofline.h"
 #include "kernels/element.h"
+#include "lfm/error.h"
 #include "src/engine/cuda/device.h"
 #include "src/engine/cuda/precisions.h"
 #include "src/engine/precision.h"
-#if defined(LFM_TARGET_EMULATED)
-#include <chrono>
-#else
-#include <cuda_runtime_api.h>
-
-#include "lfm/error.h"
-#endif
+#include "src/report/measurement.h"
 
 namespace lfm::bench::inline LFM_TARGET {
 
-#if defined(LFM_TARGET_EMULATED)
-
-/// The time between two points of a stream.
-class StopWatch {
- public:
-  explicit StopWatch(device::Stream& stream) : stream_(stream) {}
-  void begin() { begin_ = std::chrono::steady_clock::now(); }
-  double end_us() {
-    stream_.synchronize();
-    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin_).count();
-  }
-
- private:
-  device::Stream& stream_;
-  std::chrono::steady_clock::time_point begin_;
-};
-
-#else
-
-class StopWatch {
- public:
-  explicit StopWatch(device::Stream& stream) : stream_(reinterpret_cast<cudaStream_t>(stream.handle())) {
-    check(cudaEventCreate(&begin_));
-    check(cudaEventCreate(&end_));
-  }
-  ~StopWatch() {
-    cudaEventDestroy(begin_);
-    cudaEventDestroy(end_);
-  }
-  StopWatch(const StopWatch&) = delete;
-  StopWatch& operator=(const StopWatch&) = delete;
-  void begin() { check(cudaEventRecord(begin_, stream_)); }
-  double end_us() {
-    check(cudaEventRecord(end_, stream_));
-    check(cudaEventSynchronize(end_));
-    float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, begin_, end_));
-    return double{milliseconds} * 1e3;
-  }
-
- private:
-  static void check(cudaError_t error) {
-    if (error != cudaSuccess) throw Error(ErrorCode::device, fmt::format("timing kernels: {}", cudaGetErrorString(error)));
-  }
-
-  cudaStream_t stream_;
-  cudaEvent_t begin_ = nullptr, end_ = nullptr;
-};
-
-#endif
-
 class KernelTimer {
  public:
-  /// warm_ups: launches before the first that counts.
-  KernelTimer(const Gpu& gpu, const CudaDevice& device, int batch, int warm_ups, int iterations)
-      : gpu_(gpu), device_(device), batch_(batch), warm_ups_(warm_ups), iterations_(iterations), context_(device.ordinal), stream_(context_),
-        watch_(stream_) {}
+  /// part: of the rows. samples: of each row; sample_us: how long one should take at least, 0: a single launch.
+  KernelTimer(std::string part, const Gpu& gpu, const CudaDevice& device, int batch, int size, int samples, double sample_us)
+      : part_(std::move(part)), gpu_(gpu), device_(device), batch_(batch), size_(size), samples_(samples), sample_us_(sample_us),
+        context_(device.ordinal), stream_(context_), begin_(context_), end_(context_) {}
 
   /// Device memory until free_arrays(). Numbers in [-1, 1), bytes at random, integers zero: a GPU's clocks depend on what its
   /// multipliers see, and zeros would flatter.
@@ -125,41 +73,90 @@ class KernelTimer {
     return false;
   }
 
-  /// A row of the table: the median launch. `launch` gives its kernels to the stream.
+  /// A row of the table. `launch` gives its kernels to the stream.
   void time(const std::string& variant, const KernelWork& work, Precision precision, const std::function<void(kernels::Stream)>& launch) {
-    std::vector<double> times;
-    for (int i = -warm_ups_; i < iterations_; ++i) {
-      watch_.begin();
-      launch(stream_.handle());
-      const double us = watch_.end_us();
-      if (i >= 0) times.push_back(us);
+    Measurement row = row_of(variant, work, precision);
+    try {
+      row.milliseconds = spread_of(sample(launch));
+      const double ms = row.milliseconds->median, bound_ms = bound_of(work, gpu_, precision, batch_).us() * batch_ / 1e3;
+      row.tflops = work.flops * batch_ / ms / 1e9;
+      row.gigabytes_per_second = (work.activation_bytes * batch_ + work.weight_bytes) / ms / 1e6;
+      row.share_of_bound = bound_ms / ms;
+    } catch (const Error& error) {
+      row.error = error.what();
     }
-    std::sort(times.begin(), times.end());
-    const double us = times[times.size() / 2], bound = bound_of(work, gpu_, precision, batch_).us() * batch_;
-    rows_ += fmt::format("| {} | {} | {:.1f} | {:.2f} | {:.1f} | {:.0f} % |\n", work.kernel, variant, us, work.flops * batch_ / us / 1e6,
-                         (work.activation_bytes * batch_ + work.weight_bytes) / us / 1e3, 100 * bound / us);
+    rows_.push_back(std::move(row));
   }
 
-  /// Markdown.
-  std::string table() const {
-    std::string table = "| operation | variant | us | TFLOP/s | GB/s | of the bound |\n| --- | --- | ---: | ---: | ---: | ---: |\n" + rows_;
+  /// A row that could not be timed.
+  void fail(const std::string& variant, const KernelWork& work, Precision precision, const std::string& reason) {
+    rows_.push_back(row_of(variant, work, precision));
+    rows_.back().error = reason;
+  }
+
+  const std::vector<Measurement>& rows() const { return rows_; }
+
+  /// A line for each precision that was left out.
+  std::vector<std::string> notes() const {
+    std::vector<std::string> notes;
     for (const Precision precision : left_out_) {
-      table += fmt::format("\n{} was left out: the tensor cores of a {} (compute capability {}.{}) don't multiply it\n", precision_name(precision),
-                           device_.name, device_.major, device_.minor);
+      notes.push_back(fmt::format("{} was left out: the tensor cores of a {} (compute capability {}.{}) don't multiply it",
+                                  precision_name(precision), device_.name, device_.major, device_.minor));
     }
-    return table;
+    return notes;
   }
 
  private:
+  Measurement row_of(const std::string& variant, const KernelWork& work, Precision precision) const {
+    return {.part = part_, .operation = work.kernel, .variant = variant, .precision = std::string(precision_name(precision)),
+            .batch = batch_, .size = size_, .milliseconds = {}};
+  }
+
+  /// Milliseconds of one launch, sample by sample.
+  std::vector<double> sample(const std::function<void(kernels::Stream)>& launch) {
+    const auto milliseconds = [&](const std::function<void()>& work) {
+      begin_.record(stream_);
+      work();
+      end_.record(stream_);
+      return end_.milliseconds_since(begin_);
+    };
+    const auto launch_once = [&] { launch(stream_.handle()); };
+    if (sample_us_ == 0) {
+      std::vector<double> samples;
+      for (int i = 0; i < samples_; ++i) samples.push_back(milliseconds(launch_once));
+      return samples;
+    }
+    launch_once();  // what happens at the first launch alone
+    constexpr int most = 200;
+    const double once = milliseconds(launch_once);
+    const int launches = std::clamp(static_cast<int>(sample_us_ / 1e3 / std::max(once, 1e-4)), 1, most);
+    const auto launch_all = [&] {
+      for (int i = 0; i < launches; ++i) launch_once();
+    };
+    std::function<void()> run = launch_all;
+    device::Graph graph;
+    try {
+      graph = device::Graph(stream_, launch_all);
+      run = [&] { graph.launch(stream_); };
+    } catch (const Error&) {  // a library that can't be recorded is launched call by call
+    }
+    run();
+    std::vector<double> samples;
+    for (int i = 0; i < samples_; ++i) samples.push_back(milliseconds(run) / launches);
+    return samples;
+  }
+
+  std::string part_;
   const Gpu& gpu_;
   const CudaDevice& device_;
-  int batch_, warm_ups_, iterations_;
+  int batch_, size_, samples_;
+  double sample_us_;
   device::Context context_;
   device::Stream stream_;
-  StopWatch watch_;
+  device::Timestamp begin_, end_;
   std::vector<device::Memory> memory_;
   std::set<Precision> left_out_;
-  std::string rows_;
+  std::vector<Measurement> rows_;
 };
 
 }  // namespace lfm::bench::inline LFM_TARGET

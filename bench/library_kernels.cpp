@@ -126,8 +126,9 @@ CudnnConvolution::CudnnConvolution() : state_(std::make_unique<State>()) {
   check(s.cudnnSetActivationDescriptor(s.relu, CUDNN_ACTIVATION_RELU, CUDNN_NOT_PROPAGATE_NAN, 0), "cuDNN");
 }
 
-std::size_t CudnnConvolution::prepare(CudnnPass pass, int n, int h, int w, int ic, int oc, Precision precision) {
+std::size_t CudnnConvolution::prepare(const Problem& problem) {
   State& s = *state_;
+  const auto& [pass, n, h, w, ic, oc, precision] = problem;
   const cudnnDataType_t type = precision == Precision::fp16   ? CUDNN_DATA_HALF
                                : precision == Precision::bf16 ? CUDNN_DATA_BFLOAT16
                                                               : CUDNN_DATA_FLOAT;
@@ -189,7 +190,7 @@ void CudnnConvolution::launch(const Arrays& a, kernels::Stream stream) {
 
 struct CudnnConvolution::State {};
 CudnnConvolution::CudnnConvolution() : missing_("it was built without cudnn.h") {}
-std::size_t CudnnConvolution::prepare(CudnnPass, int, int, int, int, int, Precision) { return 0; }
+std::size_t CudnnConvolution::prepare(const Problem&) { return 0; }
 void CudnnConvolution::launch(const Arrays&, kernels::Stream) {}
 
 #endif

@@ -28,13 +28,20 @@ class CudnnConvolution {
     void* workspace = nullptr;
   };
 
+  struct Problem {
+    CudnnPass pass = CudnnPass::forward;
+    int n = 0, h = 0, w = 0, ic = 0, oc = 0;
+    Precision precision = Precision::fp32;
+  };
+
   CudnnConvolution();
   ~CudnnConvolution();
   /// Why it can't be timed; empty where it can.
   const std::string& missing() const { return missing_; }
 
   /// What launch() computes from now on, with the algorithm that cuDNN's heuristics rank first. Returns the bytes of workspace that takes.
-  std::size_t prepare(CudnnPass pass, int n, int h, int w, int ic, int oc, Precision precision);
+  /// Throws Error{device} for what cuDNN does not support.
+  std::size_t prepare(const Problem& problem);
   void launch(const Arrays& arrays, kernels::Stream stream);
 
  private:

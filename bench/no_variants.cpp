@@ -5,13 +5,13 @@
 namespace lfm::bench {
 
 #if !defined(LFM_VARIANTS_CUDA)
-std::string time_kernel_variants(const Gpu&, const CudaDevice&, int, int, int) {
+BenchReport time_kernel_variants(const Gpu&, const CudaDevice&, int, int, int) {
   throw Error(ErrorCode::device, "this build has no CUDA kernels to time");
 }
 #endif
 
 #if !defined(LFM_VARIANTS_EMULATED)
-std::string dry_run_kernel_variants(const Gpu&, int, int) {
+BenchReport dry_run_kernel_variants(const Gpu&, int, int) {
   throw Error(ErrorCode::usage, "this build has no emulated device: configure it with -DLFM_EMULATION=ON");
 }
 #endif

@@ -14,11 +14,12 @@ namespace lfm::bench {
 
 namespace {
 
-// NVIDIA's data sheets: RTX A6000 (GA102 white paper), GeForce RTX 4090 (Ada white paper), H100 SXM5.
-constexpr std::array<Gpu, 3> kGpus = {{
+// NVIDIA's data sheets: RTX A6000 (GA102 white paper), GeForce RTX 4090 (Ada white paper), H100 SXM5, H200 SXM (the same chip with HBM3e).
+constexpr std::array<Gpu, 4> kGpus = {{
     {"a6000", "RTX A6000", 38.7, 77.4, 154.8, 768},
     {"4090", "GeForce RTX 4090", 82.6, 82.6, 165.2, 1008},
     {"h100", "H100 SXM", 66.9, 494.7, 989.4, 3350},
+    {"h200", "H200 SXM", 66.9, 494.7, 989.4, 4800},
 }};
 
 double count(int a, int b, int c = 1) { return static_cast<double>(a) * b * c; }
@@ -46,7 +47,13 @@ const Gpu& find_gpu(std::string_view key) {
   for (const Gpu& gpu : kGpus) {
     if (gpu.key == key) return gpu;
   }
-  throw Error(ErrorCode::usage, fmt::format("no data sheet of a GPU '{}' here; there are a6000, 4090, h100", key));
+  throw Error(ErrorCode::usage, fmt::format("no data sheet of a GPU '{}' here; there are {}", key, gpu_keys()));
+}
+
+std::string gpu_keys() {
+  std::string keys;
+  for (const Gpu& gpu : kGpus) keys += fmt::format("{}{}", keys.empty() ? "" : ", ", gpu.key);
+  return keys;
 }
 
 std::vector<KernelWork> inference_kernels(Precision precision, int size) {

@@ -18,8 +18,11 @@ struct Gpu {
   double bandwidth;
 };
 
-/// a6000, 4090, h100. Throws Error{usage} for any other name.
+/// Throws Error{usage} for a key that is not among gpu_keys().
 const Gpu& find_gpu(std::string_view key);
+
+/// For people: "a6000, 4090, h100, h200".
+std::string gpu_keys();
 
 /// One kernel of a pass, for one image.
 struct KernelWork {

@@ -86,27 +86,25 @@ void time_tensor_convolution(KernelTimer& timer, const Convolution& c) {
 #if defined(LFM_TARGET_EMULATED)
 
 template <typename T>
-void time_cudnn(KernelTimer&, Libraries&, const Convolution&, Precision) {}
+void time_cudnn_passes(KernelTimer&, Libraries&, const Convolution&, Precision) {}
 
 #else
 
 // All arrays of the precision, the gradient without a border; forward with ReLU, which costs nothing.
 template <typename T>
-void time_cudnn(KernelTimer& timer, Libraries& libraries, const Convolution& c, Precision precision) {
+void time_cudnn_passes(KernelTimer& timer, Libraries& libraries, const Convolution& c, Precision precision) {
   if (!libraries.cudnn.missing().empty() || !timer.runs(precision)) return;
   for (const TrainingPass pass : {TrainingPass::forward, TrainingPass::input_gradient, TrainingPass::weight_gradient}) {
     const auto cudnn_pass = pass == TrainingPass::forward          ? CudnnPass::forward
                             : pass == TrainingPass::input_gradient ? CudnnPass::input_gradient
                                                                    : CudnnPass::weight_gradient;
-    CudnnConvolution::Arrays arrays{timer.array<T>(c.inputs()), timer.array<T>(c.weights()), timer.array<T>(c.outputs()), timer.array<T>(c.s.oc),
-                                    nullptr};
-    const std::size_t bytes = libraries.cudnn.prepare(cudnn_pass, c.s.n, c.s.h, c.s.w, c.s.ic, c.s.oc, precision);
-    arrays.workspace = timer.array<std::uint8_t>(std::max(1.0, static_cast<double>(bytes)));
+    const CudnnConvolution::Arrays arrays{timer.array<T>(c.inputs()), timer.array<T>(c.weights()), timer.array<T>(c.outputs()),
+                                          timer.array<T>(c.s.oc), nullptr};
     KernelWork work = c.work(pass, precision);
     work.activation_bytes = (c.inputs() + c.outputs()) * sizeof(T) / c.batch;
     work.weight_bytes = c.weights() * sizeof(T);
-    timer.time(fmt::format("cuDNN, {}", precision_name(precision)), work, precision,
-               [&](kernels::Stream t) { libraries.cudnn.launch(arrays, t); });
+    time_cudnn(timer, libraries.cudnn, {cudnn_pass, c.s.n, c.s.h, c.s.w, c.s.ic, c.s.oc, precision}, arrays,
+               fmt::format("cuDNN, {}", precision_name(precision)), work);
     timer.free_arrays();
   }
 }
@@ -230,9 +228,9 @@ void time_training_kernels(KernelTimer& timer, Libraries& libraries, int batch, 
     time_fp32_convolution(timer, c);
     time_tensor_convolution<Tf32>(timer, c);
     time_tensor_convolution<Bfloat16>(timer, c);
-    time_cudnn<float>(timer, libraries, c, Precision::fp32);
-    time_cudnn<float>(timer, libraries, c, Precision::tf32);
-    time_cudnn<Bfloat16>(timer, libraries, c, Precision::bf16);
+    time_cudnn_passes<float>(timer, libraries, c, Precision::fp32);
+    time_cudnn_passes<float>(timer, libraries, c, Precision::tf32);
+    time_cudnn_passes<Bfloat16>(timer, libraries, c, Precision::bf16);
   }
   time_fp32_projection(timer, batch, size);
   time_tensor_projection<Tf32>(timer, batch, size);
