@@ -35,6 +35,7 @@ class Contender:
     precision: str = "fp32"
     ours: bool = False
     is_reference: bool = False  # what a user of the published model runs
+    compares: bool = True  # its logits are those of the others: it computes the same of the same pixels
     environment: dict = field(default_factory=dict)
     process: subprocess.Popen = None
     ready: dict = None
@@ -82,6 +83,7 @@ class Contender:
 def check_logits(contenders, tolerance):
     """Raises if a contender's logits leave the first FP32 peer's (or, alone, the engine's own) by more than tolerance allows.
     Returns {name: largest deviation in units of max(1, |logit|)}."""
+    contenders = [contender for contender in contenders if contender.compares]
     trusted = next((c for c in contenders if not c.ours and c.precision == "fp32"), contenders[0]).ready["logits"]
     deviations = {}
     for contender in contenders:
@@ -113,7 +115,7 @@ def time_in_turn(contenders, rounds, seconds_per_round):
 def row(contender, images, times):
     """What a results table keeps of a contender: images per second (median, slowest and fastest round), processor time, memory."""
     return {"name": contender.name, "description": contender.ready["description"], "precision": contender.precision,
-            "ours": contender.ours, "is_reference": contender.is_reference,
+            "ours": contender.ours, "is_reference": contender.is_reference, "compares": contender.compares,
             "images_per_s": {"median": images / statistics.median(times), "min": images / max(times), "max": images / min(times)},
             "processor_ms": 1e3 * statistics.median(contender.processor_seconds) / images,
             "seconds": times, "peak_bytes": contender.peak_bytes()}

@@ -50,9 +50,13 @@ class Command(Contender):
         pass
 
 
-def detect_command(options, threads, files):
-    return [str(options.build / "bin/lfm-cuda"), "detect", "--model", str(options.model), "--device", options.device,
-            "--threads", str(threads), "--format", "jsonl", "--quiet", *files]
+def detect_contenders(options, threads, files, name):
+    """lfm-cuda detect as the peers see the files, resized to 256 x 256; and as its users get it, in the view of the weights, whatever that is:
+    the other view may be of more pixels, and gives other logits."""
+    command = [str(options.build / "bin/lfm-cuda"), "detect", "--model", str(options.model), "--device", options.device,
+               "--threads", str(threads), "--format", "jsonl", "--quiet"]
+    return [Command(f"{name}, --view resize", [*command, "--view", "resize", *files], ours=True),
+            Command(f"{name}, the weights' own view", [*command, *files], ours=True, compares=False)]
 
 
 def corpus(options, width, height, count):
@@ -101,7 +105,7 @@ def files(options):
         name = name if options.has_peers else "photos as they are"
         worker = [str(options.python), str(PEERS / "files_worker.py")]
         common = ["--model", str(options.model), "--threads", str(threads), *paths]
-        scoring = [Command("lfm-cuda detect, start of the process included", detect_command(options, threads, paths), ours=True)]
+        scoring = detect_contenders(options, threads, paths, "lfm-cuda detect, start of the process included")
         decoding = [Contender("lfm", [str(options.build / "bin/lfm-bench-worker"), "--threads", str(threads), "--decode", *paths], ours=True)]
         if options.has_peers:
             scoring += [Contender("Pillow + PyTorch, one image at a time", [*worker, "reference", *common], is_reference=True),
@@ -116,7 +120,7 @@ def files(options):
 def cold_start(options):
     """From the start of the process to the score of one 500 x 375 JPEG."""
     path = corpus(options, *(SMOKE_CORPORA["200 × 150"] if options.smoke else CORPORA["500 × 375"]))[0]
-    contenders = [Command("lfm-cuda detect", detect_command(options, machine.cores(), [path]), ours=True)]
+    contenders = detect_contenders(options, machine.cores(), [path], "lfm-cuda detect")
     if options.has_peers:
         onnx = options.output / "model.onnx"
         subprocess.run([str(options.python), str(PEERS / "onnx_network.py"), str(options.model), str(onnx)], check=True)

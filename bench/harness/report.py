@@ -69,7 +69,7 @@ def pipeline_table(entry):
     for row in entry["rows"]:
         rate = row["images_per_s"]
         rows.append([row["name"], f"{rate['median']:.2f}", f"{rate['min']:.2f}", f"{1000 / rate['median']:.1f}", f"{row['processor_ms']:.1f}",
-                     ratio(row, reference) if row["ours"] else "", ratio(row, best) if row["ours"] else "",
+                     *(ratio(row, other) if row["ours"] and row["compares"] else "" for other in (reference, best)),
                      f"{row['peak_bytes'] / 1e6:.0f}"])
     return table(["", "images/s, median", "min", "ms per image", "processor ms per image", "ratio to the reference pipeline", "ratio to the best peer",
                   "peak memory, MB"], rows)
