@@ -13,6 +13,8 @@ _lfm_cuda() {
       --pool) words='topk avg' ;;
       --rbld-scale) words='none mean rank' ;;
       --best-by) words='ap accuracy loss' ;;
+      --threshold-at) words='1% 5% 10%' ;;
+      --fit-threshold) words='1% 5% 10% balanced' ;;
       --sort) words='input score path' ;;
       *) [[ $current == -* ]] && words=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE -- '--[a-z][a-z0-9-]*') ;;
     esac

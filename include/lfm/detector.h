@@ -38,6 +38,9 @@ struct DetectorOptions {
   int batch = 0;                   ///< images that go through the network together; 0: what suits the device
   std::optional<View> view;        ///< how an image becomes the network's input; the model's own by default
   std::optional<float> threshold;  ///< score above which an image is called fake; the model's own by default
+  /// Instead: the threshold that the model's table has for this rate of false alarms, 0.05 for instance. Throws Error{usage}, with
+  /// the remedy, where it has none.
+  std::optional<double> threshold_at;
   DecodeLimits limits;
   int tiles = 9;                   ///< of one picture at most, with View::tiles
   /// How each picture is delivered, in words like "none", "jpeg:90", "webp:80,60", "blur:1", "resize:0.5", "noise:4", "shift:3";
@@ -142,6 +145,9 @@ class Detector {
 
   View view() const;
   float threshold() const;
+  /// What a verdict at this threshold means, in words: of 100 reals and of 100 fakes, how many are called fake. Empty where the model's
+  /// table of thresholds does not tell.
+  std::string verdict_meaning() const;
   std::vector<std::string> deliveries() const;  ///< names, in the order of delivered_scores
   std::size_t feature_count() const;
   std::string description() const;  ///< of the device, for people

@@ -1,6 +1,7 @@
 // A model: architecture, parameters, and what is known about them. Reading and writing the weight file (.lfmw).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -34,6 +35,32 @@ struct Calibration {
   float bias = 0.0f;
 };
 
+/// How many pictures of one kind of real, delivered one way, were called fake.
+struct WorstKind {
+  std::string name;
+  std::size_t called = 0;
+  std::size_t of = 0;  ///< 0: there is no such kind
+};
+
+/// What a threshold amounts to on held-out pictures. Shares are 0 … 1.
+struct ThresholdRow {
+  double rate = 0;          ///< what it was fitted for: false alarms in every kind of real at most
+  float threshold = 0;      ///< score above which an image is called fake
+  double false_alarms = 0;  ///< measured, mean over the kinds
+  WorstKind worst;
+  WorstKind worst_unseen;   ///< where the threshold is fitted on the other kinds alone
+  double recall = 0;        ///< share of the fakes called fake, mean over the generators
+  double recall_low = 0, recall_high = 0;  ///< 95 %, resampling the generators
+};
+
+/// Thresholds by false alarms; without rows, none were fitted.
+struct ThresholdTable {
+  View view = View::resize;  ///< that it holds for
+  std::size_t reals = 0, kinds = 0, fakes = 0, generators = 0;  ///< pictures and their sources
+  std::vector<std::string> conditions;                          ///< how they were delivered: "none", "jpeg:75", …
+  std::vector<ThresholdRow> rows;
+};
+
 struct Model {
   Architecture architecture;
   /// Every parameter and batch-norm statistic, FP32, laid out by parameter_table(architecture).
@@ -41,6 +68,7 @@ struct Model {
   View view = View::resize;     ///< the view the weights were trained for
   float threshold = 0.5f;       ///< score above which an image is called fake
   Calibration calibration;
+  ThresholdTable thresholds;    ///< other thresholds, for scores of this calibration
   std::string name;             ///< for people, e.g. "reference"
   std::string provenance = "{}";  ///< JSON object: data, seeds, commands, licence
 };

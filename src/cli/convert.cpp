@@ -10,6 +10,7 @@
 
 #include "lfm/model.h"
 #include "src/cli/commands.h"
+#include "src/eval/threshold_table.h"
 #include "src/io/json.h"
 #include "src/io/mapped_file.h"
 #include "src/model/interchange.h"
@@ -27,6 +28,7 @@ struct ConvertOptions {
   std::optional<std::string> name, view, prefix;
   std::optional<fs::path> provenance;
   std::optional<float> threshold;
+  std::optional<double> threshold_at;
 };
 
 /// The object in `path` over what the model already says of its origin.
@@ -52,6 +54,7 @@ void convert(const ConvertOptions& options) {
   if (options.provenance) model.provenance = merged_provenance(model.provenance, *options.provenance);
   if (options.view) model.view = *view_from_name(*options.view);
   if (options.threshold) model.threshold = *options.threshold;
+  if (options.threshold_at) model.threshold = row_at(model, *options.threshold_at, model.view).threshold;
   export_model(model, options.output);
   tell(stdout, "{}: written from {}\n", printable(options.output.string()), printable(options.input.string()));
 }
@@ -76,8 +79,12 @@ void add_convert_command(CLI::App& app) {
       ->type_name("FILE");
   command->add_option("--view", options->view, "How images are shown to the model: resize, native, center or tiles")
       ->check(CLI::IsMember({"resize", "native", "center", "tiles"}));
-  command->add_option("--threshold", options->threshold, "Score above which an image is called fake, 0 to 1")
+  CLI::Option* threshold = command->add_option("--threshold", options->threshold, "Score above which an image is called fake, 0 to 1")
       ->check(CLI::Range(0.0, 1.0));
+  command->add_option_function<std::string>("--threshold-at", [options](const std::string& rate) { options->threshold_at = parse_rate(rate); },
+                                            "Instead, that of the model's table for this rate of false alarms")
+      ->excludes(threshold)
+      ->type_name("1%|5%|10%");
   command->callback([options] { convert(*options); });
 }
 

@@ -76,7 +76,8 @@ class Tally {
 
   void make_way_for_output() { progress_.clear(); }
 
-  void summarize(const std::string& device) {
+  /// meaning: what a verdict means, in words, or "".
+  void summarize(const std::string& device, const std::string& meaning) {
     progress_.clear();
     if (quiet_) return;
     const std::size_t scored = reals_ + fakes_ + unsure_;
@@ -86,6 +87,7 @@ class Tally {
     if (skipped_ > 0) text += fmt::format("; {} {} skipped", skipped_, skipped_ == 1 ? "file that is no image" : "files that are no images");
     const double rate = static_cast<double>(progress_.images()) / std::max(progress_.seconds(), 1e-6);
     tell(stderr, "{}. {:.1f} images/s, {}\n", text, rate, device);
+    if (!meaning.empty() && reals_ + fakes_ > 0) tell(stderr, "{}.\n", printable(meaning));
   }
 
   bool failed() const { return failed_ > 0; }
@@ -178,7 +180,7 @@ void detect(DetectArguments arguments) {
   });
   if (interruption.happened()) {
     report.close();
-    tally.summarize(detector.description());
+    tally.summarize(detector.description(), detector.verdict_meaning());
     tell(stderr, "lfm-cuda: interrupted before all inputs were scored; no file was written\n");
     end_with(kInterrupted);
   }
@@ -188,7 +190,7 @@ void detect(DetectArguments arguments) {
     const std::string title = fmt::format("{} pictures scored by lfm-cuda", page.pictures());
     write_file_atomically(arguments.page, page.html(title, model_file, model, detector.view(), detector.threshold()));
   }
-  tally.summarize(detector.description());
+  tally.summarize(detector.description(), detector.verdict_meaning());
   if (tally.found_nothing()) throw Error(ErrorCode::input, "the inputs hold no images");
   if (tally.failed()) end_with(kFailure);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "src/eval/threshold_table.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -40,10 +41,17 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
   command.add_option("--tiles", a->detector.tiles, "Tiles of one picture at most, with --view tiles (default: 9)")
       ->check(CLI::Range(1, 1024).description(""))
       ->type_name("N");
-  command.add_option_function<float>("--threshold", [a](const float& threshold) { a->detector.threshold = threshold; },
-                                     "Score above which an image is called fake (default: the model's)")
-      ->check(CLI::Range(0.0, 1.0).description(""))
-      ->type_name("0..1");
+  CLI::Option* given =
+      command
+          .add_option_function<float>("--threshold", [a](const float& threshold) { a->detector.threshold = threshold; },
+                                      "Score above which an image is called fake (default: the model's)")
+          ->check(CLI::Range(0.0, 1.0).description(""))
+          ->type_name("0..1");
+  command.add_option_function<std::string>("--threshold-at", [a](const std::string& rate) { a->detector.threshold_at = parse_rate(rate); },
+                                           "Instead, the threshold that calls at most this share of the reals of\n"
+                                           "every kind fake, from the model's table (see info)")
+      ->excludes(given)
+      ->type_name("1%|5%|10%");
   command.add_option("--max-pixels", a->detector.limits.max_pixels,
                      "Refuse larger images before they are decoded (default: 256000000)")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40).description(""))

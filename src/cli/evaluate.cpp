@@ -22,6 +22,7 @@
 #include "src/cli/interruption.h"
 #include "src/eval/calibration.h"
 #include "src/eval/evaluation.h"
+#include "src/eval/threshold_table.h"
 #include "src/eval/tsne.h"
 #include "src/io/atomic_file.h"
 #include "src/model/weight_file.h"
@@ -34,6 +35,7 @@
 #include "src/report/progress.h"
 #include "src/report/scatter.h"
 #include "src/report/terminal.h"
+#include "src/report/thresholds.h"
 
 namespace lfm {
 namespace {
@@ -53,6 +55,7 @@ struct EvaluateArguments {
   std::vector<std::string> outputs;
   std::vector<std::string> pages;  ///< HTML files
   fs::path calibrated;             ///< model to write
+  std::optional<double> fitted_rate = kShippedRate;  ///< of false alarms, whose threshold it gets; none: that of the best balanced accuracy
   std::string embedding;           ///< what the embedding's files begin with
 };
 
@@ -178,7 +181,8 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
       detection.delivered_scores.insert(detection.delivered_scores.end(), {detection.score, detection.unsure ? none : detection.score});
     }
     if (detection.doubt == Doubt::no_texture) ++report.without_texture;
-    files.push_back({detection.scored(), std::move(detection.delivered_logits), std::move(detection.delivered_scores)});
+    files.push_back({detection.scored(), std::move(detection.delivered_logits), std::move(detection.delivered_scores),
+                     detection.doubt == Doubt::no_texture});
     progress.step(true);
   });
   progress.clear();
@@ -193,17 +197,45 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
   return files;
 }
 
-/// Calibration and threshold fitted on every condition, each sub-dataset and label of each counting the same.
+/// Calibration and thresholds fitted on every condition, each sub-dataset and label of each counting the same.
 struct Fit {
   Calibration calibration;
-  float threshold = 0.5f;
+  float balanced_threshold = 0.5f;  ///< of the best mean balanced accuracy
+  ThresholdTable thresholds;
 };
 
-Fit fit(const EvaluationReport& report, const std::vector<ScoredFile>& files) {
+/// A group a sub-dataset, label and condition.
+std::vector<ScoreGroup> score_groups(const EvaluationReport& report, const std::vector<ScoredFile>& files, const Calibration& calibration) {
+  std::vector<ScoreGroup> groups;
+  const std::size_t subsets = report.data.subsets.size();
+  const bool several_sets = std::ranges::any_of(report.data.subsets, [&](const Subset& s) { return s.test_set != report.data.subsets[0].test_set; });
+  for (const Condition& condition : report.conditions) {
+    for (std::size_t s = 0; s < 2 * subsets; ++s) {
+      const Subset& subset = report.data.subsets[s / 2];
+      // Printable, since it goes into the model's file.
+      std::string name = printable(several_sets && subset.name != subset.test_set ? subset.test_set + "/" + subset.name : subset.name);
+      if (condition.name != "none") name += fmt::format(" ({})", condition.name);
+      groups.push_back({s / 2, std::move(name), static_cast<std::uint8_t>(s % 2), {}});
+    }
+  }
+  constexpr float no_verdict = -1;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const LabelledFile& file = report.data.files[i];
+    for (std::size_t c = 0; c < files[i].logits.size(); ++c) {
+      if (std::isnan(files[i].logits[c])) continue;
+      groups[2 * (c * subsets + file.subset) + file.label].scores.push_back(
+          files[i].without_verdict ? no_verdict : calibrated_score(calibration, files[i].logits[c]));
+    }
+  }
+  return groups;
+}
+
+Fit fit(const EvaluationReport& report, const std::vector<ScoredFile>& files, View view) {
   std::vector<float> logits;
   std::vector<std::uint8_t> labels;
   std::vector<double> weights;
   for (std::size_t i = 0; i < files.size(); ++i) {
+    if (files[i].without_verdict) continue;
     const LabelledFile& file = report.data.files[i];
     for (std::size_t c = 0; c < files[i].logits.size(); ++c) {
       if (std::isnan(files[i].logits[c])) continue;
@@ -215,7 +247,13 @@ Fit fit(const EvaluationReport& report, const std::vector<ScoredFile>& files) {
   }
   const WeightedLogits held_out{logits, labels, weights};
   const Calibration calibration = fit_calibration(held_out);
-  return {calibration, fit_threshold(held_out, calibration)};
+  ThresholdTable thresholds = fit_threshold_table(score_groups(report, files, calibration));
+  thresholds.view = view;
+  for (const Condition& condition : report.conditions) thresholds.conditions.push_back(condition.name);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (files[i].scored) ++(report.data.files[i].label == 1 ? thresholds.fakes : thresholds.reals);
+  }
+  return {calibration, fit_threshold(held_out, calibration), std::move(thresholds)};
 }
 
 /// The calibration error over every picture in every condition together: what a calibration can lessen. In one sub-dataset alone it may grow.
@@ -234,11 +272,14 @@ double pooled_calibration_error(const EvaluationReport& report, const std::vecto
 
 /// Writes the model with a calibration and a threshold fitted to what was measured, and tells how they do on it.
 void calibrate(const EvaluateArguments& arguments, Model model, View view, EvaluationReport report, std::vector<ScoredFile> files) {
-  const Fit fitted = fit(report, files);
+  const Fit fitted = fit(report, files, view);
   model.calibration = fitted.calibration;
-  model.threshold = fitted.threshold;
+  model.thresholds = fitted.thresholds;
   model.view = view;
-  nlohmann::json how = {{"method", "Platt scaling; threshold of the best mean balanced accuracy"},
+  model.threshold = arguments.fitted_rate ? row_at(model, *arguments.fitted_rate, view).threshold : fitted.balanced_threshold;
+  nlohmann::json how = {{"method", arguments.fitted_rate ? fmt::format("Platt scaling; threshold of at most {} false alarms in every kind of real",
+                                                                       rate_text(*arguments.fitted_rate))
+                                                         : "Platt scaling; threshold of the best mean balanced accuracy"},
                         {"pictures", files.size() - report.failed},
                         {"data", nlohmann::json::array()}};
   for (const std::string& root : arguments.roots) how["data"].push_back(fs::weakly_canonical(root).filename().string());
@@ -256,13 +297,16 @@ void calibrate(const EvaluateArguments& arguments, Model model, View view, Evalu
     }
   }
   MeasureOptions options = arguments.measure;
-  options.threshold = fitted.threshold;
+  options.threshold = model.threshold;
   report.conditions = measure(report.data, files, arguments.perturbations, options);
   tell(stderr,
        "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on, where the ECE of all\n"
        "together goes from {:.3f} to {:.3f}:\n\n{}",
-       printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, fitted.threshold, error_before,
+       printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, model.threshold, error_before,
        pooled_calibration_error(report, files), evaluation_means_text(report));
+  tell(stderr, "\n{}", thresholds_text(model.thresholds));
+  const std::string meaning = verdict_meaning(model.thresholds, view, model.threshold);
+  if (!meaning.empty()) tell(stderr, "{}.\n", printable(meaning));
 }
 
 /// The conditions' names; settles --stable and --perturb.
@@ -307,6 +351,8 @@ void evaluate(EvaluateArguments arguments) {
   const bool paper = arguments.protocol == Protocol::paper;
   if (paper) {
     if (options.view) throw Error(ErrorCode::usage, "--protocol paper has a view for each test set; leave --view out");
+    if (options.threshold_at) throw Error(ErrorCode::usage, "--protocol paper has no calibration, which --threshold-at needs; give --threshold");
+    model.thresholds = {};
     model.calibration = {};
     if (!options.threshold) options.threshold = 0.5f;
   }
@@ -376,10 +422,25 @@ void add_evaluate_command(CLI::App& app) {
   command->add_flag("--stable", a->scoring.detector.stable,
                     "Measure the answers of detect --stable: each re-delivery alone, their\n"
                     "median, and the median where it is sure");
-  command->add_option("--fit-calibration", a->calibrated,
-                      "Also write the model with a calibration and a threshold fitted on these\n"
-                      "pictures, in every condition alike; they must not be those it trained on")
-      ->type_name("MODEL.lfmw");
+  CLI::Option* fit = command
+                         ->add_option("--fit-calibration", a->calibrated,
+                                      "Also write the model with a calibration, and thresholds by false alarms,\n"
+                                      "fitted on these pictures, each folder of reals a kind, in every\n"
+                                      "condition alike; they must not be those it trained on")
+                         ->type_name("MODEL.lfmw");
+  command->add_option_function<std::string>(
+             "--fit-threshold",
+             [a](const std::string& rule) {
+               a->fitted_rate = rule == "balanced" ? std::nullopt : std::optional(parse_rate(rule));
+               const auto known = [&](double rate) { return std::abs(rate - *a->fitted_rate) < 1e-9; };
+               if (a->fitted_rate && std::ranges::none_of(kFalseAlarmRates, known)) {
+                 throw Error(ErrorCode::usage, "--fit-threshold is 1%, 5%, 10% or balanced");
+               }
+             },
+             "Which threshold that model gets: of false alarms of at most 1%, 5% or\n"
+             "10% in the worst kind of real, or balanced: that of the best balanced\naccuracy (default: 5%)")
+      ->needs(fit)
+      ->type_name("RULE");
   command->add_option("--embed", a->embedding,
                       "Also write what enters the network's last layer, PREFIX.npy, the\n"
                       "rows' files, PREFIX.csv, and their t-SNE picture, PREFIX.svg")

@@ -19,6 +19,7 @@
 #include "src/model/interchange.h"
 #include "src/model/weight_file.h"
 #include "src/report/output.h"
+#include "src/report/thresholds.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -131,6 +132,7 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
                           ? "none"
                           : fmt::format("sigmoid(logit / {:g} + {:g})", model.calibration.temperature, model.calibration.bias));
   if (facts.checksum) line("checksum", fmt::format("{:016x} (XXH3-64, verified)", *facts.checksum));
+  text += thresholds_text(model.thresholds);
   std::string precisions;
   for (const Precision precision : cpu_precisions()) precisions += fmt::format("{}{}", precisions.empty() ? "" : ", ", precision_name(precision));
   line("on this CPU", precisions);

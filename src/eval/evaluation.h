@@ -49,6 +49,7 @@ struct ScoredFile {
   bool scored = false;
   std::vector<float> logits;
   std::vector<float> scores;
+  bool without_verdict = false;  ///< too little texture: detect answers "unsure"
 };
 
 struct MeasureOptions {

@@ -41,6 +41,69 @@ std::vector<Tensor> model_tensors(const Model& model) {
   throw Error(ErrorCode::model, fmt::format("{}: {}", source, cause));
 }
 
+constexpr std::size_t kMostThresholds = 64;
+
+nlohmann::json kind_json(const WorstKind& kind) {
+  if (kind.of == 0) return nullptr;
+  return {{"name", kind.name}, {"called", kind.called}, {"of", kind.of}};
+}
+
+nlohmann::json thresholds_json(const ThresholdTable& table) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const ThresholdRow& row : table.rows) {
+    rows.push_back({{"rate", row.rate},
+                    {"threshold", row.threshold},
+                    {"false_alarms", row.false_alarms},
+                    {"worst", kind_json(row.worst)},
+                    {"worst_unseen", kind_json(row.worst_unseen)},
+                    {"recall", row.recall},
+                    {"recall_low", row.recall_low},
+                    {"recall_high", row.recall_high}});
+  }
+  return {{"view", view_name(table.view)},     {"reals", table.reals},           {"kinds", table.kinds}, {"fakes", table.fakes},
+          {"generators", table.generators},    {"conditions", table.conditions}, {"rows", rows}};
+}
+
+double share(const nlohmann::json& value) {
+  const double number = value.get<double>();
+  if (!(number >= 0 && number <= 1)) throw std::runtime_error("a share in its table of thresholds is not in 0 … 1");
+  return number;
+}
+
+std::size_t count(const nlohmann::json& value) {
+  if (!value.is_number_unsigned()) throw std::runtime_error("a number of pictures in its table of thresholds is not a count");
+  return value.get<std::size_t>();
+}
+
+WorstKind read_kind(const nlohmann::json& value) {
+  if (value.is_null()) return {};
+  const WorstKind kind{value.at("name").get<std::string>(), count(value.at("called")), count(value.at("of"))};
+  if (kind.called > kind.of || kind.of == 0) throw std::runtime_error("its table of thresholds counts more than there is");
+  return kind;
+}
+
+ThresholdTable read_thresholds(const nlohmann::json& value) {
+  ThresholdTable table;
+  const std::string view = value.at("view");
+  const auto known = view_from_name(view);
+  if (!known) throw std::runtime_error(fmt::format("its thresholds' view \"{}\" is unknown; use a newer lfm-cuda", view));
+  table.view = *known;
+  table.reals = count(value.at("reals"));
+  table.kinds = count(value.at("kinds"));
+  table.fakes = count(value.at("fakes"));
+  table.generators = count(value.at("generators"));
+  table.conditions = value.at("conditions").get<std::vector<std::string>>();
+  if (!value.at("rows").is_array()) throw std::runtime_error("its table of thresholds has no rows");
+  if (value.at("rows").size() > kMostThresholds) throw std::runtime_error("its table of thresholds is too long");
+  for (const nlohmann::json& row : value.at("rows")) {
+    table.rows.push_back({share(row.at("rate")), static_cast<float>(share(row.at("threshold"))), share(row.at("false_alarms")),
+                          read_kind(row.at("worst")), read_kind(row.at("worst_unseen")), share(row.at("recall")),
+                          share(row.at("recall_low")), share(row.at("recall_high"))});
+    if (table.rows.back().worst.of == 0) throw std::runtime_error("its table of thresholds lacks the worst kind");
+  }
+  return table;
+}
+
 /// Everything but the values. Throws json exceptions and std::runtime_error with the cause.
 Model read_header(const nlohmann::json& header) {
   Model model;
@@ -75,6 +138,7 @@ Model read_header(const nlohmann::json& header) {
   model.threshold = number(header.at("threshold"), "threshold");
   model.calibration.temperature = number(header.at("calibration").at("temperature"), "temperature");
   model.calibration.bias = number(header.at("calibration").at("bias"), "bias");
+  if (const auto thresholds = header.find("thresholds"); thresholds != header.end()) model.thresholds = read_thresholds(*thresholds);
   model.name = header.at("name").get<std::string>();
   model.provenance = header.at("provenance").dump();
   return model;
@@ -121,14 +185,17 @@ void write_model(const Model& model, const nlohmann::json* training, std::span<c
 }  // namespace
 
 nlohmann::json model_header(const Model& model) {
-  return {{"format", kModelFormat},
-          {"architecture", {{"pooling", pooling_name(model.architecture.pooling)}, {"k", model.architecture.k}}},
-          {"residual", kResidual},
-          {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}},
-          {"threshold", model.threshold},
-          {"calibration", {{"temperature", model.calibration.temperature}, {"bias", model.calibration.bias}}},
-          {"name", model.name},
-          {"provenance", parse_json_object(model.provenance)}};
+  nlohmann::json header = {
+      {"format", kModelFormat},
+      {"architecture", {{"pooling", pooling_name(model.architecture.pooling)}, {"k", model.architecture.k}}},
+      {"residual", kResidual},
+      {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}},
+      {"threshold", model.threshold},
+      {"calibration", {{"temperature", model.calibration.temperature}, {"bias", model.calibration.bias}}},
+      {"name", model.name},
+      {"provenance", parse_json_object(model.provenance)}};
+  if (!model.thresholds.rows.empty()) header["thresholds"] = thresholds_json(model.thresholds);
+  return header;
 }
 
 Model model_from_header(std::string_view json, const std::string& source) {

@@ -7,6 +7,9 @@
 //   "input"         {"view": "resize" | "native" | "center" | "tiles", "size": 256, "mean": [3], "std": [3]}
 //   "threshold"     score above which an image is called fake, 0 … 1
 //   "calibration"   {"temperature": > 0, "bias"}: score = sigmoid(logit / temperature + bias)
+//   "thresholds"    may be missing: {"view", "reals", "kinds", "fakes", "generators", "conditions": ["none", …], "rows": [{"rate",
+//                   "threshold", "false_alarms", "worst": {"name", "called", "of"}, "worst_unseen": the same, or null, "recall",
+//                   "recall_low", "recall_high"}]}, as ThresholdTable in include/lfm/model.h
 //   "name", "provenance"  for people: a string, an object
 //   "training"      checkpoints only: an object of the trainer's
 // Its tensors are those of parameter_table(), FP32, names, order and shapes as there. A checkpoint has further ones, whose

@@ -13,6 +13,7 @@
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/eval/calibration.h"
+#include "src/eval/threshold_table.h"
 #include "src/image/view.h"
 #include "src/pipeline/path_source.h"
 #include "src/pipeline/picture.h"
@@ -46,6 +47,7 @@ struct Detector::Impl {
   Calibration calibration;
   float threshold = 0.5f;
   bool stable = false;
+  std::string verdict_meaning;
   std::vector<float> parameters;  ///< kept for evidence alone
 
   float score(float logit) const { return calibrated_score(calibration, logit); }
@@ -96,11 +98,14 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   for (const auto& engine : impl_->engines) engine->load(model.architecture, model.values);
   const Engine& first = *impl_->engines[0];
   impl_->calibration = model.calibration;
-  impl_->threshold = options.threshold.value_or(model.threshold);
+  const View view = options.view.value_or(model.view);
+  if (options.threshold && options.threshold_at) throw Error(ErrorCode::usage, "give a threshold or a rate of false alarms, not both");
+  impl_->threshold = options.threshold_at ? row_at(model, *options.threshold_at, view).threshold : options.threshold.value_or(model.threshold);
+  impl_->verdict_meaning = lfm::verdict_meaning(model.thresholds, view, impl_->threshold);
   impl_->stable = options.stable;
   StreamOptions& stream = impl_->stream;
   stream.architecture = model.architecture;
-  stream.presentation = {options.view.value_or(model.view), options.tiles, parse_deliveries(options.deliveries),
+  stream.presentation = {view, options.tiles, parse_deliveries(options.deliveries),
                          options.thumbnails};
   if (options.deliveries.empty()) stream.presentation.deliveries = options.stable ? stable_deliveries() : std::vector<Delivery>{{}};
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
@@ -169,6 +174,7 @@ std::vector<std::string> Detector::deliveries() const {
   return names;
 }
 float Detector::threshold() const { return impl_->threshold; }
+std::string Detector::verdict_meaning() const { return impl_->verdict_meaning; }
 std::size_t Detector::feature_count() const {
   return static_cast<std::size_t>(lfm::feature_count(impl_->stream.architecture));
 }

@@ -12,6 +12,7 @@
 
 #include "src/eval/curves.h"
 #include "src/eval/evidence.h"
+#include "src/eval/threshold_table.h"
 #include "src/model/weight_file.h"
 #include "src/report/chart.h"
 #include "src/report/detections.h"
@@ -160,6 +161,10 @@ std::string facts(const std::filesystem::path& file, const Model& model, View vi
                                                               : "average of each map");
   fact("view", std::string(view_name(view)));
   fact("threshold", fmt::format("{:g}", threshold));
+  for (const ThresholdRow& row : model.thresholds.rows) {
+    fact(fmt::format("at {} false alarms", rate_text(row.rate)),
+         fmt::format("threshold {:g}, recall {:.0f} %", row.threshold, 100 * row.recall));
+  }
   const Calibration& c = model.calibration;
   fact("calibration", c.temperature == 1 && c.bias == 0 ? "none: scores are not probabilities"
                                                         : fmt::format("score = sigmoid(logit / {:g} + {:g})", c.temperature, c.bias));
@@ -240,6 +245,8 @@ std::string ReportPage::html(const std::string& title, const std::filesystem::pa
   if (verdicts_[2] > 0) html += fmt::format(", {} unsure", verdicts_[2]);
   if (failed_ > 0) html += fmt::format("; {} could not be scored", failed_);
   html += "</p>\n";
+  const std::string meaning = verdict_meaning(model.thresholds, view, threshold);
+  if (!meaning.empty()) html += fmt::format("<p class=\"status\">{}.</p>\n", escape_html(meaning));
   if (evaluation) html += evaluation_html(*evaluation);
   html += charts(evaluation);
   html += "<details><summary>The model</summary>\n" + facts(model_file, model, view, threshold) + "</details>\n";

@@ -58,7 +58,10 @@ Model initial_model(const TrainOptions& o) {
       throw Error(ErrorCode::usage, fmt::format("{}: the model has another pooling than this run; use --pool {} --k {}", o.init.string(),
                                                 topk ? "topk" : "avg", model.architecture.k));
     }
-    model.calibration = {};  // fitted to the weights it came with
+    // Fitted to the weights it came with:
+    model.calibration = {};
+    model.thresholds = {};
+    model.threshold = Model{}.threshold;
   }
   model.architecture = o.architecture;
   model.view = o.view;

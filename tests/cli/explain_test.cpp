@@ -134,6 +134,73 @@ TEST_F(Scoring, CalibrationIsKeptInTheFileAndChangesScoresButNotLogits) {
   EXPECT_THAT(run_program(kProgram, {"info", at("calibrated.lfmw")}).out, HasSubstr("sigmoid(logit / "));
 }
 
+TEST_F(Scoring, ThresholdsByFalseAlarmsAreFittedKeptAndChosen) {
+  const auto without = run({"detect", "--threshold-at", "5%", at("val")});
+  EXPECT_EQ(without.exit_code, 2);
+  EXPECT_THAT(without.err, HasSubstr("--fit-calibration"));
+
+  // Two kinds of reals, one of a single sub-dataset of fakes; the fakes are the pictures of the higher logits, but for one.
+  json ranked = json::parse(run({"detect", "--format", "json", at("val")}).out);
+  std::sort(ranked.begin(), ranked.end(), [](const json& a, const json& b) { return a["logit"] < b["logit"]; });
+  const std::size_t fakes_from = ranked.size() / 2;
+  for (std::size_t i = 0; i < ranked.size(); ++i) {
+    const bool fake = i >= fakes_from && i != ranked.size() - 1;
+    const std::string place = fake ? "made/1_fake" : i % 2 == 0 ? "web/0_real" : "phone/0_real";
+    std::filesystem::create_directories(folder / "kinds" / place);
+    std::filesystem::copy_file(ranked[i]["path"].get<std::string>(), folder / "kinds" / place / fmt::format("{}.ppm", i));
+  }
+  const auto fitted = run({"evaluate", at("kinds"), "--bootstrap", "0", "--perturb", "jpeg:90", "--fit-calibration", at("fitted.lfmw")});
+  ASSERT_EQ(fitted.exit_code, 0) << fitted.err;
+  EXPECT_THAT(fitted.err, HasSubstr("of 100 real pictures"));
+  const Model model = load_model(at("fitted.lfmw"));
+  ASSERT_EQ(model.thresholds.rows.size(), 3u);
+  EXPECT_EQ(model.threshold, model.thresholds.rows[1].threshold) << "5 %";
+  EXPECT_EQ(model.thresholds.kinds, 2u);
+  EXPECT_EQ(model.thresholds.generators, 1u);
+  EXPECT_EQ(model.thresholds.reals + model.thresholds.fakes, ranked.size());
+  EXPECT_EQ(model.thresholds.conditions, (std::vector<std::string>{"none", "jpeg:90"}));
+  EXPECT_EQ(model.thresholds.rows[0].worst.called, 0u) << "too few for 1 %: none may be called fake";
+  EXPECT_GE(model.thresholds.rows[0].worst_unseen.called, 1u) << "the outlier, where its kind was not known";
+
+  const auto info = run_program(kProgram, {"info", at("fitted.lfmw")});
+  EXPECT_THAT(info.out, HasSubstr("2 kinds"));
+  EXPECT_THAT(info.out, HasSubstr("10 %"));
+  EXPECT_EQ(json::parse(run_program(kProgram, {"info", "--json", at("fitted.lfmw")}).out)["thresholds"]["rows"].size(), 3u);
+
+  // convert keeps the table, also by way of safetensors, and chooses from it.
+  ASSERT_EQ(run_program(kProgram, {"convert", at("fitted.lfmw"), at("fitted.safetensors")}).exit_code, 0);
+  ASSERT_EQ(run_program(kProgram, {"convert", "--threshold-at", "1%", at("fitted.safetensors"), at("strict.lfmw")}).exit_code, 0);
+  EXPECT_EQ(load_model(at("strict.lfmw")).threshold, model.thresholds.rows[0].threshold);
+  EXPECT_EQ(load_model(at("strict.lfmw")).thresholds.rows.size(), 3u);
+
+  const auto at_rate = [&](const std::string& rate, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"detect", "--model", at("fitted.lfmw"), "--threshold-at", rate, "--format", "json", at("val")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(kProgram, arguments);
+  };
+  for (const ThresholdRow& row : model.thresholds.rows) {
+    const auto result = at_rate(fmt::format("{}", row.rate));
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    for (const json& record : json::parse(result.out)) {
+      EXPECT_EQ(record["label"], record["score"].get<float>() > row.threshold ? "fake" : "real");
+    }
+    EXPECT_THAT(result.err, HasSubstr("of 100 generated ones"));
+  }
+  EXPECT_EQ(at_rate("2%").exit_code, 2);
+  EXPECT_THAT(at_rate("2%").err, HasSubstr("1 %, 5 %, 10 %"));
+  EXPECT_EQ(at_rate("5%", {"--view", "resize"}).exit_code, 2);
+  EXPECT_EQ(at_rate("5%", {"--threshold", "0.5"}).exit_code, 2);
+  EXPECT_EQ(at_rate("many").exit_code, 2);
+  const auto other = run_program(kProgram, {"detect", "--model", at("fitted.lfmw"), "--threshold", "0.123", at("val")});
+  EXPECT_THAT(other.err, ::testing::Not(HasSubstr("of 100"))) << "nothing is known of another threshold";
+
+  const auto balanced = run({"evaluate", at("kinds"), "--bootstrap", "0", "--fit-calibration", at("b.lfmw"), "--fit-threshold", "balanced"});
+  ASSERT_EQ(balanced.exit_code, 0) << balanced.err;
+  EXPECT_LT(load_model(at("b.lfmw")).threshold, load_model(at("b.lfmw")).thresholds.rows[0].threshold);
+  EXPECT_EQ(run({"evaluate", at("kinds"), "--fit-threshold", "3%"}).exit_code, 2);
+  EXPECT_EQ(run({"evaluate", at("kinds"), "--fit-threshold", "5%"}).exit_code, 2) << "goes with --fit-calibration";
+}
+
 TEST_F(Scoring, EvaluateMeasuresTheStableAnswers) {
   const auto result = run({"evaluate", at("val"), "--stable", "--bootstrap", "0", "--format", "json"});
   ASSERT_EQ(result.exit_code, 0) << result.err;

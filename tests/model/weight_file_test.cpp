@@ -30,6 +30,35 @@ void expect_equal(const Model& a, const Model& b) {
   EXPECT_EQ(a.calibration.bias, b.calibration.bias);
   EXPECT_EQ(a.name, b.name);
   EXPECT_EQ(nlohmann::json::parse(a.provenance), nlohmann::json::parse(b.provenance));
+  EXPECT_EQ(model_header(a), model_header(b)) << "its table of thresholds too";
+}
+
+ThresholdTable some_thresholds() {
+  ThresholdTable table{View::tiles, 624, 14, 692, 12, {"none", "jpeg:75"}, {}};
+  table.rows.push_back({0.05, 0.7182817f, 0.021, {"web (jpeg:75)", 2, 40}, {}, 0.51, 0.38, 0.64});
+  table.rows.push_back({0.1, 0.5f, 0.04, {"ph\xc3\xb6nes", 4, 40}, {"web", 9, 40}, 0.61, 0.5, 0.7});
+  return table;
+}
+
+TEST(WeightFile, KeepsTheTableOfThresholds) {
+  const test::TemporaryFolder folder;
+  Model model = test::random_model({}, 1);
+  model.thresholds = some_thresholds();
+  save_model(model, folder / "a.lfmw");
+  const ThresholdTable read = load_model(folder / "a.lfmw").thresholds;
+  ASSERT_EQ(read.rows.size(), 2u);
+  EXPECT_EQ(read.view, View::tiles);
+  EXPECT_EQ(read.conditions, model.thresholds.conditions);
+  EXPECT_EQ(read.rows[0].threshold, 0.7182817f);
+  EXPECT_EQ(read.rows[0].worst_unseen.of, 0u);
+  EXPECT_EQ(read.rows[1].worst_unseen.called, 9u);
+  EXPECT_EQ(read.rows[1].worst.name, model.thresholds.rows[1].worst.name);
+
+  // A file of before.
+  model.thresholds = {};
+  save_model(model, folder / "old.lfmw");
+  EXPECT_FALSE(Container(folder / "old.lfmw").header().contains("thresholds"));
+  EXPECT_TRUE(load_model(folder / "old.lfmw").thresholds.rows.empty());
 }
 
 TEST(WeightFile, RoundTrip) {
@@ -104,6 +133,29 @@ std::string error_after(const std::function<void(Parts&)>& spoil) {
   spoil(parts);
   write_container(folder / "bad.lfmw", parts.header, parts.tensors);
   return error_of(ErrorCode::model, [&] { load_model(folder / "bad.lfmw"); });
+}
+
+TEST(WeightFile, TheTableOfThresholdsIsChecked) {
+  Model model = test::random_model({}, 5);
+  model.thresholds = some_thresholds();
+  const nlohmann::json good = model_header(model).at("thresholds");
+  const auto error_of_table = [&](const char* field, const nlohmann::json& value) {
+    return error_after([&](Parts& p) {
+      p.header["thresholds"] = good;
+      p.header["thresholds"][nlohmann::json::json_pointer(field)] = value;
+    });
+  };
+  for (const char* field : {"/view", "/reals", "/kinds", "/conditions", "/rows", "/rows/0/rate", "/rows/0/threshold", "/rows/1/recall",
+                            "/rows/0/worst", "/rows/0/worst/name", "/rows/0/worst/called"}) {
+    for (const nlohmann::json& other : {nlohmann::json(nullptr), nlohmann::json(-1), nlohmann::json("other"), nlohmann::json(1e300)}) {
+      const std::string at(field);
+      if (at.ends_with("name") && other.is_string()) continue;
+      EXPECT_THAT(error_of_table(field, other), HasSubstr("bad.lfmw")) << field << ' ' << other;
+    }
+  }
+  EXPECT_THAT(error_of_table("/rows/0/threshold", 1.5), HasSubstr("0 … 1"));
+  EXPECT_THAT(error_of_table("/rows/0/worst/called", 41), HasSubstr("more than there is"));
+  EXPECT_THAT(error_of_table("/rows", nlohmann::json::array_t(10000, good["rows"][0])), HasSubstr("too long"));
 }
 
 TEST(WeightFile, EveryHeaderFieldIsNeededAndChecked) {

@@ -41,6 +41,9 @@ TEST(Page, HasNoLinkToTheNetwork) {
 TEST(Page, KeepsWhatThePicturesAre) {
   const auto images = nlohmann::json::parse(data_of(sample_page(40)))["images"];
   EXPECT_EQ(images[0]["verdict"], "real");
+  EXPECT_FALSE(images[0].contains("reason"));
+  EXPECT_EQ(images[9]["verdict"], "unsure");
+  EXPECT_THAT(images[9]["reason"].get<std::string>(), HasSubstr("re-delivery"));
   EXPECT_TRUE(images[7].contains("error"));
   EXPECT_EQ(images[1]["label"], 1);
   ASSERT_EQ(images[0]["heat"].size(), 1u);
@@ -48,6 +51,17 @@ TEST(Page, KeepsWhatThePicturesAre) {
   // A cell stands for the 8 pixels around the centre of the 23 its position sees.
   EXPECT_NEAR(images[0]["heat"][0]["x"].get<double>(), 7.5 / 256, 1e-9);
   EXPECT_NEAR(images[0]["heat"][0]["width"].get<double>(), 240.0 / 256, 1e-9);
+}
+
+TEST(Page, SaysWhatAVerdictMeansWhereTheModelKnows) {
+  Model model;
+  model.thresholds = {View::tiles, 100, 2, 50, 1, {"none"}, {{0.05, 0.6f, 0.02, {"web <b>", 5, 100}, {}, 0.5, 0.4, 0.6}}};
+  const ReportPage page(false);
+  const std::string html = page.html("title", "m.lfmw", model, View::tiles, 0.6f);
+  EXPECT_THAT(html, HasSubstr("of 100 generated ones about 50 are found"));
+  EXPECT_THAT(html, Not(HasSubstr("web <b>")));
+  EXPECT_THAT(html, HasSubstr("at 5 % false alarms"));
+  EXPECT_THAT(page.html("title", "m.lfmw", model, View::tiles, 0.7f), Not(HasSubstr("of 100 generated")));
 }
 
 }  // namespace
