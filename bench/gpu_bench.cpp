@@ -1,10 +1,12 @@
 // lfm-bench roofline: what a GPU could at most reach, from shapes alone.  lfm-bench kernels: what this machine's GPU does.
+// lfm-bench ceilings: what that GPU reaches at all.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/ceilings.h"
 #include "bench/kernel_variants.h"
 #include "bench/roofline.h"
 #include "lfm/error.h"
@@ -24,10 +26,15 @@ int main(int argc, char** argv) {
   roofline->add_option("--precision", precision, "fp32, tf32, fp16 or bf16")->capture_default_str();
   roofline->add_flag("--training", training, "Of a training step; on the paper's protocol with --batch 32 --size 224");
   CLI::App* kernels = app.add_subcommand("kernels", "Times every variant of each operation on this machine's GPU, by CUDA events");
-  kernels->add_option("--iterations", iterations, "Samples of each row; one is the mean of the launches of a millisecond")->check(CLI::Range(1, 100000))->capture_default_str();
-  kernels->add_option("--gpu", gpu, "Whose data sheet the shares are counted by")->capture_default_str();
-  kernels->add_flag("--json", json, "Print JSON, as bench/README.md tells");
-  kernels->add_flag("--emulated", emulated, "Dry run: each launch once, on the emulated device, by its host's clock");
+  CLI::App* ceilings = app.add_subcommand("ceilings", "Measures what this machine's GPU reaches at all: copies, arithmetic, matrix products");
+  for (CLI::App* command : {kernels, ceilings}) {
+    command->add_option("--iterations", iterations, "Samples of each row; one is the mean of the launches of some milliseconds")
+        ->check(CLI::Range(1, 100000))
+        ->capture_default_str();
+    command->add_option("--gpu", gpu, "Whose data sheet the shares are counted by")->capture_default_str();
+    command->add_flag("--json", json, "Print JSON, as bench/README.md tells");
+    command->add_flag("--emulated", emulated, "Dry run: each launch once, on the emulated device, by its host's clock");
+  }
   for (CLI::App* command : {roofline, kernels}) {
     command->add_option("--batch", batch)->check(CLI::Range(1, 4096))->capture_default_str();
     command->add_option("--size", size, "Side of the images")->check(CLI::Range(48, 4096))->capture_default_str();
@@ -48,8 +55,12 @@ int main(int argc, char** argv) {
       return 77;
     }
     const bench::Gpu& sheet = bench::find_gpu(gpu);
-    const BenchReport report = emulated ? bench::dry_run_kernel_variants(sheet, batch, size)
-                                        : bench::time_kernel_variants(sheet, found.devices.front(), batch, size, iterations);
+    const auto measure = [&] {
+      if (ceilings->parsed()) return emulated ? bench::dry_run_ceilings(sheet) : bench::time_ceilings(sheet, found.devices.front(), iterations);
+      return emulated ? bench::dry_run_kernel_variants(sheet, batch, size)
+                      : bench::time_kernel_variants(sheet, found.devices.front(), batch, size, iterations);
+    };
+    const BenchReport report = measure();
     fmt::print("{}", json ? bench_json(report) : bench::kernel_tables(report));
     return 0;
   } catch (const Error& error) {

@@ -13,7 +13,8 @@ std::string kernel_tables(const BenchReport& report) {
   for (const Measurement& row : report.rows) {
     if (row.part != part) {
       part = row.part;
-      text += fmt::format("\n{}s, {} images of {}x{}, medians\n\n", part, row.batch, row.size, row.size) +
+      const std::string images = row.size > 0 ? fmt::format(", {0} images of {1}x{1}", row.batch, row.size) : "";
+      text += fmt::format("\n{}s{}, medians\n\n", part, images) +
               "| operation | variant | us | 10 % | 90 % | TFLOP/s | GB/s | of the bound |\n"
               "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
     }

@@ -46,14 +46,16 @@ in_bare_root /elsewhere/bundle/run correctness --out /out || fail "correctness f
 for step in 'programs start' 'first launch' tests samples memcheck racecheck training initcheck synccheck; do
   outcome correctness.md "$step" passed
 done
-in_bare_root /elsewhere/bundle/run performance --out /out --steps 'start|first|peers|PyTorch|LibTorch|counters' || fail "performance failed"
-for step in 'programs start' 'first launch' counters; do
+in_bare_root /elsewhere/bundle/run performance --out /out \
+  --steps 'start|first|ceilings|kernels|peers|PyTorch|LibTorch|counters' || fail "performance failed"
+for step in 'programs start' 'first launch' ceilings kernels counters; do
   outcome performance.md "$step" passed
 done
 for step in 'peers agree' 'PyTorch, eager' 'PyTorch, compiled' LibTorch 'PyTorch, training'; do
   outcome performance.md "$step" 'SKIPPED: python3 is not on PATH'
 done
-for text in 'no figure here is a GPU' '| stand_in_kernel |'; do
+for text in 'no figure here is a GPU' '| matrix product | mma.sync, tf32, registers alone |' \
+  '| conv2x2_tensor, block 2 | tensor cores, fp16 |' '| adam | every parameter' '| stand_in_kernel |'; do
   grep -qF "$text" "$work/out/performance.md" || fail "performance.md lacks '$text'"
 done
 ! grep -q "$checkout" "$work"/out/*.md "$work"/out/*.log || fail "a report names the checkout"

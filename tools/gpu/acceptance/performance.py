@@ -55,7 +55,7 @@ def lfm_bench(call: Call, subcommand: str, *options: object) -> None:
 
 
 def ceilings(call: Call) -> None:
-    lfm_bench(call, "ceilings")
+    lfm_bench(call, "ceilings", "--iterations", 10)
 
 
 def kernels(call: Call) -> None:

@@ -31,13 +31,12 @@ def ceilings(rows: list[dict]) -> list[str]:
     return (
         ["### Ceilings, measured", ""]
         + table(
-            ["", "how", "precision", "TFLOP/s", "GB/s", "of the data sheet's"],
+            ["", "how", "TFLOP/s", "GB/s", "of the data sheet's"],
             [
                 [
                     row["operation"],
                     row.get("variant"),
-                    row["precision"] if row.get("tflops") else "",
-                    row.get("tflops"),
+                        row.get("tflops"),
                     "" if row.get("tflops") else row.get("gigabytes_per_second"),
                     share(row),
                 ]
