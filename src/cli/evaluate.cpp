@@ -359,6 +359,9 @@ void evaluate(EvaluateArguments arguments) {
 
   EvaluationReport report;
   report.data = find_subsets({arguments.roots.begin(), arguments.roots.end()});
+  for (const std::string& line : report.data.warnings) {
+    if (!arguments.scoring.quiet) tell(stderr, "warning: {}\n", printable(line));
+  }
   report.compare = arguments.compare;
   Detector detector(model, options);
   arguments.measure.threshold = detector.threshold();

@@ -5,6 +5,8 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <map>
 #include <optional>
 #include <set>
@@ -22,6 +24,20 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kRealFolder = "0_real";
 constexpr std::string_view kFakeFolder = "1_fake";
+
+constexpr std::array<std::string_view, 7> kSplits = {"train", "training", "val", "valid", "validation", "test", "testing"};
+
+/// "Real", "1-fake", "AI", …: words and digits that people name such folders by.
+bool looks_like_a_label(const std::string& name) {
+  constexpr std::array<std::string_view, 14> words = {"real",  "reals", "fake",   "fakes",     "nature", "ai",  "generated",
+                                                      "photo", "photos", "genuine", "synthetic", "0",      "1",  "deepfake"};
+  std::string word;
+  for (const unsigned char letter : name) {
+    if (std::isalpha(letter)) word += static_cast<char>(std::tolower(letter));
+  }
+  if (word.empty()) word = name;
+  return std::ranges::find(words, word) != words.end();
+}
 
 struct FoundFile {
   std::string relative;  ///< to the root, '/'-separated
@@ -42,6 +58,7 @@ class Walk {
 
   std::vector<FoundFile> files;
   std::size_t ignored = 0;
+  Layout layout;
   std::size_t images = 0;             ///< before the filter
   std::set<std::string> class_names;  ///< every class folder that holds images
   std::set<std::string> matched_classes;
@@ -62,6 +79,7 @@ class Walk {
       const fs::file_status status = fs::status(entry, missing);
       if (fs::is_directory(status)) {
         if (label) {
+          if (name == kRealFolder || name == kFakeFolder) layout.nested.push_back(inner);
           visit(entry, inner, label);
         } else if (name == kRealFolder || name == kFakeFolder) {
           visit(entry, inner, name == kFakeFolder);
@@ -76,13 +94,30 @@ class Walk {
         } else {
           ++ignored;
         }
+      } else if (fs::is_regular_file(status) && counts_as_picture(entry)) {
+        note_unlabelled(inner);
       }
     }
     chain_.pop_back();
   }
 
+  void note_unlabelled(const std::string& relative) {
+    std::string folder;
+    for (const std::string& name : class_folders_) {
+      folder += (folder.empty() ? "" : "/") + name;
+      if (!looks_like_a_label(name)) continue;
+      if (std::ranges::find(layout.alike, folder) == layout.alike.end()) layout.alike.push_back(folder);
+      return;
+    }
+    if (layout.unlabelled++ == 0) layout.first_unlabelled = relative;
+  }
+
   void add_file(const std::string& relative, std::uint8_t label) {
     ++images;
+    for (const std::string& folder : class_folders_) {
+      const bool is_known = std::ranges::find(layout.splits, folder) != layout.splits.end();
+      if (!is_known && std::ranges::find(kSplits, folder) != kSplits.end()) layout.splits.push_back(folder);
+    }
     const std::vector<std::string>& folders =
         class_folders_.empty() ? std::vector{root_name_} : class_folders_;
     class_names.insert(folders.begin(), folders.end());
@@ -113,9 +148,9 @@ Walk walk_root(const fs::path& root, const std::vector<std::string>& classes) {
     if (walk.images > 0) return walk;
     throw Error(ErrorCode::input,
                 fmt::format("{}: no image in any folder named {} or {} ({} other files there); expected "
-                            "{}/[class/...]/{}/* and {}/*",
+                            "{}/[class/...]/{}/* and {}/*{}{}",
                             root.string(), kRealFolder, kFakeFolder, walk.ignored, root.string(), kRealFolder,
-                            kFakeFolder));
+                            kFakeFolder, layout_hint(walk.layout).empty() ? "" : "; it ", layout_hint(walk.layout)));
   } catch (const fs::filesystem_error& cause) {
     throw Error(ErrorCode::input, fmt::format("{}: can't be read ({}); check its permissions",
                                               cause.path1().string(), cause.code().message()));
@@ -145,7 +180,7 @@ Dataset scan_dataset(const std::vector<fs::path>& roots, const std::vector<std::
     matched.insert(walk.matched_classes.begin(), walk.matched_classes.end());
     known.insert(walk.class_names.begin(), walk.class_names.end());
     const fs::path place = fs::canonical(root);
-    RootSummary summary{root, 0, 0, walk.ignored};
+    RootSummary summary{root, 0, 0, walk.ignored, walk.layout};
     for (const FoundFile& file : walk.files) {
       if (!seen.insert((place / file.relative).string()).second) continue;
       const auto [group, is_new] =
@@ -165,12 +200,41 @@ Dataset scan_dataset(const std::vector<fs::path>& roots, const std::vector<std::
   return dataset;
 }
 
+std::string layout_hint(const Layout& layout) {
+  std::vector<std::string> parts;
+  const auto some = [](const std::vector<std::string>& names) {
+    return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + std::min<std::ptrdiff_t>(std::ssize(names), 4), ", "),
+                       names.size() > 4 ? ", …" : "");
+  };
+  if (!layout.alike.empty()) {
+    parts.push_back(fmt::format("holds pictures in {}, which are left out: rename folders of photographs {} and folders of generated "
+                                "pictures {}",
+                                some(layout.alike), kRealFolder, kFakeFolder));
+  }
+  if (layout.unlabelled > 0) {
+    parts.push_back(fmt::format("holds {} {} outside {} and {}, the first {}, left out: only what lies in or beneath these folders is used",
+                                layout.unlabelled, layout.unlabelled == 1 ? "picture" : "pictures", kRealFolder, kFakeFolder,
+                                layout.first_unlabelled));
+  }
+  if (!layout.nested.empty()) {
+    parts.push_back(fmt::format("holds {}, a label inside the other, where the outer one counts: keep {} and {} side by side, classes above "
+                                "or beneath them",
+                                some(layout.nested), kRealFolder, kFakeFolder));
+  }
+  if (layout.splits.size() > 1) {
+    parts.push_back(fmt::format("holds {}, all of which are used together: give one of them, and pictures to train on and to test on apart",
+                                some(layout.splits)));
+  }
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 void require_both_labels(const Dataset& dataset) {
   if (dataset.reals > 0 && dataset.fakes > 0) return;
   std::string found;
   for (const RootSummary& root : dataset.roots) {
-    found += fmt::format("{}{}: {} reals, {} fakes", found.empty() ? "" : "; ", root.path.string(),
-                         root.reals, root.fakes);
+    const std::string hint = layout_hint(root.layout);
+    found += fmt::format("{}{}: {} reals, {} fakes{}{}", found.empty() ? "" : "; ", root.path.string(), root.reals, root.fakes,
+                         hint.empty() ? "" : "; it ", hint);
   }
   throw Error(ErrorCode::input,
               fmt::format("the data set has no {}: {}. Both are needed, in folders named {} and {}",

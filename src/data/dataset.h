@@ -15,12 +15,24 @@ struct Sample {
   std::uint32_t group = 0;  ///< index into Dataset::groups
 };
 
+/// What of a root's folders hints at another layout than the one expected; paths are relative to it.
+struct Layout {
+  std::vector<std::string> alike;   ///< folders of pictures named much like 0_real or 1_fake, outside of those: "real", "AI"
+  std::vector<std::string> nested;  ///< 0_real and 1_fake inside of one another: the outer counts
+  std::size_t unlabelled = 0;       ///< pictures elsewhere
+  std::string first_unlabelled;
+  std::vector<std::string> splits;  ///< folders named train, val, test, … that hold pictures of their own
+};
+/// In words, with the layout expected; empty where nothing is suspicious.
+std::string layout_hint(const Layout& layout);
+
 /// What one root held.
 struct RootSummary {
   std::filesystem::path path;
   std::size_t reals = 0;
   std::size_t fakes = 0;
   std::size_t ignored = 0;  ///< what else lies in 0_real and 1_fake: no pictures (counts_as_picture), broken links
+  Layout layout;
 };
 
 struct Dataset {

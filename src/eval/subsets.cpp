@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "src/data/dataset.h"
+#include "src/data/hygiene.h"
 
 namespace lfm {
 namespace {
@@ -66,7 +67,11 @@ TestData find_subsets(const std::vector<fs::path>& roots) {
       data.files.push_back({sample.path, sample.label, static_cast<std::uint32_t>(known - data.subsets.begin())});
     }
     data.ignored += found.roots[0].ignored;
+    for (std::string& line : layout_warnings(found.roots)) data.warnings.push_back(std::move(line));
   }
+  std::vector<LabelledPicture> pictures;
+  for (const LabelledFile& file : data.files) pictures.push_back({file.path, file.label});
+  for (std::string& line : data_warnings(pictures, DataUse::evaluation)) data.warnings.push_back(std::move(line));
   return data;
 }
 

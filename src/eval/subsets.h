@@ -27,6 +27,7 @@ struct TestData {
   std::vector<Subset> subsets;
   std::vector<LabelledFile> files;  ///< root after root as given, within each by name
   std::size_t ignored = 0;          ///< other files in 0_real and 1_fake
+  std::vector<std::string> warnings;  ///< of what makes figures mean something else (data/hygiene.h)
 };
 
 /// Finds every 0_real and 1_fake below the roots. A root is a test set and the folders in it are its sub-datasets, each with whatever

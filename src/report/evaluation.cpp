@@ -260,7 +260,7 @@ nlohmann::json evaluation_json(const EvaluationReport& report) {
   nlohmann::json out = {{"model", s.model},       {"name", s.name},   {"view", s.view},
                         {"device", s.device},     {"threshold", s.threshold}, {"calibration", {{"temperature", s.temperature}, {"bias", s.bias}}},
                         {"resamples", s.resamples}, {"seed", s.seed},   {"failed", report.failed}, {"without_texture", report.without_texture},
-                        {"ignored", report.data.ignored}, {"conditions", nlohmann::json::array()}};
+                        {"ignored", report.data.ignored}, {"warnings", report.data.warnings}, {"conditions", nlohmann::json::array()}};
   for (const Condition& condition : report.conditions) {
     nlohmann::json c = {{"name", condition.name},
                         {"undelivered", condition.undelivered},

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "lfm/error.h"
+#include "src/data/hygiene.h"
 #include "src/engine/network.h"
 #include "src/image/file.h"
 #include "src/train/curves_page.h"
@@ -72,6 +73,7 @@ class Run {
         report_unreadable(*validation_loader_);
       }
       report_unreadable(loader_);
+      warn_of_data();
       say(fmt::format("{}: {} reals and {} fakes, {} steps an epoch, {}{}", resumed ? "resuming" : "training", loader_.dataset().reals,
                       loader_.dataset().fakes, loader_.steps_per_epoch(), engine_->description(), share_text()));
       if (!resumed) write_checkpoint();
@@ -114,6 +116,18 @@ class Run {
   std::string share_text() const {
     if (group_.size() == 1) return "";
     return fmt::format(", {} processes with {} images each per step", group_.size(), o_.batch);
+  }
+
+  void warn_of_data() const {
+    const auto tell = [this](const std::vector<std::string>& lines) {
+      for (const std::string& line : lines) say("warning: " + line);
+    };
+    const auto training = labelled_pictures(loader_.dataset());
+    tell(layout_warnings(loader_.dataset().roots));
+    tell(data_warnings(training, DataUse::training));
+    if (!validation_loader_) return;
+    tell(layout_warnings(validation_loader_->dataset().roots));
+    tell(overlap_warnings(training, labelled_pictures(validation_loader_->dataset())));
   }
 
   void report_unreadable(Loader& loader) {
