@@ -53,7 +53,8 @@ void time_mma(KernelTimer& timer, const Sizes& sizes) {
   const auto* fragments = timer.array<T>(1024.0 * kernels::kPerWord<T>);
   const double flops = multiply_fragments_operations<T>(sizes.blocks, sizes.mma_rounds);
   timer.time(
-      "mma.sync, registers alone", {.kernel = "matrix product", .flops = flops, .tensor_cores = true}, precision,
+      fmt::format("mma.sync, {}, registers alone", precision_name(precision)),
+      {.kernel = "matrix product", .flops = flops, .tensor_cores = true}, precision,
       [&](kernels::Stream stream) { multiply_fragments(out, fragments, sizes.blocks, sizes.mma_rounds, stream); });
   timer.free_arrays();
 }
