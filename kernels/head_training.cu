@@ -1,6 +1,6 @@
 // bce_with_logits: loss = -y log(s) - (1-y) log(1-s) with s = 1/(1 + e^-z), rearranged so that no exponential overflows:
 //   max(z, 0) - z y + log(1 + e^-|z|)      derivative s - y
-//   one thread an image, 256 a block.
+//   one thread an image, 256 a block; an unlabelled image has neither.
 // head_backward, of logit = bias + sum over f of x[f] w[f]:
 //   grad_x[i][f] = g[i] w[f]     grad_w[f] = sum over i of g[i] x[i][f]     grad_bias = sum over i of g[i]
 //   grid   (count/256)    block 256 threads; a thread owns one f and goes through the images in order.
@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "kernels/device.cuh"
+#include "kernels/label.h"
 #include "kernels/launch.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -22,6 +23,10 @@ __global__ void __launch_bounds__(kThreads)
                            const std::uint8_t* __restrict__ labels, float weight, int n) {
   const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (i >= n) return;
+  if (labels[i] == kUnlabelled) {
+    losses[i] = grad_logits[i] = 0.0f;
+    return;
+  }
   const float z = logits[i], y = labels[i] ? 1.0f : 0.0f;
   losses[i] = relu(z) - z * y + std::log1p(std::exp(-std::fabs(z)));
   grad_logits[i] = weight * (1.0f / (1.0f + std::exp(-z)) - y);

@@ -3,7 +3,7 @@
 //   rks_draw       positions[row][.] = k of area without replacement (R. Floyd's method: serial, so one thread a row)
 //   rks_gather     rank of a drawn value = how many of the row's k stand before it; k^2 comparisons in cache, no barrier
 //   pool_backward  grad_maps[image][position][channel] += grad_values[row][r] * factor[row][r]
-//   average_pool_backward  grad_maps[image][.][channel] = grad_values[row] / area
+//   average_pool_backward  grad_maps[image][.][channel] (+)= grad_values[row] / area
 // One thread an item everywhere, 256 a block. A launch of pool_backward adds to each place at most once, since the positions of a row
 // differ; top-k and RKS are two launches, in stream order. So sums have a fixed order without atomics.
 #include "kernels/pool_training.h"
@@ -72,11 +72,12 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    average_pool_backward_kernel(float* __restrict__ grad_maps, const float* __restrict__ grad_values, int rows, int area) {
+    average_pool_backward_kernel(float* __restrict__ grad_maps, const float* __restrict__ grad_values, int rows, int area, bool accumulate) {
   const std::int64_t i = item_index();
   if (i >= static_cast<std::int64_t>(rows) * area) return;
   const std::int64_t image = i / kProjectionChannels / area;
-  grad_maps[i] = grad_values[image * kProjectionChannels + i % kProjectionChannels] / static_cast<float>(area);
+  const float grad = grad_values[image * kProjectionChannels + i % kProjectionChannels] / static_cast<float>(area);
+  grad_maps[i] = accumulate ? grad_maps[i] + grad : grad;
 }
 
 Launch one_thread_per(const char* kernel, std::int64_t items) {
@@ -118,11 +119,11 @@ void pool_backward(float* grad_maps, const float* grad_values, const float* fact
          factors, positions, rows, area, k);
 }
 
-void average_pool_backward(float* grad_maps, const float* grad_values, int rows, int area, Stream stream) {
+void average_pool_backward(float* grad_maps, const float* grad_values, int rows, int area, bool accumulate, Stream stream) {
   check(rows, 1);
   require(area > 0, "average_pool_backward: the maps are empty");
   launch(one_thread_per("average_pool_backward", static_cast<std::int64_t>(rows) * area), stream, average_pool_backward_kernel,
-         grad_maps, grad_values, rows, area);
+         grad_maps, grad_values, rows, area, accumulate);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -32,7 +32,7 @@ void rks_gather(float* values, std::int32_t* positions, const std::int32_t* draw
 void pool_backward(float* grad_maps, const float* grad_values, const float* factors, const std::int32_t* positions, int rows, int area,
                    int k, Stream stream);
 
-/// grad_maps [n][area][64] = grad_values [rows] / area.
-void average_pool_backward(float* grad_maps, const float* grad_values, int rows, int area, Stream stream);
+/// grad_maps [n][area][64] (+)= grad_values [rows] / area.
+void average_pool_backward(float* grad_maps, const float* grad_values, int rows, int area, bool accumulate, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

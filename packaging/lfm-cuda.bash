@@ -15,6 +15,7 @@ _lfm_cuda() {
       --best-by) words='ap accuracy loss' ;;
       --threshold-at) words='1% 5% 10%' ;;
       --fit-threshold) words='1% 5% 10% balanced' ;;
+      --distill) words='maps logits maps,logits' ;;
       --sort) words='input score path' ;;
       *) [[ $current == -* ]] && words=$("$program" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE -- '--[a-z][a-z0-9-]*') ;;
     esac

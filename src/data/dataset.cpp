@@ -13,6 +13,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "kernels/label.h"
 #include "lfm/error.h"
 #include "src/image/file.h"
 #include "src/io/list_folder.h"
@@ -48,7 +49,8 @@ struct FoundFile {
 /// One walk below one root.
 class Walk {
  public:
-  Walk(const fs::path& root, const std::vector<std::string>& classes) : classes_(classes) {
+  Walk(const fs::path& root, const std::vector<std::string>& classes, Unlabelled unlabelled)
+      : classes_(classes), unlabelled_(unlabelled) {
     fs::path name = fs::canonical(root).filename();
     root_name_ = name.empty() ? root.string() : name.string();
     visit(root, "", std::nullopt);
@@ -82,7 +84,7 @@ class Walk {
           if (name == kRealFolder || name == kFakeFolder) layout.nested.push_back(inner);
           visit(entry, inner, label);
         } else if (name == kRealFolder || name == kFakeFolder) {
-          visit(entry, inner, name == kFakeFolder);
+          visit(entry, inner, name == kFakeFolder ? kFake : kReal);
         } else {
           class_folders_.push_back(name);
           visit(entry, inner, label);
@@ -95,7 +97,11 @@ class Walk {
           ++ignored;
         }
       } else if (fs::is_regular_file(status) && counts_as_picture(entry)) {
-        note_unlabelled(inner);
+        if (unlabelled_ == Unlabelled::take) {
+          add_file(inner, kUnlabelled);
+        } else {
+          note_unlabelled(inner);
+        }
       }
     }
     chain_.pop_back();
@@ -131,12 +137,13 @@ class Walk {
   }
 
   const std::vector<std::string>& classes_;
+  Unlabelled unlabelled_;
   std::string root_name_;
   std::vector<fs::path> chain_;             ///< real places of the folders from the root to here
   std::vector<std::string> class_folders_;  ///< names of those above 0_real or 1_fake
 };
 
-Walk walk_root(const fs::path& root, const std::vector<std::string>& classes) {
+Walk walk_root(const fs::path& root, const std::vector<std::string>& classes, Unlabelled unlabelled) {
   std::error_code error;
   if (!fs::is_directory(root, error)) {
     throw Error(ErrorCode::input,
@@ -144,8 +151,11 @@ Walk walk_root(const fs::path& root, const std::vector<std::string>& classes) {
                             root.string(), kRealFolder, kFakeFolder));
   }
   try {
-    Walk walk(root, classes);
+    Walk walk(root, classes, unlabelled);
     if (walk.images > 0) return walk;
+    if (unlabelled == Unlabelled::take) {
+      throw Error(ErrorCode::input, fmt::format("{}: no image in this folder, nor in any below it", root.string()));
+    }
     throw Error(ErrorCode::input,
                 fmt::format("{}: no image in any folder named {} or {} ({} other files there); expected "
                             "{}/[class/...]/{}/* and {}/*{}{}",
@@ -168,7 +178,8 @@ void require_known(const std::vector<std::string>& classes, const std::set<std::
 
 }  // namespace
 
-Dataset scan_dataset(const std::vector<fs::path>& roots, const std::vector<std::string>& classes) {
+Dataset scan_dataset(const std::vector<fs::path>& roots, const std::vector<std::string>& classes,
+                     Unlabelled unlabelled) {
   if (roots.empty()) throw Error(ErrorCode::input, "no data folder was given");
   Dataset dataset;
   std::set<std::string> matched, known;
@@ -176,23 +187,24 @@ Dataset scan_dataset(const std::vector<fs::path>& roots, const std::vector<std::
   std::map<std::string, std::uint32_t> group_index;
   std::string identity;
   for (const fs::path& root : roots) {
-    const Walk walk = walk_root(root, classes);
+    const Walk walk = walk_root(root, classes, unlabelled);
     matched.insert(walk.matched_classes.begin(), walk.matched_classes.end());
     known.insert(walk.class_names.begin(), walk.class_names.end());
     const fs::path place = fs::canonical(root);
-    RootSummary summary{root, 0, 0, walk.ignored, walk.layout};
+    RootSummary summary{root, 0, 0, 0, walk.ignored, walk.layout};
     for (const FoundFile& file : walk.files) {
       if (!seen.insert((place / file.relative).string()).second) continue;
       const auto [group, is_new] =
           group_index.try_emplace(file.group, static_cast<std::uint32_t>(dataset.groups.size()));
       if (is_new) dataset.groups.push_back(file.group);
       dataset.samples.push_back({root / file.relative, file.label, group->second});
-      ++(file.label ? summary.fakes : summary.reals);
+      ++(file.label == kUnlabelled ? summary.unlabelled : file.label == kFake ? summary.fakes : summary.reals);
       identity += file.relative;
       identity += '\0';
     }
     dataset.reals += summary.reals;
     dataset.fakes += summary.fakes;
+    dataset.unlabelled += summary.unlabelled;
     dataset.roots.push_back(std::move(summary));
   }
   require_known(classes, matched, known);

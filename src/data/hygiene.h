@@ -16,7 +16,7 @@ namespace lfm {
 /// A picture and what it is said to be.
 struct LabelledPicture {
   std::filesystem::path path;
-  std::uint8_t label = 0;  ///< 1 = fake
+  std::uint8_t label = 0;  ///< as Sample's; of unlabelled ones only the overlap is of interest
 };
 
 /// How well the classes are told apart by something that is no picture content.

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "kernels/label.h"
 #include "lfm/error.h"
 #include "lfm/image.h"
 #include "src/data/order.h"
@@ -193,6 +194,7 @@ void Loader::Impl::open_slot() {
   batch.first_image = static_cast<int>(mine.first - all.first);
   batch.global_n = static_cast<int>(all.count());
   batch.pixels.resize(mine.count() * side * side * 3);
+  batch.originals.resize(options.training && options.originals ? batch.pixels.size() : 0);
   batch.labels.resize(mine.count());
   batch.samples.resize(mine.count());
   slot->order = order;
@@ -217,8 +219,10 @@ void Loader::Impl::fill(Slot& slot, int i) {
   const std::size_t square_bytes = slot.batch.pixels.size() / static_cast<std::size_t>(slot.batch.n);
   std::uint8_t* square = slot.batch.pixels.data() + image_index * square_bytes;
   if (options.training) {
+    std::uint8_t* original =
+        options.originals ? slot.batch.originals.data() + image_index * square_bytes : nullptr;
     training_view(*image, options.view, options.augmentation, {options.seed, slot.batch.epoch, position},
-                  square);
+                  square, original);
   } else {
     validation_view(*image, options.view, square);
   }
@@ -256,8 +260,9 @@ std::pair<std::uint32_t, std::shared_ptr<const Image>> Loader::Impl::read_or_sub
       failures.push_back({candidate, cause.what()});
     }
   }
-  throw Error(ErrorCode::input, fmt::format("none of the {} {} can be read; the first: {}", failures.size(),
-                                            label ? "fakes" : "reals", failures.front().reason));
+  const char* kind = label == kUnlabelled ? "unlabelled pictures" : label == kFake ? "fakes" : "reals";
+  throw Error(ErrorCode::input, fmt::format("none of the {} {} can be read; the first: {}", failures.size(), kind,
+                                            failures.front().reason));
 }
 
 void Loader::Impl::stop_workers() {

@@ -26,6 +26,7 @@ struct LoaderOptions {
   ViewOptions view;
   RandomAugmentation augmentation;
   bool balance = false;   ///< as many reals as fakes per epoch: the rarer label's images come several times
+  bool originals = false;  ///< serves Batch::originals as well; in training only
   bool drop_last = true;  ///< leaves out an epoch's last, smaller batch (the order changes every epoch, so
                           ///< nothing is left out for good)
 
@@ -42,7 +43,9 @@ struct LoaderOptions {
 
 struct Batch {
   std::vector<std::uint8_t> pixels;  ///< [n][height][width][3]
-  std::vector<std::uint8_t> labels;  ///< [n], 1 = fake
+  /// The same squares before blur and re-compression (training_view), with LoaderOptions::originals; else empty.
+  std::vector<std::uint8_t> originals;
+  std::vector<std::uint8_t> labels;  ///< [n], as Sample's
   std::vector<std::uint32_t>
       samples;  ///< [n], indices into Dataset::samples, of the images that are really there
   int n = 0;

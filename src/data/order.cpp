@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "kernels/label.h"
 #include "kernels/philox.h"
 
 namespace lfm {
@@ -22,7 +23,8 @@ void shuffle(std::vector<std::uint32_t>& order, std::uint64_t seed, std::uint64_
 }  // namespace
 
 std::size_t training_order_size(const Dataset& dataset, bool balance) {
-  return balance ? 2 * std::max(dataset.reals, dataset.fakes) : dataset.samples.size();
+  const std::size_t missing = std::max(dataset.reals, dataset.fakes) - std::min(dataset.reals, dataset.fakes);
+  return dataset.samples.size() + (balance ? missing : 0);
 }
 
 std::vector<std::uint32_t> training_order(const Dataset& dataset, std::uint64_t seed, std::uint64_t epoch,
@@ -30,7 +32,7 @@ std::vector<std::uint32_t> training_order(const Dataset& dataset, std::uint64_t 
   std::vector<std::uint32_t> order(dataset.samples.size());
   std::iota(order.begin(), order.end(), 0u);
   if (balance && dataset.reals != dataset.fakes) {
-    const std::uint8_t rarer_label = dataset.fakes < dataset.reals ? 1 : 0;
+    const std::uint8_t rarer_label = dataset.fakes < dataset.reals ? kFake : kReal;
     std::vector<std::uint32_t> rarer;
     std::copy_if(order.begin(), order.end(), std::back_inserter(rarer),
                  [&](std::uint32_t i) { return dataset.samples[i].label == rarer_label; });

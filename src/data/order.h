@@ -11,7 +11,7 @@ namespace lfm {
 
 /// Sample indices of one epoch: a permutation of the data set, drawn for (seed, epoch). balance (needs both
 /// labels): the rarer label's images are repeated until they are as many as the other's; how often two of them
-/// come differs by one at most.
+/// come differs by one at most. Unlabelled images come once.
 std::vector<std::uint32_t> training_order(const Dataset& dataset, std::uint64_t seed, std::uint64_t epoch,
                                           bool balance);
 

@@ -141,6 +141,7 @@ void validate(const ViewOptions& view, const RandomAugmentation& augmentation) {
   check_probability("JPEG re-compression", augmentation.jpeg);
   check_probability("WebP re-compression", augmentation.webp);
   check_probability("rescaling", augmentation.rescale);
+  check_probability("untouched pictures", augmentation.untouched);
   check_range("blur's sigma", augmentation.blur_sigma, 0.0f, 20.0f);
   check_range("JPEG quality", augmentation.jpeg_quality, 1, 100);
   check_range("WebP quality", augmentation.webp_quality, 1, 100);
@@ -148,23 +149,26 @@ void validate(const ViewOptions& view, const RandomAugmentation& augmentation) {
 }
 
 void training_view(const Image& image, const ViewOptions& view, const RandomAugmentation& augmentation,
-                   const ViewKey& key, std::uint8_t* square) {
+                   const ViewKey& key, std::uint8_t* square, std::uint8_t* original) {
   const Draws draws(key);
-  const bool blur = draws.happens(Draws::kRescaleAndBlur, 2, augmentation.blur);
-  const bool jpeg = draws.happens(Draws::kCompression, 0, augmentation.jpeg);
-  const bool webp = draws.happens(Draws::kCompression, 2, augmentation.webp);
+  const bool touched = !draws.happens(Draws::kFlip, 1, augmentation.untouched);
+  const bool blur = touched && draws.happens(Draws::kRescaleAndBlur, 2, augmentation.blur);
+  const bool jpeg = touched && draws.happens(Draws::kCompression, 0, augmentation.jpeg);
+  const bool webp = touched && draws.happens(Draws::kCompression, 2, augmentation.webp);
   const int side = served_side(view);
 
   Image base = base_of(image, view, augmentation, draws, blur || jpeg || webp);
   enlarge_to_cover(base, side);
+  const int x = draws.below(Draws::kPlace, 2, base.width - side + 1);
+  const int y = draws.below(Draws::kPlace, 3, base.height - side + 1);
+  const bool flip = draws.happens(Draws::kFlip, 0, augmentation.flip);
+  if (original) write_square(base, x, y, side, flip, original);
   if (blur) base = gaussian_blur(base, draws.within(Draws::kRescaleAndBlur, 3, augmentation.blur_sigma));
   if (jpeg)
     base = recompress_jpeg(base, draws.whole_within(Draws::kCompression, 1, augmentation.jpeg_quality));
   if (webp)
     base = recompress_webp(base, draws.whole_within(Draws::kCompression, 3, augmentation.webp_quality));
-  write_square(base, draws.below(Draws::kPlace, 2, base.width - side + 1),
-               draws.below(Draws::kPlace, 3, base.height - side + 1), side,
-               draws.happens(Draws::kFlip, 0, augmentation.flip), square);
+  write_square(base, x, y, side, flip, square);
 }
 
 void validation_view(const Image& image, const ViewOptions& view, std::uint8_t* square) {

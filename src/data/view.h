@@ -37,6 +37,7 @@ struct RandomAugmentation {
   Range webp_quality = {60, 100};
   float rescale = 0;
   Range rescale_factor = {0.5f, 1.5f};
+  float untouched = 0;  ///< that neither blur nor re-compression happens, whatever their own probabilities
 };
 
 struct ViewOptions {
@@ -59,9 +60,10 @@ struct ViewKey {
   std::uint32_t position = 0;
 };
 
-/// Writes the augmented square [side][side][3].
+/// Writes the augmented square [side][side][3]; and to `original`, where given, the same square without steps 3
+/// and 4.
 void training_view(const Image& image, const ViewOptions& view, const RandomAugmentation& augmentation,
-                   const ViewKey& key, std::uint8_t* square);
+                   const ViewKey& key, std::uint8_t* square, std::uint8_t* original = nullptr);
 
 /// Writes the centred square [side][side][3]: nothing is drawn.
 void validation_view(const Image& image, const ViewOptions& view, std::uint8_t* square);

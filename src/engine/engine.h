@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/label.h"
 #include "kernels/rbld.h"
 #include "lfm/model.h"
 #include "lfm/precision.h"
@@ -84,12 +85,26 @@ struct AdamOptions {
   float weight_decay = 0.0f;  ///< L2, added to the gradient as torch.optim.Adam does
 };
 
+/// What a teacher says of a micro-batch. The distance of an image to it is
+///   mean over channels c and positions p of smooth((map[c][p] - maps[c][p]) * scale[c])  +  smooth((logit_a - logit) * scale[64])
+/// with smooth(d) = d^2 / 2 where |d| < 1, else |d| - 1/2. Empty members are not compared.
+struct Distillation {
+  std::span<const float> maps;    ///< [n][64][h][w], as read(Activation::maps) of another engine gives them
+  std::span<const float> logits;  ///< [n]
+  std::span<const float> scale;   ///< [65]: of each channel's maps, and of the logits
+  float weight = 0;               ///< of the gradient: 1 / images of the whole batch is a part of it
+
+  bool any() const { return !maps.empty() || !logits.empty(); }
+};
+
 /// Per-image results of a training step's forward pass. Losses are sums over the micro-batch, not means.
 struct TrainingResult {
   std::vector<float> logit_a;
   std::vector<float> logit_b;  ///< empty without RKS
   double loss_a = 0;           ///< sum over images of BCE(logit_a, y)
   double loss_b = 0;
+  double distance_maps = 0;  ///< the two terms of Distillation's distance, unweighted
+  double distance_logits = 0;
 };
 
 /// Activations that tests, explanation and evaluation may read, as float [n][c][h][w] (features: [n][64*k]).
@@ -105,6 +120,7 @@ struct PlanRequest {
   int height = 0;
   int width = 0;
   PlanMode mode = PlanMode::inference;
+  bool teacher = false;  ///< training: a Distillation will come with the head
 };
 
 /// Sums arrays over the processes of a data-parallel run, in a fixed order, so that all get the same bits; the default is a single process.
@@ -180,8 +196,9 @@ class Engine {
   virtual void train_block(int block) = 0;
   virtual void train_last_block() = 0;
   virtual void train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) = 0;
-  /// loss_scale: 1 / images of the whole (global) batch; the gradients are those of loss_scale * (sum A + alpha * sum B).
-  virtual TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale) = 0;
+  /// labels: kReal, kFake, or kUnlabelled, whose image adds nothing to losses A and B. loss_scale: 1 / images of the whole (global) batch;
+  /// the gradients are those of loss_scale * (sum A + alpha * sum B) + the teacher's weight * sum of distances.
+  virtual TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher = {}) = 0;
 
   // ---- training, backward: the mirror image ----
   virtual void backward_head(GradientMode mode) = 0;

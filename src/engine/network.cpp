@@ -140,7 +140,7 @@ void InferenceQueue::finish() {
 TrainingResult forward_backward(Engine& engine, const TrainingBatch& batch, const TrainingOptions& options,
                                 const DrawKey& key, float loss_scale, GradientMode mode, const InjectedDraws& injected,
                                 const StageObserver& observe) {
-  engine.reserve({batch.pixels.n, batch.pixels.height, batch.pixels.width, PlanMode::training});
+  engine.reserve({batch.pixels.n, batch.pixels.height, batch.pixels.width, PlanMode::training, batch.teacher.any()});
 
   StageCounter stage(observe);
   engine.train_first_block(batch.pixels);
@@ -153,7 +153,7 @@ TrainingResult forward_backward(Engine& engine, const TrainingBatch& batch, cons
   stage.done();
   engine.train_pool(options, key, injected);
   stage.done();
-  TrainingResult result = engine.train_head(batch.labels, loss_scale);
+  TrainingResult result = engine.train_head(batch.labels, loss_scale, batch.teacher);
   stage.done();
 
   engine.backward_head(mode);

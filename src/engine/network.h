@@ -58,6 +58,7 @@ class InferenceQueue {
 struct TrainingBatch {
   PixelBatch pixels;
   std::span<const std::uint8_t> labels;  ///< [n], 1 = fake
+  Distillation teacher = {};             ///< of these images, if there is one
 };
 
 /// Forward and backward of one micro-batch: gradients are left in the engine.

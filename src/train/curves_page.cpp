@@ -51,6 +51,16 @@ std::string charts(const CurvesPage& page, const TrainOptions& options, const Ru
   }
   html += chart_svg({"Accuracy in training", "epoch", {{"batch", of_steps(log, page, [](const StepRecord& r) { return r.accuracy; }), false, true}},
                      false, {}, 1.0});
+  if (!options.teacher.empty()) {
+    Chart distance{"Distance to the teacher", "epoch", {}, true, {}, {}};
+    if (distills(options, "maps")) {
+      distance.series.push_back({"maps", of_steps(log, page, [](const StepRecord& r) { return r.distance_maps; }), false, true});
+    }
+    if (distills(options, "logits")) {
+      distance.series.push_back({"logits", of_steps(log, page, [](const StepRecord& r) { return r.distance_logits; }), false, true});
+    }
+    html += chart_svg(distance);
+  }
   html += chart_svg(branches);
   html += chart_svg({"Gradient norm", "epoch", {{"norm", of_steps(log, page, [](const StepRecord& r) { return r.gradient_norm; }), false, true}},
                      true, {}, {}});

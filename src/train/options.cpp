@@ -92,6 +92,7 @@ void complete_options(TrainOptions& o) {
     o.architecture.k = 1;
     o.regularisation.rbld = o.regularisation.rks = false;
   }
+  if (label_weight(o) == 0) o.regularisation.rbld = o.regularisation.rks = false;  // they regularise the labels' loss
   if (o.val_crop == 0 && o.view != View::resize) o.val_crop = 256;
 
   const TrainingOptions& r = o.regularisation;
@@ -113,10 +114,19 @@ void complete_options(TrainOptions& o) {
   require(is_probability(r.p_min) && r.p_min < 1, "p-min", "in [0, 1)");
   require(is_probability(r.p_max) && r.p_max < 1, "p-max", "in [0, 1)");
   require(r.alpha >= 0, "alpha", "0 or more");
+  require(o.distill_weight >= 0 && o.distill_weight <= 1, "distill-weight", "in [0, 1]");
+  require(!o.distill.empty() && std::ranges::all_of(o.distill, [](const auto& s) { return s == "maps" || s == "logits"; }), "distill",
+          "maps, logits, or maps,logits");
   require(o.patience >= 0, "patience", "0 (never stop early) or more");
   require(o.checkpoint_every > 0, "checkpoint-every", "at least 1");
   require(o.patience == 0 || !o.val.empty(), "patience", "used with --val: without validation no epoch is better than another");
   require(o.cache_mb >= 0, "cache-mb", "0 or more");
+}
+
+float label_weight(const TrainOptions& o) { return o.teacher.empty() ? 1.0f : 1.0f - o.distill_weight; }
+
+bool distills(const TrainOptions& o, std::string_view what) {
+  return !o.teacher.empty() && std::ranges::find(o.distill, what) != o.distill.end();
 }
 
 float learning_rate(const TrainOptions& options, std::uint64_t epoch) {

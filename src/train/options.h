@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,10 @@ struct TrainOptions {
 
   Architecture architecture;
   TrainingOptions regularisation;
+
+  std::filesystem::path teacher;  ///< model to learn from; empty: none
+  std::vector<std::string> distill = {"maps", "logits"};
+  float distill_weight = 1;  ///< of the distance to the teacher; the labels' loss has the rest
 
   BestBy best_by = BestBy::ap;
   int patience = 0;                      ///< epochs without a better model before stopping; 0: never
@@ -115,6 +120,7 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"webp-quality", "Images", "Range of its quality"}, a.webp_quality);
   visit(Text{"rescale", "Images", "Probability of a random rescale"}, a.rescale);
   visit(Text{"rescale-factor", "Images", "Range of its factor"}, a.rescale_factor);
+  visit(Text{"untouched", "Images", "Share of images that are neither blurred nor re-compressed, whatever --blur, --jpeg and --webp say"}, a.untouched);
 
   visit(Text{"pool", "Method", "avg: global average pooling, without RBLD and RKS"}, o.architecture.pooling);
   visit(Text{"k", "Method", "Values kept per channel"}, o.architecture.k);
@@ -124,6 +130,13 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"rbld-scale", "Method", "RBLD: scale of kept values; none as the paper, mean as its code"}, o.regularisation.rbld_scale);
   visit(Text{"rks", "Method", "Without the auxiliary branch of randomly selected values"}, o.regularisation.rks);
   visit(Text{"alpha", "Method", "RKS: weight of its loss"}, o.regularisation.alpha);
+
+  visit(Text{"teacher", "Distillation", "Learn what this model says of each crop before blur and re-compression; pictures need no label then", true},
+        o.teacher);
+  visit(Text{"distill", "Distillation", "What is compared with the teacher: maps, logits or both"}, o.distill);
+  visit(Text{"distill-weight", "Distillation",
+             "Share of the distance to the teacher in the loss; 1: labels have none, RBLD and RKS are off"},
+        o.distill_weight);
 
   visit(Text{"best-by", "Keeping", "What best.lfmw is best in, by validation"}, o.best_by);
   visit(Text{"patience", "Keeping", "Stop after so many epochs without a better model; 0: never", true}, o.patience);
@@ -155,6 +168,11 @@ TrainOptions train_options_from_json(const nlohmann::json& object);
 /// Settles what follows from other options (average pooling has k = 1 and neither RBLD nor RKS; val_crop's default).
 /// Throws Error{usage} naming the option that makes no sense.
 void complete_options(TrainOptions& options);
+
+/// Of the labels' loss: 1 without a teacher.
+float label_weight(const TrainOptions& options);
+/// Whether the teacher's maps, or "logits", are compared.
+bool distills(const TrainOptions& options, std::string_view what);
 
 /// Of an epoch, from 0: lr * decay^(epoch / step), not below the floor.
 float learning_rate(const TrainOptions& options, std::uint64_t epoch);

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <utility>
 
 namespace lfm {
 namespace {
@@ -19,7 +20,9 @@ std::string folder_name(const std::filesystem::path& root) {
 json folders(const Dataset& data) {
   json list = json::array();
   for (const RootSummary& root : data.roots) {
-    list.push_back({{"folder", folder_name(root.path)}, {"reals", root.reals}, {"fakes", root.fakes}});
+    json folder = {{"folder", folder_name(root.path)}, {"reals", root.reals}, {"fakes", root.fakes}};
+    if (root.unlabelled > 0) folder["unlabelled"] = root.unlabelled;
+    list.push_back(std::move(folder));
   }
   return list;
 }
@@ -31,8 +34,11 @@ json provenance(const TrainOptions& options, const RunState& state, const Datase
   json settings = to_json(options);
   for (const char* local : {"data", "val", "out", "device", "threads", "cache-mb"}) settings.erase(local);
   settings["init"] = options.init.filename().string();
+  settings["teacher"] = options.teacher.filename().string();
   json object = {{"made_by", "lfm-cuda train"}, {"step", state.step},      {"processes", state.processes}, {"options", settings},
                  {"data", folders(data)},       {"reals", data.reals},     {"fakes", data.fakes}};
+  if (data.unlabelled > 0) object["unlabelled"] = data.unlabelled;
+  if (!options.teacher.empty()) object["teacher_fingerprint"] = state.teacher_fingerprint;
   if (held_out) object["val"] = folders(*held_out);
   if (validation) {
     object["validation"] = {{"loss", validation->loss},

@@ -24,9 +24,10 @@ double number(const json& object, const char* key) {
 }
 
 StepRecord step_from_json(const json& j) {
+  const auto distance = [&](const char* key) { return j.contains(key) ? number(j, key) : 0.0; };
   return {j.at("step"),         j.at("epoch"),          number(j, "loss"),          number(j, "loss_a"),
           number(j, "loss_b"),  number(j, "accuracy"),  number(j, "learning_rate"), number(j, "gradient_norm"),
-          number(j, "images_per_second")};
+          number(j, "images_per_second"), distance("distance_maps"), distance("distance_logits")};
 }
 
 EpochRecord epoch_from_json(const json& j) {
@@ -44,7 +45,7 @@ EpochRecord epoch_from_json(const json& j) {
 }  // namespace
 
 json to_json(const StepRecord& r) {
-  return {{"type", "step"},
+  json object = {{"type", "step"},
           {"step", r.step},
           {"epoch", r.epoch},
           {"loss", r.loss},
@@ -54,6 +55,11 @@ json to_json(const StepRecord& r) {
           {"learning_rate", r.learning_rate},
           {"gradient_norm", r.gradient_norm},
           {"images_per_second", r.images_per_second}};
+  if (r.distance_maps > 0 || r.distance_logits > 0) {
+    object["distance_maps"] = r.distance_maps;
+    object["distance_logits"] = r.distance_logits;
+  }
+  return object;
 }
 
 json to_json(const EpochRecord& r) {

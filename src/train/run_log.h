@@ -15,13 +15,15 @@ namespace lfm {
 struct StepRecord {
   std::uint64_t step = 0;  ///< steps done, this one included
   std::uint64_t epoch = 0;
-  double loss = 0;    ///< loss_a + alpha * loss_b, means over the batch
-  double loss_a = 0;  ///< of the top-k branch
+  double loss = 0;    ///< what is minimised, mean over the batch: without a teacher loss_a + alpha * loss_b
+  double loss_a = 0;  ///< of the top-k branch, mean over the images with a label
   double loss_b = 0;  ///< of the randomly selected values
-  double accuracy = 0;  ///< of the batch's images, as trained on
+  double accuracy = 0;  ///< of the batch's images with a label, as trained on; NaN: there are none, likewise the losses
   double learning_rate = 0;
   double gradient_norm = 0;
   double images_per_second = 0;
+  double distance_maps = 0;  ///< to the teacher, means over the batch; 0 without one
+  double distance_logits = 0;
 };
 
 struct Validation {
@@ -33,7 +35,7 @@ struct EpochRecord {
   std::uint64_t epoch = 0;  ///< epochs done, this one included
   std::uint64_t step = 0;
   double loss = 0;  ///< mean over the epoch's images
-  double accuracy = 0;
+  double accuracy = 0;  ///< of those with a label; NaN: there are none
   double seconds = 0;  ///< since the run began, pauses left out
   bool best = false;
   std::optional<Validation> validation;

@@ -29,6 +29,24 @@ LoaderOptions loader_options(const TrainOptions& o, const ProcessGroup& group) {
 
 }  // namespace
 
+Dataset training_data(const TrainOptions& o) {
+  Dataset dataset = scan_dataset(o.data, o.classes, o.teacher.empty() ? Unlabelled::leave_out : Unlabelled::take);
+  if (label_weight(o) > 0) require_both_labels(dataset);
+  return dataset;
+}
+
+Dataset validation_data(const TrainOptions& o) {
+  Dataset dataset = scan_dataset(o.val, o.classes);
+  require_both_labels(dataset);
+  return dataset;
+}
+
+std::string count_text(const Dataset& data) {
+  std::string text = fmt::format("{} reals and {} fakes", data.reals, data.fakes);
+  if (data.unlabelled > 0) text += fmt::format(" and {} unlabelled", data.unlabelled);
+  return text;
+}
+
 int thread_count(const TrainOptions& o, const ProcessGroup& group) { return o.threads > 0 ? o.threads : group.threads; }
 
 LoaderOptions training_loader_options(const TrainOptions& o, const ProcessGroup& group) {
@@ -36,6 +54,8 @@ LoaderOptions training_loader_options(const TrainOptions& o, const ProcessGroup&
   l.batch *= group.size();
   l.rank = group.communicator.rank;
   l.size = group.size();
+  const RandomAugmentation& a = o.augmentation;
+  l.originals = !o.teacher.empty() && (a.blur > 0 || a.jpeg > 0 || a.webp > 0);
   return l;
 }
 
@@ -67,6 +87,13 @@ Model initial_model(const TrainOptions& o) {
   model.view = o.view;
   model.name = o.name;
   return model;
+}
+
+void share_model(const ProcessGroup& group, Model& model) {
+  std::uint64_t k = model.architecture.pooling == Pooling::average ? 0 : static_cast<std::uint64_t>(model.architecture.k);
+  share(group, k);
+  model.architecture = k == 0 ? Architecture{Pooling::average, 1} : Architecture{Pooling::topk, static_cast<int>(k)};
+  share(group, model.values);
 }
 
 Device device_of(const TrainOptions& o, const ProcessGroup& group) {

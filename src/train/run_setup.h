@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
+#include "src/data/dataset.h"
 #include "src/data/loader.h"
 #include "src/engine/device.h"
 #include "src/train/options.h"
@@ -12,9 +14,20 @@
 
 namespace lfm {
 
+/// The pictures under options.data, and with a teacher those without a label too; under options.val. Throws Error{input}, also where the
+/// labels' loss has a part in the run and one of both labels is missing.
+Dataset training_data(const TrainOptions& options);
+Dataset validation_data(const TrainOptions& options);
+
+/// "800 reals and 788 fakes"
+std::string count_text(const Dataset& data);
+
 /// The model that a new run starts from: read from options.init, or drawn from the seed. Throws Error{model}, and Error{usage} where it has
 /// another pooling than the run.
 Model initial_model(const TrainOptions& options);
+
+/// Of the root's model to all: its architecture and parameters.
+void share_model(const ProcessGroup& group, Model& model);
 
 /// Of this process: its share of the host's cores unless the user says otherwise.
 int thread_count(const TrainOptions& options, const ProcessGroup& group);

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -20,6 +22,7 @@ using nlohmann::json;
 
 constexpr const char* kMomentM = "training.m";
 constexpr const char* kMomentV = "training.v";
+constexpr const char* kDistillationScale = "training.distillation_scale";
 
 json to_json(const RunState& s) {
   json object = {{"step", s.step},
@@ -28,10 +31,12 @@ json to_json(const RunState& s) {
                  {"epoch_loss", s.epoch_loss},
                  {"epoch_right", s.epoch_right},
                  {"epoch_images", s.epoch_images},
+                 {"epoch_labelled", s.epoch_labelled},
                  {"epochs_without_gain", s.epochs_without_gain},
                  {"seconds", s.seconds},
                  {"data_fingerprint", s.data_fingerprint},
                  {"processes", s.processes}};
+  if (s.teacher_fingerprint) object["teacher_fingerprint"] = s.teacher_fingerprint;
   if (s.best) object["best"] = {{"epoch", s.best->epoch}, {"value", s.best->value}, {"loss", s.best->loss}};
   return object;
 }
@@ -44,6 +49,9 @@ RunState state_from_json(const json& j) {
   s.epoch_loss = json_number<double>(j.at("epoch_loss"));
   s.epoch_right = json_number<double>(j.at("epoch_right"));
   s.epoch_images = json_number<double>(j.at("epoch_images"));
+  const auto labelled = j.find("epoch_labelled");  // before there were teachers, all of them
+  s.epoch_labelled = labelled == j.end() ? s.epoch_images : json_number<double>(*labelled);
+  if (const auto teacher = j.find("teacher_fingerprint"); teacher != j.end()) s.teacher_fingerprint = json_number<std::uint64_t>(*teacher);
   s.epochs_without_gain = json_number<std::uint64_t>(j.at("epochs_without_gain"));
   s.seconds = json_number<double>(j.at("seconds"));
   s.data_fingerprint = json_number<std::uint64_t>(j.at("data_fingerprint"));
@@ -64,7 +72,8 @@ void check_counters(const RunState& s) {
   require(s.epoch_step <= s.step && s.epoch <= s.step - s.epoch_step, "fewer steps than the epochs take");
   require(s.epochs_without_gain <= s.epoch, "more epochs without a better model than epochs");
   require(!s.best || s.best->epoch <= s.epoch, "its best epoch is still to come");
-  require(s.epoch_right >= 0 && s.epoch_right <= s.epoch_images, "more images called rightly than seen");
+  require(s.epoch_right >= 0 && s.epoch_right <= s.epoch_labelled && s.epoch_labelled <= s.epoch_images,
+          "more images called rightly than seen");
   require((s.epoch_images > 0) == (s.epoch_step > 0), "images without a step, or a step without images");
   require(s.epoch_loss >= 0 && s.seconds >= 0, "a negative loss or time");
 }
@@ -78,11 +87,14 @@ std::vector<float> floats(std::span<const std::byte> bytes) {
 }  // namespace
 
 void save_run(const std::filesystem::path& path, const TrainOptions& options, const RunState& state, const Model& model,
-              Engine& engine) {
+              Engine& engine, std::span<const float> distillation_scale) {
   const std::size_t trainable = parameter_table(model.architecture).trainable_floats;
   std::vector<float> m(trainable), v(trainable);
   engine.read_moments(m, v);
-  const Tensor tensors[] = {float_tensor(kMomentM, {trainable}, m), float_tensor(kMomentV, {trainable}, v)};
+  std::vector<Tensor> tensors = {float_tensor(kMomentM, {trainable}, m), float_tensor(kMomentV, {trainable}, v)};
+  if (!distillation_scale.empty()) {
+    tensors.push_back(float_tensor(kDistillationScale, {distillation_scale.size()}, distillation_scale));
+  }
   save_checkpoint(model, {{"options", to_json(options)}, {"state", to_json(state)}}, tensors, path);
 }
 
@@ -95,6 +107,9 @@ SavedRun load_run(const Checkpoint& checkpoint) {
     run.options = train_options_from_json(checkpoint.training().at("options"));
     run.state = state_from_json(checkpoint.training().at("state"));
     check_counters(run.state);
+    if (run.options.teacher.empty() != (run.state.teacher_fingerprint == 0)) {
+      throw std::runtime_error("it names a teacher without its checksum, or a checksum without a teacher");
+    }
     if (run.options.architecture != run.model.architecture) throw std::runtime_error("its options are of another architecture than its model");
   } catch (const std::bad_alloc&) {
     throw;
@@ -104,6 +119,13 @@ SavedRun load_run(const Checkpoint& checkpoint) {
   const std::size_t trainable = parameter_table(run.model.architecture).trainable_floats;
   run.m = floats(checkpoint.tensor(kMomentM, ElementType::f32, trainable));
   run.v = floats(checkpoint.tensor(kMomentV, ElementType::f32, trainable));
+  if (!run.options.teacher.empty()) {
+    run.distillation_scale = floats(checkpoint.tensor(kDistillationScale, ElementType::f32, kMapChannels + 1));
+    if (!std::ranges::all_of(run.distillation_scale, [](float s) { return std::isfinite(s) && s > 0; })) {
+      throw Error(ErrorCode::model, fmt::format("{}: a scale of its distillation is no positive number; start a new run with --init",
+                                                checkpoint.path.string()));
+    }
+  }
   return run;
 }
 
@@ -121,6 +143,7 @@ void share_run(const ProcessGroup& group, SavedRun& run) {
   share(group, run.model.values);
   share(group, run.m);
   share(group, run.v);
+  share(group, run.distillation_scale);
 }
 
 }  // namespace lfm

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "src/engine/engine.h"
@@ -26,10 +27,12 @@ struct RunState {
   double epoch_loss = 0;         ///< sum over the images of the epoch under way
   double epoch_right = 0;        ///< images of it called rightly
   double epoch_images = 0;
+  double epoch_labelled = 0;  ///< of these, those with a label
   std::optional<BestEpoch> best;
   std::uint64_t epochs_without_gain = 0;
   double seconds = 0;                  ///< of training so far
   std::uint64_t data_fingerprint = 0;  ///< Dataset::fingerprint of the training data
+  std::uint64_t teacher_fingerprint = 0;  ///< of the model that the run learns from; 0: none
   int processes = 1;                   ///< that share a step, each with a batch of its own
 };
 
@@ -39,11 +42,12 @@ struct SavedRun {
   RunState state;
   Model model;
   std::vector<float> m, v;  ///< Adam's moments, laid out like the trainable parameters
+  std::vector<float> distillation_scale;  ///< [65], see Teacher::measure_scale; empty without a teacher, and before it is measured
 };
 
 /// Reads parameters and moments from the engine and writes everything atomically. Throws Error{output}.
 void save_run(const std::filesystem::path& path, const TrainOptions& options, const RunState& state, const Model& model,
-              Engine& engine);
+              Engine& engine, std::span<const float> distillation_scale = {});
 
 /// Throws Error{model} naming the file where it is no checkpoint of a training run.
 SavedRun load_run(const std::filesystem::path& path);

@@ -13,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "kernels/label.h"
 #include "lfm/error.h"
 #include "src/data/hygiene.h"
 #include "src/engine/network.h"
@@ -22,6 +23,7 @@
 #include "src/train/run_folder.h"
 #include "src/train/run_log.h"
 #include "src/train/run_setup.h"
+#include "src/train/teacher.h"
 #include "src/train/validate.h"
 
 namespace lfm {
@@ -30,12 +32,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kPageSeconds = 15;  // between two rewrites of the curves page within an epoch
-
-Dataset scan(const std::vector<std::filesystem::path>& roots, const TrainOptions& o) {
-  Dataset dataset = scan_dataset(roots, o.classes);
-  require_both_labels(dataset);
-  return dataset;
-}
 
 double best_value(BestBy by, const Validation& v) {
   switch (by) {
@@ -49,14 +45,15 @@ double best_value(BestBy by, const Validation& v) {
 // One process's part in a run between two interruptions.
 class Run {
  public:
-  Run(SavedRun saved, bool resumed, const TrainHooks& hooks, const ProcessGroup& group)
+  // teacher: null without one.
+  Run(SavedRun saved, const Model* teacher, bool resumed, const TrainHooks& hooks, const ProcessGroup& group)
       : group_(group),
         o_(std::move(saved.options)),
         files_{o_.out},
         hooks_(hooks),
         state_(std::move(saved.state)),
         model_(std::move(saved.model)),
-        loader_(scan(o_.data, o_), training_loader_options(o_, group)),
+        loader_(training_data(o_), training_loader_options(o_, group)),
         saved_step_(state_.step) {
     check_data(resumed);
     const Device device = device_of(o_, group_);
@@ -65,17 +62,22 @@ class Run {
     engine_->set_communicator(group_.communicator);
     engine_->load(model_.architecture, model_.values);
     if (resumed) engine_->write_moments(saved.m, saved.v);
+    if (group_.is_root()) report_unreadable(loader_);
+    if (teacher) {
+      teacher_.emplace(*teacher, make_engine(device, {thread_count(o_, group_), Precision::fp32, {}}), o_);
+      distillation_scale_ = resumed ? std::move(saved.distillation_scale) : teacher_->measure_scale(loader_, group_);
+      teacher_->set_scale(distillation_scale_);
+    }
     on_root(group_, [&] {
       log_.emplace(files_.log(), state_.step, state_.epoch);
       if (!o_.val.empty()) {
-        validation_loader_.emplace(scan(o_.val, o_), validation_loader_options(o_, group_));
+        validation_loader_.emplace(validation_data(o_), validation_loader_options(o_, group_));
         evaluator_ = make_engine(device, {thread_count(o_, group_), Precision::fp32, {}});
         report_unreadable(*validation_loader_);
       }
-      report_unreadable(loader_);
       warn_of_data();
-      say(fmt::format("{}: {} reals and {} fakes, {} steps an epoch, {}{}", resumed ? "resuming" : "training", loader_.dataset().reals,
-                      loader_.dataset().fakes, loader_.steps_per_epoch(), engine_->description(), share_text()));
+      say(fmt::format("{}: {}, {} steps an epoch, {}{}", resumed ? "resuming" : "training", count_text(loader_.dataset()),
+                      loader_.steps_per_epoch(), engine_->description(), share_text()));
       if (!resumed) write_checkpoint();
     });
   }
@@ -124,7 +126,7 @@ class Run {
     };
     const auto training = labelled_pictures(loader_.dataset());
     tell(layout_warnings(loader_.dataset().roots));
-    tell(data_warnings(training, DataUse::training));
+    if (label_weight(o_) > 0) tell(data_warnings(training, DataUse::training));  // who learns from a teacher alone learns no classes
     if (!validation_loader_) return;
     tell(layout_warnings(validation_loader_->dataset().roots));
     tell(overlap_warnings(training, labelled_pictures(validation_loader_->dataset())));
@@ -141,9 +143,9 @@ class Run {
     std::uint64_t of_root = fingerprint;
     share(group_, of_root);
     if (fingerprint != of_root) {
-      throw Error(ErrorCode::input, fmt::format("the training data ({} reals, {} fakes) is not that of rank 0; every host needs the same "
+      throw Error(ErrorCode::input, fmt::format("the training data ({}) is not that of rank 0; every host needs the same "
                                                 "files under the --data folders",
-                                                loader_.dataset().reals, loader_.dataset().fakes));
+                                                count_text(loader_.dataset())));
     }
     if (resumed && fingerprint != state_.data_fingerprint) {
       throw Error(ErrorCode::usage, fmt::format("{}: the training data has changed since the run began, so it can't go on as it would "
@@ -175,32 +177,44 @@ class Run {
 
   struct BatchSums {
     double loss_a = 0, loss_b = 0;
+    double distance_maps = 0, distance_logits = 0;
     double right = 0;  // images called rightly
+    double labelled = 0;
   };
 
   // Over all processes; the gradients are added by the engine.
   BatchSums sum_over_processes(const BatchSums& own) const {
-    std::array<double, 3> sums = {own.loss_a, own.loss_b, own.right};
+    std::array<double, 6> sums = {own.loss_a, own.loss_b, own.distance_maps, own.distance_logits, own.right, own.labelled};
     group_.communicator.sum(sums);
-    return {sums[0], sums[1], sums[2]};
+    return {sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]};
   }
 
   // Leaves the gradients of the batch's mean loss in the engine. The batch passes in o_.accumulate parts, whose gradients add up.
   BatchSums accumulate_gradients(const Batch& batch) {
-    const float loss_scale = 1.0f / static_cast<float>(batch.global_n);
+    const float image_share = 1.0f / static_cast<float>(batch.global_n);
+    const float loss_scale = label_weight(o_) * image_share;
     const int parts = std::min(o_.accumulate, batch.n);
     const std::size_t image_bytes = std::size_t{3} * batch.height * batch.width;
     BatchSums sums;
     for (int part = 0; part < parts; ++part) {
       const int first = batch.n * part / parts, end = batch.n * (part + 1) / parts;
-      const TrainingBatch images{{batch.pixels.data() + first * image_bytes, end - first, batch.height, batch.width},
-                                 std::span(batch.labels).subspan(first, end - first)};
+      const auto part_of = [&](const std::vector<std::uint8_t>& pixels) {
+        return PixelBatch{pixels.data() + first * image_bytes, end - first, batch.height, batch.width};
+      };
+      TrainingBatch images{part_of(batch.pixels), std::span(batch.labels).subspan(first, end - first)};
+      if (teacher_) images.teacher = teacher_->teach(part_of(teacher_pixels(batch)), o_.distill_weight * image_share);
       const DrawKey key{o_.seed, state_.step, batch.first_image + first};
       const TrainingResult result = forward_backward(*engine_, images, o_.regularisation, key, loss_scale,
                                                      part == 0 ? GradientMode::overwrite : GradientMode::accumulate);
       sums.loss_a += result.loss_a;
       sums.loss_b += result.loss_b;
-      for (std::size_t i = 0; i < result.logit_a.size(); ++i) sums.right += (result.logit_a[i] > 0) == (images.labels[i] == 1);
+      sums.distance_maps += result.distance_maps;
+      sums.distance_logits += result.distance_logits;
+      for (std::size_t i = 0; i < result.logit_a.size(); ++i) {
+        if (images.labels[i] == kUnlabelled) continue;
+        sums.right += (result.logit_a[i] > 0) == (images.labels[i] == kFake);
+        ++sums.labelled;
+      }
     }
     return sums;
   }
@@ -220,7 +234,10 @@ class Run {
     const Clock::time_point start = Clock::now();
     const BatchSums sums = sum_over_processes(accumulate_gradients(batch));
     const double n = batch.global_n;
-    const double loss = (sums.loss_a + o_.regularisation.alpha * sums.loss_b) / n;
+    double loss = (sums.loss_a + o_.regularisation.alpha * sums.loss_b) / n;
+    if (teacher_) {
+      loss = double{label_weight(o_)} * loss + double{o_.distill_weight} * (sums.distance_maps + sums.distance_logits) / n;
+    }
     demand_sane("loss", loss, o_.loss_limit);
 
     AdamOptions adam = o_.adam;
@@ -233,10 +250,12 @@ class Run {
     state_.epoch_loss += loss * n;
     state_.epoch_right += sums.right;
     state_.epoch_images += n;
+    state_.epoch_labelled += sums.labelled;
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (!group_.is_root()) return;
-    log_->append(StepRecord{state_.step, state_.epoch, loss, sums.loss_a / n, sums.loss_b / n, sums.right / n, adam.learning_rate, norm,
-                            n / seconds});
+    const double labelled = sums.labelled;  // 0 / 0: nothing is known
+    log_->append(StepRecord{state_.step, state_.epoch, loss, sums.loss_a / labelled, sums.loss_b / labelled, sums.right / labelled,
+                            adam.learning_rate, norm, n / seconds, sums.distance_maps / n, sums.distance_logits / n});
     show_progress(loss, n);
   }
 
@@ -266,12 +285,12 @@ class Run {
   void finish_epoch() {
     EpochRecord record;
     record.loss = state_.epoch_loss / state_.epoch_images;
-    record.accuracy = state_.epoch_right / state_.epoch_images;
+    record.accuracy = state_.epoch_right / state_.epoch_labelled;
     record.step = state_.step;
     record.epoch = ++state_.epoch;
     record.seconds = state_.seconds;
     state_.epoch_step = 0;
-    state_.epoch_loss = state_.epoch_right = state_.epoch_images = 0;
+    state_.epoch_loss = state_.epoch_right = state_.epoch_images = state_.epoch_labelled = 0;
     on_root(group_, [&] { judge(record); });
     share(group_, state_.epochs_without_gain);
     last_step_ = Clock::now();
@@ -279,7 +298,8 @@ class Run {
 
   // Validates, and tells of the epoch.
   void judge(EpochRecord& record) {
-    std::string line = fmt::format("epoch {}/{}: loss {:.4f}, accuracy {:.4f}", record.epoch, o_.epochs, record.loss, record.accuracy);
+    std::string line = fmt::format("epoch {}/{}: loss {:.4f}", record.epoch, o_.epochs, record.loss);
+    if (std::isfinite(record.accuracy)) line += fmt::format(", accuracy {:.4f}", record.accuracy);
     if (validation_loader_) {
       record.validation = validate_now();
       record.best = keep_if_best(*record.validation);
@@ -338,7 +358,7 @@ class Run {
   void write_checkpoint() {
     read_model();
     model_.provenance = provenance_now(nullptr);
-    save_run(files_.last(), o_, state_, model_, *engine_);
+    save_run(files_.last(), o_, state_, model_, *engine_, distillation_scale_);
   }
 
   std::string end_text(TrainEnd end) const {
@@ -366,6 +386,8 @@ class Run {
   Model model_;
   Loader loader_;
   std::unique_ptr<Engine> engine_;
+  std::optional<Teacher> teacher_;
+  std::vector<float> distillation_scale_;
 
   // The root's:
   std::optional<RunLog> log_;
@@ -383,7 +405,8 @@ class Run {
 
 TrainOutcome start_training(TrainOptions options, const TrainHooks& hooks, const ProcessGroup& group) {
   complete_options(options);
-  SavedRun run{std::move(options), {}, {}, {}, {}};
+  SavedRun run;
+  run.options = std::move(options);
   run.state.processes = group.size();
   std::unique_ptr<RunFolder> held;
   on_root(group, [&] {
@@ -394,8 +417,9 @@ TrainOutcome start_training(TrainOptions options, const TrainHooks& hooks, const
                                                 run.options.out.string()));
     }
   });
+  const std::unique_ptr<Model> teacher = share_teacher(group, run, false);
   share_run(group, run);
-  return Run(std::move(run), false, hooks, group).run();
+  return Run(std::move(run), teacher.get(), false, hooks, group).run();
 }
 
 TrainOutcome resume_training(const std::filesystem::path& path, const nlohmann::json& given, const TrainHooks& hooks,
@@ -413,8 +437,9 @@ TrainOutcome resume_training(const std::filesystem::path& path, const nlohmann::
     run.options.out = path;
     complete_options(run.options);
   });
+  const std::unique_ptr<Model> teacher = share_teacher(group, run, true);
   share_run(group, run);
-  return Run(std::move(run), true, hooks, group).run();
+  return Run(std::move(run), teacher.get(), true, hooks, group).run();
 }
 
 }  // namespace lfm

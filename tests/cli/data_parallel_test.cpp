@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "src/model/initialise.h"
+#include "src/model/weight_file.h"
 #include "src/train/run_log.h"
 #include "tests/cli/process.h"
 #include "tests/model/temporary_folder.h"
@@ -145,6 +146,27 @@ TEST_F(DataParallel, TwoProcessesEqualOneWithTwiceTheBatch) {
   fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters, statistics);
   EXPECT_LE(parameters, 1e-5);
   EXPECT_LE(statistics, 1e-5);
+}
+
+// The teacher's scales are measured over both processes' pictures.
+TEST_F(DataParallel, LearnsFromATeacherAsOneProcessDoes) {
+  Model teacher;
+  teacher.values = initial_values(teacher.architecture, 5);
+  save_model(teacher, folder_ / "teacher.lfmw");
+  const Arguments taught = {"--teacher", path("teacher.lfmw"), "--distill-weight", "0.7", "--jpeg", "0.5", "--max-steps", "3",
+                           "--loss-limit", "1e9"};  // what an untrained teacher says hardly varies, so all is far from it
+  ASSERT_EQ(run(1, with(train("one", 1, "reference"), taught)), 0) << text_;
+  ASSERT_EQ(run(2, with(train("two", 2, "reference"), taught)), 0) << text_;
+  const RunLog one = log("one"), two = log("two");
+  ASSERT_EQ(two.steps().size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_GT(one.steps()[i].distance_maps, 0);
+    EXPECT_NEAR(two.steps()[i].distance_maps / one.steps()[i].distance_maps, 1, 1e-6) << "step " << i + 1;
+    EXPECT_NEAR(two.steps()[i].distance_logits / one.steps()[i].distance_logits, 1, 1e-6) << "step " << i + 1;
+    EXPECT_NEAR(two.steps()[i].gradient_norm / one.steps()[i].gradient_norm, 1, 1e-6) << "step " << i + 1;
+  }
+  EXPECT_EQ(saved("one").state.teacher_fingerprint, saved("two").state.teacher_fingerprint);
+  ASSERT_EQ(run(2, with(resume("two"), {"--max-steps", "4"})), 0) << text_;
 }
 
 // In single precision Adam turns rounding into steps, where a gradient is next to nothing. The first steps must agree closely still.

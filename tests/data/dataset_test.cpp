@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/label.h"
 #include "lfm/error.h"
 #include "tests/data/image_folder.h"
 
@@ -17,7 +18,8 @@ using testing::HasSubstr;
 std::vector<std::string> relative_paths(const Dataset& dataset, const fs::path& root) {
   std::vector<std::string> paths;
   for (const Sample& sample : dataset.samples) {
-    paths.push_back((sample.label ? "F " : "R ") + sample.path.lexically_relative(root).string());
+    const char* mark = sample.label == kUnlabelled ? "U " : sample.label == kFake ? "F " : "R ";
+    paths.push_back(mark + sample.path.lexically_relative(root).string());
   }
   return paths;
 }
@@ -131,6 +133,25 @@ TEST(Dataset, NamesTheRootThatIsMissingOrEmpty) {
   const std::string message = message_of([&] { scan_dataset({folder.path()}); });
   EXPECT_THAT(message, HasSubstr(folder.path().string()));
   EXPECT_THAT(message, HasSubstr("1 other files"));
+}
+
+TEST(Dataset, TakesPicturesWithoutALabelWhereAsked) {
+  ImageFolder folder;
+  for (const char* file : {"car/0_real/a.jpg", "car/1_fake/b.png", "car/c.webp", "web/d.png", "e.png"}) folder.write(file, "");
+  for (const char* file : {"car/notes.txt", "web/no_extension", ".hidden/f.png"}) folder.write(file, "");
+  EXPECT_EQ(scan_dataset({folder.path()}).samples.size(), 2u);
+  const Dataset dataset = scan_dataset({folder.path()}, {}, Unlabelled::take);
+  EXPECT_THAT(relative_paths(dataset, folder.path()),
+              ElementsAre("R car/0_real/a.jpg", "F car/1_fake/b.png", "U car/c.webp", "U e.png", "U web/d.png"));
+  EXPECT_EQ(dataset.reals, 1u);
+  EXPECT_EQ(dataset.fakes, 1u);
+  EXPECT_EQ(dataset.unlabelled, 3u);
+  EXPECT_EQ(dataset.roots[0].unlabelled, 3u);
+  EXPECT_EQ(scan_dataset({folder.path()}, {"web"}, Unlabelled::take).samples.size(), 1u);
+
+  ImageFolder empty;
+  empty.write("notes.txt", "");
+  EXPECT_THAT(message_of([&] { scan_dataset({empty.path()}, {}, Unlabelled::take); }), HasSubstr("no image in this folder"));
 }
 
 TEST(Dataset, OneSidedSetIsAnErrorThatTellsWhatWasFound) {

@@ -60,6 +60,31 @@ void expect_equal(const Batch& a, const Batch& b) {
   EXPECT_TRUE(a.pixels == b.pixels) << "epoch " << a.epoch << " step " << a.step;
 }
 
+TEST_F(LoaderTest, ServesOriginalsBesideWhereAsked) {
+  Loader without(dataset(), small_options());
+  LoaderOptions options = small_options();
+  options.originals = true;
+  options.threads = 3;
+  options.augmentation.jpeg = 0.5f;
+  Loader with(dataset(), options);
+  const auto expected = serve(without, 0, 0, 1), got = serve(with, 0, 0, 1);
+  ASSERT_EQ(got.size(), expected.size());
+  const std::size_t square = std::size_t{3} * 48 * 48;
+  int alike = 0, images = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    expect_equal(got[i], expected[i]);
+    EXPECT_TRUE(expected[i].originals.empty());
+    ASSERT_EQ(got[i].originals.size(), got[i].pixels.size());
+    for (int image = 0; image < got[i].n; ++image, ++images) {
+      const auto first = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(image) * square);
+      alike += std::equal(got[i].pixels.begin() + first, got[i].pixels.begin() + first + static_cast<std::ptrdiff_t>(square),
+                          got[i].originals.begin() + first);
+    }
+  }
+  EXPECT_GT(alike, 0);
+  EXPECT_LT(alike, images) << "half of them are re-compressed";
+}
+
 TEST_F(LoaderTest, ServesTheSameWhateverTheThreadsPrefetchAndCache) {
   Loader alone(dataset(), small_options());
   const auto expected = serve(alone, 0, 0, 3);

@@ -6,6 +6,8 @@
 #include <map>
 #include <numeric>
 
+#include "kernels/label.h"
+
 namespace lfm {
 namespace {
 
@@ -62,6 +64,18 @@ TEST(Order, BalanceRepeatsTheRarerLabelEvenly) {
   for (std::uint32_t i = 50; i < 65; ++i) EXPECT_TRUE(times[i] == 3 || times[i] == 4) << i;
   // The repeated images are spread over the epoch, not appended to it.
   EXPECT_GT(std::count_if(order.begin(), order.begin() + 50, [](auto i) { return i >= 50; }), 10);
+}
+
+TEST(Order, BalanceShowsUnlabelledImagesOnce) {
+  Dataset dataset = dataset_of(50, 15);
+  dataset.samples.resize(85);
+  for (std::size_t i = 65; i < 85; ++i) dataset.samples[i].label = kUnlabelled;
+  dataset.unlabelled = 20;
+  const auto order = training_order(dataset, 7, 0, true);
+  ASSERT_EQ(order.size(), training_order_size(dataset, true));
+  ASSERT_EQ(order.size(), 120u);
+  EXPECT_EQ(std::count_if(order.begin(), order.end(), [](auto i) { return i >= 65; }), 20);
+  EXPECT_EQ(std::count_if(order.begin(), order.end(), [](auto i) { return i >= 50 && i < 65; }), 50);
 }
 
 TEST(EpochCut, CountsSteps) {

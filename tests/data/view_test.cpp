@@ -123,6 +123,35 @@ TEST(View, EveryAugmentationAtOnceFillsTheSquare) {
   }
 }
 
+TEST(View, TheOriginalIsTheSameSquareBeforeBlurAndRecompression) {
+  const RandomAugmentation touched = {.flip = 0.5f, .blur = 1, .jpeg = 1, .webp = 1, .rescale = 0.5f};
+  for (const ViewOptions& view : {kNative64, ViewOptions{.view = View::resize, .resize = 80, .crop = 64}}) {
+    for (std::uint32_t i = 0; i < 20; ++i) {
+      const Image image = coordinates(150, 140);
+      Square square = square_for(view), original = square_for(view);
+      training_view(image, view, touched, {42, 0, i}, square.data(), original.data());
+      EXPECT_EQ(square, train(image, view, touched, i)) << "asking for the original changes nothing";
+      EXPECT_NE(square, original);
+      double difference = 0;  // the same place, scale and side
+      for (std::size_t p = 0; p < square.size(); ++p) difference += std::abs(square[p] - original[p]);
+      EXPECT_LT(difference / static_cast<double>(square.size()), 6);
+    }
+  }
+}
+
+TEST(View, UntouchedImagesAreNeitherBlurredNorRecompressed) {
+  const Image image = coordinates(256, 256);
+  const ViewOptions view = {.view = View::resize, .resize = 256, .crop = 64};
+  RandomAugmentation augmentation = {.flip = 0.5f, .blur = 1, .jpeg = 1, .webp = 1, .untouched = 0.3f};
+  int untouched = 0;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    Square square = square_for(view), original = square_for(view);
+    training_view(image, view, augmentation, {42, 0, i}, square.data(), original.data());
+    untouched += square == original;
+  }
+  EXPECT_NEAR(untouched, 60, 30) << "4.6 standard deviations";
+}
+
 TEST(View, RefusesWhatCannotBe) {
   const RandomAugmentation good;
   EXPECT_NO_THROW(validate({}, good));
@@ -130,6 +159,7 @@ TEST(View, RefusesWhatCannotBe) {
   EXPECT_THROW(validate({.view = View::resize, .resize = 128, .crop = 224}, good), Error);
   EXPECT_THROW(validate({.view = View::native, .crop = 40}, good), Error);
   EXPECT_THROW(validate({}, {.blur = 1.5f}), Error);
+  EXPECT_THROW(validate({}, {.untouched = -0.1f}), Error);
   EXPECT_THROW(validate({}, {.jpeg_quality = {90, 80}}), Error);
   EXPECT_THROW(validate({}, {.rescale_factor = {0, 1}}), Error);
 }

@@ -128,7 +128,7 @@ TEST_F(PoolTrainingTest, BackwardScattersAndAdds) {
   for (int i = 0; i < rows * k; ++i) want[at(i, topk)] += grad_a[i] * factors[i];
   for (int i = 0; i < rows * k; ++i) want[at(i, rks)] += grad_b[i];
   const auto got = result_of<float>(count, [&](float* out, kernels::Stream s) {
-    kernels::average_pool_backward(out, zeros.data(), rows, area, s);  // clears
+    kernels::average_pool_backward(out, zeros.data(), rows, area, false, s);  // clears
     kernels::pool_backward(out, a.data(), factors_on.data(), topk_on.data(), rows, area, k, s);
     kernels::pool_backward(out, b.data(), nullptr, rks_on.data(), rows, area, k, s);
   });
@@ -139,7 +139,7 @@ TEST_F(PoolTrainingTest, AverageBackward) {
   constexpr int rows = 2 * kChannels, area = 7;
   const auto grad = uniform(rows, 4);
   const DeviceArray<float> on(grad);
-  const auto got = result_of<float>(rows * area, [&](float* out, kernels::Stream s) { kernels::average_pool_backward(out, on.data(), rows, area, s); });
+  const auto got = result_of<float>(rows * area, [&](float* out, kernels::Stream s) { kernels::average_pool_backward(out, on.data(), rows, area, false, s); });
   for (int i = 0; i < rows * area; ++i) ASSERT_EQ(got[i], grad[i / kChannels / area * kChannels + i % kChannels] / 7.0f);
 }
 

@@ -30,6 +30,10 @@ TEST(TrainOptions, SurviveJson) {
   options.augmentation.jpeg_quality = {35, 95};
   options.best_by = BestBy::loss;
   options.precision = Precision::bf16;
+  options.teacher = "reference.lfmw";
+  options.distill = {"maps"};
+  options.distill_weight = 0.3f;
+  options.augmentation.untouched = 0.25f;
   const nlohmann::json written = nlohmann::json::parse(to_json(options).dump());
   const TrainOptions read = train_options_from_json(written);
   EXPECT_EQ(to_json(read), written);
@@ -40,6 +44,10 @@ TEST(TrainOptions, SurviveJson) {
   EXPECT_FALSE(read.regularisation.rks);
   EXPECT_EQ(read.augmentation.jpeg_quality.min, 35);
   EXPECT_EQ(read.data, options.data);
+  EXPECT_EQ(read.teacher, options.teacher);
+  EXPECT_EQ(read.distill, options.distill);
+  EXPECT_EQ(read.distill_weight, options.distill_weight);
+  EXPECT_EQ(read.augmentation.untouched, options.augmentation.untouched);
 }
 
 TEST(TrainOptions, DefaultsAreThePapers) {
@@ -69,6 +77,28 @@ TEST(TrainOptions, AveragePoolingTrainsWithoutTheBranchesThatSelect) {
   EXPECT_FALSE(o.regularisation.rks);
 }
 
+TEST(TrainOptions, WithoutLabelsNothingRegularisesTheirLoss) {
+  TrainOptions o = sensible();
+  o.distill_weight = 1;
+  EXPECT_EQ(label_weight(o), 1) << "without a teacher";
+  complete_options(o);
+  EXPECT_TRUE(o.regularisation.rks);
+  o.teacher = "reference.lfmw";
+  EXPECT_EQ(label_weight(o), 0);
+  EXPECT_TRUE(distills(o, "maps") && distills(o, "logits"));
+  complete_options(o);
+  EXPECT_FALSE(o.regularisation.rbld);
+  EXPECT_FALSE(o.regularisation.rks);
+  o = sensible();
+  o.teacher = "reference.lfmw";
+  o.distill_weight = 0.25f;
+  o.distill = {"maps"};
+  complete_options(o);
+  EXPECT_EQ(label_weight(o), 0.75f);
+  EXPECT_TRUE(o.regularisation.rbld && o.regularisation.rks);
+  EXPECT_FALSE(distills(o, "logits"));
+}
+
 TEST(TrainOptions, ErrorsNameTheOption) {
   const auto message = [](auto change) {
     TrainOptions o = sensible();
@@ -81,6 +111,9 @@ TEST(TrainOptions, ErrorsNameTheOption) {
   EXPECT_THAT(message([](TrainOptions& o) { o.adam.learning_rate = NAN; }), testing::HasSubstr("--lr"));
   EXPECT_THAT(message([](TrainOptions& o) { o.patience = 3; }), testing::HasSubstr("--val"));
   EXPECT_THAT(message([](TrainOptions& o) { o.data.clear(); }), testing::HasSubstr("--data"));
+  EXPECT_THAT(message([](TrainOptions& o) { o.distill_weight = 1.1f; }), testing::HasSubstr("--distill-weight"));
+  EXPECT_THAT(message([](TrainOptions& o) { o.distill = {"maps", "features"}; }), testing::HasSubstr("--distill"));
+  EXPECT_THAT(message([](TrainOptions& o) { o.distill.clear(); }), testing::HasSubstr("--distill"));
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ void CpuEngine::train_last_block() { training_.last_block(); }
 void CpuEngine::train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) {
   training_.pool(options, key, injected);
 }
-TrainingResult CpuEngine::train_head(std::span<const std::uint8_t> labels, float loss_scale) { return training_.head(labels, loss_scale); }
+TrainingResult CpuEngine::train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) {
+  return training_.head(labels, loss_scale, teacher);
+}
 
 void CpuEngine::backward_head(GradientMode mode) { training_.backward_head(mode); }
 void CpuEngine::backward_pool() { training_.backward_pool(); }

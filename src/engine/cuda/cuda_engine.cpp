@@ -150,7 +150,7 @@ void CudaEngine::take_memory(const InferencePlan& plan) {
 
 std::size_t CudaEngine::arena_bytes(const PlanRequest& request) const {
   if (request.mode == PlanMode::training) {
-    return plan_training(architecture_, request.n, request.height, request.width, training_precision_).bytes;
+    return plan_training(architecture_, request.n, request.height, request.width, training_precision_, request.teacher).bytes;
   }
   return plan_inference(architecture_, request.n, request.height, request.width, precision_).bytes;
 }

@@ -54,7 +54,7 @@ class CudaEngine final : public Engine {
   void train_block(int block) override;
   void train_last_block() override;
   void train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) override;
-  TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale) override;
+  TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) override;
   void backward_head(GradientMode mode) override;
   void backward_pool() override;
   void backward_last_block(GradientMode mode) override;

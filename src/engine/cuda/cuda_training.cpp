@@ -34,9 +34,9 @@ void CudaEngine::train_pool(const TrainingOptions& options, const DrawKey& key, 
   const device::Range range("forward pool", n_trained_, kBlocks);
   training().pool(options, key, injected);
 }
-TrainingResult CudaEngine::train_head(std::span<const std::uint8_t> labels, float loss_scale) {
+TrainingResult CudaEngine::train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) {
   const device::Range range("forward head", n_trained_, kBlocks + 1);
-  return training().head(labels, loss_scale);
+  return training().head(labels, loss_scale, teacher);
 }
 
 void CudaEngine::backward_head(GradientMode mode) {

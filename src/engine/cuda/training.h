@@ -32,7 +32,7 @@ class CudaTraining {
   void block(int b);
   void last_block();
   void pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected);
-  TrainingResult head(std::span<const std::uint8_t> labels, float loss_scale);
+  TrainingResult head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher);
 
   void backward_head(GradientMode mode);
   void backward_pool();
@@ -61,6 +61,7 @@ class CudaTraining {
   float* parameter_at(int id) const { return in_state(state_plan_.parameters) + table_[id].offset; }
   float* gradient_at(int id) const { return in_state(state_plan_.gradients) + table_[id].offset; }
   // Half of an array that holds both branches: 0 = top-k, 1 = RKS.
+  float* result_at(int row) const { return at(plan_.results) + static_cast<std::size_t>(row) * plan_.n; }
   float* branch_at(const Region& region, int branch) const { return at(region) + region.count() / 2 * static_cast<std::size_t>(branch); }
   int rows() const { return n_ * kMapChannels; }
   int map_positions() const { return n_ * plan_.shape.maps().area(); }
@@ -93,6 +94,7 @@ class CudaTraining {
   template <typename T>
   void backward_convolution(int b, GradientMode mode);
   void run_branch(int branch, float weight);
+  void compare_with_teacher(const Distillation& teacher);
 
   void upload(const Region& input, const void* from, std::size_t bytes);
   std::byte* transfer(std::size_t bytes);
@@ -120,6 +122,7 @@ class CudaTraining {
   int n_ = 0;                    // images of the pass under way, at most plan_.n
   double images_ = 0;            // of all processes
   TrainingOptions options_;
+  bool maps_taught_ = false;     // the maps' gradient already has a teacher's part
   std::array<double, kBlocks> count_{};  // positions of the whole batch that a block's statistics were taken over
 };
 

@@ -17,9 +17,9 @@ void CudaTraining::backward_head(GradientMode mode) {
 void CudaTraining::backward_pool() {
   const int area = plan_.shape.maps().area(), k = architecture_.k;
   if (architecture_.pooling == Pooling::average) {
-    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), area, stream_.handle());
+    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), area, maps_taught_, stream_.handle());
   }
-  stream_.zero(at(plan_.grad_maps), static_cast<std::size_t>(rows()) * area * sizeof(float));
+  if (!maps_taught_) stream_.zero(at(plan_.grad_maps), static_cast<std::size_t>(rows()) * area * sizeof(float));
   kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 0), options_.rbld ? at(plan_.factors) : nullptr,
                          at<std::int32_t>(plan_.topk_positions), rows(), area, k, stream_.handle());
   if (options_.rks) {

@@ -4,8 +4,10 @@
 #include <cstring>
 
 #include "kernels/average_pool.h"
+#include "kernels/distillation.h"
 #include "kernels/head.h"
 #include "kernels/head_training.h"
+#include "kernels/partial_sums.h"
 #include "kernels/pool_training.h"
 #include "kernels/rbld.h"
 #include "kernels/topk_pool.h"
@@ -114,20 +116,42 @@ void CudaTraining::pool(const TrainingOptions& options, const DrawKey& key, cons
 
 // Logits, losses and their gradient, of one branch. weight: of the gradient.
 void CudaTraining::run_branch(int branch, float weight) {
-  float* logits = at(plan_.results) + branch * plan_.n;
+  float* logits = result_at(branch);
   kernels::head(logits, branch_at(plan_.features, branch), parameter_at(kHeadWeight), parameter_at(kHeadBias), n_,
                 feature_count(architecture_), stream_.handle());
-  kernels::bce_with_logits(at(plan_.results) + (2 + branch) * plan_.n, branch_at(plan_.grad_logits, branch), logits,
+  kernels::bce_with_logits(result_at(2 + branch), branch_at(plan_.grad_logits, branch), logits,
                            at<std::uint8_t>(plan_.labels), weight, n_, stream_.handle());
 }
 
-TrainingResult CudaTraining::head(std::span<const std::uint8_t> labels, float loss_scale) {
+// Behind the branches, whose gradient it adds to: the logit's is theirs plus the teacher's; the maps' begins with the teacher's.
+void CudaTraining::compare_with_teacher(const Distillation& teacher) {
+  maps_taught_ = !teacher.maps.empty();
+  if (!teacher.any()) return;
+  if (!plan_.teacher) throw Error(ErrorCode::usage, "no room was reserved for a teacher");
+  upload(plan_.teacher_scale, teacher.scale.data(), teacher.scale.size_bytes());
+  const float* scale = at(plan_.teacher_scale);
+  if (maps_taught_) {
+    const int area = plan_.shape.maps().area();
+    upload(plan_.teacher_maps, teacher.maps.data(), teacher.maps.size_bytes());
+    kernels::distill_maps(at(plan_.grad_maps), at(plan_.distance_partials), at(plan_.maps), at(plan_.teacher_maps), scale,
+                          teacher.weight / static_cast<float>(kMapChannels * area), n_, area, stream_.handle());
+    kernels::sum_partials(result_at(4), at(plan_.distance_partials), kernels::distillation_tiles(area), n_, false, stream_.handle());
+  }
+  if (!teacher.logits.empty()) {
+    upload(plan_.teacher_logits, teacher.logits.data(), teacher.logits.size_bytes());
+    kernels::distill_logits(result_at(5), branch_at(plan_.grad_logits, 0), result_at(0), at(plan_.teacher_logits), scale + kMapChannels,
+                            teacher.weight, n_, stream_.handle());
+  }
+}
+
+TrainingResult CudaTraining::head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) {
   if (labels.size() != static_cast<std::size_t>(n_)) {
     throw Error(ErrorCode::usage, fmt::format("{} labels for {} images", labels.size(), n_));
   }
   upload(plan_.labels, labels.data(), labels.size());
   run_branch(0, loss_scale);
   if (options_.rks) run_branch(1, options_.alpha * loss_scale);
+  compare_with_teacher(teacher);
 
   std::vector<float> results(plan_.results.count());
   download(results.data(), at(plan_.results), plan_.results.bytes());
@@ -138,6 +162,13 @@ TrainingResult CudaTraining::head(std::span<const std::uint8_t> labels, float lo
   if (options_.rks) {
     result.logit_b.assign(row(1).begin(), row(1).end());
     for (const float loss : row(3)) result.loss_b += loss;
+  }
+  if (maps_taught_) {
+    for (const float distance : row(4)) result.distance_maps += distance;
+    result.distance_maps /= kMapChannels * plan_.shape.maps().area();
+  }
+  if (!teacher.logits.empty()) {
+    for (const float distance : row(5)) result.distance_logits += distance;
   }
   return result;
 }

@@ -6,6 +6,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/conv2x2_backward.h"
 #include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/distillation.h"
 #include "kernels/first_conv.h"
 #include "kernels/projection_backward.h"
 #include "kernels/projection_tensor.h"
@@ -40,12 +41,13 @@ std::size_t scratch_floats(const NetworkShape& shape, int n, int height, int wid
 
 }  // namespace
 
-TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision) {
+TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision, bool teacher) {
   TrainingPlan plan;
   plan.precision = precision;
   plan.n = n;
   plan.height = height;
   plan.width = width;
+  plan.teacher = teacher;
   plan.shape = network_shape(architecture, height, width);
   const int k = values_per_channel(architecture);
   const MapSize& maps = plan.shape.maps();
@@ -55,6 +57,11 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   plan.keep = layout.add("kept values", {n, kMapChannels, k, 1}, sizeof(std::uint8_t));
   plan.drawn = layout.add("drawn positions", {n, kMapChannels, k, 1}, sizeof(std::int32_t));
   plan.rbld_tables = layout.add("RBLD tables", {2, k, 1, 1}, sizeof(float));
+  if (teacher) {
+    plan.teacher_maps = layout.add("teacher's maps", {n, kMapChannels, maps.h, maps.w}, sizeof(float));
+    plan.teacher_logits = layout.add("teacher's logits", {n, 1, 1, 1}, sizeof(float));
+    plan.teacher_scale = layout.add("scales of the distance", {kMapChannels + 1, 1, 1, 1}, sizeof(float));
+  }
   plan.input_bytes = layout.bytes();
 
   std::size_t grad_out = 0, grad_conv = 0;
@@ -72,7 +79,10 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   plan.factors = layout.add("RBLD factors", {n, kMapChannels, k, 1}, sizeof(float));
   plan.topk_positions = layout.add("top-k positions", {n, kMapChannels, k, 1}, sizeof(std::int32_t));
   plan.rks_positions = layout.add("RKS positions", {n, kMapChannels, k, 1}, sizeof(std::int32_t));
-  plan.results = layout.add("results", {4, n, 1, 1}, sizeof(float));
+  plan.results = layout.add("results", {6, n, 1, 1}, sizeof(float));
+  if (teacher) {
+    plan.distance_partials = layout.add("distances", {kernels::distillation_tiles(maps.area()), n, 1, 1}, sizeof(float));
+  }
   plan.grad_logits = layout.add("gradient of the logits", {2, n, 1, 1}, sizeof(float));
 
   plan.grad_features = layout.add("gradient of the features", {2, n, kMapChannels, k}, sizeof(float));

@@ -16,6 +16,7 @@ struct TrainingPlan {
   int n = 0;
   int height = 0;
   int width = 0;
+  bool teacher = false;
   NetworkShape shape;
 
   Region pixels;      ///< uint8 [n][height][width][3]
@@ -23,6 +24,9 @@ struct TrainingPlan {
   Region keep;        ///< uint8 [n][64][k], injected RBLD masks
   Region drawn;       ///< int32 [n][64][k], RKS positions as drawn or injected
   Region rbld_tables; ///< float [2][k], of the drop probabilities and of the scales
+  Region teacher_maps;   ///< float [n][64][h*w]; this and the next two are empty without a teacher
+  Region teacher_logits; ///< float [n]
+  Region teacher_scale;  ///< float [65]
   std::size_t input_bytes = 0;  ///< of all of the above, from the arena's start
 
   std::array<Region, kBlocks> conv;        ///< float [n][h][w][c], before batch norm; in the first block overwritten by its gradient
@@ -33,7 +37,8 @@ struct TrainingPlan {
   Region factors;         ///< float [n][64][k], of RBLD
   Region topk_positions;  ///< int32 [n][64][k]
   Region rks_positions;   ///< int32 [n][64][k], sorted as their values
-  Region results;         ///< float [4][n]: logits of both branches, losses of both
+  Region results;         ///< float [6][n]: logits of both branches, losses of both, distances of the maps and the logit
+  Region distance_partials;  ///< float [tiles of positions][n]; empty without a teacher
   Region grad_logits;     ///< float [2][n]
 
   Region grad_features;  ///< float [2][n][64][k]
@@ -47,7 +52,8 @@ struct TrainingPlan {
   std::size_t bytes = 0;
 };
 
-TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32);
+TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32,
+                           bool teacher = false);
 
 /// What persists from step to step: floats laid out by the parameter table, but convolution weights as the kernels read them.
 struct TrainingStatePlan {

@@ -60,8 +60,9 @@ CudaTraining::CudaTraining(const device::Context& context, device::Stream& strea
 }
 
 void CudaTraining::reserve(const PlanRequest& request) {
-  if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
-  const TrainingPlan plan = plan_training(architecture_, request.n, request.height, request.width, precision_);
+  const bool has_room = plan_.teacher || !request.teacher;
+  if (has_room && request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
+  const TrainingPlan plan = plan_training(architecture_, request.n, request.height, request.width, precision_, request.teacher);
   stream_.synchronize();
   plan_ = {};  // nothing is planned should an allocation fail
   n_ = 0;

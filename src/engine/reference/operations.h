@@ -112,6 +112,19 @@ std::vector<double> head_backward(std::span<const double> x, std::span<const dou
 double bce_with_logits(double logit, double label);
 double bce_with_logits_derivative(double logit, double label);
 
+// ---- distillation.cpp ----
+
+/// d^2 / 2 where |d| < 1, else |d| - 1/2; and its derivative.
+double smooth_l1(double difference);
+double smooth_l1_derivative(double difference);
+
+/// Sum over images of the mean over channels and positions of smooth_l1((maps - teacher) * scale[channel]); weight times its gradient is
+/// added to grad_maps. teacher [n][c][h][w].
+double map_distance(const Maps& maps, std::span<const float> teacher, std::span<const float> scale, double weight, Maps& grad_maps);
+/// Sum over images of smooth_l1((logit - teacher) * scale); weight times its gradient is added to grad_logits [n].
+double logit_distance(std::span<const double> logits, std::span<const float> teacher, double scale, double weight,
+                      std::span<double> grad_logits);
+
 // ---- adam.cpp ----
 
 /// One step of torch.optim.Adam on arrays of one length; step counts from 1. Parameters and moments are rounded to float, the precision

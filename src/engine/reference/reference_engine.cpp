@@ -149,19 +149,27 @@ class ReferenceEngine final : public Engine {
     }
   }
 
-  TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale) override {
+  TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) override {
     TrainingResult result;
     const auto branch = [&](const std::vector<double>& features, double weight, double& loss, std::vector<double>& grad_logits) {
       const std::vector<double> logits = reference::head(features, value(kHeadWeight), value(kHeadBias)[0]);
-      grad_logits.clear();
+      grad_logits.assign(logits.size(), 0.0);
       for (std::size_t i = 0; i < logits.size(); ++i) {
+        if (labels[i] == kUnlabelled) continue;
         loss += reference::bce_with_logits(logits[i], labels[i]);
-        grad_logits.push_back(weight * loss_scale * reference::bce_with_logits_derivative(logits[i], labels[i]));
+        grad_logits[i] = weight * loss_scale * reference::bce_with_logits_derivative(logits[i], labels[i]);
       }
-      return to_float(logits);
+      return logits;
     };
-    result.logit_a = branch(head_.features, 1.0, result.loss_a, head_.grad_logits_a);
-    if (options_.rks) result.logit_b = branch(head_.rks.value, options_.alpha, result.loss_b, head_.grad_logits_b);
+    const std::vector<double> logits = branch(head_.features, 1.0, result.loss_a, head_.grad_logits_a);
+    result.logit_a = to_float(logits);
+    if (options_.rks) result.logit_b = to_float(branch(head_.rks.value, options_.alpha, result.loss_b, head_.grad_logits_b));
+    grad_maps_ = Maps(maps_.n, maps_.c, maps_.h, maps_.w);
+    if (!teacher.maps.empty()) result.distance_maps = reference::map_distance(maps_, teacher.maps, teacher.scale, teacher.weight, grad_maps_);
+    if (!teacher.logits.empty()) {
+      result.distance_logits = reference::logit_distance(logits, teacher.logits, teacher.scale[kMapChannels], teacher.weight,
+                                                         head_.grad_logits_a);
+    }
     return result;
   }
 
@@ -176,8 +184,8 @@ class ReferenceEngine final : public Engine {
     }
   }
 
+  // Adds to what a teacher's maps left.
   void backward_pool() override {
-    grad_maps_ = Maps(maps_.n, maps_.c, maps_.h, maps_.w);
     if (architecture_.pooling == Pooling::average) {
       reference::average_pool_backward(head_.grad_features, grad_maps_);
       return;

@@ -3,6 +3,7 @@
 #include "kernels/conv2x2_backward.h"
 #include "kernels/conv2x2_training_tensor.h"
 #include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/distillation.h"
 #include "kernels/first_conv.h"
 #include "kernels/head_training.h"
 #include "kernels/partial_sums.h"
@@ -153,7 +154,20 @@ void pooling(simt::MemoryChecker& checker) {
   kernels::rks_gather(values, positions, drawn, maps, rows, area, k, nullptr);
   const Floats grad_maps(checker, "grad_maps", product({n, area, 64}), 0);
   kernels::pool_backward(grad_maps, values, factors, positions, rows, area, k, nullptr);
-  kernels::average_pool_backward(grad_maps, values, rows, area, nullptr);
+  kernels::average_pool_backward(grad_maps, values, rows, area, true, nullptr);
+}
+
+void distillation(simt::MemoryChecker& checker) {
+  constexpr int n = 2, area = 100;
+  const Floats maps(checker, "maps", product({n, 64, area}), 1), teacher(checker, "teacher", product({n, 64, area}), 2),
+      scale(checker, "scale", 65, 3);
+  const Floats grad_maps(checker, "grad_maps", product({n, area, 64})),
+      partials(checker, "partials", product({kernels::distillation_tiles(area), n}));
+  kernels::distill_maps(grad_maps, partials, maps, teacher, scale, 0.5f, n, area, nullptr);
+  kernels::distill_maps_naive(grad_maps, partials, maps, teacher, scale, 0.5f, n, area, nullptr);
+  const Floats logits(checker, "logits", n, 4), taught(checker, "teacher's logits", n, 5), distances(checker, "distances", n),
+      grad_logits(checker, "grad_logits", n, 0);
+  kernels::distill_logits(distances, grad_logits, logits, taught, scale + 64, 0.5f, n, nullptr);
 }
 
 void head_and_step(simt::MemoryChecker& checker) {
@@ -194,6 +208,7 @@ void run_training_kernels(simt::MemoryChecker& checker) {
   naive_convolution(checker);
   projection(checker);
   pooling(checker);
+  distillation(checker);
   head_and_step(checker);
 }
 

@@ -16,8 +16,10 @@ void head_forward(Branch& branch, std::span<const float> w, float bias, std::spa
   for (std::size_t i = 0; i < labels.size(); ++i, x += w.size()) {
     double z = double{bias};
     for (std::size_t f = 0; f < w.size(); ++f) z += double{w[f]} * double{x[f]};
-    const double y = labels[i];
     branch.logits[i] = static_cast<float>(z);
+    branch.grad_logits[i] = 0;
+    if (labels[i] == kUnlabelled) continue;
+    const double y = labels[i];
     branch.loss += std::max(z, 0.0) - z * y + std::log1p(std::exp(-std::abs(z)));
     branch.grad_logits[i] = weight * (1.0 / (1.0 + std::exp(-z)) - y);
   }

@@ -107,18 +107,18 @@ void pool_forward(ThreadPool& threads, const PoolingPass& pass, const TrainingOp
 }
 
 void pool_backward(ThreadPool& threads, const PoolingPass& pass, std::span<const double> grad_logits_a,
-                   std::span<const double> grad_logits_b, std::span<const float> weight, float* grad_maps) {
+                   std::span<const double> grad_logits_b, std::span<const float> weight, GradientMode mode, float* grad_maps) {
   const std::size_t area = static_cast<std::size_t>(pass.area), k = static_cast<std::size_t>(pass.architecture.k);
   threads.run(pass.n, [&](int index, int) {
     const std::size_t image = static_cast<std::size_t>(index);
     float* maps = grad_maps + image * area * kMaps;
+    if (mode == GradientMode::overwrite) std::fill_n(maps, area * kMaps, 0.0f);
     if (pass.architecture.pooling == Pooling::average) {
       for (std::size_t i = 0; i < area * kMaps; ++i) {
-        maps[i] = static_cast<float>(grad_logits_a[image] * double{weight[i % kMaps]} / pass.area);
+        maps[i] += static_cast<float>(grad_logits_a[image] * double{weight[i % kMaps]} / pass.area);
       }
       return;
     }
-    std::fill_n(maps, area * kMaps, 0.0f);
     for (std::size_t i = 0; i < kMaps * k; ++i) {
       const std::size_t at = image * kMaps * k + i, c = i / k;
       const float a = static_cast<float>(grad_logits_a[image] * double{weight[i]} * double{pass.pooled.factor[at]});

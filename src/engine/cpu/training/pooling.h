@@ -34,6 +34,6 @@ void pool_forward(ThreadPool& threads, const PoolingPass& pass, const TrainingOp
 
 /// grad_maps [n][area][64] from the logits' gradients [n] (b: empty without RKS) and the head's weights [features].
 void pool_backward(ThreadPool& threads, const PoolingPass& pass, std::span<const double> grad_logits_a,
-                   std::span<const double> grad_logits_b, std::span<const float> weight, float* grad_maps);
+                   std::span<const double> grad_logits_b, std::span<const float> weight, GradientMode mode, float* grad_maps);
 
 }  // namespace lfm::cpu

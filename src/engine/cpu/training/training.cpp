@@ -153,7 +153,7 @@ void Training::pool(const TrainingOptions& options, const DrawKey& key, const In
   pool_forward(machine_.pool, pooling_pass(), options, key, injected);
 }
 
-TrainingResult Training::head(std::span<const std::uint8_t> labels, float loss_scale) {
+TrainingResult Training::head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) {
   const auto weight = value(kHeadWeight);
   const float bias = value(kHeadBias)[0];
   TrainingResult result;
@@ -167,6 +167,12 @@ TrainingResult Training::head(std::span<const std::uint8_t> labels, float loss_s
     result.logit_b = auxiliary_.logits;
     result.loss_b = auxiliary_.loss;
   }
+  maps_taught_ = !teacher.maps.empty();
+  if (maps_taught_) {
+    result.distance_maps =
+        map_distance(machine_.pool, plan_.n, plan_.shape.maps().area(), at(plan_.maps), teacher, at(plan_.grad_maps));
+  }
+  if (!teacher.logits.empty()) result.distance_logits = logit_distance(main_, teacher);
   return result;
 }
 
@@ -179,7 +185,8 @@ void Training::backward_head(GradientMode mode) {
 
 void Training::backward_pool() {
   const std::span<const double> auxiliary = options_.rks ? std::span<const double>(auxiliary_.grad_logits) : std::span<const double>();
-  pool_backward(machine_.pool, pooling_pass(), main_.grad_logits, auxiliary, value(kHeadWeight), at(plan_.grad_maps));
+  pool_backward(machine_.pool, pooling_pass(), main_.grad_logits, auxiliary, value(kHeadWeight),
+                maps_taught_ ? GradientMode::accumulate : GradientMode::overwrite, at(plan_.grad_maps));
 }
 
 void Training::backward_last_block(GradientMode mode) {

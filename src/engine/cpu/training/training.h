@@ -13,6 +13,7 @@
 #include "src/engine/cpu/buffer.h"
 #include "src/engine/cpu/training/batch_norm.h"
 #include "src/engine/cpu/training/conv_training.h"
+#include "src/engine/cpu/training/distillation.h"
 #include "src/engine/cpu/training/first_block.h"
 #include "src/engine/cpu/training/head.h"
 #include "src/engine/cpu/training/pooling.h"
@@ -49,7 +50,7 @@ class Training {
   void block(int b);
   void last_block();
   void pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected);
-  TrainingResult head(std::span<const std::uint8_t> labels, float loss_scale);
+  TrainingResult head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher);
 
   void backward_head(GradientMode mode);
   void backward_pool();
@@ -88,6 +89,7 @@ class Training {
   TrainingPlan plan_;
   Communicator communicator_;
   TrainingOptions options_;
+  bool maps_taught_ = false;  // the maps' gradient already has a teacher's part
   PixelBatch batch_;
 
   FirstBlock first_;

@@ -1,0 +1,205 @@
+// Training with a teacher, from folders to checkpoints.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "src/model/initialise.h"
+#include "src/model/interchange.h"
+#include "src/model/weight_file.h"
+#include "src/train/run_log.h"
+#include "src/train/trainer.h"
+#include "tests/model/expect_error.h"
+#include "tests/model/temporary_folder.h"
+#include "tests/train/generated_set.h"
+
+namespace lfm {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class Distilling : public ::testing::Test {
+ protected:
+  Distilling() {
+    test::write_generated_set(folder_ / "train", {8, 56, 1});
+    write_teacher("teacher.lfmw", 77);
+  }
+
+  // Nothing that it says makes sense, but it is a function of the picture, and another one than a student begins with.
+  fs::path write_teacher(const std::string& name, std::uint64_t seed) const {
+    Model model;
+    model.values = initial_values(model.architecture, seed);
+    export_model(model, folder_ / name);
+    return folder_ / name;
+  }
+
+  TrainOptions options(const std::string& out) const {
+    TrainOptions o;
+    o.data = {folder_ / "train"};
+    o.out = folder_ / out;
+    o.device = "cpu";
+    o.view = View::native;
+    o.crop = 48;
+    o.batch = 4;
+    o.epochs = 1;  // of four steps
+    o.adam.learning_rate = 1e-3f;
+    o.augmentation.jpeg = 0.5f;
+    o.teacher = folder_ / "teacher.lfmw";
+    return o;
+  }
+
+  SavedRun saved(const std::string& out) const { return load_run(folder_ / out / "last.lfmw"); }
+  std::vector<StepRecord> steps(const std::string& out) const { return RunLog(folder_ / out / "log.jsonl", 1000, 1000).steps(); }
+
+  test::TemporaryFolder folder_;
+};
+
+void expect_same_run(const SavedRun& a, const SavedRun& b) {
+  EXPECT_TRUE(a.model.values == b.model.values) << "parameters";
+  EXPECT_TRUE(a.m == b.m && a.v == b.v) << "moments";
+  EXPECT_EQ(a.distillation_scale, b.distillation_scale);
+  EXPECT_EQ(a.state.teacher_fingerprint, b.state.teacher_fingerprint);
+  EXPECT_EQ(a.state.epoch_loss, b.state.epoch_loss);
+}
+
+TrainHooks interrupt_after(int steps) {
+  TrainHooks hooks;
+  hooks.interrupted = [left = steps]() mutable { return --left <= 0; };
+  return hooks;
+}
+
+TEST_F(Distilling, ComesCloserToTheTeacherWithoutLabels) {
+  fs::rename(folder_ / "train" / "0_real", folder_ / "train" / "some");
+  fs::rename(folder_ / "train" / "1_fake", folder_ / "train" / "others");
+  TrainOptions o = options("run");
+  o.epochs = 30;
+  o.augmentation.jpeg = 0;
+  std::string told;
+  TrainHooks hooks;
+  hooks.say = [&](const std::string& line) { told += line + "\n"; };
+  start_training(o, hooks);
+  EXPECT_THAT(told, HasSubstr("0 reals and 0 fakes and 16 unlabelled"));
+  EXPECT_THAT(told, testing::Not(HasSubstr("accuracy")));
+  const auto log = steps("run");
+  ASSERT_EQ(log.size(), 120u);
+  const auto mean = [&](std::size_t first, double StepRecord::*value) {
+    double sum = 0;
+    for (std::size_t i = first; i < first + 10; ++i) sum += log[i].*value / 10;
+    return sum;
+  };
+  EXPECT_LT(mean(110, &StepRecord::distance_maps), 0.7 * mean(0, &StepRecord::distance_maps));
+  EXPECT_TRUE(std::isnan(log[0].accuracy));
+  EXPECT_NEAR(log[0].loss, log[0].distance_maps + log[0].distance_logits, 1e-9);
+  EXPECT_EQ(nlohmann::json::parse(load_model(folder_ / "run" / "last.lfmw").provenance)["unlabelled"], 16);
+}
+
+TEST_F(Distilling, ResumedAfterEveryStepEqualsUninterruptedWhateverTheThreads) {
+  start_training(options("whole"), {});
+  TrainOptions pieces = options("pieces");
+  pieces.threads = 3;
+  start_training(pieces, interrupt_after(1));
+  while (resume_training(pieces.out, {}, interrupt_after(1)).end == TrainEnd::interrupted) {
+  }
+  expect_same_run(saved("pieces"), saved("whole"));
+  ASSERT_EQ(steps("pieces").size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(steps("pieces")[i].distance_maps, steps("whole")[i].distance_maps);
+    EXPECT_EQ(steps("pieces")[i].distance_logits, steps("whole")[i].distance_logits);
+  }
+  for (const float scale : saved("whole").distillation_scale) EXPECT_TRUE(scale > 0 && std::isfinite(scale));
+}
+
+TEST_F(Distilling, AnotherTeacherIsRefusedTheSameInAnotherFileIsNot) {
+  start_training(options("run"), interrupt_after(1));
+  write_teacher("other.lfmw", 78);
+  const std::string message =
+      test::error_of(ErrorCode::usage, [&] { resume_training(folder_ / "run", {{"teacher", (folder_ / "other.lfmw").string()}}, {}); });
+  EXPECT_THAT(message, testing::AllOf(HasSubstr("other.lfmw"), HasSubstr("not the teacher"), HasSubstr("--init")));
+
+  write_teacher("same.safetensors", 77);
+  fs::remove(folder_ / "teacher.lfmw");
+  EXPECT_THAT(test::error_of(ErrorCode::model, [&] { resume_training(folder_ / "run", {}, {}); }), HasSubstr("teacher.lfmw"));
+  EXPECT_EQ(resume_training(folder_ / "run", {{"teacher", (folder_ / "same.safetensors").string()}}, {}).end, TrainEnd::finished);
+}
+
+TEST_F(Distilling, MixesLabelsAndDistances) {
+  test::write_generated_set(folder_ / "more", {4, 56, 2});
+  fs::rename(folder_ / "more" / "0_real", folder_ / "more" / "any");
+  fs::remove_all(folder_ / "more" / "1_fake");
+  TrainOptions o = options("run");
+  o.data.push_back(folder_ / "more");
+  o.distill_weight = 0.75f;
+  o.balance = true;
+  start_training(o, {});
+  const auto log = steps("run");
+  ASSERT_EQ(log.size(), 5u) << "8 reals, 8 fakes, 4 unlabelled";
+  bool mixed = false;
+  for (const StepRecord& r : log) {
+    const double distances = 0.75 * (r.distance_maps + r.distance_logits), labels = 0.25 * (r.loss_a + 0.1 * r.loss_b);
+    EXPECT_GT(r.loss, distances);
+    EXPECT_LE(r.loss, (distances + labels) * (1 + 1e-6)) << "the labels' share is of all images, their mean of those with one";
+    mixed |= r.loss - distances < 0.9 * labels;
+  }
+  EXPECT_TRUE(mixed);
+
+  o.out = folder_ / "without";
+  o.teacher.clear();
+  EXPECT_THAT(test::error_of(ErrorCode::input, [&] { start_training(o, {}); }), HasSubstr((folder_ / "more").string()));
+  o = options("one_sided");
+  o.data = {folder_ / "more"};
+  o.distill_weight = 0.75f;
+  EXPECT_THAT(test::error_of(ErrorCode::input, [&] { start_training(o, {}); }), HasSubstr("no fakes"));
+}
+
+// The teacher sees the picture before it is re-compressed: a student that is the teacher, but sees it after, is not at distance 0.
+TEST_F(Distilling, TheTeacherSeesThePictureAsItWas) {
+  const auto first_distance = [&](const char* out, float jpeg, float untouched) {
+    TrainOptions o = options(out);
+    o.augmentation.jpeg = jpeg;
+    o.augmentation.jpeg_quality = {30, 30};
+    o.augmentation.untouched = untouched;
+    o.max_steps = 1;
+    start_training(o, {});
+    return steps(out).at(0).distance_maps;
+  };
+  const double plain = first_distance("plain", 0, 0), touched = first_distance("touched", 1, 0);
+  EXPECT_NE(touched, plain);
+  // The margin that re-compression wants moves crops; with everything spared, they are where they were.
+  EXPECT_EQ(first_distance("spared", 1, 1), plain);
+}
+
+TEST_F(Distilling, ComparesOnlyWhatIsAsked) {
+  for (const char* what : {"maps", "logits"}) {
+    TrainOptions o = options(what);
+    o.distill = {what};
+    o.max_steps = 1;
+    start_training(o, {});
+    EXPECT_EQ(steps(what)[0].distance_maps > 0, std::string(what) == "maps");
+    EXPECT_EQ(steps(what)[0].distance_logits > 0, std::string(what) == "logits");
+  }
+  TrainOptions o = options("averages");
+  o.architecture.pooling = Pooling::average;  // a student that pools otherwise has the same maps
+  o.max_steps = 1;
+  EXPECT_EQ(start_training(o, {}).state.step, 1u);
+}
+
+#if defined(LFM_HAVE_EMULATION)
+TEST_F(Distilling, ResumesOnTheDevice) {
+  const auto on_device = [&](const char* out) {
+    TrainOptions o = options(out);
+    o.device = "emulated";
+    o.batch = 2;
+    o.max_steps = 2;
+    return o;
+  };
+  start_training(on_device("whole"), {});
+  start_training(on_device("pieces"), interrupt_after(1));
+  resume_training(folder_ / "pieces", {}, {});
+  expect_same_run(saved("whole"), saved("pieces"));
+}
+#endif
+
+}  // namespace
+}  // namespace lfm
