@@ -62,7 +62,7 @@ class StubEngine : public Engine {
   void train_block(int) override { untrained(); }
   void train_last_block() override { untrained(); }
   void train_pool(const TrainingOptions&, const DrawKey&, const InjectedDraws&) override { untrained(); }
-  TrainingResult train_head(std::span<const std::uint8_t>, float) override { untrained(); }
+  TrainingResult train_head(std::span<const std::uint8_t>, float, const Distillation&) override { untrained(); }
   void backward_head(GradientMode) override { untrained(); }
   void backward_pool() override { untrained(); }
   void backward_last_block(GradientMode) override { untrained(); }
