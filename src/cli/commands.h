@@ -4,7 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "lfm/error.h"
 
@@ -24,6 +26,10 @@ ExitCode report_error(const std::exception& error, const std::string& process = 
 
 /// Ends a command that has already reported what failed.
 [[noreturn]] inline void end_with(ExitCode code) { throw CLI::RuntimeError(code); }
+
+/// Does each of these, whatever becomes of those before it, and prints what they throw; the exit code of the first that failed. Files that
+/// can be written are, and so is the table, though another file can't.
+ExitCode do_each(const std::vector<std::function<void()>>& steps);
 
 void add_detect_command(CLI::App& app);
 void add_evaluate_command(CLI::App& app);

@@ -10,11 +10,13 @@
 
 #include "lfm/model.h"
 #include "src/cli/commands.h"
+#include "src/cli/number_checks.h"
 #include "src/eval/threshold_table.h"
 #include "src/io/json.h"
 #include "src/io/mapped_file.h"
 #include "src/model/interchange.h"
 #include "src/model/weight_file.h"
+#include "src/report/file_plan.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -49,6 +51,10 @@ void convert(const ConvertOptions& options) {
   if (!options.force && fs::exists(options.output, ignored)) {
     throw Error(ErrorCode::output, fmt::format("{}: exists already; use --force to replace it", options.output.string()));
   }
+  export_format(options.output);
+  FilePlan plan(options.force);
+  plan.write(options.output, "OUT", Content::model);
+  plan.settle();
   Model model = import_model(options.input, options.prefix);
   if (options.name) model.name = *options.name;
   if (options.provenance) model.provenance = merged_provenance(model.provenance, *options.provenance);
@@ -80,7 +86,7 @@ void add_convert_command(CLI::App& app) {
   command->add_option("--view", options->view, "How images are shown to the model: resize, native, center or tiles")
       ->check(CLI::IsMember({"resize", "native", "center", "tiles"}));
   CLI::Option* threshold = command->add_option("--threshold", options->threshold, "Score above which an image is called fake, 0 to 1")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number_in(0.0, 1.0));
   command->add_option_function<std::string>("--threshold-at", [options](const std::string& rate) { options->threshold_at = parse_rate(rate); },
                                             "Instead, that of the model's table for this rate of false alarms")
       ->excludes(threshold)

@@ -1,8 +1,11 @@
 // lfm-cuda detect: scores images.
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,9 +16,10 @@
 #include "src/cli/commands.h"
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
-#include "src/io/atomic_file.h"
+#include "src/image/file.h"
 #include "src/pipeline/path_source.h"
 #include "src/report/detections.h"
+#include "src/report/file_plan.h"
 #include "src/report/npy.h"
 #include "src/report/output.h"
 #include "src/report/page.h"
@@ -32,18 +36,20 @@ enum class Sort { input, score, path };
 struct DetectArguments {
   std::vector<std::string> inputs;
   ScoringArguments scoring;
-  Format format = Format::table;
+  std::optional<Format> format;
   Sort sort = Sort::input;
   fs::path output;
   fs::path features;
-  fs::path page;
+  std::vector<fs::path> pages;
+  ListSeparator separator = ListSeparator::line;
+  bool force = false;
 };
 
 constexpr const char* kDetectFooter =
     "Examples:\n"
     "  lfm-cuda detect photo.jpg\n"
     "  lfm-cuda detect --format jsonl --output scores.jsonl photos/ more/photo.png\n"
-    "  find photos -newer last-run -name '*.jpg' | lfm-cuda detect --format csv -\n"
+    "  find photos -newer last-run -name '*.jpg' -print0 | lfm-cuda detect -0 --output new.csv -\n"
     "  lfm-cuda detect --sort score photos/ | head -20          the most suspicious first\n"
     "\n"
     "Images are JPEG, PNG, WebP, BMP, GIF, TGA, PSD or PNM, told apart by content, at least 48x48. Folders are searched\n"
@@ -99,12 +105,42 @@ class Tally {
   std::size_t reals_ = 0, fakes_ = 0, unsure_ = 0, failed_ = 0, skipped_ = 0;
 };
 
+/// The format that an output's ending stands for; a table for any other.
+Format format_of(const fs::path& output) {
+  static const std::map<std::string, Format> endings = {
+      {".csv", Format::csv}, {".json", Format::json}, {".jsonl", Format::jsonl}, {".ndjson", Format::jsonl}};
+  const auto found = endings.find(format_ending(output));
+  return found == endings.end() ? Format::table : found->second;
+}
+
+/// Settles what the ending of --output says where --format doesn't: .html is a page, and then there is no other report.
+bool settle_format(DetectArguments& arguments) {
+  const bool is_page = !arguments.format && format_ending(arguments.output) == ".html";
+  if (is_page) arguments.pages.push_back(std::exchange(arguments.output, {}));
+  if (!arguments.format) arguments.format = format_of(arguments.output);
+  return !is_page;
+}
+
+/// What is read and written, but for the members of folders.
+FilePlan plan_files(const DetectArguments& arguments, bool has_report, const fs::path& model) {
+  FilePlan plan(arguments.force);
+  if (has_report) plan.write(arguments.output.empty() ? "-" : arguments.output, arguments.output.empty() ? "the report" : "--output", Content::text);
+  plan.write(arguments.features, "--features", Content::array);
+  for (const fs::path& page : arguments.pages) plan.write(page, "--report", Content::text);
+  plan.read(model, "the model");
+  for (const std::string& input : arguments.inputs) {
+    input == "-" ? plan.read_descriptor(STDIN_FILENO, "the list on standard input") : plan.read(input, "an input");
+  }
+  plan.settle();
+  return plan;
+}
+
 /// Writes records as they come or, to be sorted, when all are there.
 class Report {
  public:
   /// deliveries: of each picture, where there are several.
   Report(const DetectArguments& arguments, std::vector<std::string> deliveries)
-      : format_(arguments.format), sort_(arguments.sort), output_(arguments.output), deliveries_(std::move(deliveries)) {
+      : format_(*arguments.format), sort_(arguments.sort), output_(arguments.output), deliveries_(std::move(deliveries)) {
     output_.write(report_header(format_, !deliveries_.empty()));
   }
 
@@ -152,45 +188,62 @@ void detect(DetectArguments arguments) {
   if (!arguments.features.empty() && arguments.sort != Sort::input) {
     throw Error(ErrorCode::usage, "--features writes rows in input order; leave --sort out");
   }
+  const bool has_report = settle_format(arguments);
   DetectorOptions& options = arguments.scoring.detector;
   options.features = !arguments.features.empty();
-  options.evidence = !arguments.page.empty();
-  options.thumbnails = arguments.page.empty() ? 0 : kThumbnailSide;
+  options.evidence = !arguments.pages.empty();
+  options.thumbnails = arguments.pages.empty() ? 0 : kThumbnailSide;
   const bool quiet = arguments.scoring.quiet, stable = options.stable;
   const fs::path model_file = find_model(arguments.scoring.model);
+  FilePlan plan = plan_files(arguments, has_report, model_file);
   const Model model = load_model(model_file);
   Detector detector(model, options);
 
   const std::vector<fs::path> inputs(arguments.inputs.begin(), arguments.inputs.end());
-  Report report(arguments, stable ? detector.deliveries() : std::vector<std::string>{});
+  const bool listed = std::ranges::find(inputs, fs::path("-")) != inputs.end();
+  std::optional<std::size_t> total;
+  if (!quiet || plan.watches()) {
+    total = count_paths(inputs, [&](const Input& input) {
+      if (plan.watches() && input.from_folder && counts_as_picture(input.path)) plan.read(input.path, "an input");
+    });
+  }
+  std::optional<Report> report;
+  if (has_report) report.emplace(arguments, stable ? detector.deliveries() : std::vector<std::string>{});
   std::optional<NpyWriter> features;
   if (!arguments.features.empty()) features.emplace(arguments.features, detector.feature_count());
   ReportPage page(stable);
-  Tally tally(quiet ? std::nullopt : count_paths(inputs), quiet);
+  Tally tally(total, quiet);
 
-  PathSource source(inputs);
+  PathSource source(inputs, STDIN_FILENO, arguments.separator);
   const Interruption interruption(source);
   detector.detect_stream(source, [&](Detection&& detection) {
+    if (detection.status == Detection::Status::skipped) return tally.count(detection);
+    if (listed) plan.read(detection.path, "an input");  // those on a list come to light here
     tally.count(detection);
-    if (detection.status == Detection::Status::skipped) return;
     if (features) detection.scored() ? features->write_row(detection.features) : features->write_missing_row();
-    if (!arguments.page.empty()) page.add(detection);
-    if (report.is_terminal()) tally.make_way_for_output();
-    report.add(std::move(detection));
+    if (!arguments.pages.empty()) page.add(detection);
+    if (!report) return;
+    if (report->is_terminal()) tally.make_way_for_output();
+    report->add(std::move(detection));
   });
   if (interruption.happened()) {
-    report.close();
+    if (report) report->close();
     tally.summarize(detector.description(), detector.verdict_meaning());
     tell(stderr, "lfm-cuda: interrupted before all inputs were scored; no file was written\n");
     end_with(kInterrupted);
   }
-  report.finish();
-  if (features) features->commit();
-  if (!arguments.page.empty()) {
-    const std::string title = fmt::format("{} pictures scored by lfm-cuda", page.pictures());
-    write_file_atomically(arguments.page, page.html(title, model_file, model, detector.view(), detector.threshold()));
+  std::vector<std::function<void()>> steps;
+  if (report) steps.emplace_back([&] { report->finish(); });
+  if (features) steps.emplace_back([&] { features->commit(); });
+  for (const fs::path& file : arguments.pages) {
+    steps.emplace_back([&] {
+      const std::string title = fmt::format("{} pictures scored by lfm-cuda", page.pictures());
+      write_output(file, page.html(title, model_file, model, detector.view(), detector.threshold()));
+    });
   }
+  const ExitCode written = do_each(steps);
   tally.summarize(detector.description(), detector.verdict_meaning());
+  if (written != kSuccess) end_with(written);
   if (tally.found_nothing()) throw Error(ErrorCode::input, "the inputs hold no images");
   if (tally.failed()) end_with(kFailure);
 }
@@ -209,16 +262,20 @@ void add_detect_command(CLI::App& app) {
   command->add_flag("--stable", a->scoring.detector.stable,
                     "Score mild re-deliveries too (re-compressed, 0.75x, shifted); the\n"
                     "median counts, and a verdict that flips or is close is 'unsure'");
-  add_choice<Format>(*command, "-f,--format", "table (for people), csv, json, jsonl (one object a line)\n(default: table)",
+  add_choice<Format>(*command, "-f,--format", "table (for people), csv, json, jsonl (one object a line)\n(default: what the ending of --output says, else table)",
                      {{"table", Format::table}, {"csv", Format::csv}, {"json", Format::json}, {"jsonl", Format::jsonl}},
                      [a](Format format) { a->format = format; });
-  command->add_option("-o,--output", a->output, "Write the report there; the file appears when it is complete")->type_name("FILE");
+  command->add_option("-o,--output", a->output, "Write the report there; the file appears when it is complete.\nEndings choose formats: .csv, .json, .jsonl, .html (as --report)")
+      ->type_name("FILE");
   add_choice<Sort>(*command, "--sort",
                    "input (as given), score (fakes first), path; but for input, all\nresults are kept in memory (default: input)",
                    {{"input", Sort::input}, {"score", Sort::score}, {"path", Sort::path}}, [a](Sort sort) { a->sort = sort; });
   command->add_option("--features", a->features, "Also write what enters the last layer, one row a record")->type_name("FILE.npy");
-  command->add_option("--report", a->page, "Also write a page of the pictures, their scores and where these come\nfrom: one HTML file, for any browser")
+  command->add_option("--report", a->pages, "Also write a page of the pictures, their scores and where these come\nfrom: one HTML file, for any browser")
+      ->expected(1)
       ->type_name("FILE.html");
+  add_force_flag(*command, a->force);
+  add_null_flag(*command, a->separator);
   command->callback([a] { detect(*a); });
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "src/cli/number_checks.h"
 #include "src/eval/threshold_table.h"
 #include "src/report/terminal.h"
 
@@ -27,10 +28,10 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
                         [a](Precision precision) { a->detector.precision = precision; });
   command.add_option("-b,--batch", a->detector.batch,
                      "Images that go through the network together\n(default: what suits the device)")
-      ->check(CLI::Range(1, 4096).description(""))
+      ->check(number_in(1, 4096))
       ->type_name("N");
   command.add_option("-t,--threads", a->detector.threads, "CPU threads (default: all cores)")
-      ->check(CLI::Range(1, 1024).description(""))
+      ->check(number_in(1, 1024))
       ->type_name("N");
   add_choice<View>(command, "--view",
                    "What the network sees: resize (to 256x256), native (every pixel),\n"
@@ -39,13 +40,13 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
                    {{"resize", View::resize}, {"native", View::native}, {"center", View::center}, {"tiles", View::tiles}},
                    [a](View view) { a->detector.view = view; });
   command.add_option("--tiles", a->detector.tiles, "Tiles of one picture at most, with --view tiles (default: 9)")
-      ->check(CLI::Range(1, 1024).description(""))
+      ->check(number_in(1, 1024))
       ->type_name("N");
   CLI::Option* given =
       command
           .add_option_function<float>("--threshold", [a](const float& threshold) { a->detector.threshold = threshold; },
                                       "Score above which an image is called fake (default: the model's)")
-          ->check(CLI::Range(0.0, 1.0).description(""))
+          ->check(number_in(0.0, 1.0))
           ->type_name("0..1");
   command.add_option_function<std::string>("--threshold-at", [a](const std::string& rate) { a->detector.threshold_at = parse_rate(rate); },
                                            "Instead, the threshold that calls at most this share of the reals of\n"
@@ -54,12 +55,21 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
       ->type_name("1%|5%|10%");
   command.add_option("--max-pixels", a->detector.limits.max_pixels,
                      "Refuse larger images before they are decoded (default: 256000000)")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40).description(""))
+      ->check(number_in(std::uint64_t{1}, std::uint64_t{1} << 40))
       ->type_name("N");
   command.add_flag("-q,--quiet", a->quiet, "No progress, notes or summary; errors are still shown");
   a->detector.note = [a](const std::string& note) {
     if (!a->quiet) tell(stderr, "lfm-cuda: {}\n", printable(note));
   };
+}
+
+void add_force_flag(CLI::App& command, bool& force) {
+  command.add_flag("--force", force, "Replace pictures, models and other files that are no results of\nlfm-cuda too, even an input or the model");
+}
+
+void add_null_flag(CLI::App& command, ListSeparator& separator) {
+  command.add_flag_callback("-0,--null", [&separator] { separator = ListSeparator::nul; },
+                            "The list on standard input has a NUL byte after each path, as find\n-print0 writes it");
 }
 
 }  // namespace lfm

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lfm/detector.h"
+#include "src/pipeline/path_list.h"
 
 namespace lfm {
 
@@ -21,6 +22,11 @@ struct ScoringArguments {
 /// --model, --device, --precision, --batch, --threads, --view, --tiles, --threshold, --max-pixels, --quiet. They write into `arguments`,
 /// which must outlive the parsing.
 void add_scoring_options(CLI::App& command, ScoringArguments& arguments);
+
+/// --force: replace files that are worth keeping (FilePlan).
+void add_force_flag(CLI::App& command, bool& force);
+/// -0, --null: how the list on standard input separates paths.
+void add_null_flag(CLI::App& command, ListSeparator& separator);
 
 /// An option that takes one of a few words.
 template <typename Value>

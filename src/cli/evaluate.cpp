@@ -20,6 +20,7 @@
 #include "src/cli/commands.h"
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
+#include "src/cli/number_checks.h"
 #include "src/eval/calibration.h"
 #include "src/eval/evaluation.h"
 #include "src/eval/threshold_table.h"
@@ -29,6 +30,7 @@
 #include "src/pipeline/delivery.h"
 #include "src/report/csv.h"
 #include "src/report/evaluation.h"
+#include "src/report/file_plan.h"
 #include "src/report/npy.h"
 #include "src/report/output.h"
 #include "src/report/page.h"
@@ -57,6 +59,7 @@ struct EvaluateArguments {
   fs::path calibrated;             ///< model to write
   std::optional<double> fitted_rate = kShippedRate;  ///< of false alarms, whose threshold it gets; none: that of the best balanced accuracy
   std::string embedding;           ///< what the embedding's files begin with
+  bool force = false;
 };
 
 /// What is measured beyond single conditions with --stable.
@@ -327,13 +330,34 @@ std::vector<std::string> settle_conditions(EvaluateArguments& arguments) {
   return names;
 }
 
+/// What is written, and everything that is read.
+void settle_files(const EvaluateArguments& arguments, const TestData& data, const fs::path& model) {
+  FilePlan plan(arguments.force);
+  plan.write("-", "the table", Content::text);
+  for (const std::string& file : arguments.outputs) {
+    if (file != "-") plan.write(file, "--output", Content::text);
+  }
+  for (const std::string& file : arguments.pages) plan.write(file, "--report", Content::text);
+  plan.write(arguments.calibrated, "--fit-calibration", Content::model);
+  if (!arguments.embedding.empty()) {
+    plan.write(arguments.embedding + ".npy", "--embed", Content::array);
+    plan.write(arguments.embedding + ".csv", "--embed", Content::text);
+    plan.write(arguments.embedding + ".svg", "--embed", Content::drawing);
+  }
+  plan.read(model, "the model");
+  for (const LabelledFile& file : data.files) plan.read(file.path, "an input");
+  plan.settle();
+}
+
 void evaluate(EvaluateArguments arguments) {
   const Writer standard_output = writer_of("." + arguments.format, "--format");
   std::vector<std::pair<std::string, Writer>> outputs;
+  std::vector<std::string> html = arguments.pages;
   for (const std::string& file : arguments.outputs) {
-    const std::string ending = fs::path(file).extension().string();
+    if (file == "-") continue;  // the table is printed anyway
+    const std::string ending = format_ending(file);
     if (ending == ".html") {
-      arguments.pages.push_back(file);
+      html.push_back(file);
     } else {
       outputs.emplace_back(file, writer_of(ending, file));
     }
@@ -344,8 +368,8 @@ void evaluate(EvaluateArguments arguments) {
   arguments.perturbations = settle_conditions(arguments);
   DetectorOptions& options = arguments.scoring.detector;
   options.features = !arguments.embedding.empty();
-  options.evidence = !arguments.pages.empty();
-  options.thumbnails = arguments.pages.empty() ? 0 : kThumbnailSide;
+  options.evidence = !html.empty();
+  options.thumbnails = html.empty() ? 0 : kThumbnailSide;
   const fs::path model_file = find_model(arguments.scoring.model);
   Model model = load_model(model_file);
   const bool paper = arguments.protocol == Protocol::paper;
@@ -363,6 +387,7 @@ void evaluate(EvaluateArguments arguments) {
     if (!arguments.scoring.quiet) tell(stderr, "warning: {}\n", printable(line));
   }
   report.compare = arguments.compare;
+  settle_files(arguments, report.data, model_file);
   Detector detector(model, options);
   arguments.measure.threshold = detector.threshold();
   report.setting = {model_file.string(),
@@ -378,23 +403,21 @@ void evaluate(EvaluateArguments arguments) {
   std::optional<Embedding> embedding;
   if (!arguments.embedding.empty()) embedding.emplace(arguments.embedding, detector.feature_count());
   const std::vector<ScoredFile> files =
-      score(detector, arguments, report, arguments.pages.empty() ? nullptr : &page, embedding ? &*embedding : nullptr);
+      score(detector, arguments, report, html.empty() ? nullptr : &page, embedding ? &*embedding : nullptr);
   report.conditions = measure(report.data, files, arguments.perturbations, arguments.measure);
 
-  for (const auto& [file, writer] : outputs) {
-    Output output(file);
-    output.write(writer(report));
-    output.commit();
+  std::vector<std::function<void()>> steps;
+  for (const auto& [file, writer] : outputs) steps.emplace_back([&] { write_output(file, writer(report)); });
+  if (embedding) steps.emplace_back([&] { embedding->write(report.data); });
+  for (const std::string& file : html) {
+    steps.emplace_back([&] {
+      const std::string title = fmt::format("{} evaluated by lfm-cuda", model.name.empty() ? model_file.filename().string() : model.name);
+      write_output(file, page.html(title, model_file, model, detector.view(), detector.threshold(), &report));
+    });
   }
-  if (embedding) embedding->write(report.data);
-  for (const std::string& file : arguments.pages) {
-    const std::string title = fmt::format("{} evaluated by lfm-cuda", model.name.empty() ? model_file.filename().string() : model.name);
-    write_file_atomically(file, page.html(title, model_file, model, detector.view(), detector.threshold(), &report));
-  }
-  if (!arguments.calibrated.empty()) calibrate(arguments, model, detector.view(), report, files);
-  Output output{fs::path()};  // last: where nobody reads it, no file is lost
-  output.write(standard_output(report));
-  output.commit();
+  if (!arguments.calibrated.empty()) steps.emplace_back([&] { calibrate(arguments, model, detector.view(), report, files); });
+  steps.emplace_back([&] { write_output("-", standard_output(report)); });  // last: where nobody reads it, no file is lost
+  if (const ExitCode code = do_each(steps); code != kSuccess) end_with(code);
   if (report.failed > 0) end_with(kFailure);
 }
 
@@ -416,9 +439,9 @@ void add_evaluate_command(CLI::App& app) {
       ->type_name("KIND:VALUE,...");
   command->add_flag("--compare", a->compare, "Put the paper's figures beside, matched by folder name");
   command->add_option("--bootstrap", a->measure.resamples, "Resamples for the 95 % intervals; 0: none (default: 1000)")
-      ->check(CLI::Range(0, 1000000).description(""))
+      ->check(number_in(0, 1000000))
       ->type_name("N");
-  command->add_option("--seed", a->measure.seed, "Of the resamples (default: 1)")->type_name("N");
+  command->add_option("--seed", a->measure.seed, "Of the resamples (default: 1)")->check(any_number<std::uint64_t>())->type_name("N");
   add_choice<std::string>(*command, "-f,--format", "text, md (Markdown), csv, json (default: text)",
                           {{"text", "txt"}, {"md", "md"}, {"csv", "csv"}, {"json", "json"}},
                           [a](const std::string& format) { a->format = format; });
@@ -456,6 +479,7 @@ void add_evaluate_command(CLI::App& app) {
       ->expected(1)
       ->take_all()
       ->type_name("FILE");
+  add_force_flag(*command, a->force);
   command->callback([a] { evaluate(*a); });
 }
 

@@ -1,14 +1,18 @@
 // lfm-cuda explain: what in a picture its score comes from.
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "lfm/detector.h"
@@ -16,13 +20,17 @@
 #include "src/cli/commands.h"
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
+#include "src/cli/number_checks.h"
 #include "src/eval/evidence.h"
 #include "src/image/encode.h"
 #include "src/io/atomic_file.h"
+#include "src/io/file_name.h"
 #include "src/pipeline/path_source.h"
 #include "src/report/detections.h"
+#include "src/report/file_plan.h"
 #include "src/report/heat_map.h"
 #include "src/report/output.h"
+#include "src/report/own_picture.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -37,7 +45,12 @@ struct ExplainArguments {
   std::size_t regions = 5;
   int side = 1024;
   bool json = false;
+  ListSeparator separator = ListSeparator::line;
+  bool force = false;
 };
+
+/// What is written of each picture.
+constexpr std::array<const char*, 3> kEndings = {".contributions.png", ".grad-cam.png", ".sheet.png"};
 
 constexpr const char* kExplainFooter =
     "Examples:\n"
@@ -48,22 +61,55 @@ constexpr const char* kExplainFooter =
     "and NAME.sheet.png, which shows the picture and both. The contributions are exact: with the bias they sum to the logit.\n"
     "A place is 23x23 pixels of what the network sees; coordinates are those of the picture, x, y from its top left corner.\n";
 
-/// Names of the files of one picture; pictures of one name are numbered.
+/// Names of the files of one picture; pictures of one name are numbered, and a name too long for kEndings is shortened.
 class FileNames {
  public:
-  explicit FileNames(fs::path folder) : folder_(std::move(folder)) {}
+  explicit FileNames(fs::path folder)
+      : folder_(std::move(folder)), longest_(longest_name(folder_) - std::string_view(kEndings[0]).size()) {}
   /// The path without ending.
   fs::path of(const fs::path& picture) {
     const std::string stem = picture.stem().string();
-    std::string name = stem;
-    for (int number = 2; !taken_.insert(name).second; ++number) name = fmt::format("{}-{}", stem, number);
+    std::string name = fitting_name(stem, "", longest_);
+    for (int number = 2; !taken_.insert(name).second; ++number) name = fitting_name(stem, fmt::format("-{}", number), longest_);
     return folder_ / name;
   }
 
  private:
   fs::path folder_;
+  std::size_t longest_;
   std::set<std::string> taken_;
 };
+
+fs::path with_ending(const fs::path& stem, const char* ending) { return stem.string() + ending; }
+
+/// A link gives way to the file, and is no loss.
+bool is_regular(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(fs::symlink_status(path, ignored));
+}
+
+/// Refuses before the first picture what would be lost by writing the pictures; those on a list are not known yet.
+void settle_files(const ExplainArguments& arguments, const fs::path& model) {
+  if (arguments.output == "-") throw Error(ErrorCode::usage, "--output: pictures can't go to standard output; name a folder");
+  std::error_code error;
+  fs::create_directories(arguments.output, error);
+  if (error) throw Error(ErrorCode::output, fmt::format("{}: can't be made: {}", arguments.output.string(), error.message()));
+  { const AtomicFile trial(arguments.output / ".lfm-cuda", Links::replace); }
+  if (arguments.force) return;
+  const std::vector<fs::path> inputs(arguments.inputs.begin(), arguments.inputs.end());
+  FilePlan plan(false);
+  FileNames names(arguments.output);
+  count_paths(inputs, [&](const Input& input) {
+    const fs::path stem = names.of(input.path);
+    for (const char* ending : kEndings) {
+      const fs::path file = with_ending(stem, ending);
+      if (is_regular(file)) plan.write(file, "--output", Content::picture);
+    }
+  });
+  plan.read(model, "the model");
+  if (plan.watches()) count_paths(inputs, [&](const Input& input) { plan.read(input.path, "an input"); });
+  plan.settle();
+}
 
 struct Pictures {
   Image plain, contributions, grad_cam;
@@ -83,8 +129,19 @@ Pictures draw(const Detection& detection, const ExplainArguments& arguments) {
   return {std::move(picture), std::move(contributions), std::move(grad_cam)};
 }
 
-void write_png(const fs::path& stem, const std::string& ending, const Image& image) {
-  write_file_atomically(fs::path(stem.string() + ending), encode_png(image), Links::replace);
+/// In the order of kEndings. Throws Error{output}.
+void write_pictures(const fs::path& stem, Pictures pictures, bool force) {
+  for (const char* ending : kEndings) {
+    const fs::path file = with_ending(stem, ending);
+    const std::string kept = force || !is_regular(file) ? "" : worth_keeping(file, Content::picture);
+    if (!kept.empty()) throw Error(ErrorCode::output, fmt::format("{}: exists already and is {}; use --force to replace it", file.string(), kept));
+  }
+  const auto write = [&](const char* ending, const Image& image) {
+    write_file_atomically(with_ending(stem, ending), encode_png(image, kOwnSoftware), Links::replace);
+  };
+  write(kEndings[0], pictures.contributions);
+  write(kEndings[1], pictures.grad_cam);
+  write(kEndings[2], side_by_side(std::vector{std::move(pictures.plain), std::move(pictures.contributions), std::move(pictures.grad_cam)}));
 }
 
 /// What speaks for fake and what for real, of the contributions of all positions.
@@ -108,7 +165,8 @@ nlohmann::json record(const Detection& detection, const std::vector<Region>& reg
                         {"bias", detection.logit - (balance.fake + balance.real)},
                         {"towards_fake", balance.fake},    {"towards_real", balance.real},
                         {"regions", nlohmann::json::array()},
-                        {"files", {stem.string() + ".contributions.png", stem.string() + ".grad-cam.png", stem.string() + ".sheet.png"}}};
+                        {"files", nlohmann::json::array()}};
+  for (const char* ending : kEndings) out["files"].push_back(with_ending(stem, ending).string());
   for (const Region& r : regions) {
     out["regions"].push_back({{"contribution", r.contribution}, {"x", r.x}, {"y", r.y}, {"width", r.width}, {"height", r.height}});
   }
@@ -132,10 +190,9 @@ std::string text(const Detection& detection, const std::vector<Region>& regions,
 
 void explain(ExplainArguments arguments) {
   arguments.scoring.detector.evidence = true;
-  Detector detector(find_model(arguments.scoring.model), arguments.scoring.detector);
-  std::error_code error;
-  fs::create_directories(arguments.output, error);
-  if (error) throw Error(ErrorCode::output, fmt::format("{}: can't be made: {}", arguments.output.string(), error.message()));
+  const fs::path model = find_model(arguments.scoring.model);
+  Detector detector(model, arguments.scoring.detector);
+  settle_files(arguments, model);
 
   FileNames names(arguments.output);
   Output output{fs::path()};
@@ -146,21 +203,17 @@ void explain(ExplainArguments arguments) {
     tell(stderr, "lfm-cuda: {}: {}\n", printable(path.string()), printable(why));
     records.push_back({{"path", path.string()}, {"error", why}});
   };
-  PathSource source({arguments.inputs.begin(), arguments.inputs.end()});
+  PathSource source({arguments.inputs.begin(), arguments.inputs.end()}, STDIN_FILENO, arguments.separator);
   const Interruption interruption(source);
   detector.detect_stream(source, [&](Detection&& detection) {
     if (detection.status == Detection::Status::skipped) return;
+    const fs::path stem = names.of(detection.path);  // whether it can be explained or not: another time its name is the same
     if (!detection.scored()) return fail(detection.path, detection.error);
-    Pictures pictures;
     try {
-      pictures = draw(detection, arguments);
-    } catch (const Error& gone) {  // since it was scored
-      return fail(detection.path, gone.what());
+      write_pictures(stem, draw(detection, arguments), arguments.force);
+    } catch (const Error& error) {  // the picture is gone since it was scored, or its files can't be written: the others may
+      return fail(detection.path, error.what());
     }
-    const fs::path stem = names.of(detection.path);
-    write_png(stem, ".contributions.png", pictures.contributions);
-    write_png(stem, ".grad-cam.png", pictures.grad_cam);
-    write_png(stem, ".sheet.png", side_by_side(std::vector{std::move(pictures.plain), std::move(pictures.contributions), std::move(pictures.grad_cam)}));
     const std::vector<Region> regions = top_regions(detection.evidence, arguments.regions);
     if (arguments.json) {
       records.push_back(record(detection, regions, stem));
@@ -186,12 +239,14 @@ void add_explain_command(CLI::App& app) {
   add_scoring_options(*command, a->scoring);
   command->add_option("-o,--output", a->output, "Folder for the pictures (default: the current one)")->type_name("DIR");
   command->add_option("--regions", a->regions, "Places to list for each picture (default: 5)")
-      ->check(CLI::Range(0, 1000).description(""))
+      ->check(number_in(0, 1000))
       ->type_name("N");
   command->add_option("--side", a->side, "Longer side of the written pictures at most (default: 1024)")
-      ->check(CLI::Range(48, 16384).description(""))
+      ->check(number_in(48, 16384))
       ->type_name("PIXELS");
   command->add_flag("--json", a->json, "Print JSON instead of text");
+  add_force_flag(*command, a->force);
+  add_null_flag(*command, a->separator);
   command->callback([a] { explain(*a); });
 }
 

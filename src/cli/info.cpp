@@ -12,6 +12,7 @@
 
 #include "lfm/model.h"
 #include "src/cli/commands.h"
+#include "src/cli/number_checks.h"
 #include "src/engine/engine.h"
 #include "src/engine/precision.h"
 #include "src/model/architecture.h"
@@ -168,7 +169,7 @@ void add_info_command(CLI::App& app) {
   command->add_option("MODEL", options->model, "Weights: .lfmw, .safetensors or PyTorch")->required();
   command->add_option("--prefix", options->prefix, "Which state dict of MODEL, where it holds several, as for convert")->type_name("NAME");
   command->add_option("--size", options->size, "Side of the images the costs are counted for")
-      ->check(CLI::Range(kMinImageSide, 16384))
+      ->check(number_in(kMinImageSide, 16384))
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { show_info(*options); });

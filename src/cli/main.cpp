@@ -13,6 +13,7 @@
 
 #include "src/cli/commands.h"
 #include "src/cli/launch.h"
+#include "src/cli/mistyped.h"
 #include "src/engine/cuda/devices.h"
 #include "src/report/terminal.h"
 
@@ -105,6 +106,7 @@ int parse(CLI::App& app, int argc, char** argv) {
     return reported.get_exit_code();
   } catch (const CLI::ParseError& error) {
     print_error(error.what());
+    for (const std::string& hint : dash_hints(app, {argv + 1, argv + argc})) tell(stderr, "{}\n", printable(hint));
     std::string command = app.get_name();
     for (const CLI::App* used : app.get_subcommands()) command += " " + used->get_name();
     tell(stderr, "'{} --help' shows the options.\n", command);
@@ -125,6 +127,19 @@ ExitCode report_error(const std::exception& error, const std::string& process) {
   return own ? exit_code(own->code()) : kFailure;
 }
 
+ExitCode do_each(const std::vector<std::function<void()>>& steps) {
+  ExitCode first = kSuccess;
+  for (const auto& step : steps) {
+    try {
+      step();
+    } catch (const Error& error) {
+      const ExitCode code = report_error(error);
+      if (first == kSuccess) first = code;
+    }
+  }
+  return first;
+}
+
 int run_command(int argc, char** argv) {
   CLI::App app{"Tells real photos from AI-generated and manipulated ones (LFM: local focus mechanism).", "lfm-cuda"};
   app.set_version_flag("--version", version_text);
@@ -141,6 +156,11 @@ int run_command(int argc, char** argv) {
 
   if (argc == 1) {
     tell(stderr, "{}", app.help());
+    return kUsage;
+  }
+  if (const std::string unknown = unknown_command(app, argv[1]); !unknown.empty()) {
+    print_error(unknown);
+    tell(stderr, "'{} --help' shows the commands.\n", app.get_name());
     return kUsage;
   }
   return parse(app, argc, argv);

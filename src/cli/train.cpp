@@ -13,6 +13,7 @@
 
 #include "src/cli/commands.h"
 #include "src/cli/launch.h"
+#include "src/cli/number_checks.h"
 #include "src/report/terminal.h"
 #include "src/train/status_line.h"
 #include "src/train/trainer.h"
@@ -67,11 +68,11 @@ struct AddOption {
       option->type_name(choices)->default_str(current);
     } else if constexpr (std::is_same_v<T, Range>) {
       const auto set = [&value](const std::pair<float, float>& range) { value = {range.first, range.second}; };
-      option = app.add_option_function<std::pair<float, float>>(flag, set, text.help)->type_name("MIN MAX");
+      option = app.add_option_function<std::pair<float, float>>(flag, set, text.help)->check(any_number<float>())->type_name("MIN MAX");
       option->default_str(fmt::format("{:g} {:g}", value.min, value.max));
     } else {
       option = app.add_option(flag, value, text.help);
-      if constexpr (std::is_arithmetic_v<T>) option->capture_default_str();
+      if constexpr (std::is_arithmetic_v<T>) option->check(any_number<T>())->capture_default_str();
       if constexpr (std::is_same_v<T, std::vector<std::string>>) option->delimiter(',');
     }
     option->group(text.group);

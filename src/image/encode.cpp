@@ -9,11 +9,14 @@
 #include <fmt/core.h>
 #include <png.h>
 #include <webp/encode.h>
+#include <zlib.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 
 #include "src/image/error_trap.h"
@@ -96,9 +99,30 @@ class JpegWriter {
   unsigned long size_ = 0;
 };
 
+/// A whole tEXt chunk.
+std::vector<std::byte> software_chunk(std::string_view software) {
+  using namespace std::string_view_literals;
+  std::vector<std::byte> chunk;
+  const auto append = [&](std::string_view text) {
+    const auto bytes = std::as_bytes(std::span(text));
+    chunk.insert(chunk.end(), bytes.begin(), bytes.end());
+  };
+  const auto append_big_endian = [&](std::uint32_t value) {
+    for (const int shift : {24, 16, 8, 0}) chunk.push_back(static_cast<std::byte>(value >> shift));
+  };
+  constexpr std::string_view keyword = "Software\0"sv;
+  append_big_endian(static_cast<std::uint32_t>(keyword.size() + software.size()));
+  append("tEXt");
+  append(keyword);
+  append(software);
+  const auto* checked = reinterpret_cast<const Bytef*>(chunk.data() + sizeof(std::uint32_t));
+  append_big_endian(static_cast<std::uint32_t>(crc32(0, checked, static_cast<uInt>(chunk.size() - sizeof(std::uint32_t)))));
+  return chunk;
+}
+
 }  // namespace
 
-std::vector<std::byte> encode_png(const Image& image) {
+std::vector<std::byte> encode_png(const Image& image, std::string_view software) {
   check_image(image, 1'000'000, "PNG");  // libpng's own limit
   png_image png{};
   png.version = PNG_IMAGE_VERSION;
@@ -111,6 +135,11 @@ std::vector<std::byte> encode_png(const Image& image) {
     throw std::bad_alloc();  // its only failure for a picture of valid size
   }
   bytes.resize(size);
+  if (!software.empty()) {
+    constexpr std::ptrdiff_t after_header = 33;  // signature and IHDR
+    const std::vector<std::byte> chunk = software_chunk(software);
+    bytes.insert(bytes.begin() + after_header, chunk.begin(), chunk.end());
+  }
   return bytes;
 }
 

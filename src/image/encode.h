@@ -3,13 +3,15 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 #include "lfm/image.h"
 
 namespace lfm {
 
-std::vector<std::byte> encode_png(const Image& image);
+/// software: the program that made the picture, said in a text chunk (Software); empty: none.
+std::vector<std::byte> encode_png(const Image& image, std::string_view software = {});
 
 /// quality 1 to 100; 4:2:0 chroma and libjpeg's standard Huffman tables, as Pillow's save(quality=quality)
 /// writes it.

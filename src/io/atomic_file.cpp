@@ -11,27 +11,20 @@
 #include <utility>
 
 #include "lfm/error.h"
+#include "src/io/file_name.h"
 
 namespace lfm {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Unique among the living writers of a folder: a process number and a count.
+/// Unique among the living writers of a folder: a process number and a count. Where the file's own name is nearly as long as names may be,
+/// only its beginning is taken.
 fs::path temporary_name(const fs::path& path) {
+  constexpr std::size_t longest = 100;
   static std::atomic<unsigned> count{0};
-  return path.parent_path() / fmt::format(".{}.{}-{}.tmp", path.filename().string(), getpid(), count++);
-}
-
-/// Where a link leads, also where nothing is there yet; a link again for a ring of links.
-fs::path followed(fs::path path) {
-  std::error_code error;
-  for (int links = 0; links < 40 && fs::is_symlink(path, error); ++links) {
-    const fs::path target = fs::read_symlink(path, error);
-    if (error) break;
-    path = path.parent_path() / target;  // an absolute target replaces the folder
-  }
-  return path;
+  const std::string name = shortened(path.filename().string(), longest);
+  return path.parent_path() / fmt::format(".{}.{}-{}.tmp", name, getpid(), count++);
 }
 
 const char* remedy(int error) {
@@ -46,12 +39,24 @@ const char* remedy(int error) {
     case ENOENT:
     case ENOTDIR:
       return "; create the folder first";
+    case ENAMETOOLONG:
+      return "; choose a shorter name";
     default:
       return "";
   }
 }
 
 }  // namespace
+
+fs::path followed(fs::path path) {
+  std::error_code error;
+  for (int links = 0; links < 40 && fs::is_symlink(path, error); ++links) {
+    const fs::path target = fs::read_symlink(path, error);
+    if (error) break;
+    path = path.parent_path() / target;  // an absolute target replaces the folder
+  }
+  return path;
+}
 
 AtomicFile::AtomicFile(const fs::path& path, Links links) : path_(links == Links::follow ? followed(path) : path) {
   std::error_code ignored;
@@ -60,6 +65,8 @@ AtomicFile::AtomicFile(const fs::path& path, Links links) : path_(links == Links
   if (other || (link && links == Links::follow)) {
     throw Error(ErrorCode::output, fmt::format("{}: exists and is not a file; choose another name", path.string()));
   }
+  struct stat status {};
+  if (lstat(path_.c_str(), &status) != 0 && errno == ENAMETOOLONG) fail("can't be created", ENAMETOOLONG);  // the temporary name may do
   // A crashed process with our number may have left the name behind; then the next one is taken.
   for (int attempt = 0; attempt < 100 && fd_ < 0; ++attempt) {
     temporary_ = temporary_name(path_);

@@ -14,6 +14,9 @@ enum class Links {
   replace,  ///< it gives way to the file: the name came from an input, and must not lead out of the folder
 };
 
+/// Where the links at a path lead, also where nothing is there yet; a link again for a ring of links.
+std::filesystem::path followed(std::filesystem::path path);
+
 /// Writes beside `path` under a temporary name; commit() makes the data durable and renames it into place, so that readers
 /// and crashes see the old file or the new one. Destroyed without commit, it removes the temporary file and leaves the old one.
 /// All errors are Error{output} and name the file, the cause and the remedy.

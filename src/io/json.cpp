@@ -15,6 +15,9 @@ nlohmann::json parse_json_object(std::string_view text) {
   using nlohmann::json;
   constexpr int max_depth = 64;
   std::vector<std::set<std::string>> keys;  // of the objects that are open
+  const auto refuse_zero = [](const std::string& found) {
+    if (found.find('\0') != std::string::npos) throw std::runtime_error("its JSON has a text with a zero byte");
+  };
   const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
     switch (event) {
       case json::parse_event_t::object_start:
@@ -27,9 +30,13 @@ nlohmann::json parse_json_object(std::string_view text) {
         keys.pop_back();
         break;
       case json::parse_event_t::key:
+        refuse_zero(parsed.get_ref<const std::string&>());
         if (!keys.back().insert(parsed.get<std::string>()).second) {
           throw std::runtime_error("its JSON names \"" + parsed.get<std::string>() + "\" twice");
         }
+        break;
+      case json::parse_event_t::value:
+        if (parsed.is_string()) refuse_zero(parsed.get_ref<const std::string&>());
         break;
       default:
         break;

@@ -9,8 +9,8 @@
 
 namespace lfm {
 
-/// Parses one JSON object. Refuses what is not an object, nests deeper than 64, or names a key twice:
-/// throws std::runtime_error with the cause, for the caller to name the file.
+/// Parses one JSON object. Refuses what is not an object, nests deeper than 64, names a key twice, or holds a text with a zero byte, which
+/// would end the messages that show it: throws std::runtime_error with the cause, for the caller to name the file.
 nlohmann::json parse_json_object(std::string_view text);
 
 /// The number as an int, std::uint64_t, float or double: throws std::runtime_error where it is none, or one that T does not hold. (json::get()

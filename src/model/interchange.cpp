@@ -302,14 +302,14 @@ Model import_model(std::span<const std::byte> bytes, const std::filesystem::path
   return read_model(Container(bytes, path.string()), path);
 }
 
+ModelFormat export_format(const std::filesystem::path& path) {
+  if (path.extension() == ".lfmw") return ModelFormat::lfmw;
+  if (path.extension() == ".safetensors") return ModelFormat::safetensors;
+  throw Error(ErrorCode::usage, fmt::format("{}: the extension names no format to write; use .lfmw or .safetensors", path.string()));
+}
+
 void export_model(const Model& model, const std::filesystem::path& path) {
-  if (path.extension() == ".lfmw") {
-    save_model(model, path);
-  } else if (path.extension() == ".safetensors") {
-    export_safetensors(model, path);
-  } else {
-    throw Error(ErrorCode::usage, fmt::format("{}: the extension names no format to write; use .lfmw or .safetensors", path.string()));
-  }
+  export_format(path) == ModelFormat::lfmw ? save_model(model, path) : export_safetensors(model, path);
 }
 
 }  // namespace lfm

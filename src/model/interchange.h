@@ -30,6 +30,9 @@ Model import_model(const std::filesystem::path& path, const StateDictPrefix& pre
 /// The same of a file in memory; `path` stands for it in errors and in the model's provenance.
 Model import_model(std::span<const std::byte> bytes, const std::filesystem::path& path, const StateDictPrefix& prefix = {});
 
+/// What export_model would write. Throws Error{usage} for an extension that names neither .lfmw nor .safetensors.
+ModelFormat export_format(const std::filesystem::path& path);
+
 /// Writes .lfmw or .safetensors, told by the extension. The latter has the reference's names, its fixed convolutions and batch
 /// counters, so that the reference loads it strictly; threshold, calibration, view and provenance go into its metadata.
 /// Throws Error{output}, or Error{usage} for another extension.

@@ -130,6 +130,7 @@ class Reader {
   void collect(PickleRef ref, const std::string& name, int depth) {
     const PickleValue& value = pickle_[ref];
     if (value.kind == Kind::tensor) {
+      if (name.find('\0') != std::string::npos) refuse("has a tensor whose name holds a zero byte");
       if (!names_.insert(name).second) refuse("holds two tensors named \"{}\"", name);
       add_tensor(name, value);
     }

@@ -1,15 +1,12 @@
 #include "src/pipeline/path_source.h"
 
 #include <fmt/core.h>
-#include <poll.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstdint>
+#include <iterator>
 #include <system_error>
+#include <utility>
 
 #include "lfm/error.h"
 #include "src/image/file.h"
@@ -20,58 +17,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kLongestLine = 64 * 1024;
-constexpr int kPollMilliseconds = 100;  ///< after which a waiting reader looks whether it was cancelled
-
-std::string reason(int error) { return std::generic_category().message(error); }
-
 }  // namespace
 
-bool LineReader::wait_until_readable() {
-  pollfd request{descriptor_, POLLIN, 0};
-  if (poll(&request, 1, 0) > 0) return true;  // an error shows in read()
-  starved_ = true;
-  int ready = 0;
-  while (!cancelled_ && (ready == 0 || (ready < 0 && errno == EINTR))) ready = poll(&request, 1, kPollMilliseconds);
-  starved_ = false;
-  return !cancelled_;
-}
-
-std::optional<std::string> LineReader::next() {
-  for (;;) {
-    const std::size_t end = buffer_.find('\n', searched_);
-    if (end != std::string::npos) {
-      std::string line = buffer_.substr(0, end);
-      buffer_.erase(0, end + 1);
-      searched_ = 0;
-      return line;
-    }
-    searched_ = buffer_.size();
-    if (ended_) {
-      if (buffer_.empty()) return std::nullopt;
-      searched_ = 0;
-      return std::exchange(buffer_, {});
-    }
-    if (buffer_.size() > kLongestLine) {
-      ended_ = true;
-      buffer_.clear();
-      throw Error(ErrorCode::input, "the list holds a line too long to be a path; give one path a line");
-    }
-    if (!wait_until_readable()) return std::nullopt;
-    std::array<char, 16 * 1024> block;
-    const ssize_t got = read(descriptor_, block.data(), block.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      ended_ = true;
-      throw Error(ErrorCode::input, fmt::format("the list can't be read: {}", reason(errno)));
-    }
-    if (got == 0) ended_ = true;
-    buffer_.append(block.data(), static_cast<std::size_t>(got));
-  }
-}
-
-PathSource::PathSource(std::vector<fs::path> inputs, int list_descriptor)
-    : inputs_(inputs.begin(), inputs.end()), list_(list_descriptor) {}
+PathSource::PathSource(std::vector<fs::path> inputs, int list_descriptor, ListSeparator separator)
+    : inputs_(inputs.begin(), inputs.end()), list_(list_descriptor, separator) {}
 
 std::optional<Input> PathSource::next() {
   while (!cancelled_) {
@@ -87,10 +36,12 @@ std::optional<Input> PathSource::next() {
       input = visit(path, true);
     } else if (reading_list_) {
       try {
-        const std::optional<std::string> line = list_.next();
-        if (!line) reading_list_ = false;
-        if (!line || line->empty()) continue;
-        input = visit(*line, false);
+        const std::optional<ListedPath> listed = list_.next();
+        if (!listed) {
+          reading_list_ = false;
+          continue;
+        }
+        input = listed->error.empty() ? visit(listed->path, false) : Input{listed->path, false, listed->error};
       } catch (const Error& error) {
         reading_list_ = false;
         input = Input{"-", false, error.what()};
@@ -112,7 +63,6 @@ std::optional<Input> PathSource::next() {
 }
 
 std::optional<Input> PathSource::visit(const fs::path& path, bool from_folder) {
-  if (path.native().find('\0') != std::string::npos) return Input{path, from_folder, "the path holds a zero byte"};
   struct stat status {};
   if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
     if (!from_folder) visited_.clear();  // naming a folder twice scores it twice
@@ -132,12 +82,18 @@ std::optional<Input> PathSource::enter(const fs::path& path) {
   return Input{path, true, fmt::format("the folder can't be read{}: {}", listing.names.empty() ? "" : " to its end", listing.error.message())};
 }
 
-std::optional<std::size_t> count_paths(const std::vector<fs::path>& inputs) {
-  if (std::find(inputs.begin(), inputs.end(), fs::path("-")) != inputs.end()) return std::nullopt;
-  PathSource source(inputs);
+std::optional<std::size_t> count_paths(const std::vector<fs::path>& inputs, const std::function<void(const Input&)>& visit) {
+  std::vector<fs::path> known;
+  std::copy_if(inputs.begin(), inputs.end(), std::back_inserter(known), [](const fs::path& input) { return input != "-"; });
+  const bool listed = known.size() != inputs.size();
+  if (listed && !visit) return std::nullopt;
+  PathSource source(std::move(known));
   std::size_t count = 0;
-  while (source.next()) ++count;
-  return count;
+  while (const std::optional<Input> input = source.next()) {
+    if (visit) visit(*input);
+    ++count;
+  }
+  return listed ? std::nullopt : std::optional(count);
 }
 
 }  // namespace lfm

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,36 +14,17 @@
 #include <vector>
 
 #include "lfm/detector.h"
+#include "src/pipeline/path_list.h"
 
 namespace lfm {
-
-/// Lines of a file descriptor, read without ever blocking where cancel() could not end it.
-class LineReader {
- public:
-  explicit LineReader(int descriptor) : descriptor_(descriptor) {}
-  /// Nothing at the end or after cancel(). Throws Error{input} for a failed read and for a line too long to be a path.
-  std::optional<std::string> next();
-  bool starved() const { return starved_; }
-  void cancel() { cancelled_ = true; }
-
- private:
-  bool wait_until_readable();
-
-  int descriptor_;
-  std::string buffer_;
-  std::size_t searched_ = 0;  ///< the first bytes of the buffer, known to hold no line end
-  bool ended_ = false;
-  std::atomic<bool> starved_ = false;
-  std::atomic<bool> cancelled_ = false;
-};
 
 /// Walks the inputs lazily: memory is that of the folders on the way down, each read as a whole to be put in order. Their
 /// hidden entries are passed over (is_hidden_entry). Links to folders are followed; below one input no folder is visited
 /// twice, so circles end.
 class PathSource : public InputSource {
  public:
-  /// "-" among the inputs stands for the paths listed on `list_descriptor`, one a line; they may be folders too.
-  explicit PathSource(std::vector<std::filesystem::path> inputs, int list_descriptor = 0);
+  /// "-" among the inputs stands for the paths listed on `list_descriptor`; they may be folders too.
+  explicit PathSource(std::vector<std::filesystem::path> inputs, int list_descriptor = 0, ListSeparator separator = ListSeparator::line);
 
   std::optional<Input> next() override;
   bool starved() const override { return list_.starved(); }
@@ -64,12 +46,13 @@ class PathSource : public InputSource {
   std::atomic<bool> cancelled_ = false;
   std::deque<std::filesystem::path> inputs_;
   bool reading_list_ = false;
-  LineReader list_;
+  PathList list_;
   std::vector<Folder> folders_;  ///< from the outermost in
   std::set<std::pair<std::uint64_t, std::uint64_t>> visited_;  ///< device and inode of the folders entered below an input
 };
 
-/// How many paths the inputs give, by walking them; nothing where a list makes that unknown.
-std::optional<std::size_t> count_paths(const std::vector<std::filesystem::path>& inputs);
+/// How many paths the inputs give, by walking them; nothing where a list makes that unknown. `visit`, where there is one, is shown each that
+/// is known.
+std::optional<std::size_t> count_paths(const std::vector<std::filesystem::path>& inputs, const std::function<void(const Input&)>& visit = {});
 
 }  // namespace lfm

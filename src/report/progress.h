@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "src/report/terminal_line.h"
+
 namespace lfm {
 
 /// 75 as "1:15", 3675 as "1:01:15".
@@ -17,12 +19,11 @@ class Progress {
   Progress(std::optional<std::size_t> total, bool hidden);
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  ~Progress() { clear(); }
 
   /// One step done; images: of them scored or failed. Draws at most ten times a second.
   void step(bool is_image);
   /// Takes the bar away, before other text is printed; the next step draws it again.
-  void clear();
+  void clear() { line_.clear(); }
 
   std::size_t images() const { return images_; }
   double seconds() const;
@@ -32,12 +33,10 @@ class Progress {
   void draw();
 
   std::optional<std::size_t> total_;
-  bool visible_;
-  bool drawn_ = false;
+  TerminalLine line_;
   std::size_t done_ = 0;
   std::size_t images_ = 0;
   Clock::time_point start_ = Clock::now();
-  Clock::time_point next_draw_ = start_;
 };
 
 }  // namespace lfm

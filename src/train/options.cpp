@@ -10,6 +10,7 @@
 
 #include "lfm/error.h"
 #include "src/io/json.h"
+#include "src/model/architecture.h"
 
 namespace lfm {
 namespace {
@@ -65,11 +66,17 @@ void value_from_json(const json& from, T& value) {
   }
 }
 
+constexpr int kMaxSide = 16384;  ///< of the squares that the network is trained on
+
 void require(bool sensible, const char* option, const char* demand) {
   if (!sensible) throw Error(ErrorCode::usage, fmt::format("--{} must be {}", option, demand));
 }
 
 bool is_probability(float p) { return p >= 0 && p <= 1; }
+
+bool lies_in(const Range& range, float lowest, float highest) {
+  return range.min >= lowest && range.min <= range.max && range.max <= highest;
+}
 
 }  // namespace
 
@@ -101,7 +108,7 @@ void complete_options(TrainOptions& o) {
   require(o.epochs > 0, "epochs", "at least 1");
   require(o.batch > 0, "batch", "at least 1");
   require(o.accumulate > 0 && o.accumulate <= o.batch, "accumulate", "between 1 and --batch");
-  require(o.threads >= 0, "threads", "0 (all cores) or more");
+  require(o.threads >= 0 && o.threads <= 1024, "threads", "between 0 (all cores) and 1024");
   require(o.adam.learning_rate > 0, "lr", "positive");
   require(o.lr_decay > 0 && o.lr_decay <= 1, "lr-decay", "in (0, 1]");
   require(o.lr_step > 0, "lr-step", "at least 1");
@@ -110,7 +117,7 @@ void complete_options(TrainOptions& o) {
   require(o.adam.beta2 >= 0 && o.adam.beta2 < 1, "beta2", "in [0, 1)");
   require(o.adam.eps > 0, "eps", "positive");
   require(o.adam.weight_decay >= 0, "weight-decay", "0 or more");
-  require(o.architecture.k > 0, "k", "at least 1");
+  require(o.architecture.k > 0 && o.architecture.k <= kMaxTopK, "k", "between 1 and 1024");
   require(is_probability(r.p_min) && r.p_min < 1, "p-min", "in [0, 1)");
   require(is_probability(r.p_max) && r.p_max < 1, "p-max", "in [0, 1)");
   require(r.alpha >= 0, "alpha", "0 or more");
@@ -121,6 +128,23 @@ void complete_options(TrainOptions& o) {
   require(o.checkpoint_every > 0, "checkpoint-every", "at least 1");
   require(o.patience == 0 || !o.val.empty(), "patience", "used with --val: without validation no epoch is better than another");
   require(o.cache_mb >= 0, "cache-mb", "0 or more");
+  require(o.loss_limit > 0, "loss-limit", "positive");
+  const RandomAugmentation& a = o.augmentation;
+  require(is_probability(a.flip), "flip", "in [0, 1]");
+  require(is_probability(a.blur), "blur", "in [0, 1]");
+  require(is_probability(a.jpeg), "jpeg", "in [0, 1]");
+  require(is_probability(a.webp), "webp", "in [0, 1]");
+  require(is_probability(a.rescale), "rescale", "in [0, 1]");
+  require(lies_in(a.blur_sigma, 0, 20), "blur-sigma", "an ordered range within [0, 20]");
+  require(lies_in(a.jpeg_quality, 1, 100), "jpeg-quality", "an ordered range within [1, 100]");
+  require(lies_in(a.webp_quality, 1, 100), "webp-quality", "an ordered range within [1, 100]");
+  require(lies_in(a.rescale_factor, 0.05f, 8), "rescale-factor", "an ordered range within [0.05, 8]");
+  require(o.view != View::resize || (o.resize >= kMinImageSide && o.resize <= kMaxSide), "resize", "between 48 and 16384");
+  require(o.crop <= kMaxSide && (o.crop >= kMinImageSide || (o.crop == 0 && o.view == View::resize)), "crop",
+          "between 48 and 16384 (0: none, with --view resize)");
+  require(o.view != View::resize || o.crop <= o.resize, "crop", "at most --resize");
+  require(o.val_crop <= kMaxSide && (o.val_crop >= kMinImageSide || (o.val_crop == 0 && o.view == View::resize)), "val-crop",
+          "between 48 and 16384 (0: the default)");
 }
 
 float label_weight(const TrainOptions& o) { return o.teacher.empty() ? 1.0f : 1.0f - o.distill_weight; }

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -15,6 +17,8 @@
 
 namespace lfm {
 namespace {
+
+namespace fs = std::filesystem;
 
 /// Files that a process which was killed had begun to write, and under a name that no other will take up again.
 void remove_unfinished(const RunFiles& files) {
@@ -33,7 +37,41 @@ std::string holder(int fd) {
   return size > 0 ? fmt::format("process {}", text) : "another process";
 }
 
+/// A lock holds the number of a process, or nothing yet. What else is called so is someone's file, not to be written over.
+bool is_lock(int fd) {
+  char text[32] = {};
+  struct stat status {};
+  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return false;
+  const ssize_t size = pread(fd, text, sizeof text, 0);
+  return size >= 0 && size < static_cast<ssize_t>(sizeof text) && std::all_of(text, text + size, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 }  // namespace
+
+void require_no_run(const RunFiles& files) {
+  std::error_code error;
+  if (fs::exists(files.last(), error)) {
+    throw Error(ErrorCode::usage, fmt::format("{}: the folder already holds a run; go on with it by --resume, or choose another --out",
+                                              files.folder.string()));
+  }
+  for (const fs::path& left : {files.best(), files.log(), files.curves()}) {
+    // A run that was killed before its first checkpoint leaves an empty log.
+    if (!fs::exists(left, error) || (left == files.log() && fs::file_size(left, error) == 0)) continue;
+    throw Error(ErrorCode::usage, fmt::format("{}: exists already, and the run would replace it; move it away, or choose another --out", left.string()));
+  }
+}
+
+void require_outside_classes(const fs::path& run, const std::vector<fs::path>& data_roots) {
+  std::error_code error;
+  const fs::path folder = fs::weakly_canonical(run, error);
+  for (const fs::path& root : data_roots) {
+    const fs::path below = folder.lexically_relative(fs::weakly_canonical(root, error));
+    const bool outside = below.empty() || *below.begin() == "..";
+    const bool in_class = std::any_of(below.begin(), below.end(), [](const fs::path& part) { return part == "0_real" || part == "1_fake"; });
+    if (outside || !in_class) continue;
+    throw Error(ErrorCode::usage, fmt::format("{}: the folder lies among the pictures of {}; choose another --out", run.string(), root.string()));
+  }
+}
 
 RunFolder::RunFolder(const std::filesystem::path& path) {
   std::error_code error;
@@ -51,6 +89,10 @@ RunFolder::RunFolder(const std::filesystem::path& path) {
                                    : fmt::format("cannot lock {}: {}", lock.string(), std::strerror(errno));
     close(lock_);
     throw Error(ErrorCode::output, fmt::format("{}: {}; wait for it or choose another --out", path.string(), cause));
+  }
+  if (!is_lock(lock_)) {
+    close(lock_);
+    throw Error(ErrorCode::output, fmt::format("{}: is no lock of lfm-cuda train; move it away, or choose another --out", lock.string()));
   }
   const std::string pid = std::to_string(getpid());
   if (ftruncate(lock_, 0) != 0 || pwrite(lock_, pid.data(), pid.size(), 0) < 0) {

@@ -411,11 +411,10 @@ TrainOutcome start_training(TrainOptions options, const TrainHooks& hooks, const
   std::unique_ptr<RunFolder> held;
   on_root(group, [&] {
     run.model = initial_model(run.options);
+    require_outside_classes(run.options.out, run.options.data);
+    require_outside_classes(run.options.out, run.options.val);
     held = std::make_unique<RunFolder>(run.options.out);
-    if (std::filesystem::exists(RunFiles{run.options.out}.last())) {
-      throw Error(ErrorCode::usage, fmt::format("{}: the folder already holds a run; go on with it by --resume, or choose another --out",
-                                                run.options.out.string()));
-    }
+    require_no_run({run.options.out});
   });
   const std::unique_ptr<Model> teacher = share_teacher(group, run, false);
   share_run(group, run);

@@ -120,6 +120,47 @@ TEST_F(Detect, KeepsInputOrderAndValuesWhateverThreadsAndBatch) {
   EXPECT_EQ(one.out, many.out) << "a score depends on its image alone";
 }
 
+TEST_F(Detect, ReadsListsAsPeoplesToolsWriteThem) {
+  write_ppm(folder / "a.ppm", 48, 48, 1);
+  write_ppm(folder / "b c.ppm", 48, 48, 2);
+  const std::string a = at("a.ppm"), b = at("b c.ppm");
+  const std::string expected = detect({"--format", "csv", a, b}).out;
+  for (const std::string& list : {a + "\n" + b + "\n", a + "\r\n" + b + "\r\n", "\xef\xbb\xbf" + a + "\n" + b, a + "\r" + b, "\n" + a + " \n\n" + b}) {
+    const auto result = detect({"--format", "csv", "-"}, {.input = list});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.out, expected);
+  }
+  const std::string zero(1, '\0');
+  for (const char* option : {"-0", "--null"}) EXPECT_EQ(detect({option, "--format", "csv", "-"}, {.input = a + zero + b + zero}).out, expected);
+}
+
+TEST_F(Detect, WhatIsNoListHasOneMessage) {
+  write_ppm(folder / "a.ppm", 48, 48, 1);
+  const std::string zero(1, '\0'), picture = read_text(folder / "a.ppm");
+  std::string utf16 = "\xff\xfe";
+  for (const char c : at("a.ppm") + "\r\n") (utf16 += c) += '\0';
+  const std::vector<std::pair<std::string, std::string>> wrong = {{picture, "PNM picture"}, {utf16, "UTF-16"}, {at("a.ppm") + zero + at("a.ppm") + zero, "--null"}};
+  for (const auto& [list, words] : wrong) {
+    const auto result = detect({"--quiet", "--format", "jsonl", "-"}, {.input = list});
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.err, HasSubstr(words));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    EXPECT_EQ(records(result.out).size(), 1u) << result.out;
+  }
+}
+
+TEST_F(Detect, AnErrorDoesNotEndAtAZeroByte) {
+  write_ppm(folder / "a.ppm", 48, 48, 1);
+  const std::string list = at("a.ppm") + "\n/etc/pass" + std::string(1, '\0') + "wd.png\n" + at("a.ppm") + "\n";
+  const auto result = detect({"--format", "jsonl", "-"}, {.input = list});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("/etc/pass\\x00wd.png: the path holds a zero byte"));
+  const auto all = records(result.out);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[1]["error"], "the path holds a zero byte");
+  EXPECT_TRUE(all[2].contains("score"));
+}
+
 TEST_F(Detect, EachFailureHasItsReasonAndLosesNoOtherImage) {
   write_ppm(folder / "f/a_good.ppm", 48, 48, 1);
   write_ppm(folder / "f/z_good.ppm", 48, 48, 2);

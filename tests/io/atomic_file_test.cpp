@@ -171,5 +171,14 @@ TEST(MappedFile, MapsMovesAndFails) {
   EXPECT_THAT(error_of(ErrorCode::input, [&] { MappedFile(folder / "pipe", ErrorCode::input); }), HasSubstr("pipe"));
 }
 
+TEST(AtomicFile, ANameAsLongAsNamesMayBeIsWritten) {
+  const test::TemporaryFolder folder;
+  const std::string name(255, 'x');
+  write_file_atomically(folder / name, "text");
+  EXPECT_EQ(text_of(folder / name), "text");
+  EXPECT_THAT(error_of(ErrorCode::output, [&] { AtomicFile file(folder / (name + "x")); }), HasSubstr("shorter name"));
+  EXPECT_EQ(entries(folder), 1);
+}
+
 }  // namespace
 }  // namespace lfm

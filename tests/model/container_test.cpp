@@ -153,6 +153,8 @@ TEST(Container, TheJsonIsChecked) {
   EXPECT_THAT(error(""), HasSubstr("JSON"));
   EXPECT_THAT(error("[]"), HasSubstr("not an object"));
   EXPECT_THAT(error(R"({"a": 1, "a": 2})"), HasSubstr("\"a\" twice"));
+  EXPECT_THAT(error(R"({"a\u0000b": 1})"), HasSubstr("zero byte"));
+  EXPECT_THAT(error(R"({"a": ["b", "c\u0000d"]})"), HasSubstr("zero byte"));
   EXPECT_THAT(error(R"({"a": {"b": 1, "c": {"b": 1}, "b": 2}})"), HasSubstr("\"b\" twice"));
   EXPECT_THAT(error("{\"a\": \"\xff\"}"), HasSubstr("JSON"));
   EXPECT_THAT(error(R"({"a": )" + std::string(100000, '[')), HasSubstr("too deep"));

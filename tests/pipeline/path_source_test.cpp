@@ -132,14 +132,6 @@ TEST(PathSource, RefusesWhatIsNoList) {
   writer.join();
 }
 
-TEST(PathSource, RefusesAPathWithAZeroByte) {
-  Pipe pipe;
-  pipe.write(std::string("/etc/passwd\0.png\n", 17));
-  pipe.close_writer();
-  PathSource source({"-"}, pipe.ends[0]);
-  EXPECT_FALSE(source.next()->error.empty());
-}
-
 TEST(PathSource, CancelEndsAWaitingList) {
   Pipe pipe;
   PathSource source({"-"}, pipe.ends[0]);

@@ -3,7 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <optional>
 #include <string>
 
@@ -14,9 +17,18 @@ namespace lfm::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr const char* kWipe = "\r\x1b[K";
+/// What takes a line of so many columns away: no escape sequence, which not every terminal knows.
+std::string wiped(std::size_t columns) { return "\r" + std::string(columns, ' ') + "\r"; }
+
+void set_columns(unsigned columns) {
+  winsize size{};
+  size.ws_row = 24;
+  size.ws_col = static_cast<unsigned short>(columns);
+  ASSERT_EQ(ioctl(STDERR_FILENO, TIOCSWINSZ, &size), 0);
+}
 
 TEST(Progress, IsDrawnOnATerminalAndWipedAway) {
   PseudoTerminal terminal;
@@ -26,7 +38,7 @@ TEST(Progress, IsDrawnOnATerminalAndWipedAway) {
   EXPECT_THAT(drawn, StartsWith("\r[######                  ] 1/4 "));
   EXPECT_THAT(drawn, HasSubstr("images/s"));
   progress.clear();
-  EXPECT_EQ(terminal.written(), kWipe);
+  EXPECT_EQ(terminal.written(), wiped(drawn.size() - 1));
   progress.clear();
   EXPECT_EQ(terminal.written(), "") << "there is nothing left to wipe away";
 }
@@ -58,9 +70,65 @@ TEST(Progress, OfTrainingIsDrawnOnATerminalAndWipedAway) {
   hidden.show(state);
   EXPECT_EQ(terminal.written(), "");
   line.show(state);
-  EXPECT_THAT(terminal.written(), StartsWith("\repoch 2/3 [##########          ] step 5/10  loss 0.2500 "));
+  const std::string drawn = terminal.written();
+  EXPECT_THAT(drawn, StartsWith("\repoch 2/3 [##########          ] step 5/10  loss 0.2500 "));
   line.clear();
-  EXPECT_EQ(terminal.written(), kWipe);
+  EXPECT_EQ(terminal.written(), wiped(drawn.size() - 1));
+}
+
+TEST(Progress, NeverWrapsHoweverNarrowTheTerminal) {
+  TrainProgress state;
+  state.epoch = 12;
+  state.epochs = 50;
+  state.step = 123456;
+  state.steps = 500000;
+  state.seconds_left = 12345;
+  for (const unsigned columns : {1u, 2u, 9u, 20u, 40u, 60u, 79u, 80u, 200u}) {
+    PseudoTerminal terminal;
+    set_columns(columns);
+    {
+      Progress known(123456, false), unknown(std::nullopt, false);
+      StatusLine line(false);
+      known.step(true);
+      known.clear();
+      unknown.step(true);
+      unknown.clear();
+      line.show(state);
+    }
+    const std::string drawn = terminal.written();
+    EXPECT_THAT(drawn, Not(HasSubstr("\x1b")));
+    std::size_t in_line = 0;
+    for (const char c : drawn) {
+      in_line = c == '\r' ? 0 : in_line + 1;
+      ASSERT_LT(in_line, columns) << drawn;
+    }
+    if (columns == 20) {
+      EXPECT_THAT(drawn, HasSubstr("\r1/123456  "));
+      EXPECT_THAT(drawn, HasSubstr("\rstep 123456/500000"));
+    }
+  }
+}
+
+TEST(Progress, AShorterLineLeavesNothingOfALongerOne) {
+  PseudoTerminal terminal;
+  set_columns(40);
+  TerminalLine line(false);
+  line.show({"a long line of text"});
+  line.show({"short"});
+  EXPECT_EQ(terminal.written(), "\ra long line of text\rshort" + std::string(14, ' '));
+}
+
+TEST(Progress, ADumbTerminalShowsNothing) {
+  PseudoTerminal terminal;
+  const char* const kind = std::getenv("TERM");
+  const std::string before = kind == nullptr ? "" : kind;
+  setenv("TERM", "dumb", 1);
+  {
+    Progress progress(4, false);
+    progress.step(true);
+  }
+  kind == nullptr ? unsetenv("TERM") : setenv("TERM", before.c_str(), 1);
+  EXPECT_EQ(terminal.written(), "");
 }
 
 TEST(Progress, TimesReadAsOnAClock) {
