@@ -163,7 +163,7 @@ TEST_F(TrainCommand, CheckpointsThatCannotBeResumed) {
     EXPECT_TRUE(test::read_bytes(last) == bytes) << "it is left as it is";
   };
   refused({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2)}, "is truncated", "copy or download it again");
-  refused({}, "is not an .lfmw file", "give a file that lfm-cuda wrote");
+  refused({}, "is empty", "copy or download it again");
   std::vector<std::byte> changed = good;
   changed[8] = std::byte{9};
   refused(changed, "has format version 9", "use the lfm-cuda that wrote it");
