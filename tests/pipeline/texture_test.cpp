@@ -83,7 +83,7 @@ TEST(Texture, FlatDrawnAndEnlargedPicturesAreEmpty) {
 }
 
 TEST(Texture, PhotographsAreNotHoweverTheyAreDelivered) {
-  for (const char* name : {"astronaut.png", "chelsea.png", "coffee.png", "coffee-redrawn.jpg"}) {
+  for (const char* name : {"astronaut.png", "chelsea.png", "coffee.png", "coffee-redrawn.png"}) {
     const Image photo = read_image(std::filesystem::path(kSourceFolder) / "samples" / name);
     for (const Image& delivered : {photo, recompress_jpeg(photo, 15), recompress_webp(photo, 10), gaussian_blur(photo, 2),
                                    resize_bilinear(photo, 2 * photo.width, 2 * photo.height)}) {
