@@ -115,7 +115,9 @@ TEST_P(Ties, FlatPicturesChooseTheFirstPositions) {
   for (std::size_t i = 0; i < expected.grad_maps.size(); ++i) differing += (got.grad_maps[i] != 0) != (expected.grad_maps[i] != 0);
   EXPECT_EQ(differing, 0u) << "of " << expected.grad_maps.size();
   // Else the logits' own rounding scales every value; RanksByItsOwnValues tells whether they are right.
-  if (GetParam().full_precision) EXPECT_LE(relative_distance(got.grad_maps, expected.grad_maps), GetParam().rounding());
+  if (GetParam().full_precision) {
+    EXPECT_LE(relative_distance(got.grad_maps, expected.grad_maps), GetParam().rounding());
+  }
 }
 
 // What explains a score ranks the maps of inference, whose tiles are larger.
