@@ -19,7 +19,7 @@ install(FILES ${PROJECT_BINARY_DIR}/lfm-config.cmake ${PROJECT_BINARY_DIR}/lfm-c
   DESTINATION ${package_dir})
 
 # pkg-config: a static library asks its users for everything, a shared one for nothing.
-set(LFM_PC_REQUIRES "libjpeg libpng libwebp libwebpdemux libzip libxxhash fmt")
+set(LFM_PC_REQUIRES "libjpeg libpng libwebp libwebpdemux libzip libxxhash zlib fmt")
 set(LFM_PC_LIBS "-lgif -lpthread")
 if(LFM_EMULATION)
   string(APPEND LFM_PC_LIBS " -lboost_context")
