@@ -42,8 +42,12 @@ bool is_lock(int fd) {
   char text[32] = {};
   struct stat status {};
   if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return false;
-  const ssize_t size = pread(fd, text, sizeof text, 0);
-  return size >= 0 && size < static_cast<ssize_t>(sizeof text) && std::all_of(text, text + size, [](char c) { return c >= '0' && c <= '9'; });
+  ssize_t size = -1;
+  do {
+    size = pread(fd, text, sizeof text, 0);
+  } while (size < 0 && errno == EINTR);
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  return size >= 0 && size < static_cast<ssize_t>(sizeof text) && std::all_of(text, text + size, digit);
 }
 
 }  // namespace
