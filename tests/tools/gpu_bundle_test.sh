@@ -46,9 +46,8 @@ in_bare_root /elsewhere/bundle/run correctness --out /out || fail "correctness f
 for step in 'programs start' 'first launch' tests samples memcheck racecheck training initcheck synccheck; do
   outcome correctness.md "$step" passed
 done
-in_bare_root /elsewhere/bundle/run performance --out /out \
-  --steps 'start|first|ceilings|kernels|peers|PyTorch|LibTorch|counters' || fail "performance failed"
-for step in 'programs start' 'first launch' ceilings kernels counters; do
+in_bare_root /elsewhere/bundle/run performance --out /out || fail "performance failed"
+for step in 'programs start' 'first launch' ceilings resident 'end to end' kernels training counters; do
   outcome performance.md "$step" passed
 done
 for step in 'peers agree' 'PyTorch, eager' 'PyTorch, compiled' LibTorch 'PyTorch, training'; do
