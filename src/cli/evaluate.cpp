@@ -58,6 +58,7 @@ struct EvaluateArguments {
   std::vector<std::string> pages;  ///< HTML files
   fs::path calibrated;             ///< model to write
   std::optional<double> fitted_rate = kShippedRate;  ///< of false alarms, whose threshold it gets; none: that of the best balanced accuracy
+  fs::path scores;                 ///< CSV file of every picture's
   std::string embedding;           ///< what the embedding's files begin with
   bool force = false;
 };
@@ -339,6 +340,7 @@ void settle_files(const EvaluateArguments& arguments, const TestData& data, cons
   }
   for (const std::string& file : arguments.pages) plan.write(file, "--report", Content::text);
   plan.write(arguments.calibrated, "--fit-calibration", Content::model);
+  plan.write(arguments.scores, "--scores", Content::text);
   if (!arguments.embedding.empty()) {
     plan.write(arguments.embedding + ".npy", "--embed", Content::array);
     plan.write(arguments.embedding + ".csv", "--embed", Content::text);
@@ -408,6 +410,9 @@ void evaluate(EvaluateArguments arguments) {
 
   std::vector<std::function<void()>> steps;
   for (const auto& [file, writer] : outputs) steps.emplace_back([&] { write_output(file, writer(report)); });
+  if (!arguments.scores.empty()) {
+    steps.emplace_back([&] { write_output(arguments.scores.string(), scores_csv(report, files)); });
+  }
   if (embedding) steps.emplace_back([&] { embedding->write(report.data); });
   for (const std::string& file : html) {
     steps.emplace_back([&] {
@@ -435,7 +440,8 @@ void add_evaluate_command(CLI::App& app) {
                        {{"model", Protocol::model}, {"paper", Protocol::paper}}, [a](Protocol protocol) { a->protocol = protocol; });
   command->add_option("--perturb", a->perturbations,
                       "Measure again with every picture, real or fake, put through this:\n"
-                      "jpeg:QUALITY webp:QUALITY blur:SIGMA resize:FACTOR noise:SIGMA\nshift:PIXELS, or several: jpeg:90,75 blur:1,2")
+                      "jpeg:QUALITY webp:QUALITY blur:SIGMA resize:FACTOR noise:SIGMA\nshift:PIXELS screen:PIXELS (shrunk to so many at most, as a screenshot)\n"
+                      "social:PIXELS (as screen, then JPEG 75), or several: jpeg:90,75 blur:1,2")
       ->type_name("KIND:VALUE,...");
   command->add_flag("--compare", a->compare, "Put the paper's figures beside, matched by folder name");
   command->add_option("--bootstrap", a->measure.resamples, "Resamples for the 95 % intervals; 0: none (default: 1000)")
@@ -467,6 +473,8 @@ void add_evaluate_command(CLI::App& app) {
              "10% in the worst kind of real, or balanced: that of the best balanced\naccuracy (default: 5%)")
       ->needs(fit)
       ->type_name("RULE");
+  command->add_option("--scores", a->scores, "Also write every picture's logit and score in every condition, a line each")
+      ->type_name("FILE.csv");
   command->add_option("--embed", a->embedding,
                       "Also write what enters the network's last layer, PREFIX.npy, the\n"
                       "rows' files, PREFIX.csv, and their t-SNE picture, PREFIX.svg")

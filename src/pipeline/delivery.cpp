@@ -28,11 +28,14 @@ constexpr std::array kKinds = {
     KindSpec{Delivery::Kind::jpeg, "jpeg", 1, 100, true},      KindSpec{Delivery::Kind::webp, "webp", 0, 100, true},
     KindSpec{Delivery::Kind::blur, "blur", 0, 100, false},     KindSpec{Delivery::Kind::resize, "resize", 0.01, 16, false},
     KindSpec{Delivery::Kind::noise, "noise", 0, 255, false},   KindSpec{Delivery::Kind::shift, "shift", 0, 4096, true},
+    KindSpec{Delivery::Kind::screen, "screen", 48, 16384, true}, KindSpec{Delivery::Kind::social, "social", 48, 16384, true},
 };
+
+constexpr int kSocialQuality = 75;
 
 [[noreturn]] void refuse(const std::string& word, const std::string& why) {
   throw Error(ErrorCode::usage, fmt::format("'{}': {}; perturbations are none, jpeg:QUALITY, webp:QUALITY, blur:SIGMA, resize:FACTOR, "
-                                            "noise:SIGMA and shift:PIXELS, values separated by commas",
+                                            "noise:SIGMA, shift:PIXELS, screen:PIXELS and social:PIXELS, values separated by commas",
                                             word, why));
 }
 
@@ -102,6 +105,11 @@ Image deliver(const Image& image, const Delivery& delivery) {
     case Delivery::Kind::noise:
       augmentation.noise_sigma = delivery.amount;
       augmentation.noise_seed = XXH3_64bits(image.rgb.data(), image.rgb.size());
+      break;
+    case Delivery::Kind::screen:
+    case Delivery::Kind::social:
+      augmentation.scale = std::min(1.0, delivery.amount / std::max({image.width, image.height, 1}));
+      if (delivery.kind == Delivery::Kind::social) augmentation.jpeg_quality = kSocialQuality;
       break;
     case Delivery::Kind::shift: {
       const int shift = static_cast<int>(delivery.amount);

@@ -17,6 +17,8 @@ struct Delivery {
     blur,    ///< Gaussian; amount = sigma in pixels
     resize,  ///< rescaled; amount = factor
     noise,   ///< Gaussian; amount = sigma in grey levels
+    screen,  ///< as a screenshot of it: shrunk, if it is larger, to a longer side of amount pixels
+    social,  ///< as social media pass it on: as screen, then JPEG 75
     shift,   ///< amount columns at the left and rows at the top taken off: cells and compression blocks come to lie elsewhere
   };
   Kind kind = Kind::none;

@@ -255,6 +255,21 @@ std::string evaluation_csv(const EvaluationReport& report) {
   return text;
 }
 
+std::string scores_csv(const EvaluationReport& report, std::span<const ScoredFile> files) {
+  std::string text = "condition,test_set,subset,label,path,logit,score,doubt\n";
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const LabelledFile& file = report.data.files[i];
+    const Subset& subset = report.data.subsets[file.subset];
+    for (std::size_t c = 0; c < files[i].logits.size(); ++c) {
+      if (std::isnan(files[i].logits[c])) continue;
+      text += fmt::format("{},{},{},{},{},{},{},{}\n", report.conditions[c].name, csv_text(subset.test_set), csv_text(subset.name),
+                          file.label, csv_text(file.path.string()), files[i].logits[c], files[i].scores[c],
+                          files[i].without_verdict ? "no texture" : "");
+    }
+  }
+  return text;
+}
+
 nlohmann::json evaluation_json(const EvaluationReport& report) {
   const EvaluationSetting& s = report.setting;
   nlohmann::json out = {{"model", s.model},       {"name", s.name},   {"view", s.view},

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 
 #include "src/eval/evaluation.h"
@@ -40,6 +41,9 @@ std::string evaluation_means_text(const EvaluationReport& report);
 
 /// A line a condition and sub-dataset, then the means ("mean" as sub-dataset; without a test set, over all). Shares in 0 … 1.
 std::string evaluation_csv(const EvaluationReport& report);
+
+/// A line a picture and condition that it could be delivered in: condition,test_set,subset,label,path,logit,score,doubt.
+std::string scores_csv(const EvaluationReport& report, std::span<const ScoredFile> files);
 
 /// {"model", "view", "threshold", …, "conditions": [{"name", "subsets": […], "test_sets": […], "mean": {…}}]}; what could not be
 /// measured is null.

@@ -162,6 +162,20 @@ TEST_F(Evaluate, WritesFeaturesWhoseRowsAreListed) {
   EXPECT_THAT(svg, ::testing::Not(HasSubstr("nan")));
 }
 
+TEST_F(Evaluate, WritesEveryPicturesScoreInEveryCondition) {
+  const auto result = evaluate({"--perturb", "jpeg:75", "--scores", at("scores.csv")});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  std::istringstream lines(read_text(at("scores.csv")));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "condition,test_set,subset,label,path,logit,score,doubt");
+  int none = 0, jpeg = 0;
+  while (std::getline(lines, line)) (line.starts_with("none,val,") ? none : jpeg) += 1;
+  EXPECT_EQ(none, 24);
+  EXPECT_EQ(jpeg, 24);
+  EXPECT_THAT(read_text(at("scores.csv")), HasSubstr("jpeg:75,val,two,1," + at("val/two/class/1_fake/5.ppm")));
+}
+
 TEST_F(Evaluate, RefusesWhatMakesNoSense) {
   EXPECT_EQ(evaluate({"--perturb", "jpg:90"}).exit_code, 2);
   EXPECT_EQ(evaluate({"--output", at("t.xls")}).exit_code, 2);

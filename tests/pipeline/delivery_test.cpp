@@ -31,7 +31,7 @@ TEST(Delivery, NamesTellAmountsApart) {
 
 TEST(Delivery, RefusesWhatItDoesNotUnderstand) {
   for (const char* word : {"", "jpg:90", "jpeg", "jpeg:", "jpeg:90,", "jpeg:0", "jpeg:101", "jpeg:80.5", "webp:-1", "resize:0", "blur:x",
-                           "noise:nan", "resize:inf", "none:1", "shift:1e9"}) {
+                           "noise:nan", "resize:inf", "none:1", "shift:1e9", "screen:20", "social:0"}) {
     try {
       parse_deliveries({word});
       FAIL() << word;
@@ -52,6 +52,14 @@ TEST(Delivery, IsWhatTheAugmentationDoes) {
   EXPECT_EQ(deliver(image, {Kind::blur, 1}).rgb, gaussian_blur(image, 1).rgb);
   EXPECT_EQ(deliver(image, {Kind::resize, 0.75}).rgb, rescale(image, 0.75).rgb);
   EXPECT_EQ(deliver(image, {Kind::shift, 3}).rgb, crop(image, 3, 3, 67, 57).rgb);
+}
+
+TEST(Delivery, ShrinksToALongerSideAndEnlargesNothing) {
+  const Image image = random_image(200, 100, 1);
+  EXPECT_EQ(deliver(image, {Kind::screen, 150}).rgb, rescale(image, 0.75).rgb);
+  EXPECT_EQ(deliver(image, {Kind::screen, 1080}).rgb, image.rgb);
+  EXPECT_EQ(deliver(image, {Kind::social, 150}).rgb, recompress_jpeg(rescale(image, 0.75), 75).rgb);
+  EXPECT_EQ(deliver(image, {Kind::social, 1080}).rgb, recompress_jpeg(image, 75).rgb);
 }
 
 TEST(Delivery, NoiseIsThePicturesOwnAndTheSameEveryTime) {
