@@ -1,6 +1,7 @@
 // Hands a picture's bytes to the decoder of their format.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <new>
@@ -104,10 +105,19 @@ Image decode_image(Bytes bytes, const DecodeLimits& limits) {
 }
 
 ResizedImage decode_image_resized(Bytes bytes, int width, int height, const DecodeLimits& limits) {
+  ResizedImage resized;
+  with_memory([&] { resized.image = make_image(std::max(width, 0), std::max(height, 0)); });
+  const SourceSize source = decode_image_resized_into(bytes, width, height, limits, resized.image.rgb.data());
+  resized.source_width = source.width;
+  resized.source_height = source.height;
+  return resized;
+}
+
+SourceSize decode_image_resized_into(Bytes bytes, int width, int height, const DecodeLimits& limits, std::uint8_t* out) {
   return with_memory([&] {
-    ResizeSink sink(width, height);
+    ResizeSink sink(width, height, out);
     decode_into(sink, bytes, limits);
-    return sink.finish();
+    return sink.size();
   });
 }
 
@@ -119,6 +129,12 @@ ResizedImage read_image_resized(const std::filesystem::path& path, int width, in
                                 const DecodeLimits& limits) {
   return from_file(path, limits,
                    [&](Bytes bytes) { return decode_image_resized(bytes, width, height, limits); });
+}
+
+SourceSize read_image_resized_into(const std::filesystem::path& path, int width, int height, const DecodeLimits& limits,
+                                   std::uint8_t* out) {
+  return from_file(path, limits,
+                   [&](Bytes bytes) { return decode_image_resized_into(bytes, width, height, limits, out); });
 }
 
 }  // namespace lfm

@@ -52,9 +52,14 @@ ResizeFilter bilinear_filter(int in_size, int out_size) {
   return filter;
 }
 
-BilinearResizer::BilinearResizer(int in_width, int in_height, int out_width, int out_height,
+BilinearResizer::BilinearResizer(int in_width, int in_height, int out_width, int out_height, std::uint8_t* out,
                                  const ResizeKernels& kernels)
-    : kernels_(kernels), resize_width_(in_width != out_width), resize_height_(in_height != out_height) {
+    : kernels_(kernels),
+      resize_width_(in_width != out_width),
+      resize_height_(in_height != out_height),
+      out_width_(out_width),
+      out_height_(out_height),
+      out_(out) {
   if (in_width < 1 || in_height < 1 || out_width < 1 || out_height < 1) {
     throw Error(ErrorCode::usage,
                 fmt::format("can't resize {} x {} pixels to {} x {}: every side must be at least 1", in_width,
@@ -64,7 +69,6 @@ BilinearResizer::BilinearResizer(int in_width, int in_height, int out_width, int
   if (resize_height_) vertical_ = bilinear_filter(in_height, out_height);
   height_first_ =
       resize_width_ && resize_height_ && height_comes_first(in_width, in_height, out_width, out_height);
-  out_ = make_image(out_width, out_height);
   ring_rows_ = resize_height_ ? vertical_.max_count : 1;
   ring_row_bytes_ = std::size_t{3} * (height_first_ ? in_width : out_width);
   ring_stride_ = ring_row_bytes_ + kRowPadding;
@@ -75,8 +79,8 @@ BilinearResizer::BilinearResizer(int in_width, int in_height, int out_width, int
 }
 
 void BilinearResizer::emit(const std::uint8_t* row) {
-  const std::size_t row_bytes = std::size_t{3} * out_.width;
-  std::memcpy(&out_.rgb[emitted_ * row_bytes], row, row_bytes);
+  const std::size_t row_bytes = std::size_t{3} * out_width_;
+  std::memcpy(out_ + emitted_ * row_bytes, row, row_bytes);
   ++emitted_;
 }
 
@@ -92,7 +96,7 @@ void BilinearResizer::push(const std::uint8_t* row) {
 
   // Windows move on from one output row to the next, so a row is overwritten only when no window needs it any
   // more.
-  while (emitted_ < out_.height && vertical_.first[emitted_] + vertical_.count[emitted_] <= pushed_) {
+  while (emitted_ < out_height_ && vertical_.first[emitted_] + vertical_.count[emitted_] <= pushed_) {
     const int first = vertical_.first[emitted_], count = vertical_.count[emitted_];
     for (int t = 0; t < count; ++t) window_[t] = &ring_[(first + t) % ring_rows_ * ring_stride_];
     const std::int32_t* weights = &vertical_.weights[emitted_ * vertical_.stride];
@@ -102,28 +106,30 @@ void BilinearResizer::push(const std::uint8_t* row) {
   }
 }
 
-Image BilinearResizer::finish() {
-  return std::move(out_);
-}
-
 void ResizeSink::start(int width, int height) {
-  width_ = width, height_ = height;
-  resizer_.emplace(width, height, out_width_, out_height_);
+  size_ = {width, height};
+  resizer_.emplace(width, height, out_width_, out_height_, out_);
   row_.resize(std::size_t{3} * width + kRowPadding);
 }
 
 void ResizeSink::take(Image&& image) {
-  width_ = image.width, height_ = image.height;
-  taken_ = resize_bilinear(image, out_width_, out_height_);
-}
-
-ResizedImage ResizeSink::finish() {
-  return {resizer_ ? resizer_->finish() : std::move(taken_), width_, height_};
+  size_ = {image.width, image.height};
+  resize_bilinear_into(image, out_width_, out_height_, out_);
 }
 
 Image resize_bilinear(const Image& image, int width, int height) {
   if (image.width == width && image.height == height) return image;
-  BilinearResizer resizer(image.width, image.height, width, height);
+  Image resized = make_image(std::max(width, 0), std::max(height, 0));
+  resize_bilinear_into(image, width, height, resized.rgb.data());
+  return resized;
+}
+
+void resize_bilinear_into(const Image& image, int width, int height, std::uint8_t* out) {
+  if (image.width == width && image.height == height) {
+    std::ranges::copy(image.rgb, out);
+    return;
+  }
+  BilinearResizer resizer(image.width, image.height, width, height, out);
   const std::size_t row_bytes = std::size_t{3} * image.width;
   std::vector<std::uint8_t> padded(row_bytes + kRowPadding);
   for (int y = 0; y < image.height; ++y) {
@@ -134,7 +140,6 @@ Image resize_bilinear(const Image& image, int width, int height) {
     }
     resizer.push(row);
   }
-  return resizer.finish();
 }
 
 }  // namespace lfm

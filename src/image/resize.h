@@ -12,8 +12,7 @@
 #include <optional>
 #include <vector>
 
-#include "lfm/image.h"
-#include "src/image/pixel_sink.h"
+#include "src/image/decoders.h"
 #include "src/image/resize_kernels.h"
 
 namespace lfm {
@@ -29,15 +28,13 @@ constexpr bool height_comes_first(int in_width, int in_height, int out_width, in
 
 class BilinearResizer {
  public:
-  /// Sizes in pixels, all at least 1 (else Error{usage}).
-  BilinearResizer(int in_width, int in_height, int out_width, int out_height,
+  /// Sizes in pixels, all at least 1 (else Error{usage}). out: where the result's out_height rows of out_width*3 bytes belong.
+  BilinearResizer(int in_width, int in_height, int out_width, int out_height, std::uint8_t* out,
                   const ResizeKernels& kernels = fast_resize_kernels());
 
-  /// The next source row: in_width*3 bytes, followed by kRowPadding bytes that may be read but don't matter.
+  /// The next source row: in_width*3 bytes, followed by kRowPadding bytes that may be read but don't matter. The result is there
+  /// after all in_height rows.
   void push(const std::uint8_t* row);
-
-  /// The result; good once, after all in_height rows.
-  Image finish();
 
  private:
   void emit(const std::uint8_t* row);
@@ -45,7 +42,8 @@ class BilinearResizer {
   ResizeKernels kernels_;
   bool resize_width_, resize_height_, height_first_;
   ResizeFilter horizontal_, vertical_;
-  Image out_;
+  int out_width_, out_height_;
+  std::uint8_t* out_;
   int pushed_ = 0, emitted_ = 0;  // rows
   int ring_rows_ = 0;             // the vertical filter's longest window
   std::size_t ring_row_bytes_ = 0, ring_stride_ = 0;
@@ -59,19 +57,20 @@ class BilinearResizer {
 /// A decoder's rows, resized as they come, or its picture.
 class ResizeSink final : public PixelSink {
  public:
-  ResizeSink(int out_width, int out_height) : out_width_(out_width), out_height_(out_height) {}
+  /// out: of out_height rows of out_width*3 bytes, all there once the decoder has returned.
+  ResizeSink(int out_width, int out_height, std::uint8_t* out) : out_width_(out_width), out_height_(out_height), out_(out) {}
   void take(Image&& image) override;
   void start(int width, int height) override;
   std::uint8_t* row() override { return row_.data(); }
   void row_done() override { resizer_->push(row_.data()); }
-  ResizedImage finish();
+  SourceSize size() const { return size_; }
 
  private:
   int out_width_, out_height_;
-  int width_ = 0, height_ = 0;
+  std::uint8_t* out_;
+  SourceSize size_;
   std::vector<std::uint8_t> row_;
   std::optional<BilinearResizer> resizer_;
-  Image taken_;  ///< the result, of a picture that came whole
 };
 
 }  // namespace lfm

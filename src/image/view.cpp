@@ -13,6 +13,27 @@
 #include "src/image/decoders.h"
 
 namespace lfm {
+namespace {
+
+void copy_window(const Image& image, const Window& window, std::uint8_t* to) {
+  const std::size_t row_bytes = std::size_t{3} * window.width;
+  for (int row = 0; row < window.height && row_bytes != 0; ++row) {
+    const std::size_t first = (static_cast<std::size_t>(window.y + row) * image.width + window.x) * 3;
+    std::memcpy(to + row * row_bytes, &image.rgb[first], row_bytes);
+  }
+}
+
+/// Of this size, uninitialised in the source's memory, or of its own.
+ViewImage make_view_image(int width, int height, PixelSource* source) {
+  ViewImage made{{width, height, {}}, {nullptr, {source}}};
+  if (source != nullptr) made.block.reset(source->take(made.bytes()));
+  if (!made.block) made.image = make_image(width, height);
+  return made;
+}
+
+std::uint8_t* pixels_of(ViewImage& image) { return image.block ? image.block.get() : image.image.rgb.data(); }
+
+}  // namespace
 
 Image crop(const Image& image, int x, int y, int width, int height) {
   if (x < 0 || y < 0 || width < 0 || height < 0 || width > image.width - x || height > image.height - y) {
@@ -21,11 +42,7 @@ Image crop(const Image& image, int x, int y, int width, int height) {
                             width, height, x, y, image.width, image.height));
   }
   Image window = make_image(width, height);
-  const std::size_t row_bytes = std::size_t{3} * width;
-  for (int row = 0; row < height && row_bytes != 0; ++row) {
-    const std::size_t first = (static_cast<std::size_t>(y + row) * image.width + x) * 3;
-    std::memcpy(&window.rgb[row * row_bytes], &image.rgb[first], row_bytes);
-  }
+  copy_window(image, {x, y, width, height}, window.rgb.data());
   return window;
 }
 
@@ -66,40 +83,37 @@ std::vector<Window> view_windows(int width, int height, View view, int most_tile
   return {{(width - w) / 2, (height - h) / 2, w, h}};
 }
 
-std::vector<Image> apply_view(Image image, View view, int most_tiles) {
-  std::vector<Image> images;
-  switch (view) {
-    case View::resize:
-      images.push_back(resize_bilinear(image, kViewSide, kViewSide));
-      break;
-    case View::center:
-      images.push_back(crop_center(image, kViewSide, kViewSide));
-      break;
-    case View::native:
-      images.push_back(std::move(image));
-      break;
-    case View::tiles:
-      for (const Window& w : tile_windows(image.width, image.height, most_tiles)) {
-        images.push_back(crop(image, w.x, w.y, w.width, w.height));
-      }
-      break;
+std::vector<ViewImage> apply_view(Image image, View view, int most_tiles, PixelSource* source) {
+  std::vector<ViewImage> images;
+  if (view == View::native) {
+    images.push_back({std::move(image), {nullptr, {source}}});
+    ViewImage& whole = images[0];
+    if (source != nullptr) whole.block.reset(source->take(whole.bytes()));
+    if (whole.block) std::ranges::copy(std::exchange(whole.image.rgb, {}), whole.block.get());
+  } else if (view == View::resize) {
+    images.push_back(make_view_image(kViewSide, kViewSide, source));
+    resize_bilinear_into(image, kViewSide, kViewSide, pixels_of(images[0]));
+  } else {
+    for (const Window& window : view_windows(image.width, image.height, view, most_tiles)) {
+      copy_window(image, window, pixels_of(images.emplace_back(make_view_image(window.width, window.height, source))));
+    }
   }
   return images;
 }
 
-FileView read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits, int most_tiles) {
+FileView read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits, int most_tiles, PixelSource* source) {
   FileView seen;
   if (view == View::resize) {
-    ResizedImage resized = read_image_resized(path, kViewSide, kViewSide, limits);
-    seen.width = resized.source_width;
-    seen.height = resized.source_height;
-    seen.images.push_back(std::move(resized.image));
+    seen.images.push_back(make_view_image(kViewSide, kViewSide, source));
+    const SourceSize size = read_image_resized_into(path, kViewSide, kViewSide, limits, pixels_of(seen.images[0]));
+    seen.width = size.width;
+    seen.height = size.height;
     return seen;
   }
   Image image = read_image(path, limits);
   seen.width = image.width;
   seen.height = image.height;
-  seen.images = apply_view(std::move(image), view, most_tiles);
+  seen.images = apply_view(std::move(image), view, most_tiles, source);
   return seen;
 }
 

@@ -17,6 +17,7 @@
 #include "src/image/view.h"
 #include "src/pipeline/path_source.h"
 #include "src/pipeline/picture.h"
+#include "src/pipeline/pixel_pool.h"
 #include "src/pipeline/stream.h"
 
 namespace lfm {
@@ -120,7 +121,7 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   stream.arena_limit = arena_limit(device);
   if (first.prefers_own_memory()) {
     impl_->pool = std::make_unique<PixelPool>(*impl_->engines[0], std::size_t{3} * kViewSide * kViewSide);
-    stream.pool = impl_->pool.get();
+    stream.presentation.source = impl_->pool.get();
   }
 }
 
@@ -140,9 +141,10 @@ Detection Detector::detect(const Image& image) {
   for (Piece& piece : picture.pieces) {
     float logit = 0;
     const bool wants_evidence = piece.delivery == 0 && !picture.evidence.empty();
-    const int positions = network_shape(stream.architecture, piece.pixels.height, piece.pixels.width).maps().area();
+    const ViewImage& pixels = piece.pixels;
+    const int positions = network_shape(stream.architecture, pixels.image.height, pixels.image.width).maps().area();
     maps.resize(wants_evidence ? static_cast<std::size_t>(kMapChannels * positions) : 0);
-    infer(*impl_->engines[0], stream.architecture, {piece.pixels.rgb.data(), 1, piece.pixels.height, piece.pixels.width},
+    infer(*impl_->engines[0], stream.architecture, {pixels.data(), 1, pixels.image.height, pixels.image.width},
           std::span(&logit, 1), features, maps);
     if (wants_evidence) add_evidence(picture, piece, maps, stream.architecture, stream.parameters);
     add_score(piece, logit, features);

@@ -26,6 +26,9 @@ bool may_be_image(const fs::path& member) {
   return counts_as_picture(member);
 }
 
+/// The picture, out of its block.
+Image as_image(const ViewImage& seen) { return {seen.image.width, seen.image.height, {seen.data(), seen.data() + seen.bytes()}}; }
+
 /// A small copy of a picture of width x height pixels, of which `image` may be a resized one.
 std::vector<std::uint8_t> thumbnail_of(const Image& image, int width, int height, int side) {
   constexpr int quality = 60;
@@ -50,7 +53,7 @@ InputViews present(Image image, const Presentation& presentation) {
     try {
       const bool last = i + 1 == all.size() && presentation.deliveries[i].kind == Delivery::Kind::none;
       Image delivered = last ? std::move(image) : deliver(image, presentation.deliveries[i]);  // NOLINT: the last, nothing follows the move
-      all[i].images = apply_view(std::move(delivered), presentation.view, presentation.most_tiles);
+      all[i].images = apply_view(std::move(delivered), presentation.view, presentation.most_tiles, presentation.source);
     } catch (const Unavailable&) {
       throw;  // says nothing of the picture: it may not be measured without this delivery
     } catch (const Error& error) {
@@ -68,12 +71,12 @@ std::optional<InputViews> read_input(const Input& input, const Presentation& pre
   const bool as_it_is = wanted.deliveries.size() == 1 && wanted.deliveries[0].kind == Delivery::Kind::none;
   // The whole picture is in memory only where it must be.
   if (as_it_is && (wanted.thumbnail == 0 || wanted.view == View::resize)) {
-    FileView seen = read_view(input.path, wanted.view, limits, wanted.most_tiles);
+    FileView seen = read_view(input.path, wanted.view, limits, wanted.most_tiles, wanted.source);
     InputViews views;
     views.width = seen.width;
     views.height = seen.height;
     views.windows = view_windows(seen.width, seen.height, wanted.view, wanted.most_tiles);
-    if (wanted.thumbnail > 0) views.thumbnail = thumbnail_of(seen.images[0], seen.width, seen.height, wanted.thumbnail);
+    if (wanted.thumbnail > 0) views.thumbnail = thumbnail_of(as_image(seen.images[0]), seen.width, seen.height, wanted.thumbnail);
     views.delivered.push_back({std::move(seen.images), {}});
     return views;
   }

@@ -19,12 +19,13 @@ struct Presentation {
   int most_tiles = kMaxTiles;
   std::vector<Delivery> deliveries = {{}};  ///< at least one; each brings the picture into the view anew
   int thumbnail = 0;                        ///< longer side; 0: none
+  PixelSource* source = nullptr;            ///< of memory for what the network sees
 };
 
 /// One delivery of a picture, in the view.
 struct DeliveredView {
-  std::vector<Image> images;  ///< one, or one a tile
-  std::string error;          ///< why there are none: this picture can't be delivered so
+  std::vector<ViewImage> images;  ///< one, or one a tile
+  std::string error;              ///< why there are none: this picture can't be delivered so
 };
 
 struct InputViews {

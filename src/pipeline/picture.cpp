@@ -13,10 +13,10 @@ namespace lfm {
 namespace {
 
 /// Which windows have texture, told to the delivery; all of them where none has.
-std::vector<bool> windows_that_count(const std::vector<Image>& images, DeliveryScore& delivery) {
+std::vector<bool> windows_that_count(const std::vector<ViewImage>& images, DeliveryScore& delivery) {
   std::vector<bool> counts;
-  for (const Image& image : images) {
-    const Texture texture = texture_of(image);
+  for (const ViewImage& image : images) {
+    const Texture texture = texture_of(image.data(), image.image.width, image.image.height);
     delivery.texture += texture.strong / static_cast<double>(images.size());
     counts.push_back(!is_empty(texture));
   }
@@ -35,7 +35,7 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, const Archi
     delivery.error = std::move(view.error);
     if (!delivery.error.empty()) continue;
     try {
-      network_shape(architecture, view.images[0].height, view.images[0].width);  // throws where it is too small
+      network_shape(architecture, view.images[0].image.height, view.images[0].image.width);  // throws where it is too small
     } catch (const Error& error) {
       delivery.error = error.what();
       continue;
@@ -48,13 +48,13 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, const Archi
       piece.delivery = picture.deliveries.size() - 1;
       piece.window = i;
       piece.pixels = std::move(view.images[i]);
-      picture.bytes += piece.pixels.rgb.size();
+      picture.bytes += piece.pixels.bytes();
     }
   }
   picture.left = picture.pieces.size();
   if (with_evidence && presentation.deliveries[0].kind == Delivery::Kind::none) {
     for (std::size_t i = 0; i < picture.deliveries[0].pieces; ++i) {
-      const Image& pixels = picture.pieces[i].pixels;
+      const Image& pixels = picture.pieces[i].pixels.image;
       const Window& window = views.windows[picture.pieces[i].window];
       const MapSize maps = network_shape(architecture, pixels.height, pixels.width).maps();
       picture.evidence.push_back({static_cast<double>(window.x), static_cast<double>(window.y), static_cast<double>(window.width),
@@ -62,16 +62,6 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, const Archi
     }
   }
   return picture;
-}
-
-void move_pixels(Picture& picture, PixelPool& pool) {
-  for (Piece& piece : picture.pieces) {
-    if (piece.block || piece.bytes() != pool.block_bytes()) continue;
-    piece.block = pool.take();
-    if (!piece.block) return;
-    std::copy(piece.pixels.rgb.begin(), piece.pixels.rgb.end(), piece.block.get());
-    piece.pixels.rgb = {};
-  }
 }
 
 void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, const Architecture& architecture,

@@ -13,22 +13,17 @@
 
 #include "lfm/detector.h"
 #include "src/pipeline/input_image.h"
-#include "src/pipeline/pixel_pool.h"
 
 namespace lfm {
 
 struct Piece {
   std::size_t delivery = 0;
   std::size_t window = 0;  ///< of the view
-  Image pixels;            ///< its size; and its pixels, unless they lie in a block
-  PixelPool::Block block;
+  ViewImage pixels;
   bool taken = false;  ///< by an engine thread
   float logit = 0;
   std::vector<float> features;  ///< of a piece of the first delivery, if asked for
   std::string error;            ///< why it has no logit: for lack of memory, which says nothing of the picture
-
-  const std::uint8_t* data() const { return block ? block.get() : pixels.rgb.data(); }
-  std::size_t bytes() const { return std::size_t{3} * static_cast<std::size_t>(pixels.width) * static_cast<std::size_t>(pixels.height); }
 };
 
 struct DeliveryScore {
@@ -50,9 +45,6 @@ struct Picture {
 /// A delivery that the network can't take, too small for instance, has its error and no pieces.
 /// with_evidence: prepares for add_evidence, where the picture as it is comes first.
 Picture cut_up(InputViews&& views, const Presentation& presentation, const Architecture& architecture, bool with_evidence);
-
-/// Moves pixels into the pool's memory, where they are of its blocks' size and it has any.
-void move_pixels(Picture& picture, PixelPool& pool);
 
 // Of one picture's pieces, several threads may score different ones at the same time.
 

@@ -12,7 +12,8 @@ constexpr std::size_t kSlabBlocks = 64;  // locking pages takes long: many at a 
 
 }  // namespace
 
-PixelPool::Block PixelPool::take() {
+std::uint8_t* PixelPool::take(std::size_t bytes) {
+  if (bytes != block_bytes_) return nullptr;
   const std::lock_guard lock(mutex_);
   if (free_.empty() && !exhausted_) {
     try {
@@ -24,10 +25,10 @@ PixelPool::Block PixelPool::take() {
       exhausted_ = true;
     }
   }
-  if (free_.empty()) return {nullptr, {this}};
+  if (free_.empty()) return nullptr;
   std::uint8_t* block = free_.top();
   free_.pop();
-  return {block, {this}};
+  return block;
 }
 
 void PixelPool::give_back(std::uint8_t* block) {

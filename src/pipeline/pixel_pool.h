@@ -6,33 +6,25 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <queue>
 #include <vector>
 
 #include "src/engine/engine.h"
+#include "src/image/view.h"
 
 namespace lfm {
 
-class PixelPool {
+/// The engine must outlive the pool.
+class PixelPool final : public PixelSource {
  public:
-  /// Gives its block back. The pool must outlive its blocks, and the engine the pool.
-  struct GiveBack {
-    PixelPool* pool = nullptr;
-    void operator()(std::uint8_t* block) const { pool->give_back(block); }
-  };
-  using Block = std::unique_ptr<std::uint8_t[], GiveBack>;
-
   PixelPool(Engine& engine, std::size_t block_bytes) : engine_(engine), block_bytes_(block_bytes) {}
 
-  std::size_t block_bytes() const { return block_bytes_; }
-  /// Uninitialised. Any thread may call. Empty where the engine has no more memory of its own: any other will do then.
-  Block take();
+  /// Null for another size, and where the engine has no more memory of its own: any other will do then.
+  std::uint8_t* take(std::size_t bytes) override;
+  void give_back(std::uint8_t* block) override;
 
  private:
-  void give_back(std::uint8_t* block);
-
   Engine& engine_;
   const std::size_t block_bytes_;
   std::mutex mutex_;

@@ -163,7 +163,6 @@ class ScoringStream {
       detection.height = views->height;
       detection.thumbnail = std::move(views->thumbnail);
       slot.picture = cut_up(std::move(*views), options_.presentation, options_.architecture, options_.evidence);
-      if (options_.pool) move_pixels(slot.picture, *options_.pool);
       if (slot.picture.pieces.empty()) put_together(slot.picture, detection);
     } catch (const Error& error) {
       detection.error = cause(error, slot.input.path);
@@ -238,9 +237,8 @@ class ScoringStream {
   std::vector<Slot*> release(const std::vector<Member>& group) {
     std::vector<Slot*> complete;
     for (const Member& member : group) {
-      waiting_bytes_ -= member.piece->bytes();
+      waiting_bytes_ -= member.piece->pixels.bytes();
       member.piece->pixels = {};
-      member.piece->block = {};
       if (--member.slot->picture.left == 0) complete.push_back(member.slot);
     }
     return complete;
@@ -256,15 +254,15 @@ class ScoringStream {
     for (; slot != slots_.end() && slot->state != Slot::State::decoding; ++slot) {
       if (slot->state != Slot::State::waiting) continue;
       for (Piece& piece : slot->picture.pieces) {
-        const Image& pixels = piece.pixels;
+        const Image& pixels = piece.pixels.image;
         if (piece.taken) continue;
         if (!group.empty()) {
-          const Image& first_pixels = group[0].piece->pixels;
+          const Image& first_pixels = group[0].piece->pixels.image;
           if (pixels.width != first_pixels.width || pixels.height != first_pixels.height) continue;
-          if (bytes + piece.bytes() > options_.pixel_budget) return group;
+          if (bytes + piece.pixels.bytes() > options_.pixel_budget) return group;
         }
         group.push_back({&*slot, &piece});
-        bytes += piece.bytes();
+        bytes += piece.pixels.bytes();
         if (group.size() == static_cast<std::size_t>(options_.batch)) return group;
       }
     }
@@ -301,13 +299,13 @@ class ScoringStream {
   static bool wants_evidence(const Member& m) { return m.piece->delivery == 0 && !m.slot->picture.evidence.empty(); }
 
   void begin_round(Scorer& scorer, const std::vector<Member>& group) {
-    const Image& first = group[0].piece->pixels;
+    const Image& first = group[0].piece->pixels.image;
     require_memory(scorer.engine, first);
     Round& round = scorer.next();
     round.group = group;
     round.images.clear();
-    for (const Member& m : group) round.images.push_back(m.piece->data());
-    const bool all_in_blocks = std::ranges::all_of(group, [](const Member& m) { return m.piece->block != nullptr; });
+    for (const Member& m : group) round.images.push_back(m.piece->pixels.data());
+    const bool all_in_blocks = std::ranges::all_of(group, [](const Member& m) { return m.piece->pixels.block != nullptr; });
     round.logits.resize(group.size());
     round.features.resize(options_.features ? group.size() * static_cast<std::size_t>(feature_count(options_.architecture)) : 0);
     const auto positions = static_cast<std::size_t>(network_shape(options_.architecture, first.height, first.width).maps().area());

@@ -19,7 +19,6 @@
 #include "lfm/detector.h"
 #include "src/engine/engine.h"
 #include "src/pipeline/input_image.h"
-#include "src/pipeline/pixel_pool.h"
 
 namespace lfm {
 
@@ -33,7 +32,6 @@ struct StreamOptions {
   bool evidence = false;
   std::span<const float> parameters;  ///< the model's, for the evidence
   std::size_t pixel_budget = std::size_t{256} << 20;  ///< bytes of pieces waiting for the network, where more than one path waits
-  PixelPool* pool = nullptr;    ///< where pixels wait for engines that read them there best
   std::size_t arena_limit = 0;  ///< an image whose activations need more bytes is refused
 };
 

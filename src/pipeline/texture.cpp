@@ -24,12 +24,14 @@ int largest_difference(const std::uint8_t* upper, const std::uint8_t* lower) {
 
 }  // namespace
 
-Texture texture_of(const Image& image) {
-  const int columns = image.width / 2, rows = image.height / 2;  // an odd last one is not in the residual
-  const std::size_t stride = std::size_t{3} * static_cast<std::size_t>(image.width);
+Texture texture_of(const Image& image) { return texture_of(image.rgb.data(), image.width, image.height); }
+
+Texture texture_of(const std::uint8_t* rgb, int width, int height) {
+  const int columns = width / 2, rows = height / 2;  // an odd last one is not in the residual
+  const std::size_t stride = std::size_t{3} * static_cast<std::size_t>(width);
   std::size_t any = 0, strong = 0;
   for (int row = 0; row < rows; ++row) {
-    const std::uint8_t* upper = image.rgb.data() + 2 * static_cast<std::size_t>(row) * stride;
+    const std::uint8_t* upper = rgb + 2 * static_cast<std::size_t>(row) * stride;
     const std::uint8_t* lower = upper + stride;
     for (int column = 0; column < columns; ++column, upper += 6, lower += 6) {
       const int difference = largest_difference(upper, lower);

@@ -6,6 +6,8 @@
 // and 4.5 %; at JPEG 15, 4.6 % and 4.6 %; enlarged four times, 10.6 % and 1.5 %. The limits lie below all of these.
 #pragma once
 
+#include <cstdint>
+
 #include "lfm/image.h"
 
 namespace lfm {
@@ -17,6 +19,7 @@ struct Texture {
 };
 
 Texture texture_of(const Image& image);
+Texture texture_of(const std::uint8_t* rgb, int width, int height);  ///< [height][width][3]
 
 /// Too little to tell real from fake.
 bool is_empty(const Texture& texture);

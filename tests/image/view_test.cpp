@@ -48,7 +48,7 @@ TEST(View, CenterLeavesTheOddPixelRightAndBelow) {
 
 TEST(View, CenterIsClampedToTheImage) {
   const Image image = coordinates(300, 10);
-  const Image window = apply_view(image, View::center).at(0);
+  const Image window = std::move(apply_view(image, View::center).at(0).image);
   EXPECT_EQ(window.width, 256);
   EXPECT_EQ(window.height, 10);
   EXPECT_EQ(window.rgb[0], 22);
@@ -56,8 +56,54 @@ TEST(View, CenterIsClampedToTheImage) {
 
 TEST(View, ResizeAndNative) {
   const Image image = random_image(300, 200, 5);
-  EXPECT_EQ(apply_view(image, View::resize).at(0).rgb, resize_bilinear(image, 256, 256).rgb);
-  EXPECT_EQ(apply_view(image, View::native).at(0).rgb, image.rgb);
+  EXPECT_EQ(apply_view(image, View::resize).at(0).image.rgb, resize_bilinear(image, 256, 256).rgb);
+  EXPECT_EQ(apply_view(image, View::native).at(0).image.rgb, image.rgb);
+}
+
+/// Has room for so many images of 256 x 256.
+class FewBlocks final : public PixelSource {
+ public:
+  explicit FewBlocks(std::size_t most) : blocks_(most) {}
+  std::uint8_t* take(std::size_t bytes) override {
+    if (given_ == blocks_.size() || bytes != std::size_t{3} * 256 * 256) return nullptr;
+    blocks_[given_].resize(bytes);
+    return blocks_[given_++].data();
+  }
+  void give_back(std::uint8_t*) override { ++returned; }
+  std::size_t given() const { return given_; }
+  std::size_t returned = 0;
+
+ private:
+  std::vector<std::vector<std::uint8_t>> blocks_;
+  std::size_t given_ = 0;
+};
+
+TEST(View, PixelsAreWrittenToTheSourcesMemoryWhereThereIsSome) {
+  const auto folder = std::filesystem::path(test::kTestFixtures) / "images";
+  const Image large = random_image(600, 300, 6), exact = random_image(256, 256, 7);
+  for (const View view : {View::resize, View::native, View::center, View::tiles}) {
+    for (const Image& image : {large, exact}) {
+      const std::vector<ViewImage> expected = apply_view(image, view);
+      FewBlocks source(2);
+      std::size_t in_blocks = 0;
+      {
+        const std::vector<ViewImage> seen = apply_view(image, view, kMaxTiles, &source);
+        ASSERT_EQ(seen.size(), expected.size());
+        for (std::size_t i = 0; i < seen.size(); ++i) {
+          in_blocks += seen[i].block != nullptr;
+          EXPECT_TRUE(std::equal(seen[i].data(), seen[i].data() + seen[i].bytes(), expected[i].data())) << "image " << i;
+        }
+      }
+      const bool fits = view != View::native || image.width == 256;
+      EXPECT_EQ(in_blocks, fits ? std::min<std::size_t>(2, expected.size()) : 0);
+      EXPECT_EQ(source.returned, source.given());
+    }
+    FewBlocks source(1);
+    const FileView seen = read_view(folder / "rgb_420.jpg", view, {}, kMaxTiles, &source);
+    const ViewImage& first = seen.images.at(0);
+    EXPECT_EQ(first.block != nullptr, view == View::resize) << "the file is smaller than a block";
+    EXPECT_TRUE(std::equal(first.data(), first.data() + first.bytes(), apply_view(read_image(folder / "rgb_420.jpg"), view)[0].data()));
+  }
 }
 
 TEST(View, OfAFileEqualsThatOfItsImage) {
@@ -66,9 +112,9 @@ TEST(View, OfAFileEqualsThatOfItsImage) {
     const Image image = read_image(folder / name);
     for (const View view : {View::resize, View::native, View::center, View::tiles}) {
       const FileView seen = read_view(folder / name, view);
-      const std::vector<Image> expected = apply_view(image, view);
+      const std::vector<ViewImage> expected = apply_view(image, view);
       ASSERT_EQ(seen.images.size(), expected.size()) << name;
-      for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(seen.images[i].rgb, expected[i].rgb) << name;
+      for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(seen.images[i].image.rgb, expected[i].image.rgb) << name;
       EXPECT_EQ(seen.width, image.width);
       EXPECT_EQ(seen.height, image.height);
     }

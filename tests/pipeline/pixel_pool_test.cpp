@@ -11,22 +11,25 @@
 namespace lfm::test {
 namespace {
 
+PixelBlock take(PixelPool& pool, std::size_t bytes) { return {pool.take(bytes), {&pool}}; }
+
 TEST(PixelPool, BlocksAreNeighboursAndComeBack) {
   StubEngine engine;
   PixelPool pool(engine, 100);
   std::set<std::uint8_t*> first;
   {
-    std::vector<PixelPool::Block> blocks;
+    std::vector<PixelBlock> blocks;
     for (int i = 0; i < 64; ++i) {
-      blocks.push_back(pool.take());
+      blocks.push_back(take(pool, 100));
       first.insert(blocks.back().get());
       const auto at = static_cast<std::size_t>(i);
       EXPECT_TRUE(i == 0 || blocks[at].get() == blocks[at - 1].get() + 100) << "block " << i;
     }
     EXPECT_EQ(first.size(), 64u);
   }
-  const PixelPool::Block again = pool.take();
+  const PixelBlock again = take(pool, 100);
   EXPECT_EQ(again.get(), *first.begin()) << "what came back is handed out again, from the front";
+  EXPECT_FALSE(take(pool, 99)) << "another size";
 }
 
 class EngineWithoutMemory : public StubEngine {
@@ -43,11 +46,11 @@ class EngineWithoutMemory : public StubEngine {
 TEST(PixelPool, IsEmptyWhereTheEngineHasNoMore) {
   EngineWithoutMemory engine;
   PixelPool pool(engine, 10);
-  std::vector<PixelPool::Block> blocks;
-  while (PixelPool::Block block = pool.take()) blocks.push_back(std::move(block));
+  std::vector<PixelBlock> blocks;
+  while (PixelBlock block = take(pool, 10)) blocks.push_back(std::move(block));
   EXPECT_EQ(blocks.size(), 64u);
   blocks.pop_back();
-  EXPECT_TRUE(pool.take());
+  EXPECT_TRUE(take(pool, 10));
 }
 
 }  // namespace

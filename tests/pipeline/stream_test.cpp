@@ -11,6 +11,7 @@
 #include <random>
 #include <string>
 
+#include "src/pipeline/pixel_pool.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/pipeline/stub_engine.h"
@@ -229,7 +230,7 @@ TEST_F(StreamTest, AnImageThatFailsInTheNetworkTakesNoOtherDown) {
 TEST_F(StreamTest, BatchesOfADeviceOverlap) {
   engine.depth = 2;
   PixelPool pool(engine, std::size_t{3} * 48 * 48);
-  options.pool = &pool;
+  options.presentation.source = &pool;
   RepeatingSource source(files, 3000);
   std::size_t seen = 0;
   run(source, [&](Detection&& d) {
