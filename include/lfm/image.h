@@ -22,8 +22,8 @@ struct DecodeLimits {
   std::uint64_t max_file_bytes = 1'073'741'824;  ///< refused before the file is read
 };
 
-/// Decodes JPEG, PNG, WebP, GIF, BMP, PSD, PNM, TGA, told apart by content, as Pillow's
-/// Image.open(f).convert("RGB") does:
+/// Decodes JPEG, PNG, WebP, GIF, BMP, PSD, PNM, TGA and, where the build has their libraries, HEIF (HEIC), AVIF, TIFF, JPEG XL and
+/// the preview in cameras' raw files, told apart by content, as Pillow's Image.open(f).convert("RGB") does:
 ///   * alpha and transparency are dropped, not composited; grey is replicated; palettes are looked up;
 ///   * a four-component JPEG is taken as Adobe's inverted CMYK, RGB = K * (255 - C) by Pillow's integer formula;
 ///   * of a PNG's 16-bit samples the high byte is kept, those of a PNM are scaled and rounded. 16-bit grey alone Pillow clips at

@@ -34,10 +34,18 @@ class ImageSink final : public PixelSink {
 
 void decode_into(PixelSink& sink, Bytes bytes, const DecodeLimits& limits) {
   const Format* format = find_format(bytes);
-  if (format != nullptr && format->decode != nullptr) return format->decode(bytes, limits, sink);
+  if (format != nullptr && format->decode != nullptr) {
+    if (!format->preview) return format->decode(bytes, limits, sink);
+    try {
+      return format->decode(bytes, limits, sink);
+    } catch (const Error& error) {  // one decoder reads them all
+      throw Error(error.code(), fmt::format("its format is {}; {}", format->name, error.what()));
+    }
+  }
   if (format != nullptr) {
-    throw Error(ErrorCode::input,
-                fmt::format("its format is {}, which isn't supported; {}", format->name, format->remedy));
+    const std::string cause = format->library == nullptr ? "isn't supported"
+                                                         : fmt::format("this build doesn't read: it was made without {}", format->library);
+    throw Error(ErrorCode::input, fmt::format("its format is {}, which {}; {}", format->name, cause, format->remedy));
   }
   if (const char* mistake = mistaken_file(bytes)) throw Error(ErrorCode::input, fmt::format("the file {}", mistake));
   throw Error(ErrorCode::input, fmt::format("it is no image in a known format ({})", readable_formats()));

@@ -19,6 +19,10 @@ Decoder decode_jpeg;                                     ///< libjpeg-turbo; row
 Decoder decode_png;                                      ///< libpng; row by row
 Decoder decode_webp;                                     ///< libwebp
 Decoder decode_gif;                                      ///< giflib
+Decoder decode_heif;                                     ///< libheif: HEIC and AVIF
+Decoder decode_tiff;                                     ///< libtiff; the first page
+Decoder decode_jxl;                                      ///< libjxl
+Decoder decode_raw;                                      ///< libraw; the camera's JPEG preview
 Decoder decode_bmp, decode_psd, decode_pnm, decode_tga;  ///< own: no library reads them as Pillow does
 
 /// Throws Error{input} unless 1 <= width*height <= limits.max_pixels and both sides fit an int.

@@ -29,9 +29,10 @@ struct Descriptor {
 };
 
 bool has_image_extension(const std::filesystem::path& path) {
-  static constexpr std::array<std::string_view, 22> known = {
+  static constexpr std::array<std::string_view, 32> known = {
       ".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".apng", ".webp", ".bmp",  ".dib", ".gif", ".tga",
-      ".psd", ".pnm",  ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".avif", ".heic", ".heif", ".jxl"};
+      ".psd", ".pnm",  ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".avif", ".heic", ".heif", ".hif", ".jxl",
+      ".mpo", ".dng",  ".cr2", ".cr3",  ".nef", ".arw",  ".raf",  ".orf",  ".rw2"};
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });

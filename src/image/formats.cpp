@@ -15,6 +15,14 @@ using namespace std::string_view_literals;
 constexpr const char* kConvert = "convert it to PNG first";
 constexpr const char* kDevelop =
     "save it as PNG with a raw developer first, or use the JPEG that the camera wrote beside it";
+constexpr const char* kHeif = "libheif (package libheif-dev)";
+constexpr const char* kTiff = "libtiff (package libtiff-dev)";
+constexpr const char* kJxl = "libjxl (package libjxl-dev)";
+constexpr const char* kRaw = "libraw (package libraw-dev)";
+constexpr Decoder* kReadHeif = LFM_HAVE_HEIF ? decode_heif : nullptr;
+constexpr Decoder* kReadTiff = LFM_HAVE_TIFF ? decode_tiff : nullptr;
+constexpr Decoder* kReadJxl = LFM_HAVE_JXL ? decode_jxl : nullptr;
+constexpr Decoder* kReadRaw = LFM_HAVE_RAW ? decode_raw : nullptr;
 constexpr const char* kExtractFrames = "extract its frames as PNG first (ffmpeg -i FILE frame-%05d.png)";
 
 std::string_view text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
@@ -51,17 +59,26 @@ bool has_brand(Bytes head, std::initializer_list<std::string_view> brands) {
 
 bool is_tiff(Bytes head) { return begins_with(head, {"II*\0"sv, "MM\0*"sv}); }
 
-/// A TIFF whose first directory has the tag DNGVersion.
-bool is_dng(Bytes head) {
-  if (!is_tiff(head)) return false;
-  constexpr std::uint32_t dng_version = 0xc612;
+/// Whether a TIFF's first directory has the tag.
+bool has_tag(Bytes head, std::uint32_t tag) {
   const bool big_endian = head[0] == std::byte{'M'};
   const std::size_t directory = number_at(head, 4, 4, big_endian);
   const std::uint32_t entries = number_at(head, directory, 2, big_endian);
   for (std::uint32_t i = 0; i < entries && directory + 2 + 12 * i < head.size(); ++i) {
-    if (number_at(head, directory + 2 + 12 * i, 2, big_endian) == dng_version) return true;
+    if (number_at(head, directory + 2 + 12 * i, 2, big_endian) == tag) return true;
   }
   return false;
+}
+
+bool is_dng(Bytes head) {
+  constexpr std::uint32_t dng_version = 0xc612;
+  return is_tiff(head) && has_tag(head, dng_version);
+}
+
+/// A camera's raw picture in a TIFF, as NEF and ARW: the first directory is a small copy made by a camera, the raw one lies below it.
+bool is_raw_tiff(Bytes head) {
+  constexpr std::uint32_t subfile_type = 0xfe, maker = 0x10f, directories_below = 0x14a;
+  return is_tiff(head) && has_tag(head, subfile_type) && has_tag(head, maker) && has_tag(head, directories_below);
 }
 
 /// "BM", and a header size of less than 256: many a text begins with these letters.
@@ -129,22 +146,21 @@ constexpr Format kFormats[] = {
     {"BMP", is_bmp, decode_bmp},
     {"PSD", [](Bytes b) { return begins_with(b, {"8BPS"}); }, decode_psd},
     {"PNM", is_pnm, decode_pnm},
+    {"AVIF", [](Bytes b) { return has_brand(b, {"avif", "avis"}); }, kReadHeif, kConvert, kHeif},
+    {"CR3", [](Bytes b) { return has_brand(b, {"crx "}); }, kReadRaw, kDevelop, kRaw, true},
+    {"HEIF (HEIC)", is_heif, kReadHeif, kConvert, kHeif},
+    {"JPEG XL", [](Bytes b) { return begins_with(b, {"\xff\x0a"sv, "\0\0\0\x0cJXL \r\n\x87\n"sv}); }, kReadJxl, kConvert, kJxl},
+    {"CR2", [](Bytes b) { return is_tiff(b) && has_at(b, 8, "CR"); }, kReadRaw, kDevelop, kRaw, true},
+    {"DNG", is_dng, kReadRaw, kDevelop, kRaw, true},
+    {"NEF or ARW", is_raw_tiff, kReadRaw, kDevelop, kRaw, true},
+    {"TIFF", [](Bytes b) { return is_tiff(b) || begins_with(b, {"II+\0"sv, "MM\0+"sv}); }, kReadTiff, kConvert, kTiff},
+    {"RAF", [](Bytes b) { return begins_with(b, {"FUJIFILMCCD-RAW"}); }, kReadRaw, kDevelop, kRaw, true},
+    {"ORF", [](Bytes b) { return begins_with(b, {"IIRO", "IIRS", "MMOR"}); }, kReadRaw, kDevelop, kRaw, true},
+    {"RW2", [](Bytes b) { return begins_with(b, {"IIU\0"sv}); }, kReadRaw, kDevelop, kRaw, true},
 
     // Pictures that aren't.
-    {"AVIF", [](Bytes b) { return has_brand(b, {"avif", "avis"}); }, nullptr, kConvert},
-    {"CR3, a camera's raw format", [](Bytes b) { return has_brand(b, {"crx "}); }, nullptr, kDevelop},
-    {"HEIF (HEIC)", is_heif, nullptr, kConvert},
-    {"JPEG XL", [](Bytes b) { return begins_with(b, {"\xff\x0a"sv, "\0\0\0\x0cJXL \r\n\x87\n"sv}); }, nullptr,
-     kConvert},
     {"JPEG 2000", [](Bytes b) { return begins_with(b, {"\0\0\0\x0cjP  \r\n\x87\n"sv, "\xff\x4f\xff\x51"sv}); },
      nullptr, kConvert},
-    {"CR2, a camera's raw format", [](Bytes b) { return is_tiff(b) && has_at(b, 8, "CR"); }, nullptr, kDevelop},
-    {"DNG, a camera's raw format", is_dng, nullptr, kDevelop},
-    {"TIFF (or a camera's raw format made of it: DNG, NEF, ARW)", is_tiff, nullptr, kConvert},
-    {"BigTIFF", [](Bytes b) { return begins_with(b, {"II+\0"sv, "MM\0+"sv}); }, nullptr, kConvert},
-    {"RAF, a camera's raw format", [](Bytes b) { return begins_with(b, {"FUJIFILMCCD-RAW"}); }, nullptr, kDevelop},
-    {"ORF, a camera's raw format", [](Bytes b) { return begins_with(b, {"IIRO", "IIRS", "MMOR"}); }, nullptr, kDevelop},
-    {"RW2, a camera's raw format", [](Bytes b) { return begins_with(b, {"IIU\0"sv}); }, nullptr, kDevelop},
     {"X3F, a camera's raw format", [](Bytes b) { return begins_with(b, {"FOVb"}); }, nullptr, kDevelop},
     {"MRW, a camera's raw format", [](Bytes b) { return begins_with(b, {"\0MRM"sv}); }, nullptr, kDevelop},
     {"JPEG XR", [](Bytes b) { return begins_with(b, {"II\xbc\x01"sv, "II\xbc\0"sv}); }, nullptr, kConvert},

@@ -14,6 +14,8 @@ struct Format {
   bool (*matches)(Bytes head);   ///< asked of the rows above first
   Decoder* decode = nullptr;     ///< null for what isn't read: PDF and films too, where people keep pictures
   const char* remedy = nullptr;  ///< where it isn't read
+  const char* library = nullptr;  ///< that reads it, and its package; where `decode` is null the build lacks it
+  bool preview = false;           ///< what is decoded is the preview that the camera embedded
 };
 
 /// A file's first bytes, by which its format is told; more of them aren't looked at.

@@ -1,6 +1,7 @@
 // Which format the first bytes tell, and which files of a folder count as pictures.
 #include "src/image/formats.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -31,7 +32,7 @@ TEST(Formats, IsoMediaIsToldByAllBrands) {
   EXPECT_EQ(name_of(ftyp("msf1", "avis")), "AVIF");
   EXPECT_EQ(name_of(ftyp("mif1", "heic")), "HEIF (HEIC)");
   EXPECT_EQ(name_of(ftyp("msf1", "hevc")), "HEIF (HEIC)");
-  EXPECT_EQ(name_of(ftyp("crx ", "isom")), "CR3, a camera's raw format");
+  EXPECT_EQ(name_of(ftyp("crx ", "isom")), "CR3");
   EXPECT_EQ(name_of(ftyp("qt  ", "")), "QuickTime film (MOV)");
   EXPECT_EQ(name_of(ftyp("isom", "mp42")), "MPEG-4 film");
   // What follows the box is none of its brands; the minor version neither.
@@ -41,13 +42,15 @@ TEST(Formats, IsoMediaIsToldByAllBrands) {
 }
 
 TEST(Formats, TiffFamiliesAreToldApart) {
-  EXPECT_EQ(name_of("II*\0\x08\0\0\0"s), "TIFF (or a camera's raw format made of it: DNG, NEF, ARW)");
-  EXPECT_EQ(name_of("II*\0\x10\0\0\0CR\2\0"s), "CR2, a camera's raw format");
+  EXPECT_EQ(name_of("II*\0\x08\0\0\0"s), "TIFF");
+  EXPECT_EQ(name_of("II*\0\x10\0\0\0CR\2\0"s), "CR2");
   EXPECT_EQ(name_of("II*\0\x08\0\0\0\2\0\0\1\4\0\1\0\0\0\1\0\0\0\x12\xc6\1\0\4\0\0\0\1\4\0\0"s),
-            "DNG, a camera's raw format");
-  EXPECT_EQ(name_of("MM\0*\0\0\0\x08\0\1\xc6\x12\0\1\0\0\0\4\1\4\0\0"s), "DNG, a camera's raw format");
-  EXPECT_EQ(name_of("MM\0*\xff\xff\xff\xff"s).rfind("TIFF", 0), 0u);
-  EXPECT_EQ(name_of("MM\0+\0\x08\0\0"s), "BigTIFF");
+            "DNG");
+  EXPECT_EQ(name_of("MM\0*\0\0\0\x08\0\1\xc6\x12\0\1\0\0\0\4\1\4\0\0"s), "DNG");
+  // A small copy (0xfe) by a camera's maker (0x10f), with directories below it (0x14a).
+  EXPECT_EQ(name_of("II*\0\x08\0\0\0\3\0\xfe\0\4\0\1\0\0\0\1\0\0\0\x0f\1\2\0\1\0\0\0N\0\0\0\x4a\1\4\0\1\0\0\0\1\0\0\0"s), "NEF or ARW");
+  EXPECT_EQ(name_of("MM\0*\xff\xff\xff\xff"s), "TIFF");
+  EXPECT_EQ(name_of("MM\0+\0\x08\0\0"s), "TIFF");
 }
 
 TEST(Formats, WhatOnlyBeginsLikeAPictureIsNone) {
@@ -59,14 +62,25 @@ TEST(Formats, WhatOnlyBeginsLikeAPictureIsNone) {
 }
 
 TEST(Formats, EachIsReadOrHasARemedy) {
-  for (const std::string& head : {"%PDF-1.7"s, "\xff\x0a"s, "FUJIFILMCCD-RAW 0201"s, "\0\0\0\x0cjP  \r\n\x87\n"s,
+  for (const std::string& head : {"%PDF-1.7"s, "FOVb"s, "\0\0\0\x0cjP  \r\n\x87\n"s,
                                   "qoif"s, "\x89PNG\r\n\x1a\n\0\0\0\4CgBI"s, "\x1a\x45\xdf\xa3"s}) {
     const Format* format = find_format(std::as_bytes(std::span(head)));
     ASSERT_NE(format, nullptr) << head;
     EXPECT_EQ(format->decode, nullptr) << head;
     EXPECT_NE(format->remedy, nullptr) << head;
   }
-  EXPECT_EQ(readable_formats(), "JPEG, PNG, WebP, GIF, BMP, PSD, PNM, TGA");
+}
+
+TEST(Formats, ALibraryThatABuildLacksIsNamed) {
+  for (const std::string& head : {ftyp("avif", ""), ftyp("heic", ""), ftyp("crx ", ""), "\xff\x0a"s, "II*\0\x08\0\0\0"s, "FUJIFILMCCD-RAW 0201"s}) {
+    const Format* format = find_format(std::as_bytes(std::span(head)));
+    ASSERT_NE(format, nullptr) << head;
+    ASSERT_NE(format->library, nullptr) << head;
+    EXPECT_THAT(format->library, ::testing::HasSubstr("-dev")) << head;
+    EXPECT_NE(format->remedy, nullptr) << head;
+    EXPECT_EQ(format->decode != nullptr, readable_formats().find(format->name) != std::string::npos) << head;
+  }
+  EXPECT_EQ(readable_formats().rfind("JPEG, PNG, WebP, GIF, BMP, PSD, PNM", 0), 0u) << readable_formats();
 }
 
 TEST(Formats, AFilesContentOrNameMakesItAPicture) {

@@ -1,0 +1,30 @@
+// What a HEIF file says of its primary picture beside the pixels: which part of them is the picture, how it is to be turned, and where its
+// metadata lie. Read without libheif, whose older versions tell less.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "src/image/view.h"
+
+namespace lfm {
+
+struct HeifLayout {
+  int orientation = 1;  ///< as EXIF counts it, 1 to 8, of its properties irot and imir
+  enum class Chroma { unknown, none, half, half_width, full };
+  bool is_av1 = false;              ///< the codec is AVIF's, else HEIC's
+  Chroma chroma = Chroma::unknown;  ///< how the codec stores colours: 4:0:0, 4:2:0, 4:2:2, 4:4:4
+  /// Its property clap, of a picture of that many pixels; all of it where the file doesn't tell.
+  Window clean_aperture(int width, int height) const;
+  std::vector<std::span<const std::byte>> exif, xmp;  ///< parts of the file; of exif from the TIFF header on
+
+  std::vector<std::int64_t> aperture;  ///< the property's eight numbers, or none
+};
+
+/// Never throws: what is missing or malformed is left out.
+HeifLayout heif_layout(std::span<const std::byte> file);
+
+}  // namespace lfm

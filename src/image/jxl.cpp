@@ -1,0 +1,76 @@
+#include "src/image/jxl.h"
+
+#include <jxl/decode.h>
+
+#include <memory>
+#include <utility>
+
+#include "lfm/error.h"
+
+namespace lfm {
+namespace {
+
+[[noreturn]] void fail_corrupt() {
+  throw Error(ErrorCode::input, "the JPEG XL file is truncated or corrupt; copy or download it again");
+}
+
+using Decoding = std::unique_ptr<JxlDecoder, decltype(&JxlDecoderDestroy)>;
+
+Decoding start(Bytes bytes, int events) {
+  Decoding decoder(JxlDecoderCreate(nullptr), JxlDecoderDestroy);
+  if (!decoder) throw std::bad_alloc();
+  // The pixel grid as it is stored; who shows the picture turns it.
+  if (JxlDecoderSetKeepOrientation(decoder.get(), JXL_TRUE) != JXL_DEC_SUCCESS ||
+      JxlDecoderSubscribeEvents(decoder.get(), events) != JXL_DEC_SUCCESS ||
+      JxlDecoderSetInput(decoder.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()) != JXL_DEC_SUCCESS) {
+    fail_corrupt();
+  }
+  JxlDecoderCloseInput(decoder.get());
+  return decoder;
+}
+
+JxlBasicInfo info_of(const Decoding& decoder) {
+  JxlBasicInfo info{};
+  if (JxlDecoderGetBasicInfo(decoder.get(), &info) != JXL_DEC_SUCCESS) fail_corrupt();
+  return info;
+}
+
+}  // namespace
+
+void decode_jxl(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
+  const Decoding decoder = start(bytes, JXL_DEC_BASIC_INFO | JXL_DEC_FULL_IMAGE);
+  constexpr JxlPixelFormat rgb = {3, JXL_TYPE_UINT8, JXL_NATIVE_ENDIAN, 0};
+  Image image;
+  for (;;) {
+    switch (JxlDecoderProcessInput(decoder.get())) {
+      case JXL_DEC_BASIC_INFO: {
+        const JxlBasicInfo info = info_of(decoder);
+        check_size(info.xsize, info.ysize, limits);
+        image = make_image(static_cast<int>(info.xsize), static_cast<int>(info.ysize));
+        break;
+      }
+      case JXL_DEC_NEED_IMAGE_OUT_BUFFER: {
+        std::size_t needed = 0;
+        if (JxlDecoderImageOutBufferSize(decoder.get(), &rgb, &needed) != JXL_DEC_SUCCESS || needed != image.rgb.size() ||
+            JxlDecoderSetImageOutBuffer(decoder.get(), &rgb, image.rgb.data(), needed) != JXL_DEC_SUCCESS) {
+          fail_corrupt();
+        }
+        break;
+      }
+      case JXL_DEC_FULL_IMAGE:  // the first frame; others aren't looked at
+        return sink.take(std::move(image));
+      case JXL_DEC_NEED_MORE_INPUT:
+        throw Error(ErrorCode::input, "the JPEG XL file is truncated; copy or download it again");
+      default:
+        fail_corrupt();
+    }
+  }
+}
+
+int jxl_orientation(Bytes bytes) {
+  const Decoding decoder = start(bytes, JXL_DEC_BASIC_INFO);
+  if (JxlDecoderProcessInput(decoder.get()) != JXL_DEC_BASIC_INFO) fail_corrupt();
+  return static_cast<int>(info_of(decoder).orientation);
+}
+
+}  // namespace lfm
