@@ -91,11 +91,11 @@ void check_csv(const std::string& record, const std::string& path) {
 void check_records(const Texts& texts) {
   const std::string harmless = nlohmann::json::parse(nlohmann::json(texts.path).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   for (const lfm::Detection& d : {scored(texts), failed(texts)}) {
-    demand(is_one_plain_line(lfm::report_record(lfm::Format::table, d, true)), "a table's row is one line without control characters");
-    const std::string line = lfm::report_record(lfm::Format::jsonl, d, true);
+    demand(is_one_plain_line(lfm::report_record(lfm::OutputFormat::table, d, true)), "a table's row is one line without control characters");
+    const std::string line = lfm::report_record(lfm::OutputFormat::jsonl, d, true);
     demand(is_one_plain_line(line), "a JSON record is one line");
     demand(nlohmann::json::parse(line).at("path") == harmless, "the path reads back from JSON");
-    check_csv(lfm::report_record(lfm::Format::csv, d, true), texts.path);
+    check_csv(lfm::report_record(lfm::OutputFormat::csv, d, true), texts.path);
   }
 }
 

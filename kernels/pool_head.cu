@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
 void pool_head(float* logits, float* features, const float* maps, const float* weight, const float* bias, int n, int channels, int area,
                int k, Stream stream) {
   require(n > 0 && channels > 0 && k > 0 && k <= area, "pool_head: needs 1 <= k <= positions of a map");
-  require(k <= kMaxTopK, "pool_head: k is larger than 128");
+  require(k <= kMaxListK, "pool_head: k is larger than 128");
   const auto kernel = k <= kWarp ? pool_head_kernel<1> : k <= 2 * kWarp ? pool_head_kernel<2> : pool_head_kernel<4>;
   launch({.kernel = "pool_head", .blocks = {static_cast<unsigned>(n)}, .threads = kWarps * kWarp}, stream, kernel, logits, features, maps,
          weight, bias, channels, area, k);

@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
 
 void topk_pool(float* values, std::int32_t* positions, const float* maps, int rows, int area, int k, Stream stream) {
   require(rows > 0 && k > 0 && k <= area, "topk_pool: needs 1 <= k <= positions of a map");
-  require(k <= kMaxTopK, "topk_pool: k is larger than 128");
+  require(k <= kMaxListK, "topk_pool: k is larger than 128");
   const auto kernel = k <= kWarp ? topk_pool_kernel<1> : k <= 2 * kWarp ? topk_pool_kernel<2> : topk_pool_kernel<4>;
   launch({.kernel = "topk_pool", .blocks = {blocks_for(rows, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp}, stream,
          kernel, values, positions, maps, rows, area, k);

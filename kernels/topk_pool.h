@@ -7,7 +7,7 @@
 
 namespace lfm::kernels::inline LFM_TARGET {
 
-inline constexpr int kMaxTopK = 128;
+inline constexpr int kMaxListK = 128;
 
 /// maps [rows][area], one row per image and channel -> values [rows][k], the k largest, descending, ties by lower position; and,
 /// unless null, their positions [rows][k]. 1 <= k <= min(area, 128). NaN counts as the largest value, -0 as +0.

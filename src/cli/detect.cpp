@@ -36,7 +36,7 @@ enum class Sort { input, score, path };
 struct DetectArguments {
   std::vector<std::string> inputs;
   ScoringArguments scoring;
-  std::optional<Format> format;
+  std::optional<OutputFormat> format;
   Sort sort = Sort::input;
   fs::path output;
   fs::path features;
@@ -107,11 +107,11 @@ class Tally {
 };
 
 /// The format that an output's ending stands for; a table for any other.
-Format format_of(const fs::path& output) {
-  static const std::map<std::string, Format> endings = {
-      {".csv", Format::csv}, {".json", Format::json}, {".jsonl", Format::jsonl}, {".ndjson", Format::jsonl}};
+OutputFormat format_of(const fs::path& output) {
+  static const std::map<std::string, OutputFormat> endings = {
+      {".csv", OutputFormat::csv}, {".json", OutputFormat::json}, {".jsonl", OutputFormat::jsonl}, {".ndjson", OutputFormat::jsonl}};
   const auto found = endings.find(format_ending(output));
-  return found == endings.end() ? Format::table : found->second;
+  return found == endings.end() ? OutputFormat::table : found->second;
 }
 
 /// Settles what the ending of --output says where --format doesn't: .html is a page, and then there is no other report.
@@ -177,7 +177,7 @@ class Report {
     first_ = false;
   }
 
-  Format format_;
+  OutputFormat format_;
   Sort sort_;
   Output output_;
   std::vector<std::string> deliveries_;
@@ -263,9 +263,9 @@ void add_detect_command(CLI::App& app) {
   command->add_flag("--stable", a->scoring.detector.stable,
                     "Score mild re-deliveries too (re-compressed, 0.75x, shifted); the\n"
                     "median counts, and a verdict that flips or is close is 'unsure'");
-  add_choice<Format>(*command, "-f,--format", "table (for people), csv, json, jsonl (one object a line)\n(default: what the ending of --output says, else table)",
-                     {{"table", Format::table}, {"csv", Format::csv}, {"json", Format::json}, {"jsonl", Format::jsonl}},
-                     [a](Format format) { a->format = format; });
+  add_choice<OutputFormat>(*command, "-f,--format", "table (for people), csv, json, jsonl (one object a line)\n(default: what the ending of --output says, else table)",
+                     {{"table", OutputFormat::table}, {"csv", OutputFormat::csv}, {"json", OutputFormat::json}, {"jsonl", OutputFormat::jsonl}},
+                     [a](OutputFormat format) { a->format = format; });
   command->add_option("-o,--output", a->output, "Write the report there; the file appears when it is complete.\nEndings choose formats: .csv, .json, .jsonl, .html (as --report)")
       ->type_name("FILE");
   add_choice<Sort>(*command, "--sort",

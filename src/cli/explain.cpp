@@ -157,7 +157,7 @@ Balance balance_of(const Detection& detection) {
   return balance;
 }
 
-nlohmann::json record(const Detection& detection, const std::vector<Region>& regions, const fs::path& stem) {
+nlohmann::json record(const Detection& detection, const std::vector<PictureRegion>& regions, const fs::path& stem) {
   const Balance balance = balance_of(detection);
   nlohmann::json out = {{"path", detection.path.string()}, {"logit", detection.logit},
                         {"score", detection.score},        {"label", verdict_name(detection)},
@@ -167,13 +167,13 @@ nlohmann::json record(const Detection& detection, const std::vector<Region>& reg
                         {"regions", nlohmann::json::array()},
                         {"files", nlohmann::json::array()}};
   for (const char* ending : kEndings) out["files"].push_back(with_ending(stem, ending).string());
-  for (const Region& r : regions) {
+  for (const PictureRegion& r : regions) {
     out["regions"].push_back({{"contribution", r.contribution}, {"x", r.x}, {"y", r.y}, {"width", r.width}, {"height", r.height}});
   }
   return out;
 }
 
-std::string text(const Detection& detection, const std::vector<Region>& regions, const fs::path& stem) {
+std::string text(const Detection& detection, const std::vector<PictureRegion>& regions, const fs::path& stem) {
   const Balance balance = balance_of(detection);
   std::string out = fmt::format("{}: {}, score {:.4f}; logit {:.3f} = bias {:.3f} + {:.3f} towards fake - {:.3f} towards real\n",
                                 printable(detection.path.string()), verdict_name(detection), detection.score, detection.logit,
@@ -182,7 +182,7 @@ std::string text(const Detection& detection, const std::vector<Region>& regions,
   if (detection.empty_windows > 0 && !detection.unsure) {
     out += fmt::format("  {} of {} windows are too flat to count\n", detection.empty_windows, detection.windows);
   }
-  for (const Region& r : regions) {
+  for (const PictureRegion& r : regions) {
     out += fmt::format("  {:+9.3f}  {:.0f}x{:.0f} at {:.0f},{:.0f}\n", r.contribution, r.width, r.height, r.x, r.y);
   }
   return out + fmt::format("  {}.sheet.png\n", printable(stem.string()));
@@ -214,7 +214,7 @@ void explain(ExplainArguments arguments) {
     } catch (const Error& error) {  // the picture is gone since it was scored, or its files can't be written: the others may
       return fail(detection.path, error.what());
     }
-    const std::vector<Region> regions = top_regions(detection.evidence, arguments.regions);
+    const std::vector<PictureRegion> regions = top_regions(detection.evidence, arguments.regions);
     if (arguments.json) {
       records.push_back(record(detection, regions, stem));
     } else {

@@ -60,7 +60,7 @@ class Walk {
 
   std::vector<FoundFile> files;
   std::size_t ignored = 0;
-  Layout layout;
+  FolderLayout layout;
   std::size_t images = 0;             ///< before the filter
   std::set<std::string> class_names;  ///< every class folder that holds images
   std::set<std::string> matched_classes;
@@ -212,7 +212,7 @@ Dataset scan_dataset(const std::vector<fs::path>& roots, const std::vector<std::
   return dataset;
 }
 
-std::string layout_hint(const Layout& layout) {
+std::string layout_hint(const FolderLayout& layout) {
   std::vector<std::string> parts;
   const auto some = [](const std::vector<std::string>& names) {
     return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + std::min<std::ptrdiff_t>(std::ssize(names), 4), ", "),

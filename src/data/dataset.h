@@ -16,7 +16,7 @@ struct Sample {
 };
 
 /// What of a root's folders hints at another layout than the one expected; paths are relative to it.
-struct Layout {
+struct FolderLayout {
   std::vector<std::string> alike;   ///< folders of pictures named much like 0_real or 1_fake, outside of those: "real", "AI"
   std::vector<std::string> nested;  ///< 0_real and 1_fake inside of one another: the outer counts
   std::size_t unlabelled = 0;       ///< pictures elsewhere
@@ -24,7 +24,7 @@ struct Layout {
   std::vector<std::string> splits;  ///< folders named train, val, test, … that hold pictures of their own
 };
 /// In words, with the layout expected; empty where nothing is suspicious.
-std::string layout_hint(const Layout& layout);
+std::string layout_hint(const FolderLayout& layout);
 
 /// What one root held.
 struct RootSummary {
@@ -33,7 +33,7 @@ struct RootSummary {
   std::size_t fakes = 0;
   std::size_t unlabelled = 0;
   std::size_t ignored = 0;  ///< what else lies in 0_real and 1_fake: no pictures (counts_as_picture), broken links
-  Layout layout;
+  FolderLayout layout;
 };
 
 struct Dataset {

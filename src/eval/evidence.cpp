@@ -38,9 +38,9 @@ PositionValues position_values(std::span<const float> maps, const MapSize& size,
   return result;
 }
 
-std::vector<Region> top_regions(std::span<const Evidence> evidence, std::size_t count) {
+std::vector<PictureRegion> top_regions(std::span<const Evidence> evidence, std::size_t count) {
   constexpr ReceptiveField field = receptive_field();
-  std::vector<Region> places;
+  std::vector<PictureRegion> places;
   for (const Evidence& window : evidence) {
     const double across = window.width / window.view_width, down = window.height / window.view_height;
     for (int row = 0; row < window.rows; ++row) {
@@ -52,12 +52,12 @@ std::vector<Region> top_regions(std::span<const Evidence> evidence, std::size_t 
       }
     }
   }
-  std::ranges::stable_sort(places, [](const Region& a, const Region& b) { return std::abs(a.contribution) > std::abs(b.contribution); });
+  std::ranges::stable_sort(places, [](const PictureRegion& a, const PictureRegion& b) { return std::abs(a.contribution) > std::abs(b.contribution); });
 
-  std::vector<Region> chosen;
-  for (const Region& place : places) {
+  std::vector<PictureRegion> chosen;
+  for (const PictureRegion& place : places) {
     if (chosen.size() == count) break;
-    const bool is_covered = std::ranges::any_of(chosen, [&](const Region& c) {
+    const bool is_covered = std::ranges::any_of(chosen, [&](const PictureRegion& c) {
       return std::abs(c.x - place.x) < c.width / 2 && std::abs(c.y - place.y) < c.height / 2;
     });
     if (!is_covered) chosen.push_back(place);

@@ -48,13 +48,13 @@ PositionValues position_values(std::span<const float> maps, const MapSize& size,
                                std::span<const float> values);
 
 /// A map position and where it lies in the picture.
-struct Region {
+struct PictureRegion {
   float contribution = 0;
   double x = 0, y = 0, width = 0, height = 0;  ///< the pixels its receptive field covers, of the picture as decoded
 };
 
 /// The positions of the largest contributions, either sign, the largest first. One that covers more than half of a larger one, along both
 /// axes, is passed over.
-std::vector<Region> top_regions(std::span<const Evidence> evidence, std::size_t count);
+std::vector<PictureRegion> top_regions(std::span<const Evidence> evidence, std::size_t count);
 
 }  // namespace lfm

@@ -102,35 +102,35 @@ std::pair<float, float> score_spread(const Detection& d) {
   return spread;
 }
 
-std::string report_header(Format format, bool with_spread) {
+std::string report_header(OutputFormat format, bool with_spread) {
   switch (format) {
-    case Format::table:
+    case OutputFormat::table:
       return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}\n", "score", "verdict", with_spread ? "     spread  " : "", "logit", "size",
                          "file");
-    case Format::csv:
+    case OutputFormat::csv:
       return with_spread ? "path,logit,score,label,width,height,low,high,error,reason\n" : "path,logit,score,label,width,height,error,reason\n";
-    case Format::json:
+    case OutputFormat::json:
       return "[";
-    case Format::jsonl:
+    case OutputFormat::jsonl:
       break;
   }
   return {};
 }
 
-std::string report_footer(Format format, bool any_records) {
-  if (format != Format::json) return {};
+std::string report_footer(OutputFormat format, bool any_records) {
+  if (format != OutputFormat::json) return {};
   return any_records ? "\n]\n" : "]\n";
 }
 
-std::string report_record(Format format, const Detection& detection, bool first, Names deliveries) {
+std::string report_record(OutputFormat format, const Detection& detection, bool first, Names deliveries) {
   switch (format) {
-    case Format::table:
+    case OutputFormat::table:
       return table_record(detection, deliveries);
-    case Format::csv:
+    case OutputFormat::csv:
       return csv_record(detection, deliveries);
-    case Format::json:
+    case OutputFormat::json:
       return (first ? "\n" : ",\n") + json_record(detection, deliveries);
-    case Format::jsonl:
+    case OutputFormat::jsonl:
       break;
   }
   return json_record(detection, deliveries) + '\n';

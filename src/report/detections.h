@@ -9,7 +9,7 @@
 
 namespace lfm {
 
-enum class Format {
+enum class OutputFormat {
   table,  ///< for people: score, verdict, logit, size, file
   csv,    ///< RFC 4180 with a header line; text that a spreadsheet would run as a formula gets an apostrophe in front
   json,   ///< one array of objects
@@ -27,8 +27,8 @@ std::string doubt_text(const Detection& detection);
 std::pair<float, float> score_spread(const Detection& detection);
 
 /// What comes before the first record, and after the last. with_spread: the detections are of several deliveries.
-std::string report_header(Format format, bool with_spread = false);
-std::string report_footer(Format format, bool any_records);
+std::string report_header(OutputFormat format, bool with_spread = false);
+std::string report_footer(OutputFormat format, bool any_records);
 
 /// One scored or failed detection. Numbers are written so that they read back as the same float.
 ///   JSON: {"path","logit","score","label","width","height","texture","windows","empty_windows"}, label "real", "fake" or "unsure",
@@ -36,6 +36,6 @@ std::string report_footer(Format format, bool any_records);
 ///   CSV:  path,logit,score,label,width,height,error,reason; the cells that don't apply are empty
 /// deliveries: their names, where there are several. JSON then also has "low", "high" and "deliveries", an object of the scores by name
 /// (null where the picture can't be delivered so), CSV the columns low,high before error.
-std::string report_record(Format format, const Detection& detection, bool first, std::span<const std::string> deliveries = {});
+std::string report_record(OutputFormat format, const Detection& detection, bool first, std::span<const std::string> deliveries = {});
 
 }  // namespace lfm

@@ -23,7 +23,7 @@ class CpuTraining : public ::testing::TestWithParam<const Kernels*> {
 };
 
 TEST_P(CpuTraining, SameBitsWhateverTheThreads) {
-  const Batch batch(19, 49, 63, 1);
+  const DrawnBatch batch(19, 49, 63, 1);
   const auto parameters = random_parameters({}, 2);
   const auto expected = train(*engine(1), batch, parameters);
   for (const float value : expected) ASSERT_TRUE(std::isfinite(value));
@@ -37,7 +37,7 @@ TEST_P(CpuTraining, GradientsOfOddSizes) {
   for (const auto& [h, w] : {std::pair{101, 77}, std::pair{64, 80}, std::pair{75, 122}}) {
     double best = 1;
     for (unsigned seed = 0; seed < 6 && best > 1e-4; ++seed) {
-      const Batch batch(1, h, w, seed);
+      const DrawnBatch batch(1, h, w, seed);
       const auto parameters = random_parameters({}, 100 + seed);
       const double distance = relative_distance_of_gradients(gradients_of_one_pass(*engine(2), batch, parameters),
                                                              gradients_of_one_pass(*make_reference_engine(), batch, parameters));
@@ -52,7 +52,7 @@ TEST_P(CpuTraining, GradientsOfOddSizes) {
 TEST_P(CpuTraining, AveragePooling) {
   const Architecture architecture{Pooling::average, 1};
   const ParameterTable table = parameter_table(architecture);
-  const Batch batch(3, 52, 60, 5);
+  const DrawnBatch batch(3, 52, 60, 5);
   const auto parameters = random_parameters(architecture, 6);
   const TrainingOptions options{.rbld = false, .rks = false};
   const auto gradients = [&](Engine& e) {
@@ -70,7 +70,7 @@ TEST_P(CpuTraining, AveragePooling) {
 }
 
 TEST_P(CpuTraining, InferenceFollowsTraining) {
-  const Batch batch(4, 56, 56, 7);
+  const DrawnBatch batch(4, 56, 56, 7);
   auto trained = engine(2);
   const auto state = train(*trained, batch, random_parameters({}, 8));
   auto fresh = engine(2);
@@ -84,7 +84,7 @@ TEST_P(CpuTraining, InferenceFollowsTraining) {
 // The gradient of a convolution's bias is exactly zero, so there Adam sees the given moments and weight decay alone.
 TEST_P(CpuTraining, AdamFromGivenMoments) {
   const ParameterTable table = parameter_table({});
-  const Batch batch(2, 48, 48, 12);
+  const DrawnBatch batch(2, 48, 48, 12);
   const auto parameters = random_parameters({}, 13);
   std::mt19937 generator(14);
   std::normal_distribution<float> noise;
@@ -112,7 +112,7 @@ TEST_P(CpuTraining, AdamFromGivenMoments) {
 
 TEST_P(CpuTraining, TwoProcessesAreOneBatch) {
   const ParameterTable table = parameter_table({});
-  const Batch batch(5, 50, 64, 9);
+  const DrawnBatch batch(5, 50, 64, 9);
   const auto parameters = random_parameters({}, 10);
   const auto step = [&](Engine& e, int first, int count) {
     e.load({}, parameters);

@@ -19,7 +19,7 @@ namespace {
 using CudaTrainingTest = CudaEngineTest;
 
 TEST_F(CudaTrainingTest, SameBitsInEveryOrderOfThreads) {
-  const Batch batch(3, 48, 50, 1);
+  const DrawnBatch batch(3, 48, 50, 1);
   const auto parameters = random_parameters({}, 2);
   auto first = engine_under_test();
   const auto expected = train(first, batch, parameters);
@@ -43,7 +43,7 @@ TEST_F(CudaTrainingTest, GradientsOfOddSizes) {
   for (const auto& [h, w] : {std::pair{48, 48}, {49, 63}, {64, 80}}) {
     double best = 1;
     for (unsigned seed = 0; seed < 6 && best > 1e-4; ++seed) {
-      const Batch batch(1, h, w, seed);
+      const DrawnBatch batch(1, h, w, seed);
       const auto parameters = random_parameters({}, 100 + seed);
       auto engine = engine_under_test();
       const double distance = relative_distance_of_gradients(gradients_of_one_pass(engine, batch, parameters),
@@ -59,7 +59,7 @@ TEST_F(CudaTrainingTest, GradientsOfOddSizes) {
 TEST_F(CudaTrainingTest, AveragePooling) {
   const Architecture architecture{Pooling::average, 1};
   const ParameterTable table = parameter_table(architecture);
-  const Batch batch(2, 48, 52, 5);
+  const DrawnBatch batch(2, 48, 52, 5);
   const auto parameters = random_parameters(architecture, 6);
   const TrainingOptions options{.rbld = false, .rks = false};
   const auto gradients = [&](Engine& e) {
@@ -79,7 +79,7 @@ TEST_F(CudaTrainingTest, AveragePooling) {
 }
 
 TEST_F(CudaTrainingTest, InferenceFollowsTraining) {
-  const Batch batch(2, 48, 48, 7);
+  const DrawnBatch batch(2, 48, 48, 7);
   auto trained = engine_under_test(), fresh = engine_under_test();
   const auto state = train(trained, batch, random_parameters({}, 8));
   fresh.load({}, std::span(state).first(parameter_table({}).total_floats));
@@ -91,7 +91,7 @@ TEST_F(CudaTrainingTest, InferenceFollowsTraining) {
 }
 
 TEST_F(CudaTrainingTest, StateContinuesElsewhere) {
-  const Batch batch(2, 48, 48, 9);
+  const DrawnBatch batch(2, 48, 48, 9);
   const ParameterTable table = parameter_table({});
   const std::size_t n = table.trainable_floats;
   auto one = engine_under_test(), other = engine_under_test();
@@ -114,7 +114,7 @@ TEST_F(CudaTrainingTest, TwoProcessesAreOneBatch) {
   GTEST_SKIP() << "NCCL wants a GPU of its own for each process; a build with -DLFM_NCCL=OFF runs this";
 #endif
   const ParameterTable table = parameter_table({});
-  const Batch batch(3, 48, 50, 9);
+  const DrawnBatch batch(3, 48, 50, 9);
   const auto parameters = random_parameters({}, 10);
   const auto step = [&](Engine& e, int first, int count) {
     e.load({}, parameters);
@@ -146,7 +146,7 @@ TEST_F(CudaTrainingTest, TwoProcessesAreOneBatch) {
 }
 
 TEST_F(CudaTrainingTest, Refusals) {
-  const Batch batch(2, 48, 48, 1);
+  const DrawnBatch batch(2, 48, 48, 1);
   auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 1));
   EXPECT_THROW(engine.train_first_block(batch.images(0, 1).pixels), Error) << "nothing is reserved";

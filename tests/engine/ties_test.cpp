@@ -40,7 +40,7 @@ struct Pass {
   std::vector<float> maps, grad_maps, gradients;
 };
 
-Pass pass_of(Engine& engine, const Batch& batch, std::span<const float> parameters, const TrainingOptions& options = {}) {
+Pass pass_of(Engine& engine, const DrawnBatch& batch, std::span<const float> parameters, const TrainingOptions& options = {}) {
   engine.load({}, parameters);
   Pass pass;
   pass.result = forward_backward(engine, batch.images(0, batch.n), options, {1, 2, 0}, 1.0f / static_cast<float>(batch.n),
@@ -77,7 +77,7 @@ TEST_P(Ties, TheFirstOfEqualValuesWins) {
   }
   std::ranges::fill(part(kProjection).subspan(std::size_t{kTied} * kChannels[kBlocks], kChannels[kBlocks]), 0.0f);
 
-  const Batch batch(2, kHeight, kWidth, 22);
+  const DrawnBatch batch(2, kHeight, kWidth, 22);
   const Pass got = pass_of(*engine(), batch, parameters), expected = pass_of(*make_reference_engine(), batch, parameters);
   const auto compare = [&](const char* what, std::span<const float> g, std::span<const float> e) {
     const double distance = relative_distance(g, e);
@@ -95,8 +95,8 @@ TEST_P(Ties, TheFirstOfEqualValuesWins) {
 }
 
 /// A picture of one colour, and one whose cells are all alike: every map is flat.
-Batch flat_pictures(int height, int width) {
-  Batch batch(2, height, width, 0);
+DrawnBatch flat_pictures(int height, int width) {
+  DrawnBatch batch(2, height, width, 0);
   const std::size_t image = batch.pixels.size() / 2, row = static_cast<std::size_t>(width);
   std::fill_n(batch.pixels.begin(), image, std::uint8_t{200});
   for (std::size_t i = 0; i < image; ++i) {
@@ -108,7 +108,7 @@ Batch flat_pictures(int height, int width) {
 }
 
 TEST_P(Ties, FlatPicturesChooseTheFirstPositions) {
-  const Batch batch = flat_pictures(kHeight, kWidth);
+  const DrawnBatch batch = flat_pictures(kHeight, kWidth);
   const auto parameters = random_parameters({}, 23);
   const Pass got = pass_of(*engine(), batch, parameters), expected = pass_of(*make_reference_engine(), batch, parameters);
   std::size_t differing = 0;
@@ -123,7 +123,7 @@ TEST_P(Ties, FlatPicturesChooseTheFirstPositions) {
 // What explains a score ranks the maps of inference, whose tiles are larger.
 TEST_P(Ties, FlatPicturesHaveFlatMaps) {
   constexpr int height = 150, width = 166;
-  const Batch batch = flat_pictures(height, width);
+  const DrawnBatch batch = flat_pictures(height, width);
   auto parameters = random_parameters({}, 26);
   for (int b = 0; b < kBlocks; ++b) {
     for (float& variance : parameter(std::span(parameters), parameter_table({}), running_var(b))) variance = 0.5f + std::abs(variance);
@@ -142,7 +142,7 @@ TEST_P(Ties, FlatPicturesHaveFlatMaps) {
 // Each rank's gradient lands where the engine's own map has that rank: a choice can differ from another engine's only by what rounding
 // made of the values.
 TEST_P(Ties, RanksByItsOwnValues) {
-  const Batch batch(2, kHeight, kWidth, 24);
+  const DrawnBatch batch(2, kHeight, kWidth, 24);
   const auto parameters = random_parameters({}, 25);
   const Pass pass = pass_of(*engine(), batch, parameters, {.rbld = false, .rks = false});
   const auto weight = parameter(std::span<const float>(parameters), parameter_table({}), kHeadWeight);

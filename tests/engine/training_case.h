@@ -14,11 +14,11 @@
 namespace lfm {
 
 /// Random images whose labels alternate.
-struct Batch {
+struct DrawnBatch {
   int n, h, w;
   std::vector<std::uint8_t> pixels, labels;
 
-  Batch(int images, int height, int width, unsigned seed) : n(images), h(height), w(width) {
+  DrawnBatch(int images, int height, int width, unsigned seed) : n(images), h(height), w(width) {
     std::mt19937 generator(seed);
     pixels.resize(std::size_t{3} * n * h * w);
     for (auto& pixel : pixels) pixel = static_cast<std::uint8_t>(generator());
@@ -50,7 +50,7 @@ inline std::vector<float> random_parameters(const Architecture& architecture, un
 }
 
 /// Two steps of two micro-batches each, then parameters, gradients and moments in one array.
-inline std::vector<float> train(Engine& engine, const Batch& batch, std::span<const float> parameters) {
+inline std::vector<float> train(Engine& engine, const DrawnBatch& batch, std::span<const float> parameters) {
   const ParameterTable table = parameter_table({});
   engine.load({}, parameters);
   const int half = batch.n / 2;
@@ -68,7 +68,7 @@ inline std::vector<float> train(Engine& engine, const Batch& batch, std::span<co
   return state;
 }
 
-inline std::vector<float> gradients_of_one_pass(Engine& engine, const Batch& batch, std::span<const float> parameters) {
+inline std::vector<float> gradients_of_one_pass(Engine& engine, const DrawnBatch& batch, std::span<const float> parameters) {
   engine.load({}, parameters);
   forward_backward(engine, batch.images(0, batch.n), {}, {1, 2, 3}, 1.0f / static_cast<float>(batch.n), GradientMode::overwrite);
   std::vector<float> values(parameter_table({}).trainable_floats);

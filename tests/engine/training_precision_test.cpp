@@ -134,7 +134,7 @@ TEST_P(TrainingPrecision, LossCurveFollowsFp32s) {
     engine.load({}, initial_values({}, 5));
     std::vector<double> losses;
     for (std::uint64_t step = 0; step < steps; ++step) {
-      const Batch batch(4, 50, 50, static_cast<unsigned>(step));
+      const DrawnBatch batch(4, 50, 50, static_cast<unsigned>(step));
       const auto result = forward_backward(engine, batch.images(0, 4), {}, {5, step, 0}, 0.25f, GradientMode::overwrite);
       losses.push_back((result.loss_a + 0.1 * result.loss_b) / 4);
       engine.adam_step({}, step + 1);
@@ -150,7 +150,7 @@ TEST_P(TrainingPrecision, LossCurveFollowsFp32s) {
 }
 
 TEST_P(TrainingPrecision, SameBitsInEveryOrderOfThreads) {
-  const Batch batch(2, 48, 50, 1);
+  const DrawnBatch batch(2, 48, 50, 1);
   const auto parameters = random_parameters({}, 2);
   const auto expected = train(engine(), batch, parameters);
   for (const float value : expected) ASSERT_TRUE(std::isfinite(value));

@@ -38,7 +38,7 @@ Detection failed(const std::string& path, const std::string& error) {
 
 TEST(Json, RecordsReadBack) {
   const Detection d = scored("a \"b\"\n\\.png", -52.30217742919922f, 1.9295363e-23f, false);
-  const json record = json::parse(report_record(Format::jsonl, d, true));
+  const json record = json::parse(report_record(OutputFormat::jsonl, d, true));
   EXPECT_EQ(record.size(), 9u);
   EXPECT_EQ(record["path"], d.path.string());
   EXPECT_EQ(record["logit"].get<float>(), d.logit);
@@ -50,22 +50,22 @@ TEST(Json, RecordsReadBack) {
   EXPECT_EQ(record["windows"], 1);
   EXPECT_EQ(record["empty_windows"], 0);
 
-  const json error = json::parse(report_record(Format::jsonl, failed("x", "is empty"), true));
+  const json error = json::parse(report_record(OutputFormat::jsonl, failed("x", "is empty"), true));
   EXPECT_EQ(error, (json{{"path", "x"}, {"error", "is empty"}}));
 }
 
 TEST(Json, ArraysAreWholeWhateverTheirLength) {
   for (int n = 0; n < 3; ++n) {
-    std::string text = report_header(Format::json);
-    for (int i = 0; i < n; ++i) text += report_record(Format::json, scored("p", 1, 0.7f, true), i == 0);
-    text += report_footer(Format::json, n > 0);
+    std::string text = report_header(OutputFormat::json);
+    for (int i = 0; i < n; ++i) text += report_record(OutputFormat::json, scored("p", 1, 0.7f, true), i == 0);
+    text += report_footer(OutputFormat::json, n > 0);
     EXPECT_EQ(json::parse(text).size(), static_cast<std::size_t>(n));
     EXPECT_EQ(text.back(), '\n');
   }
 }
 
 TEST(Json, NamesThatAreNoUtf8BecomeValidJson) {
-  const json record = json::parse(report_record(Format::jsonl, failed("bad\xff.png", "x"), true));
+  const json record = json::parse(report_record(OutputFormat::jsonl, failed("bad\xff.png", "x"), true));
   EXPECT_EQ(record["path"], "bad\xef\xbf\xbd.png");
 }
 
@@ -73,13 +73,13 @@ TEST(Json, NamesThatAreNoUtf8BecomeValidJson) {
 TEST(Json, NamesSteerNoTerminal) {
   for (const std::string name : {"del\x7f", "csi\xc2\x9b" "2J", "override\xe2\x80\xae", "both\x7f\xc3\xa9"}) {
     for (const Detection& d : {scored(name, 1, 0.7f, true), failed(name, name)}) {
-      std::string line = report_record(Format::jsonl, d, true);
+      std::string line = report_record(OutputFormat::jsonl, d, true);
       EXPECT_EQ(json::parse(line)["path"], name);
       line.pop_back();
       EXPECT_EQ(printable(line), line);
     }
   }
-  EXPECT_THAT(report_record(Format::jsonl, scored("caf\xc3\xa9", 1, 0.7f, true), true), testing::HasSubstr("caf\xc3\xa9")) << "what does no harm stays readable";
+  EXPECT_THAT(report_record(OutputFormat::jsonl, scored("caf\xc3\xa9", 1, 0.7f, true), true), testing::HasSubstr("caf\xc3\xa9")) << "what does no harm stays readable";
 }
 
 TEST(Json, IndentedTextSteersNoTerminal) {
@@ -94,30 +94,30 @@ TEST(Records, SayWhyTheyAreUnsure) {
     Detection d = scored("F", 8.189055f, 0.99972242f, true);
     d.unsure = true;
     d.doubt = doubt;
-    const json record = json::parse(report_record(Format::jsonl, d, true));
+    const json record = json::parse(report_record(OutputFormat::jsonl, d, true));
     EXPECT_EQ(record["label"], "unsure");
     EXPECT_EQ(record["reason"], doubt_name(doubt));
-    EXPECT_EQ(report_record(Format::csv, d, true), std::string("F,8.189055,0.9997224,unsure,640,480,,") + doubt_name(doubt) + "\n");
-    EXPECT_EQ(report_record(Format::table, d, true), "0.9997  unsure      8.189      640x480  F: " + doubt_text(d) + "\n");
+    EXPECT_EQ(report_record(OutputFormat::csv, d, true), std::string("F,8.189055,0.9997224,unsure,640,480,,") + doubt_name(doubt) + "\n");
+    EXPECT_EQ(report_record(OutputFormat::table, d, true), "0.9997  unsure      8.189      640x480  F: " + doubt_text(d) + "\n");
   }
 }
 
 TEST(Csv, QuotesAndNeverStartsAFormula) {
-  EXPECT_EQ(report_record(Format::csv, scored("a.png", -1.5f, 0.25f, false), true), "a.png,-1.5,0.25,real,640,480,,\n");
-  EXPECT_EQ(report_record(Format::csv, failed("a,\"b\".png", "two\nlines"), true),
+  EXPECT_EQ(report_record(OutputFormat::csv, scored("a.png", -1.5f, 0.25f, false), true), "a.png,-1.5,0.25,real,640,480,,\n");
+  EXPECT_EQ(report_record(OutputFormat::csv, failed("a,\"b\".png", "two\nlines"), true),
             "\"a,\"\"b\"\".png\",,,,,,\"two\nlines\",\n");
   for (const std::string start : {"=", "+", "-", "@", "\t", "\r"}) {
-    const std::string record = report_record(Format::csv, failed(start + "cmd|'/c calc'!A1", "x"), true);
+    const std::string record = report_record(OutputFormat::csv, failed(start + "cmd|'/c calc'!A1", "x"), true);
     EXPECT_TRUE(record.starts_with("'") || record.starts_with("\"'")) << record;
   }
 }
 
 TEST(Table, LinesUpAndEscapes) {
-  const std::string header = report_header(Format::table);
-  const std::string row = report_record(Format::table, scored("F", 8.189055f, 0.99972242f, true), true);
+  const std::string header = report_header(OutputFormat::table);
+  const std::string row = report_record(OutputFormat::table, scored("F", 8.189055f, 0.99972242f, true), true);
   EXPECT_EQ(row, "0.9997  fake        8.189      640x480  F\n");
   EXPECT_EQ(header.find("file"), row.find('F'));
-  const std::string hostile = report_record(Format::table, failed("\x1b[2Jx\n1.0000  real", "\x1b]0;t\a"), true);
+  const std::string hostile = report_record(OutputFormat::table, failed("\x1b[2Jx\n1.0000  real", "\x1b]0;t\a"), true);
   EXPECT_EQ(hostile.find('\x1b'), std::string::npos);
   EXPECT_EQ(std::count(hostile.begin(), hostile.end(), '\n'), 1);
   EXPECT_EQ(hostile.find("failed"), row.find("fake"));

@@ -76,9 +76,9 @@ std::string CudaEngine::description() const {
 }
 
 void CudaEngine::load(const Architecture& architecture, std::span<const float> values) {
-  if (architecture.pooling == Pooling::topk && architecture.k > kernels::kMaxTopK) {
+  if (architecture.pooling == Pooling::topk && architecture.k > kernels::kMaxListK) {
     throw Error(ErrorCode::model, fmt::format("the model selects k = {} values per channel; this engine can up to {}: use --device cpu",
-                                              architecture.k, kernels::kMaxTopK));
+                                              architecture.k, kernels::kMaxListK));
   }
   const ParameterTable table = parameter_table(architecture);
   if (values.size() != table.total_floats) {
