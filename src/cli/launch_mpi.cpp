@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "src/cli/launch.h"
-#include "src/engine/cpu/thread_pool.h"
+#include "src/machine/cores.h"
 
 namespace lfm {
 namespace {
@@ -49,7 +49,7 @@ std::string host_name() {
 int share_of_cores(int processes_here) {
   cpu_set_t own, launcher;
   if (sched_getaffinity(0, sizeof own, &own) != 0 || sched_getaffinity(getppid(), sizeof launcher, &launcher) != 0) {
-    return std::max(1, cpu::available_cores() / processes_here);
+    return std::max(1, usable_cores() / processes_here);
   }
   const bool bound = std::getenv("OMPI_MCA_orte_bound_at_launch") != nullptr;
   const bool asked_for = std::getenv("OMPI_MCA_hwloc_base_binding_policy") || std::getenv("OMPI_MCA_rmaps_base_mapping_policy");

@@ -19,6 +19,7 @@
 #include "lfm/image.h"
 #include "src/data/order.h"
 #include "src/image/file.h"
+#include "src/machine/cores.h"
 
 namespace lfm {
 namespace {
@@ -310,9 +311,7 @@ void Loader::start(std::uint64_t epoch, std::uint64_t step, std::uint64_t end_ep
   impl_->next_epoch = epoch;
   impl_->next_step = step;
   impl_->end_epoch = end_epoch;
-  const int threads = impl_->options.threads > 0
-                          ? impl_->options.threads
-                          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int threads = impl_->options.threads > 0 ? impl_->options.threads : usable_cores();
   for (int i = 0; i < threads; ++i) {
     impl_->workers.emplace_back([impl = impl_.get()](const std::stop_token& stop) { impl->work(stop); });
   }

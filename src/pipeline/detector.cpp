@@ -1,13 +1,11 @@
 #include "lfm/detector.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
-#include <thread>
 #include <utility>
 
 #include "src/engine/device.h"
@@ -15,6 +13,7 @@
 #include "src/eval/calibration.h"
 #include "src/eval/threshold_table.h"
 #include "src/image/view.h"
+#include "src/machine/cores.h"
 #include "src/pipeline/path_source.h"
 #include "src/pipeline/picture.h"
 #include "src/pipeline/pixel_pool.h"
@@ -22,14 +21,6 @@
 
 namespace lfm {
 namespace {
-
-/// Cores this process may use, which is fewer than the machine has under taskset or in a container.
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
 
 /// Bytes one image's activations may take: most of the machine's memory, for engines that work in it.
 std::size_t arena_limit(const Device& device) {

@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <map>
 
 #include "lfm/error.h"
 #include "lfm/image.h"
 #include "src/image/file.h"
+#include "src/machine/cores.h"
 #include "tests/data/image_folder.h"
+#include "tests/machine/bound_to_one_core.h"
 
 namespace lfm {
 namespace {
@@ -102,6 +105,24 @@ TEST_F(LoaderTest, ServesTheSameWhateverTheThreadsPrefetchAndCache) {
       for (std::size_t i = 0; i < got.size(); ++i) expect_equal(got[i], expected[i]);
     }
   }
+}
+
+std::ptrdiff_t threads_of_this_process() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), std::filesystem::directory_iterator());
+}
+
+TEST_F(LoaderTest, TakesTheCoresThatTheProcessMayUse) {
+  LoaderOptions options = small_options();
+  options.threads = 0;
+  Loader loader(dataset(), options);
+  const auto others = threads_of_this_process();
+  {
+    const test::BoundToOneCore bound;
+    loader.start(0, 0, 1);
+    EXPECT_EQ(threads_of_this_process(), others + 1);
+  }
+  loader.start(0, 0, 1);
+  EXPECT_EQ(threads_of_this_process(), others + usable_cores());
 }
 
 TEST_F(LoaderTest, ResumesAtAnyStep) {

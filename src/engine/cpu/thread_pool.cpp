@@ -1,13 +1,12 @@
 #include "src/engine/cpu/thread_pool.h"
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
 #include <algorithm>
+
+#include "src/machine/cores.h"
 
 namespace lfm::cpu {
 namespace {
@@ -27,16 +26,8 @@ std::uint64_t remaining(std::uint64_t claim) { return claim & 0xffffffffu; }
 
 }  // namespace
 
-int available_cores() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-#endif
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
-
 ThreadPool::ThreadPool(int threads) {
-  const int count = threads > 0 ? threads : available_cores();
+  const int count = threads > 0 ? threads : usable_cores();
   workers_.reserve(static_cast<std::size_t>(count - 1));
   try {
     for (int worker = 1; worker < count; ++worker) workers_.emplace_back([this, worker] { work(worker); });

@@ -13,12 +13,9 @@
 
 namespace lfm::cpu {
 
-/// Cores this process may run on.
-int available_cores();
-
 class ThreadPool {
  public:
-  /// threads counts the caller; 0: available_cores(). A forked child must make its own pool. Throws std::system_error where the system
+  /// threads counts the caller; 0: usable_cores(). A forked child must make its own pool. Throws std::system_error where the system
   /// starts no more threads.
   explicit ThreadPool(int threads);
   ~ThreadPool();

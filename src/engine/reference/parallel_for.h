@@ -6,11 +6,13 @@
 #include <thread>
 #include <vector>
 
+#include "src/machine/cores.h"
+
 namespace lfm::reference {
 
 template <typename Item>
 void parallel_for(int count, const Item& item) {
-  const int threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, count > 0 ? count : 1);
+  const int threads = std::min(usable_cores(), std::max(count, 1));
   std::vector<std::jthread> others;
   const auto every_nth = [&](int first) {
     for (int i = first; i < count; i += threads) item(i);
