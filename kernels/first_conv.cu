@@ -1,5 +1,5 @@
 // first_conv: y[y][x][o] = bias[o] + sum over ky, kx, c of r[y+ky][x+kx][c] w[2ky+kx][c][o], with the residual
-//   r[y][x][c] = scale[c] |pixel[y][x][c] - pixel[y & ~1][x & ~1][c]|    (SPEC section 2), computed from pixels on the way
+//   r[y][x][c] = scale[c] |pixel[y][x][c] - pixel[y & ~1][x & ~1][c]|    (docs/METHOD.md, section 2), computed from pixels on the way
 //   grad_w[tap][c][o] = sum over n, y, x of r g
 //   pixels [n][height][width][3]   weight [4][3][64]   bias [64]   ->   output [n][h-1][w-1][64]
 //

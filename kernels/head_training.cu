@@ -9,8 +9,8 @@
 #include <cmath>
 
 #include "kernels/device.cuh"
-#include "kernels/label.h"
 #include "kernels/launch.h"
+#include "src/model/label.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
 

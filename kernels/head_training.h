@@ -7,7 +7,7 @@
 
 namespace lfm::kernels::inline LFM_TARGET {
 
-/// losses[i] = BCE(sigmoid(logits[i]), labels[i]), finite for any logit; grad_logits[i] = weight * its derivative. Labels: kernels/label.h; both
+/// losses[i] = BCE(sigmoid(logits[i]), labels[i]), finite for any logit; grad_logits[i] = weight * its derivative. Labels: src/model/label.h; both
 /// are 0 where there is none.
 void bce_with_logits(float* losses, float* grad_logits, const float* logits, const std::uint8_t* labels, float weight, int n,
                      Stream stream);

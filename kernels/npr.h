@@ -1,4 +1,4 @@
-// The NPR residual (SPEC section 2), materialised: for training and as the plain first step that first_block is tested against.
+// The NPR residual (docs/METHOD.md, section 2), materialised: for training and as the plain first step that first_block is tested against.
 #pragma once
 
 #include <cstdint>

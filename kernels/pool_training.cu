@@ -11,7 +11,7 @@
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
 #include "kernels/order.cuh"
-#include "kernels/philox.h"
+#include "src/random/philox.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
 

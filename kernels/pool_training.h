@@ -1,5 +1,5 @@
-// What training adds to the pooling: rank-based dropout (RBLD), random selection (RKS), and the way back to the maps (SPEC section 4).
-// Forward arrays are [n][64][k], rank 0 the largest; rows = n * 64. Draws are those of kernels/philox.h, bit for bit.
+// What training adds to the pooling: rank-based dropout (RBLD), random selection (RKS), and the way back to the maps (docs/METHOD.md, section 4).
+// Forward arrays are [n][64][k], rank 0 the largest; rows = n * 64. Draws are those of src/random/philox.h, bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct DrawOrigin {
 };
 
 /// factors[row][rank] = scale[rank] where kept, 0 where dropped; values *= factors. Kept: keep[row][rank] != 0, or with keep null,
-/// rbld_uniform() >= drop[rank]. drop, scale [k]: tables of kernels/rbld.h.
+/// rbld_uniform() >= drop[rank]. drop, scale [k]: tables of src/model/rbld.h.
 void rbld(float* values, float* factors, const std::uint8_t* keep, const float* drop, const float* scale, const DrawOrigin& origin,
           int rows, int k, Stream stream);
 

@@ -1,4 +1,4 @@
-// Top-k pooling (SPEC section 4).
+// Top-k pooling (docs/METHOD.md, section 4).
 #pragma once
 
 #include <cstdint>

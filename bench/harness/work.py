@@ -20,7 +20,7 @@ with open(output, "wb") as file:
 
 
 def gflop_per_image(size, k=16):
-    """Floating-point operations of one image as a direct convolution counts them (SPEC section 3), in 10^9."""
+    """Floating-point operations of one image as a direct convolution counts them (docs/METHOD.md, section 3), in 10^9."""
     side, operations = size // 2 * 2, 0
     for block in range(4):
         side -= 1

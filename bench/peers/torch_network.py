@@ -39,7 +39,7 @@ class Network(nn.Module):
 
 
 def training_loss(network, x, labels, alpha=0.1, p_min=0.1, p_max=0.3):
-    """BCE of the branch with ranked dropout plus alpha times that of the randomly drawn branch (SPEC sections 4 and 5)."""
+    """BCE of the branch with ranked dropout plus alpha times that of the randomly drawn branch (docs/METHOD.md, sections 4 and 5)."""
     maps = network.maps(x)
     k = network.k
     drop = torch.linspace(p_max, p_min, k, device=maps.device)

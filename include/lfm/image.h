@@ -1,5 +1,5 @@
 // Images: decoding and resizing, byte for byte as Pillow does it (the residual is made of neighbour
-// differences, so one grey level more or less changes the score; SPEC section 1).
+// differences, so one grey level more or less changes the score; docs/METHOD.md, section 1).
 #pragma once
 
 #include <cstddef>

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -21,21 +22,17 @@
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
 #include "src/cli/number_checks.h"
-#include "src/eval/calibration.h"
 #include "src/eval/evaluation.h"
+#include "src/eval/fit.h"
 #include "src/eval/threshold_table.h"
-#include "src/eval/tsne.h"
-#include "src/io/atomic_file.h"
 #include "src/model/weight_file.h"
 #include "src/pipeline/delivery.h"
-#include "src/report/csv.h"
+#include "src/report/embedding.h"
 #include "src/report/evaluation.h"
 #include "src/report/file_plan.h"
-#include "src/report/npy.h"
 #include "src/report/output.h"
 #include "src/report/page.h"
 #include "src/report/progress.h"
-#include "src/report/scatter.h"
 #include "src/report/terminal.h"
 #include "src/report/thresholds.h"
 
@@ -116,53 +113,9 @@ Writer writer_of(const std::string& ending, const std::string& file) {
   return found->second;
 }
 
-/// What enters the network's last layer, of every picture as it is.
-class Embedding {
- public:
-  Embedding(const std::string& prefix, std::size_t columns) : prefix_(prefix), columns_(columns), rows_(prefix + ".npy", columns) {}
-
-  void add(const Detection& detection, const LabelledFile& file, const Subset& subset) {
-    const bool known = detection.scored() && detection.features.size() == columns_;
-    known ? rows_.write_row(detection.features) : rows_.write_missing_row();
-    list_ += fmt::format("{},{},{},{}\n", csv_text(file.path.string()), file.label, csv_text(subset.test_set), csv_text(subset.name));
-    if (!known) return;
-    features_.insert(features_.end(), detection.features.begin(), detection.features.end());
-    points_.push_back({{}, file.subset, file.label});
-  }
-
-  /// The rows, the list of what they are, and the picture: of at most kMostPoints of them, evenly chosen.
-  void write(const TestData& data) {
-    rows_.commit();
-    write_file_atomically(prefix_ + ".csv", "path,label,test_set,subset\n" + list_);
-    const std::size_t count = std::min(points_.size(), kMostPoints);
-    std::vector<ScatterPoint> chosen;
-    std::vector<float> features;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t from = i * points_.size() / count;
-      chosen.push_back(points_[from]);
-      const auto row = features_.begin() + static_cast<std::ptrdiff_t>(from * columns_);
-      features.insert(features.end(), row, row + static_cast<std::ptrdiff_t>(columns_));
-    }
-    const auto layout = tsne(features, columns_);
-    for (std::size_t i = 0; i < count; ++i) chosen[i].at = layout[i];
-    std::vector<std::string> groups;
-    for (const Subset& subset : data.subsets) groups.push_back(subset.test_set + "/" + subset.name);
-    write_file_atomically(prefix_ + ".svg", scatter_svg(fmt::format("t-SNE of the features of {} pictures", count), chosen, groups));
-  }
-
- private:
-  static constexpr std::size_t kMostPoints = 3000;  ///< t-SNE's time and memory grow with the square
-  std::string prefix_;
-  std::size_t columns_;
-  NpyWriter rows_;
-  std::string list_;
-  std::vector<float> features_;
-  std::vector<ScatterPoint> points_;
-};
-
 /// page and embedding get every picture, where there are any.
 std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& arguments, EvaluationReport& report, ReportPage* page,
-                              Embedding* embedding) {
+                              EmbeddingFiles* embedding) {
   const bool quiet = arguments.scoring.quiet;
   std::vector<ScoredFile> files;
   files.reserve(report.data.files.size());
@@ -201,105 +154,20 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
   return files;
 }
 
-/// Calibration and thresholds fitted on every condition, each sub-dataset and label of each counting the same.
-struct Fit {
-  Calibration calibration;
-  float balanced_threshold = 0.5f;  ///< of the best mean balanced accuracy
-  ThresholdTable thresholds;
-};
-
-/// A group a sub-dataset, label and condition.
-std::vector<ScoreGroup> score_groups(const EvaluationReport& report, const std::vector<ScoredFile>& files, const Calibration& calibration) {
-  std::vector<ScoreGroup> groups;
-  const std::size_t subsets = report.data.subsets.size();
-  const bool several_sets = std::ranges::any_of(report.data.subsets, [&](const Subset& s) { return s.test_set != report.data.subsets[0].test_set; });
-  for (const Condition& condition : report.conditions) {
-    for (std::size_t s = 0; s < 2 * subsets; ++s) {
-      const Subset& subset = report.data.subsets[s / 2];
-      // Printable, since it goes into the model's file.
-      std::string name = printable(several_sets && subset.name != subset.test_set ? subset.test_set + "/" + subset.name : subset.name);
-      if (condition.name != "none") name += fmt::format(" ({})", condition.name);
-      groups.push_back({s / 2, std::move(name), static_cast<std::uint8_t>(s % 2), {}});
-    }
-  }
-  constexpr float no_verdict = -1;
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    const LabelledFile& file = report.data.files[i];
-    for (std::size_t c = 0; c < files[i].logits.size(); ++c) {
-      if (std::isnan(files[i].logits[c])) continue;
-      groups[2 * (c * subsets + file.subset) + file.label].scores.push_back(
-          files[i].without_verdict ? no_verdict : calibrated_score(calibration, files[i].logits[c]));
-    }
-  }
-  return groups;
-}
-
-Fit fit(const EvaluationReport& report, const std::vector<ScoredFile>& files, View view) {
-  std::vector<float> logits;
-  std::vector<std::uint8_t> labels;
-  std::vector<double> weights;
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    if (files[i].without_verdict) continue;
-    const LabelledFile& file = report.data.files[i];
-    for (std::size_t c = 0; c < files[i].logits.size(); ++c) {
-      if (std::isnan(files[i].logits[c])) continue;
-      const Figures& figures = report.conditions[c].subsets[file.subset];
-      logits.push_back(files[i].logits[c]);
-      labels.push_back(file.label);
-      weights.push_back(1.0 / static_cast<double>(file.label == 1 ? figures.fakes : figures.reals));
-    }
-  }
-  const WeightedLogits held_out{logits, labels, weights};
-  const Calibration calibration = fit_calibration(held_out);
-  ThresholdTable thresholds = fit_threshold_table(score_groups(report, files, calibration));
-  thresholds.view = view;
-  for (const Condition& condition : report.conditions) thresholds.conditions.push_back(condition.name);
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    if (files[i].scored) ++(report.data.files[i].label == 1 ? thresholds.fakes : thresholds.reals);
-  }
-  return {calibration, fit_threshold(held_out, calibration), std::move(thresholds)};
-}
-
-/// The calibration error over every picture in every condition together: what a calibration can lessen. In one sub-dataset alone it may grow.
-double pooled_calibration_error(const EvaluationReport& report, const std::vector<ScoredFile>& files) {
-  std::vector<float> scores;
-  std::vector<std::uint8_t> labels;
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    for (const float score : files[i].scores) {
-      if (std::isnan(score)) continue;
-      scores.push_back(score);
-      labels.push_back(report.data.files[i].label);
-    }
-  }
-  return expected_calibration_error(scores, labels);
-}
-
 /// Writes the model with a calibration and a threshold fitted to what was measured, and tells how they do on it.
-void calibrate(const EvaluateArguments& arguments, Model model, View view, EvaluationReport report, std::vector<ScoredFile> files) {
-  const Fit fitted = fit(report, files, view);
-  model.calibration = fitted.calibration;
-  model.thresholds = fitted.thresholds;
-  model.view = view;
-  model.threshold = arguments.fitted_rate ? row_at(model, *arguments.fitted_rate, view).threshold : fitted.balanced_threshold;
-  nlohmann::json how = {{"method", arguments.fitted_rate ? fmt::format("Platt scaling; threshold of at most {} false alarms in every kind of real",
-                                                                       rate_text(*arguments.fitted_rate))
-                                                         : "Platt scaling; threshold of the best mean balanced accuracy"},
-                        {"pictures", files.size() - report.failed},
-                        {"data", nlohmann::json::array()}};
-  for (const std::string& root : arguments.roots) how["data"].push_back(fs::weakly_canonical(root).filename().string());
-  how["conditions"] = arguments.perturbations;
-  nlohmann::json provenance = nlohmann::json::parse(model.provenance);
-  provenance["calibration"] = how;
-  model.provenance = provenance.dump();
+void calibrate(const EvaluateArguments& arguments, const Model& old, View view, EvaluationReport report, std::vector<ScoredFile> files) {
+  Fit fitted = fit(report.data, report.conditions, files, view);
+  for (ThresholdRow& row : fitted.thresholds.rows) {  // folders' names, on their way into the model's file
+    for (WorstKind* kind : {&row.worst, &row.worst_unseen}) kind->name = printable(kind->name);
+  }
+  std::vector<std::string> folders;
+  for (const std::string& root : arguments.roots) folders.push_back(fs::weakly_canonical(root).filename().string());
+  const Model model = fitted_model(old, fitted, arguments.fitted_rate, report.conditions, files.size() - report.failed, folders);
   save_model(model, arguments.calibrated);
   if (arguments.scoring.quiet) return;
 
-  const double error_before = pooled_calibration_error(report, files);
-  for (ScoredFile& file : files) {
-    for (std::size_t c = 0; c < file.logits.size(); ++c) {
-      if (!std::isnan(file.logits[c])) file.scores[c] = calibrated_score(fitted.calibration, file.logits[c]);
-    }
-  }
+  const double error_before = pooled_calibration_error(report.data, files);
+  recalibrate(files, fitted.calibration);
   MeasureOptions options = arguments.measure;
   options.threshold = model.threshold;
   report.conditions = measure(report.data, files, arguments.perturbations, options);
@@ -307,7 +175,7 @@ void calibrate(const EvaluateArguments& arguments, Model model, View view, Evalu
        "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on, where the ECE of all\n"
        "together goes from {:.3f} to {:.3f}:\n\n{}",
        printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, model.threshold, error_before,
-       pooled_calibration_error(report, files), evaluation_means_text(report));
+       pooled_calibration_error(report.data, files), evaluation_means_text(report));
   tell(stderr, "\n{}", thresholds_text(model.thresholds));
   const std::string meaning = verdict_meaning(model.thresholds, view, model.threshold);
   if (!meaning.empty()) tell(stderr, "{}.\n", printable(meaning));
@@ -402,7 +270,7 @@ void evaluate(EvaluateArguments arguments) {
                     arguments.measure.resamples,
                     arguments.measure.seed};
   ReportPage page(options.stable);
-  std::optional<Embedding> embedding;
+  std::optional<EmbeddingFiles> embedding;
   if (!arguments.embedding.empty()) embedding.emplace(arguments.embedding, detector.feature_count());
   const std::vector<ScoredFile> files =
       score(detector, arguments, report, html.empty() ? nullptr : &page, embedding ? &*embedding : nullptr);

@@ -13,10 +13,10 @@
 #include <string_view>
 #include <system_error>
 
-#include "kernels/label.h"
 #include "lfm/error.h"
 #include "src/image/file.h"
 #include "src/io/list_folder.h"
+#include "src/model/label.h"
 
 namespace lfm {
 namespace {

@@ -1,4 +1,4 @@
-// Folder data sets: ROOT/[class/…]/0_real/* and 1_fake/* at any depth (SPEC section 6), and pictures without a label.
+// Folder data sets: ROOT/[class/…]/0_real/* and 1_fake/* at any depth (docs/METHOD.md, section 6), and pictures without a label.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace lfm {
 
 struct Sample {
   std::filesystem::path path;
-  std::uint8_t label = 0;   ///< kReal, kFake or kUnlabelled (kernels/label.h)
+  std::uint8_t label = 0;   ///< kReal, kFake or kUnlabelled (src/model/label.h)
   std::uint32_t group = 0;  ///< index into Dataset::groups
 };
 

@@ -14,12 +14,12 @@
 #include <unordered_map>
 #include <utility>
 
-#include "kernels/label.h"
 #include "lfm/error.h"
 #include "lfm/image.h"
 #include "src/data/order.h"
 #include "src/image/file.h"
 #include "src/machine/cores.h"
+#include "src/model/label.h"
 
 namespace lfm {
 namespace {

@@ -1,7 +1,7 @@
 // The loader: decoded, augmented, equal-size crops in batches, prefetched by threads.
 //
 // What is served depends on (data set, options, epoch, step) alone. Every draw is Philox's, keyed by seed,
-// epoch and the place in the epoch (kernels/philox.h, streams shuffle and augmentation), so neither the
+// epoch and the place in the epoch (src/random/philox.h, streams shuffle and augmentation), so neither the
 // number of threads nor the moment a run was interrupted and resumed changes a byte. How a file becomes a
 // crop: src/data/view.h.
 #pragma once

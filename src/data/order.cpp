@@ -5,8 +5,8 @@
 #include <numeric>
 #include <utility>
 
-#include "kernels/label.h"
-#include "kernels/philox.h"
+#include "src/model/label.h"
+#include "src/random/philox.h"
 
 namespace lfm {
 namespace {

@@ -8,10 +8,10 @@
 #include <initializer_list>
 #include <utility>
 
-#include "kernels/philox.h"
 #include "lfm/error.h"
 #include "src/image/augment.h"
 #include "src/model/architecture.h"
+#include "src/random/philox.h"
 
 namespace lfm {
 namespace {

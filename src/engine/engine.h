@@ -16,11 +16,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/label.h"
-#include "kernels/rbld.h"
 #include "lfm/model.h"
 #include "lfm/precision.h"
 #include "src/model/architecture.h"
+#include "src/model/label.h"
+#include "src/model/rbld.h"
 
 namespace lfm {
 
@@ -63,7 +63,7 @@ struct TrainingOptions {
   float alpha = 0.1f;   ///< weight of the auxiliary branch's loss
 };
 
-/// Keys of the counter-based generator (kernels/philox.h) for one micro-batch: the same image at the same step draws the
+/// Keys of the counter-based generator (src/random/philox.h) for one micro-batch: the same image at the same step draws the
 /// same numbers on every engine, thread count and batch split.
 struct DrawKey {
   std::uint64_t seed = 0;

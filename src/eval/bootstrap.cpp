@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/philox.h"
+#include "src/random/philox.h"
 
 namespace lfm {
 namespace {

@@ -1,4 +1,4 @@
-// How well scores separate reals from fakes (SPEC section 7).
+// How well scores separate reals from fakes (docs/METHOD.md, section 7).
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// The figures that the paper reports, in per cent (SPEC section 7), for a table to stand beside ours.
+// The figures that the paper reports, in per cent (docs/METHOD.md, section 7), for a table to stand beside ours.
 #pragma once
 
 #include <span>

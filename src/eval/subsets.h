@@ -1,4 +1,4 @@
-// The sub-datasets of test folders, as the paper's tables count them (SPEC section 7).
+// The sub-datasets of test folders, as the paper's tables count them (docs/METHOD.md, section 7).
 #pragma once
 
 #include <cstddef>
@@ -36,7 +36,7 @@ struct TestData {
 /// Throws Error{input} for a root without images.
 TestData find_subsets(const std::vector<std::filesystem::path>& roots);
 
-/// Whether the paper scores this test set as it is instead of resized (SPEC section 7).
+/// Whether the paper scores this test set as it is instead of resized (docs/METHOD.md, section 7).
 bool is_unresized_in_paper(std::string_view test_set);
 
 }  // namespace lfm

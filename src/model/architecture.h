@@ -77,7 +77,7 @@ constexpr int running_var(int block) { return kRunningVar + 2 * block; }
 
 struct ParameterSpec {
   const char* name;            ///< in .lfmw files
-  const char* reference_name;  ///< in the reference's state dict (SPEC section 8)
+  const char* reference_name;  ///< in the reference's state dict (docs/METHOD.md, section 8)
   std::array<int, 4> shape;
   int rank;
   int fan_in;          ///< of the layer it belongs to; 0 where PyTorch's initialisation has none (batch norm)

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <span>
 
-#include "kernels/philox.h"
 #include "src/model/architecture.h"
+#include "src/random/philox.h"
 
 namespace lfm {
 

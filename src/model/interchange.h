@@ -38,7 +38,7 @@ ModelFormat export_format(const std::filesystem::path& path);
 /// Throws Error{output}, or Error{usage} for another extension.
 void export_model(const Model& model, const std::filesystem::path& path);
 
-/// The model in a state dict of the reference (SPEC section 8). What stands before "fc1.weight" ("module.", "model.", …)
+/// The model in a state dict of the reference (docs/METHOD.md, section 8). What stands before "fc1.weight" ("module.", "model.", …)
 /// is a prefix of every name; other tensors without it are left alone. Of several, the given one is taken, else the only one that lacks no
 /// parameter. k follows from the shape of fc1.weight. The fixed convolutions of the residual may be missing, but must not be others.
 /// Throws Error{model} naming `source` and listing the prefixes found, or every missing, unexpected and mis-shaped tensor.

@@ -1,5 +1,5 @@
 // What a training run is told: one structure, and one list of its options that the command line, checkpoints and the curves
-// page all read. Defaults are the paper's protocol (SPEC section 6).
+// page all read. Defaults are the paper's protocol (docs/METHOD.md, section 6).
 #pragma once
 
 #include <cstdint>

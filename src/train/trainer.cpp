@@ -13,11 +13,11 @@
 #include <optional>
 #include <utility>
 
-#include "kernels/label.h"
 #include "lfm/error.h"
 #include "src/data/hygiene.h"
 #include "src/engine/network.h"
 #include "src/image/file.h"
+#include "src/model/label.h"
 #include "src/train/curves_page.h"
 #include "src/train/provenance.h"
 #include "src/train/run_folder.h"

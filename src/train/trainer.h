@@ -1,4 +1,4 @@
-// The training loop (SPEC section 6). A run lives in one folder (src/train/run_folder.h) and is a function of its options and data
+// The training loop (docs/METHOD.md, section 6). A run lives in one folder (src/train/run_folder.h) and is a function of its options and data
 // alone: interrupted at any moment and resumed, it ends with the same bits on the same engine.
 #pragma once
 

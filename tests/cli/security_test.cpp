@@ -1,4 +1,4 @@
-// What strangers' files and names can't do, tried on the program (docs/RELIABILITY.md): run code, write where they should not, steer a
+// What strangers' files and names can't do, tried on the program (SECURITY.md): run code, write where they should not, steer a
 // terminal, become a formula.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "kernels/label.h"
 #include "lfm/error.h"
+#include "src/model/label.h"
 #include "tests/data/image_folder.h"
 
 namespace lfm {

@@ -6,7 +6,7 @@
 #include <map>
 #include <numeric>
 
-#include "kernels/label.h"
+#include "src/model/label.h"
 
 namespace lfm {
 namespace {

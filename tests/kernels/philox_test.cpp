@@ -1,4 +1,4 @@
-#include "kernels/philox.h"
+#include "src/random/philox.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -6,9 +6,9 @@
 #include <numeric>
 #include <tuple>
 
-#include "kernels/philox.h"
-#include "kernels/rbld.h"
 #include "lfm/error.h"
+#include "src/model/rbld.h"
+#include "src/random/philox.h"
 #include "tests/kernels/device_array.h"
 
 namespace lfm::test {

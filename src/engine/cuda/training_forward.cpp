@@ -9,10 +9,10 @@
 #include "kernels/head_training.h"
 #include "kernels/partial_sums.h"
 #include "kernels/pool_training.h"
-#include "kernels/rbld.h"
 #include "kernels/topk_pool.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/training.h"
+#include "src/model/rbld.h"
 
 namespace lfm::inline LFM_TARGET {
 

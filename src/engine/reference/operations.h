@@ -1,4 +1,4 @@
-// The operations of LFM in double precision, as SPEC.md sections 2-6 state them: plain loops, every intermediate value
+// The operations of LFM in double precision, as docs/METHOD.md, sections 2-6 state them: plain loops, every intermediate value
 // kept, nothing fused or folded. Tests of every engine and kernel trust these, and central differences check them.
 //
 // Forward functions return their result; backward functions take the gradient of their output and return the gradient of
@@ -89,10 +89,10 @@ Selection select_at(const Maps& maps, std::span<const std::int32_t> positions, i
 /// grad_maps[position] += grad_value for every selected position.
 void select_backward(const Selection& selection, std::span<const double> grad_value, Maps& grad_maps);
 
-/// [n][c][k] factors on the selected values: 0 where dropped, the rank's scale (kernels/rbld.h) where kept.
+/// [n][c][k] factors on the selected values: 0 where dropped, the rank's scale (src/model/rbld.h) where kept.
 std::vector<double> rbld_factors(const TrainingOptions& options, int k, std::span<const std::uint8_t> keep);
 
-/// Draws of a micro-batch from the counter-based generator (kernels/philox.h).
+/// Draws of a micro-batch from the counter-based generator (src/random/philox.h).
 std::vector<std::uint8_t> draw_rbld_keep(const TrainingOptions& options, const DrawKey& key, int n, int c, int k);
 std::vector<std::int32_t> draw_rks_positions(const DrawKey& key, int n, int c, int k, int area);
 

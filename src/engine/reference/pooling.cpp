@@ -2,9 +2,9 @@
 #include <cstddef>
 #include <numeric>
 
-#include "kernels/philox.h"
-#include "kernels/rbld.h"
 #include "src/engine/reference/operations.h"
+#include "src/model/rbld.h"
+#include "src/random/philox.h"
 
 namespace lfm::reference {
 namespace {

@@ -1,4 +1,4 @@
-// The shared linear head and the loss of both branches (SPEC section 5):
+// The shared linear head and the loss of both branches (docs/METHOD.md, section 5):
 //
 //     z = w . x + b       L = loss_scale * [ sum BCE(z_A, y) + alpha * sum BCE(z_B, y) ]
 //     BCE(z, y) = max(z, 0) - z y + log(1 + e^-|z|),  stable for any z;    dBCE/dz = sigmoid(z) - y

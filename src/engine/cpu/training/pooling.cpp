@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "kernels/philox.h"
-#include "kernels/rbld.h"
 #include "lfm/error.h"
 #include "src/model/architecture.h"
+#include "src/model/rbld.h"
+#include "src/random/philox.h"
 
 namespace lfm::cpu {
 namespace {

@@ -1,4 +1,4 @@
-// Top-k pooling with RBLD and RKS in training (SPEC section 4), average pooling, and their backward.
+// Top-k pooling with RBLD and RKS in training (docs/METHOD.md, section 4), average pooling, and their backward.
 //
 // Of each map the k largest values, largest first, equal ones by lower position; RBLD zeroes some and scales the rest. The auxiliary
 // vector holds the values at k drawn positions, sorted likewise. Backward, each value's gradient goes to the position it came from.
