@@ -1,10 +1,8 @@
 #include "src/data/dataset.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "lfm/error.h"
 #include "src/model/label.h"
+#include "tests/catch.h"
 #include "tests/data/image_folder.h"
 
 namespace lfm {
@@ -12,8 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::ImageFolder;
-using testing::ElementsAre;
-using testing::HasSubstr;
 
 std::vector<std::string> relative_paths(const Dataset& dataset, const fs::path& root) {
   std::vector<std::string> paths;
@@ -29,13 +25,13 @@ std::string message_of(Function function) {
   try {
     function();
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::input);
+    CHECK(error.code() == ErrorCode::input);
     return error.what();
   }
   return "nothing was thrown";
 }
 
-TEST(Dataset, FindsLabelledFoldersAtAnyDepthSortedByPath) {
+TEST_CASE("Dataset.FindsLabelledFoldersAtAnyDepthSortedByPath") {
   ImageFolder folder;
   for (const char* file :
        {"car/1_fake/b.png", "car/0_real/a.JPG", "cat/deep/1_fake/sub/z.webp", "0_real/y.jpeg"}) {
@@ -48,18 +44,18 @@ TEST(Dataset, FindsLabelledFoldersAtAnyDepthSortedByPath) {
   }
   folder.write("car/0_real/notes.txt", "BM, the notes of many pictures");
   const Dataset dataset = scan_dataset({folder.path()});
-  EXPECT_THAT(relative_paths(dataset, folder.path()),
-              ElementsAre("R 0_real/y.jpeg", "F 1_fake/x", "R car/0_real/a.JPG", "F car/1_fake/b.png",
-                          "F cat/deep/1_fake/sub/z.webp"));
-  EXPECT_THAT(dataset.groups, ElementsAre(folder.path().filename().string(), "car", "cat/deep"));
-  EXPECT_EQ(dataset.groups[dataset.samples[4].group], "cat/deep");
-  EXPECT_EQ(dataset.reals, 2u);
-  EXPECT_EQ(dataset.fakes, 3u);
-  ASSERT_EQ(dataset.roots.size(), 1u);
-  EXPECT_EQ(dataset.roots[0].ignored, 1u);
+  CHECK_THAT(relative_paths(dataset, folder.path()),
+             test::ElementsAre("R 0_real/y.jpeg", "F 1_fake/x", "R car/0_real/a.JPG", "F car/1_fake/b.png",
+                               "F cat/deep/1_fake/sub/z.webp"));
+  CHECK_THAT(dataset.groups, test::ElementsAre(folder.path().filename().string(), "car", "cat/deep"));
+  CHECK(dataset.groups[dataset.samples[4].group] == "cat/deep");
+  CHECK(dataset.reals == 2u);
+  CHECK(dataset.fakes == 3u);
+  REQUIRE(dataset.roots.size() == 1u);
+  CHECK(dataset.roots[0].ignored == 1u);
 }
 
-TEST(Dataset, CountsPicturesByContentAndThoseThatAreNotRead) {
+TEST_CASE("Dataset.CountsPicturesByContentAndThoseThatAreNotRead") {
   ImageFolder folder;
   folder.write_image("0_real/a.jpg_large", 3, 3, 1);
   folder.write_image("0_real/b.png?w=300", 3, 3, 2);
@@ -68,46 +64,46 @@ TEST(Dataset, CountsPicturesByContentAndThoseThatAreNotRead) {
   folder.write("1_fake/page.php", "<!DOCTYPE html>");
   folder.write("1_fake/empty.png", "");
   const Dataset dataset = scan_dataset({folder.path()});
-  EXPECT_EQ(dataset.reals, 2u);
-  EXPECT_EQ(dataset.fakes, 3u);
-  EXPECT_EQ(dataset.roots[0].ignored, 1u);
+  CHECK(dataset.reals == 2u);
+  CHECK(dataset.fakes == 3u);
+  CHECK(dataset.roots[0].ignored == 1u);
 }
 
-TEST(Dataset, KeepsRootsInTheGivenOrderAndCountsAnImageOnce) {
+TEST_CASE("Dataset.KeepsRootsInTheGivenOrderAndCountsAnImageOnce") {
   ImageFolder first, second;
   first.write("z/0_real/1.png", "");
   first.write("z/1_fake/1.png", "");
   second.write("a/0_real/2.png", "");
   const Dataset dataset = scan_dataset({first.path(), second.path(), first.path() / "z"});
-  ASSERT_EQ(dataset.samples.size(), 3u);
-  EXPECT_EQ(dataset.samples[2].path, second.path() / "a/0_real/2.png");
-  EXPECT_EQ(dataset.roots[2].reals, 0u);
+  REQUIRE(dataset.samples.size() == 3u);
+  CHECK(dataset.samples[2].path == second.path() / "a/0_real/2.png");
+  CHECK(dataset.roots[2].reals == 0u);
 }
 
-TEST(Dataset, FingerprintFollowsNamesNotPlaces) {
+TEST_CASE("Dataset.FingerprintFollowsNamesNotPlaces") {
   ImageFolder one, same, other;
   one.write("a/0_real/1.png", "");
   same.write("a/0_real/1.png", "other bytes");
   other.write("a/1_fake/1.png", "");
-  EXPECT_EQ(scan_dataset({one.path()}).fingerprint, scan_dataset({same.path()}).fingerprint);
-  EXPECT_NE(scan_dataset({one.path()}).fingerprint, scan_dataset({other.path()}).fingerprint);
+  CHECK(scan_dataset({one.path()}).fingerprint == scan_dataset({same.path()}).fingerprint);
+  CHECK(scan_dataset({one.path()}).fingerprint != scan_dataset({other.path()}).fingerprint);
 }
 
-TEST(Dataset, FiltersClasses) {
+TEST_CASE("Dataset.FiltersClasses") {
   ImageFolder folder;
   for (const char* name : {"car", "cat", "set/horse"}) {
     folder.write(std::string(name) + "/0_real/1.png", "");
     folder.write(std::string(name) + "/1_fake/1.png", "");
   }
   const Dataset dataset = scan_dataset({folder.path()}, {"horse", "car"});
-  EXPECT_THAT(dataset.groups, ElementsAre("car", "set/horse"));
-  EXPECT_EQ(dataset.samples.size(), 4u);
+  CHECK_THAT(dataset.groups, test::ElementsAre("car", "set/horse"));
+  CHECK(dataset.samples.size() == 4u);
   const std::string message = message_of([&] { scan_dataset({folder.path()}, {"car", "dog"}); });
-  EXPECT_THAT(message, HasSubstr("'dog'"));
-  EXPECT_THAT(message, HasSubstr("car cat horse set"));
+  CHECK_THAT(message, ContainsSubstring("'dog'"));
+  CHECK_THAT(message, ContainsSubstring("car cat horse set"));
 }
 
-TEST(Dataset, FollowsLinksButNotInCircles) {
+TEST_CASE("Dataset.FollowsLinksButNotInCircles") {
   ImageFolder folder, elsewhere;
   elsewhere.write("1.png", "");
   folder.write("a/1_fake/1.png", "");
@@ -119,50 +115,51 @@ TEST(Dataset, FollowsLinksButNotInCircles) {
   fs::create_directory_symlink(folder.path() / "nowhere", folder.path() / "a/broken");
   fs::create_symlink(folder.path() / "nowhere.png", folder.path() / "a/1_fake/broken.png");
   const Dataset dataset = scan_dataset({folder.path()});
-  EXPECT_THAT(relative_paths(dataset, folder.path()),
-              ElementsAre("R a/0_real/1.png", "F a/1_fake/1.png", "R b/0_real/1.png"));
-  EXPECT_EQ(dataset.roots[0].ignored, 1u);
+  CHECK_THAT(relative_paths(dataset, folder.path()),
+             test::ElementsAre("R a/0_real/1.png", "F a/1_fake/1.png", "R b/0_real/1.png"));
+  CHECK(dataset.roots[0].ignored == 1u);
 }
 
-TEST(Dataset, NamesTheRootThatIsMissingOrEmpty) {
+TEST_CASE("Dataset.NamesTheRootThatIsMissingOrEmpty") {
   ImageFolder folder;
   folder.write("photos/1.png", "");
   folder.write("0_real/readme.txt", "");
-  EXPECT_THAT(message_of([&] { scan_dataset({folder.path() / "none"}); }),
-              HasSubstr((folder.path() / "none").string()));
+  CHECK_THAT(message_of([&] { scan_dataset({folder.path() / "none"}); }),
+             ContainsSubstring((folder.path() / "none").string()));
   const std::string message = message_of([&] { scan_dataset({folder.path()}); });
-  EXPECT_THAT(message, HasSubstr(folder.path().string()));
-  EXPECT_THAT(message, HasSubstr("1 other files"));
+  CHECK_THAT(message, ContainsSubstring(folder.path().string()));
+  CHECK_THAT(message, ContainsSubstring("1 other files"));
 }
 
-TEST(Dataset, TakesPicturesWithoutALabelWhereAsked) {
+TEST_CASE("Dataset.TakesPicturesWithoutALabelWhereAsked") {
   ImageFolder folder;
   for (const char* file : {"car/0_real/a.jpg", "car/1_fake/b.png", "car/c.webp", "web/d.png", "e.png"}) folder.write(file, "");
   for (const char* file : {"car/notes.txt", "web/no_extension", ".hidden/f.png"}) folder.write(file, "");
-  EXPECT_EQ(scan_dataset({folder.path()}).samples.size(), 2u);
+  CHECK(scan_dataset({folder.path()}).samples.size() == 2u);
   const Dataset dataset = scan_dataset({folder.path()}, {}, Unlabelled::take);
-  EXPECT_THAT(relative_paths(dataset, folder.path()),
-              ElementsAre("R car/0_real/a.jpg", "F car/1_fake/b.png", "U car/c.webp", "U e.png", "U web/d.png"));
-  EXPECT_EQ(dataset.reals, 1u);
-  EXPECT_EQ(dataset.fakes, 1u);
-  EXPECT_EQ(dataset.unlabelled, 3u);
-  EXPECT_EQ(dataset.roots[0].unlabelled, 3u);
-  EXPECT_EQ(scan_dataset({folder.path()}, {"web"}, Unlabelled::take).samples.size(), 1u);
+  CHECK_THAT(relative_paths(dataset, folder.path()),
+             test::ElementsAre("R car/0_real/a.jpg", "F car/1_fake/b.png", "U car/c.webp", "U e.png", "U web/d.png"));
+  CHECK(dataset.reals == 1u);
+  CHECK(dataset.fakes == 1u);
+  CHECK(dataset.unlabelled == 3u);
+  CHECK(dataset.roots[0].unlabelled == 3u);
+  CHECK(scan_dataset({folder.path()}, {"web"}, Unlabelled::take).samples.size() == 1u);
 
   ImageFolder empty;
   empty.write("notes.txt", "");
-  EXPECT_THAT(message_of([&] { scan_dataset({empty.path()}, {}, Unlabelled::take); }), HasSubstr("no image in this folder"));
+  CHECK_THAT(message_of([&] { scan_dataset({empty.path()}, {}, Unlabelled::take); }),
+             ContainsSubstring("no image in this folder"));
 }
 
-TEST(Dataset, OneSidedSetIsAnErrorThatTellsWhatWasFound) {
+TEST_CASE("Dataset.OneSidedSetIsAnErrorThatTellsWhatWasFound") {
   ImageFolder reals, both;
   reals.write("a/0_real/1.png", "");
   reals.write("a/0_real/2.png", "");
   both.write("0_real/1.png", "");
   both.write("1_fake/1.png", "");
-  EXPECT_NO_THROW(require_both_labels(scan_dataset({reals.path(), both.path()})));
+  CHECK_NOTHROW(require_both_labels(scan_dataset({reals.path(), both.path()})));
   const std::string message = message_of([&] { require_both_labels(scan_dataset({reals.path()})); });
-  EXPECT_THAT(message, HasSubstr("no fakes: " + reals.path().string() + ": 2 reals, 0 fakes"));
+  CHECK_THAT(message, ContainsSubstring("no fakes: " + reals.path().string() + ": 2 reals, 0 fakes"));
 }
 
 }  // namespace

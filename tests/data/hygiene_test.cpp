@@ -1,20 +1,14 @@
 #include "src/data/hygiene.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "lfm/error.h"
 #include "src/data/picture_header.h"
+#include "tests/catch.h"
 #include "tests/data/image_folder.h"
 
 namespace lfm {
 namespace {
 
 using test::ImageFolder;
-using testing::AllOf;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
 
 using namespace std::string_literals;
 
@@ -36,12 +30,12 @@ struct Expected {
 };
 void expect_header(const std::string& bytes, const Expected& expected) {
   const PictureHeader header = picture_header(std::as_bytes(std::span(bytes)));
-  EXPECT_EQ(header.format, expected.format);
-  EXPECT_EQ(header.width, expected.width) << expected.format;
-  EXPECT_EQ(header.height, expected.height) << expected.format;
+  CHECK(header.format == expected.format);
+  CHECK_MESSAGE(header.width == expected.width, expected.format);
+  CHECK_MESSAGE(header.height == expected.height, expected.format);
 }
 
-TEST(PictureHeader, TellsFormatAndSizeFromTheFirstBytes) {
+TEST_CASE("PictureHeader.TellsFormatAndSizeFromTheFirstBytes") {
   expect_header(jpeg(640, 480), {"JPEG", 640, 480});
   expect_header(png(70000, 3), {"PNG", 70000, 3});
   expect_header("GIF89a" + little16(300) + little16(200), {"GIF", 300, 200});
@@ -57,7 +51,7 @@ TEST(PictureHeader, TellsFormatAndSizeFromTheFirstBytes) {
   }
 }
 
-class Hygiene : public testing::Test {
+class Hygiene {
  protected:
   void add(const std::string& name, std::uint8_t label, const std::string& bytes) {
     folder_.write(name, bytes);
@@ -68,90 +62,96 @@ class Hygiene : public testing::Test {
   std::vector<LabelledPicture> pictures_;
 };
 
-TEST_F(Hygiene, SoundDataIsNotWarnedOf) {
+TEST_CASE_METHOD(Hygiene, "Hygiene.SoundDataIsNotWarnedOf") {
   for (unsigned i = 0; i < 40; ++i) {
     const std::string tail = std::to_string(i);
     add("r" + tail, 0, i % 2 ? jpeg(640, 480, tail) : png(200 + i, 200, tail));
     add("f" + tail, 1, i % 2 ? jpeg(640, 480, tail + "f") : png(201 + i, 200, tail + "f"));
   }
-  EXPECT_THAT(warnings(), IsEmpty());
+  CHECK_THAT(warnings(), test::ElementsAre());
 }
 
-TEST_F(Hygiene, ClassesToldByTheFormat) {
+TEST_CASE_METHOD(Hygiene, "Hygiene.ClassesToldByTheFormat") {
   for (unsigned i = 0; i < 10; ++i) {
     const std::string tail = std::to_string(i);
     add("r" + tail + ".png", 0, i == 0 ? png(64, 64, tail) : jpeg(64, 64, tail));  // the content decides, not the name
     add("f" + tail + ".png", 1, png(64, 64, tail + "f"));
   }
-  EXPECT_THAT(warnings(), ElementsAre(AllOf(HasSubstr("file format alone"), HasSubstr("95 %"), HasSubstr("reals: 90 % JPEG, 10 % PNG"),
-                                            HasSubstr("fakes: 100 % PNG"), HasSubstr("--jpeg"))));
-  EXPECT_THAT(warnings(DataUse::evaluation), ElementsAre(HasSubstr("--perturb jpeg:90")));
+  CHECK_THAT(warnings(), test::ElementsAre(ContainsSubstring("file format alone") && ContainsSubstring("95 %") &&
+                                           ContainsSubstring("reals: 90 % JPEG, 10 % PNG") &&
+                                           ContainsSubstring("fakes: 100 % PNG") && ContainsSubstring("--jpeg")));
+  CHECK_THAT(warnings(DataUse::evaluation), test::ElementsAre(ContainsSubstring("--perturb jpeg:90")));
 }
 
-TEST_F(Hygiene, ClassesToldByTheSize) {
+TEST_CASE_METHOD(Hygiene, "Hygiene.ClassesToldByTheSize") {
   for (unsigned i = 0; i < 10; ++i) {
     const std::string tail = std::to_string(i);
     add("r" + tail, 0, png(500 + 7 * i, 333, tail));  // each of its own size
     add("f" + tail, 1, png(1024, 1024, tail));
   }
-  EXPECT_THAT(warnings(), ElementsAre(AllOf(HasSubstr("size alone"), HasSubstr("100 %"), HasSubstr("fakes: 100 % 1024x1024"))));
+  CHECK_THAT(warnings(), test::ElementsAre(ContainsSubstring("size alone") && ContainsSubstring("100 %") &&
+                                           ContainsSubstring("fakes: 100 % 1024x1024")));
 }
 
-TEST_F(Hygiene, ClassesToldByMoreOrLessPixels) {
+TEST_CASE_METHOD(Hygiene, "Hygiene.ClassesToldByMoreOrLessPixels") {
   for (unsigned i = 0; i < 30; ++i) {
     const std::string tail = std::to_string(i);
     add("r" + tail, 0, png(1500 + 7 * i, 1000, tail));
     add("f" + tail, 1, png(400 + 7 * i, 400, tail));
   }
-  EXPECT_THAT(warnings(), ElementsAre(AllOf(HasSubstr("size alone"), HasSubstr("100 %"))));
+  CHECK_THAT(warnings(), test::ElementsAre(ContainsSubstring("size alone") && ContainsSubstring("100 %")));
 }
 
-TEST_F(Hygiene, OnePictureInBothClasses) {
+TEST_CASE_METHOD(Hygiene, "Hygiene.OnePictureInBothClasses") {
   const std::string body(10000, 'x');
   add("real/a.png", 0, png(8, 8, body + "1"));
   add("real/b.png", 0, png(8, 8, body + "2"));
   add("fake/c.png", 1, png(8, 8, body + "2"));
   add("fake/d.png", 1, png(8, 8, body + "3"));  // of the same length and beginning
-  EXPECT_THAT(warnings(), ElementsAre(AllOf(HasSubstr("1 picture is in both classes"), HasSubstr("b.png"), HasSubstr("c.png"))));
+  CHECK_THAT(warnings(), test::ElementsAre(ContainsSubstring("1 picture is in both classes") &&
+                                           ContainsSubstring("b.png") && ContainsSubstring("c.png")));
   pictures_.push_back({folder_.path() / "gone.png", 0});
-  EXPECT_EQ(warnings().size(), 1u);
+  CHECK(warnings().size() == 1u);
 }
 
-TEST_F(Hygiene, PicturesHeldOutThatAreTrainedOn) {
+TEST_CASE_METHOD(Hygiene, "Hygiene.PicturesHeldOutThatAreTrainedOn") {
   add("train/a.png", 0, png(8, 8, "1"));
   add("train/b.png", 1, png(8, 8, "2"));
   const std::vector<LabelledPicture> training = pictures_;
-  EXPECT_THAT(overlap_warnings(training, {}), IsEmpty());
+  CHECK_THAT(overlap_warnings(training, {}), test::ElementsAre());
   add("val/other-name.png", 1, png(8, 8, "2"));
   add("val/c.png", 0, png(8, 8, "3"));
   const std::vector<LabelledPicture> held_out(pictures_.begin() + 2, pictures_.end());
-  EXPECT_THAT(overlap_warnings(training, held_out),
-              ElementsAre(AllOf(HasSubstr("1 of the 2 pictures of --val is in --data"), HasSubstr("b.png"), HasSubstr("other-name.png"))));
+  CHECK_THAT(overlap_warnings(training, held_out),
+             test::ElementsAre(ContainsSubstring("1 of the 2 pictures of --val is in --data") &&
+                               ContainsSubstring("b.png") && ContainsSubstring("other-name.png")));
 }
 
 std::string hint_of(const ImageFolder& folder) { return layout_hint(scan_dataset({folder.path()}).roots[0].layout); }
 
-TEST(DataLayout, MistakesAreToldWithWhatIsExpected) {
+TEST_CASE("DataLayout.MistakesAreToldWithWhatIsExpected") {
   ImageFolder sound, alike, stray, nested, splits;
   for (const ImageFolder* folder : {&sound, &alike, &stray, &nested}) {
     folder->write("deepfake/0_real/1.png", "");
     folder->write("deepfake/1_fake/1.png", "");
   }
-  EXPECT_EQ(hint_of(sound), "");
+  CHECK(hint_of(sound) == "");
   alike.write("car/Real/1.png", "");
   alike.write("car/1-fake/1.png", "");
-  EXPECT_THAT(hint_of(alike), AllOf(HasSubstr("car/1-fake, car/Real, which are left out"), HasSubstr("0_real"), HasSubstr("1_fake")));
+  CHECK_THAT(hint_of(alike), ContainsSubstring("car/1-fake, car/Real, which are left out") &&
+                                 ContainsSubstring("0_real") && ContainsSubstring("1_fake"));
   stray.write("car/1.png", "");
   stray.write("2.jpg", "");
-  EXPECT_THAT(hint_of(stray), AllOf(HasSubstr("2 pictures outside"), HasSubstr("2.jpg")));
+  CHECK_THAT(hint_of(stray), ContainsSubstring("2 pictures outside") && ContainsSubstring("2.jpg"));
   nested.write("deepfake/0_real/1_fake/1.png", "");
-  EXPECT_THAT(hint_of(nested), AllOf(HasSubstr("deepfake/0_real/1_fake"), HasSubstr("side by side")));
+  CHECK_THAT(hint_of(nested), ContainsSubstring("deepfake/0_real/1_fake") && ContainsSubstring("side by side"));
   for (const char* file : {"train/0_real/1.png", "train/1_fake/1.png", "val/0_real/1.png", "val/1_fake/1.png"}) splits.write(file, "");
-  EXPECT_THAT(hint_of(splits), HasSubstr("train, val, all of which are used together"));
-  EXPECT_THAT(layout_warnings(scan_dataset({splits.path(), sound.path()}).roots), ElementsAre(HasSubstr(splits.path().string() + ": holds")));
+  CHECK_THAT(hint_of(splits), ContainsSubstring("train, val, all of which are used together"));
+  CHECK_THAT(layout_warnings(scan_dataset({splits.path(), sound.path()}).roots),
+             test::ElementsAre(ContainsSubstring(splits.path().string() + ": holds")));
 }
 
-TEST(DataLayout, ErrorsTellOfFoldersNamedOtherwise) {
+TEST_CASE("DataLayout.ErrorsTellOfFoldersNamedOtherwise") {
   ImageFolder named, one;
   named.write("real/1.png", "");
   named.write("0_Fake/1.png", "");
@@ -163,10 +163,11 @@ TEST(DataLayout, ErrorsTellOfFoldersNamedOtherwise) {
     }
     return ""s;
   };
-  EXPECT_THAT(message(named), AllOf(HasSubstr("expected"), HasSubstr("it holds pictures in 0_Fake, real, which are left out: rename")));
+  CHECK_THAT(message(named), ContainsSubstring("expected") &&
+                                 ContainsSubstring("it holds pictures in 0_Fake, real, which are left out: rename"));
   one.write("0_real/1.png", "");
   one.write("fakes/1.png", "");
-  EXPECT_THAT(message(one), AllOf(HasSubstr("no fakes"), HasSubstr("holds pictures in fakes")));
+  CHECK_THAT(message(one), ContainsSubstring("no fakes") && ContainsSubstring("holds pictures in fakes"));
 }
 
 }  // namespace

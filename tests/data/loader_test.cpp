@@ -1,8 +1,5 @@
 #include "src/data/loader.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
@@ -12,6 +9,7 @@
 #include "lfm/image.h"
 #include "src/image/file.h"
 #include "src/machine/cores.h"
+#include "tests/catch.h"
 #include "tests/data/image_folder.h"
 #include "tests/machine/bound_to_one_core.h"
 
@@ -19,11 +17,9 @@ namespace lfm {
 namespace {
 
 using test::ImageFolder;
-using testing::ElementsAre;
-using testing::HasSubstr;
 
 /// 9 reals and 7 fakes of different sizes.
-class LoaderTest : public testing::Test {
+class LoaderTest {
  protected:
   LoaderTest() {
     for (unsigned i = 0; i < 16; ++i) {
@@ -56,14 +52,14 @@ std::vector<Batch> serve(Loader& loader, std::uint64_t epoch, std::uint64_t step
 }
 
 void expect_equal(const Batch& a, const Batch& b) {
-  EXPECT_EQ(a.epoch, b.epoch);
-  EXPECT_EQ(a.step, b.step);
-  EXPECT_EQ(a.samples, b.samples);
-  EXPECT_EQ(a.labels, b.labels);
-  EXPECT_TRUE(a.pixels == b.pixels) << "epoch " << a.epoch << " step " << a.step;
+  CHECK(a.epoch == b.epoch);
+  CHECK(a.step == b.step);
+  CHECK(a.samples == b.samples);
+  CHECK(a.labels == b.labels);
+  CHECK_MESSAGE(a.pixels == b.pixels, "epoch " << a.epoch << " step " << a.step);
 }
 
-TEST_F(LoaderTest, ServesOriginalsBesideWhereAsked) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.ServesOriginalsBesideWhereAsked") {
   Loader without(dataset(), small_options());
   LoaderOptions options = small_options();
   options.originals = true;
@@ -71,28 +67,28 @@ TEST_F(LoaderTest, ServesOriginalsBesideWhereAsked) {
   options.augmentation.jpeg = 0.5f;
   Loader with(dataset(), options);
   const auto expected = serve(without, 0, 0, 1), got = serve(with, 0, 0, 1);
-  ASSERT_EQ(got.size(), expected.size());
+  REQUIRE(got.size() == expected.size());
   const std::size_t square = std::size_t{3} * 48 * 48;
   int alike = 0, images = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
     expect_equal(got[i], expected[i]);
-    EXPECT_TRUE(expected[i].originals.empty());
-    ASSERT_EQ(got[i].originals.size(), got[i].pixels.size());
+    CHECK(expected[i].originals.empty());
+    REQUIRE(got[i].originals.size() == got[i].pixels.size());
     for (int image = 0; image < got[i].n; ++image, ++images) {
       const auto first = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(image) * square);
       alike += std::equal(got[i].pixels.begin() + first, got[i].pixels.begin() + first + static_cast<std::ptrdiff_t>(square),
                           got[i].originals.begin() + first);
     }
   }
-  EXPECT_GT(alike, 0);
-  EXPECT_LT(alike, images) << "half of them are re-compressed";
+  CHECK(alike > 0);
+  CHECK_MESSAGE(alike < images, "half of them are re-compressed");
 }
 
-TEST_F(LoaderTest, ServesTheSameWhateverTheThreadsPrefetchAndCache) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.ServesTheSameWhateverTheThreadsPrefetchAndCache") {
   Loader alone(dataset(), small_options());
   const auto expected = serve(alone, 0, 0, 3);
-  ASSERT_EQ(expected.size(), 9u);
-  EXPECT_NE(expected[0].samples, expected[3].samples) << "epochs differ in order";
+  REQUIRE(expected.size() == 9u);
+  CHECK_MESSAGE(expected[0].samples != expected[3].samples, "epochs differ in order");
   for (const int threads : {2, 7}) {
     for (const std::size_t cache : {std::size_t{0}, std::size_t{40'000}, std::size_t{100'000'000}}) {
       LoaderOptions options = small_options();
@@ -101,7 +97,7 @@ TEST_F(LoaderTest, ServesTheSameWhateverTheThreadsPrefetchAndCache) {
       options.cache_bytes = cache;
       Loader loader(dataset(), options);
       const auto got = serve(loader, 0, 0, 3);
-      ASSERT_EQ(got.size(), expected.size());
+      REQUIRE(got.size() == expected.size());
       for (std::size_t i = 0; i < got.size(); ++i) expect_equal(got[i], expected[i]);
     }
   }
@@ -111,7 +107,7 @@ std::ptrdiff_t threads_of_this_process() {
   return std::distance(std::filesystem::directory_iterator("/proc/self/task"), std::filesystem::directory_iterator());
 }
 
-TEST_F(LoaderTest, TakesTheCoresThatTheProcessMayUse) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.TakesTheCoresThatTheProcessMayUse") {
   LoaderOptions options = small_options();
   options.threads = 0;
   Loader loader(dataset(), options);
@@ -119,64 +115,64 @@ TEST_F(LoaderTest, TakesTheCoresThatTheProcessMayUse) {
   {
     const test::BoundToOneCore bound;
     loader.start(0, 0, 1);
-    EXPECT_EQ(threads_of_this_process(), others + 1);
+    CHECK(threads_of_this_process() == others + 1);
   }
   loader.start(0, 0, 1);
-  EXPECT_EQ(threads_of_this_process(), others + usable_cores());
+  CHECK(threads_of_this_process() == others + usable_cores());
 }
 
-TEST_F(LoaderTest, ResumesAtAnyStep) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.ResumesAtAnyStep") {
   LoaderOptions options = small_options();
   options.balance = true;
   options.threads = 2;
   Loader uninterrupted(dataset(), options);
   const auto expected = serve(uninterrupted, 0, 0, 2);
   const auto steps = uninterrupted.steps_per_epoch();
-  ASSERT_EQ(expected.size(), 2 * steps);
+  REQUIRE(expected.size() == 2 * steps);
   Loader resumed(dataset(), options);
   for (std::size_t at = 0; at < expected.size(); ++at) {
     Batch batch;
     resumed.start(at / steps, at % steps, 2);
-    ASSERT_TRUE(resumed.next(batch));
+    REQUIRE(resumed.next(batch));
     expect_equal(batch, expected[at]);  // and the rest is left unread: restarting drops it
   }
 }
 
-TEST_F(LoaderTest, LabelsAndPixelsBelongToTheSample) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.LabelsAndPixelsBelongToTheSample") {
   LoaderOptions options = small_options();
   options.view = {.view = View::native, .crop = 50};
   options.augmentation = {.flip = 0};
   Loader loader(dataset(), options);
   for (const Batch& batch : serve(loader, 0, 0, 1)) {
-    ASSERT_EQ(batch.pixels.size(), static_cast<std::size_t>(batch.n) * 50 * 50 * 3);
+    REQUIRE(batch.pixels.size() == static_cast<std::size_t>(batch.n) * 50 * 50 * 3);
     for (std::size_t i = 0; i < batch.samples.size(); ++i) {
       const Sample& sample = loader.dataset().samples[batch.samples[i]];
-      EXPECT_EQ(batch.labels[i], sample.label);
+      CHECK(batch.labels[i] == sample.label);
       const Image image = read_image(sample.path);
       const std::uint8_t* crop = batch.pixels.data() + i * 50 * 50 * 3;
-      EXPECT_NE(std::search(image.rgb.begin(), image.rgb.end(), crop, crop + 150), image.rgb.end());
+      CHECK(std::search(image.rgb.begin(), image.rgb.end(), crop, crop + 150) != image.rgb.end());
     }
   }
 }
 
-TEST_F(LoaderTest, ValidationIsInOrderAndComplete) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.ValidationIsInOrderAndComplete") {
   LoaderOptions options = small_options();
   options.training = false;
   options.threads = 3;
   Loader loader(dataset(), options);
   const auto batches = serve(loader, 0, 0, 1);
-  ASSERT_EQ(batches.size(), 4u);
-  EXPECT_EQ(batches.back().n, 1);
-  EXPECT_EQ(loader.images_per_epoch(), 16u);
+  REQUIRE(batches.size() == 4u);
+  CHECK(batches.back().n == 1);
+  CHECK(loader.images_per_epoch() == 16u);
   std::uint32_t next = 0;
   for (const Batch& batch : batches) {
-    for (const std::uint32_t sample : batch.samples) EXPECT_EQ(sample, next++);
+    for (const std::uint32_t sample : batch.samples) CHECK(sample == next++);
   }
   const auto again = serve(loader, 0, 0, 1);
-  for (std::size_t i = 0; i < again.size(); ++i) EXPECT_TRUE(again[i].pixels == batches[i].pixels);
+  for (std::size_t i = 0; i < again.size(); ++i) CHECK(again[i].pixels == batches[i].pixels);
 }
 
-TEST_F(LoaderTest, RanksTogetherServeTheGlobalBatch) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.RanksTogetherServeTheGlobalBatch") {
   LoaderOptions options = small_options();
   options.drop_last = false;
   Loader whole(dataset(), options);
@@ -187,22 +183,22 @@ TEST_F(LoaderTest, RanksTogetherServeTheGlobalBatch) {
   for (options.rank = 0; options.rank < 3; ++options.rank) {
     Loader loader(dataset(), options);
     parts.push_back(serve(loader, 0, 0, 1));
-    ASSERT_EQ(parts.back().size(), 3u) << "the last batch's one image can't be split over three";
+    REQUIRE_MESSAGE(parts.back().size() == 3u, "the last batch's one image can't be split over three");
   }
   for (std::size_t step = 0; step < 3; ++step) {
     std::vector<std::uint8_t> pixels;
     int images = 0;
     for (const auto& part : parts) {
-      EXPECT_EQ(part[step].first_image, images);
-      EXPECT_EQ(part[step].global_n, 5);
+      CHECK(part[step].first_image == images);
+      CHECK(part[step].global_n == 5);
       images += part[step].n;
       pixels.insert(pixels.end(), part[step].pixels.begin(), part[step].pixels.end());
     }
-    EXPECT_TRUE(pixels == expected[step].pixels);
+    CHECK(pixels == expected[step].pixels);
   }
 }
 
-TEST_F(LoaderTest, UnreadableFilesAreReportedOnceAndReplacedByTheNextOfTheirLabel) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.UnreadableFilesAreReportedOnceAndReplacedByTheNextOfTheirLabel") {
   folder_.write("0_real/b.ppm", "no picture");
   folder_.write("0_real/c.ppm", "");
   folder_.write("1_fake/p.ppm", "P6\n10 10\n255\ntruncated");
@@ -214,20 +210,20 @@ TEST_F(LoaderTest, UnreadableFilesAreReportedOnceAndReplacedByTheNextOfTheirLabe
     std::vector<std::string> reports;
     loader.on_unreadable([&](const Sample& sample, const std::string& reason) {
       reports.push_back(sample.path.filename().string());
-      EXPECT_THAT(reason, HasSubstr(sample.path.filename().string()));
+      CHECK_THAT(reason, ContainsSubstring(sample.path.filename().string()));
     });
     const auto batches = serve(loader, 0, 0, 2);
-    EXPECT_THAT(reports, ElementsAre("b.ppm", "c.ppm", "p.ppm"));
-    EXPECT_EQ(loader.unreadable(), 3u);
-    ASSERT_EQ(batches.size(), 8u);
-    EXPECT_THAT(batches[0].samples, ElementsAre(0u, 3u, 3u, 3u, 4u));
-    EXPECT_THAT(batches[3].samples, ElementsAre(9u)) << "wraps round to the first fake";
-    EXPECT_THAT(batches[3].labels, ElementsAre(1));
+    CHECK_THAT(reports, test::ElementsAre("b.ppm", "c.ppm", "p.ppm"));
+    CHECK(loader.unreadable() == 3u);
+    REQUIRE(batches.size() == 8u);
+    CHECK_THAT(batches[0].samples, test::ElementsAre(0u, 3u, 3u, 3u, 4u));
+    CHECK_THAT_MESSAGE(batches[3].samples, test::ElementsAre(9u), "wraps round to the first fake");
+    CHECK_THAT(batches[3].labels, test::ElementsAre(1));
   }
 }
 
 // Another picture in its place would make the run differ from one in which it is there.
-TEST_F(LoaderTest, AFileThatIsGoneEndsInAnError) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.AFileThatIsGoneEndsInAnError") {
   LoaderOptions options = small_options();
   options.training = false;
   for (const int threads : {1, 3}) {
@@ -236,46 +232,46 @@ TEST_F(LoaderTest, AFileThatIsGoneEndsInAnError) {
     std::filesystem::rename(folder_.path() / "0_real/c.ppm", folder_.path() / "0_real/gone");
     try {
       serve(loader, 0, 0, 1);
-      FAIL() << "nothing was thrown";
+      FAIL("nothing was thrown");
     } catch (const Unavailable& error) {
-      EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("c.ppm"), HasSubstr("No such file")));
+      CHECK_THAT(error.what(), ContainsSubstring("c.ppm") && ContainsSubstring("No such file"));
     }
     std::filesystem::rename(folder_.path() / "0_real/gone", folder_.path() / "0_real/c.ppm");
-    EXPECT_EQ(serve(loader, 0, 0, 1).size(), 4u) << "it can be started again";
+    CHECK_MESSAGE(serve(loader, 0, 0, 1).size() == 4u, "it can be started again");
   }
 }
 
-TEST_F(LoaderTest, ALabelWithoutAnyReadableImageEndsInAnError) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.ALabelWithoutAnyReadableImageEndsInAnError") {
   for (char name = 'j'; name <= 'p'; ++name) folder_.write(std::string("1_fake/") + name + ".ppm", "");
   LoaderOptions options = small_options();
   options.threads = 3;
   Loader loader(dataset(), options);
   try {
     serve(loader, 0, 0, 1);
-    FAIL() << "nothing was thrown";
+    FAIL("nothing was thrown");
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::input);
-    EXPECT_THAT(error.what(), HasSubstr("none of the 7 fakes can be read"));
+    CHECK(error.code() == ErrorCode::input);
+    CHECK_THAT(error.what(), ContainsSubstring("none of the 7 fakes can be read"));
   }
 }
 
-TEST_F(LoaderTest, CanBeDroppedAndRestartedAtAnyMoment) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.CanBeDroppedAndRestartedAtAnyMoment") {
   LoaderOptions options = small_options();
   options.threads = 4;
   for (int i = 0; i < 20; ++i) {
     Loader loader(dataset(), options);
     loader.start(0, 0, 1000);
     Batch batch;
-    for (int step = 0; step < i % 4; ++step) ASSERT_TRUE(loader.next(batch));
+    for (int step = 0; step < i % 4; ++step) REQUIRE(loader.next(batch));
     if (i % 2) loader.start(5, 1, 6);
   }
 }
 
-TEST_F(LoaderTest, RefusesOptionsThatContradictEachOther) {
+TEST_CASE_METHOD(LoaderTest, "LoaderTest.RefusesOptionsThatContradictEachOther") {
   const auto refused = [&](auto change) {
     LoaderOptions options = small_options();
     change(options);
-    EXPECT_THROW(Loader(dataset(), options), Error);
+    CHECK_THROWS_AS(Loader(dataset(), options), Error);
   };
   refused([](auto& o) { o.batch = 0; });
   refused([](auto& o) { o.batch = 17; });  // drop_last leaves nothing
@@ -283,9 +279,9 @@ TEST_F(LoaderTest, RefusesOptionsThatContradictEachOther) {
   refused([](auto& o) { o.rank = 1; });
   refused([](auto& o) { o.view.crop = 100; });
   Loader loader(dataset(), small_options());
-  EXPECT_THROW(loader.start(0, 3, 1), Error);
+  CHECK_THROWS_AS(loader.start(0, 3, 1), Error);
   Batch batch;
-  EXPECT_FALSE(loader.next(batch)) << "before any start";
+  CHECK_MESSAGE(!loader.next(batch), "before any start");
 }
 
 }  // namespace

@@ -1,13 +1,12 @@
 #include "src/eval/calibration.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <random>
 #include <vector>
 
 #include "lfm/error.h"
 #include "src/eval/metrics.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -34,15 +33,15 @@ HeldOut draw(std::size_t n, double temperature, double bias, std::uint32_t seed)
   return drawn;
 }
 
-TEST(Calibration, FindsTheTemperatureAndBiasThatDrewTheLabels) {
+TEST_CASE("Calibration.FindsTheTemperatureAndBiasThatDrewTheLabels") {
   for (const auto& [temperature, bias] : {std::pair{1.0, 0.0}, std::pair{8.0, 1.5}, std::pair{0.2, -0.7}}) {
     const Calibration fitted = fit_calibration(draw(40000, temperature, bias, 5).view());
-    EXPECT_NEAR(fitted.temperature / temperature, 1, 0.05) << temperature;
-    EXPECT_NEAR(fitted.bias, bias, 0.1);
+    CHECK_THAT_MESSAGE(fitted.temperature / temperature, WithinAbs(1, 0.05), temperature);
+    CHECK_THAT(fitted.bias, WithinAbs(bias, 0.1));
   }
 }
 
-TEST(Calibration, IsTheMinimum) {
+TEST_CASE("Calibration.IsTheMinimum") {
   const HeldOut drawn = draw(300, 2, 0.5, 9);
   const Calibration fitted = fit_calibration(drawn.view());
   const auto loss = [&](double temperature, double bias) {
@@ -57,11 +56,11 @@ TEST(Calibration, IsTheMinimum) {
   };
   const double least = loss(fitted.temperature, fitted.bias);
   for (const double t : {0.97, 1.0, 1.03}) {
-    for (const double b : {-0.03, 0.0, 0.03}) EXPECT_GE(loss(fitted.temperature * t, fitted.bias + b), least - 1e-6);
+    for (const double b : {-0.03, 0.0, 0.03}) CHECK(loss(fitted.temperature * t, fitted.bias + b) >= least - 1e-6);
   }
 }
 
-TEST(Calibration, MakesProbabilitiesOfOverconfidentLogits) {
+TEST_CASE("Calibration.MakesProbabilitiesOfOverconfidentLogits") {
   HeldOut drawn = draw(5000, 10, 2, 3);
   std::vector<float> raw, calibrated;
   const Calibration fitted = fit_calibration(drawn.view());
@@ -69,31 +68,31 @@ TEST(Calibration, MakesProbabilitiesOfOverconfidentLogits) {
     raw.push_back(calibrated_score({}, logit));
     calibrated.push_back(calibrated_score(fitted, logit));
   }
-  EXPECT_GT(expected_calibration_error(raw, drawn.labels), 0.1);
-  EXPECT_LT(expected_calibration_error(calibrated, drawn.labels), 0.03);
+  CHECK(expected_calibration_error(raw, drawn.labels) > 0.1);
+  CHECK(expected_calibration_error(calibrated, drawn.labels) < 0.03);
 }
 
-TEST(Calibration, StaysFiniteWithoutASingleError) {
+TEST_CASE("Calibration.StaysFiniteWithoutASingleError") {
   const HeldOut clear{{-300, -200, -250, 40, 50, 60}, {0, 0, 0, 1, 1, 1}, {1, 1, 1, 1, 1, 1}};
   const Calibration fitted = fit_calibration(clear.view());
-  EXPECT_GT(fitted.temperature, 1);
-  EXPECT_TRUE(std::isfinite(fitted.bias));
-  EXPECT_LT(calibrated_score(fitted, 50), 0.99f) << "three pictures prove little";
+  CHECK(fitted.temperature > 1);
+  CHECK(std::isfinite(fitted.bias));
+  CHECK_MESSAGE(calibrated_score(fitted, 50) < 0.99f, "three pictures prove little");
   const float threshold = fit_threshold(clear.view(), fitted);
-  EXPECT_GT(threshold, calibrated_score(fitted, -200));
-  EXPECT_LT(threshold, calibrated_score(fitted, 40));
+  CHECK(threshold > calibrated_score(fitted, -200));
+  CHECK(threshold < calibrated_score(fitted, 40));
 }
 
-TEST(Calibration, RefusesWhatItCannotFit) {
+TEST_CASE("Calibration.RefusesWhatItCannotFit") {
   const std::vector<double> weights(4, 1.0);
   const std::vector<float> logits = {1, 2, 3, 4};
   const std::vector<std::uint8_t> reals = {0, 0, 0, 0}, inverted = {1, 1, 0, 0};
-  EXPECT_THROW(fit_calibration({logits, reals, weights}), Error);
-  EXPECT_THROW(fit_calibration({logits, inverted, weights}), Error);
-  EXPECT_THROW(fit_threshold({logits, reals, weights}, {}), Error);
+  CHECK_THROWS_AS(fit_calibration({logits, reals, weights}), Error);
+  CHECK_THROWS_AS(fit_calibration({logits, inverted, weights}), Error);
+  CHECK_THROWS_AS(fit_threshold({logits, reals, weights}, {}), Error);
 }
 
-TEST(Calibration, TheThresholdIsTheBestOfAllUnderTheWeights) {
+TEST_CASE("Calibration.TheThresholdIsTheBestOfAllUnderTheWeights") {
   std::mt19937 random(8);
   for (int round = 0; round < 100; ++round) {
     HeldOut drawn = draw(40, 1, 0, static_cast<std::uint32_t>(round));
@@ -110,7 +109,8 @@ TEST(Calibration, TheThresholdIsTheBestOfAllUnderTheWeights) {
       return (right[0] / all[0] + right[1] / all[1]) / 2;
     };
     const double best = balanced(fit_threshold(drawn.view(), {}));
-    for (float t = 0; t <= 1; t += 1.0f / 512) ASSERT_LE(balanced(t), best + 1e-9) << "round " << round << " threshold " << t;
+    for (float t = 0; t <= 1; t += 1.0f / 512)
+      REQUIRE_MESSAGE(balanced(t) <= best + 1e-9, "round " << round << " threshold " << t);
   }
 }
 

@@ -1,10 +1,10 @@
 #include "src/eval/evaluation.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
 #include <random>
+
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -34,10 +34,10 @@ Drawn draw(std::size_t per_label, std::uint32_t seed) {
   return drawn;
 }
 
-TEST(Evaluation, FiguresOfASubsetAreThoseOfItsPictures) {
+TEST_CASE("Evaluation.FiguresOfASubsetAreThoseOfItsPictures") {
   const Drawn drawn = draw(40, 1);
   const auto conditions = measure(drawn.data, drawn.files, {"none", "inverted"}, {.threshold = 0.4f, .resamples = 20});
-  ASSERT_EQ(conditions.size(), 2u);
+  REQUIRE(conditions.size() == 2u);
   for (std::uint32_t s = 0; s < 3; ++s) {
     std::vector<float> logits, scores;
     std::vector<std::uint8_t> labels;
@@ -49,48 +49,49 @@ TEST(Evaluation, FiguresOfASubsetAreThoseOfItsPictures) {
     }
     const Metrics metrics = compute_metrics(scores, labels, 0.4f);
     const Figures& f = conditions[0].subsets[s];
-    EXPECT_EQ(f.reals, 40u);
-    EXPECT_EQ(f.accuracy, metrics.accuracy);
-    EXPECT_EQ(f.real_accuracy, metrics.real_accuracy);
-    EXPECT_EQ(f.fake_accuracy, metrics.fake_accuracy);
-    EXPECT_DOUBLE_EQ(f.balanced_accuracy, (metrics.real_accuracy + metrics.fake_accuracy) / 2);
-    EXPECT_EQ(f.ap, average_precision(logits, labels));
-    EXPECT_EQ(f.auc, roc_auc(logits, labels));
-    EXPECT_NEAR(conditions[1].subsets[s].auc, 1 - f.auc, 1e-12) << "the second condition has its own logits";
-    EXPECT_LT(f.ap_interval.low, f.ap);
-    EXPECT_GT(f.ap_interval.high, f.ap);
+    CHECK(f.reals == 40u);
+    CHECK(f.accuracy == metrics.accuracy);
+    CHECK(f.real_accuracy == metrics.real_accuracy);
+    CHECK(f.fake_accuracy == metrics.fake_accuracy);
+    CHECK_THAT(f.balanced_accuracy, WithinULP((metrics.real_accuracy + metrics.fake_accuracy) / 2, 4));
+    CHECK(f.ap == average_precision(logits, labels));
+    CHECK(f.auc == roc_auc(logits, labels));
+    CHECK_THAT_MESSAGE(conditions[1].subsets[s].auc, WithinAbs(1 - f.auc, 1e-12),
+                       "the second condition has its own logits");
+    CHECK(f.ap_interval.low < f.ap);
+    CHECK(f.ap_interval.high > f.ap);
   }
 }
 
-TEST(Evaluation, MeansCountEverySubsetOnceAndAreSurer) {
+TEST_CASE("Evaluation.MeansCountEverySubsetOnceAndAreSurer") {
   const Drawn drawn = draw(60, 2);
   const Condition c = measure(drawn.data, drawn.files, {"none"}, {.resamples = 300})[0];
-  EXPECT_NEAR(c.mean.ap, (c.subsets[0].ap + c.subsets[1].ap + c.subsets[2].ap) / 3, 1e-12);
-  ASSERT_EQ(c.test_sets.size(), 2u);
-  EXPECT_EQ(c.test_sets[0].name, "A");
-  EXPECT_NEAR(c.test_sets[0].mean.accuracy, (c.subsets[0].accuracy + c.subsets[1].accuracy) / 2, 1e-12);
-  EXPECT_EQ(c.test_sets[1].mean.balanced_accuracy, c.subsets[2].balanced_accuracy);
-  EXPECT_EQ(c.mean.reals, 180u);
+  CHECK_THAT(c.mean.ap, WithinAbs((c.subsets[0].ap + c.subsets[1].ap + c.subsets[2].ap) / 3, 1e-12));
+  REQUIRE(c.test_sets.size() == 2u);
+  CHECK(c.test_sets[0].name == "A");
+  CHECK_THAT(c.test_sets[0].mean.accuracy, WithinAbs((c.subsets[0].accuracy + c.subsets[1].accuracy) / 2, 1e-12));
+  CHECK(c.test_sets[1].mean.balanced_accuracy == c.subsets[2].balanced_accuracy);
+  CHECK(c.mean.reals == 180u);
   const auto width = [](const Interval& i) { return i.high - i.low; };
-  EXPECT_LT(width(c.mean.balanced_interval), width(c.subsets[0].balanced_interval));
-  EXPECT_GT(width(c.mean.balanced_interval), 0);
+  CHECK(width(c.mean.balanced_interval) < width(c.subsets[0].balanced_interval));
+  CHECK(width(c.mean.balanced_interval) > 0);
 }
 
-TEST(Evaluation, LeavesOutWhatWasNotScoredOrNotDelivered) {
+TEST_CASE("Evaluation.LeavesOutWhatWasNotScoredOrNotDelivered") {
   Drawn drawn = draw(10, 3);
   drawn.files[0].scored = false;
   drawn.files[0].logits.clear();
   drawn.files[0].scores.clear();
   drawn.files[2].logits[1] = drawn.files[2].scores[1] = kNaN;
   const auto conditions = measure(drawn.data, drawn.files, {"none", "inverted"}, {.resamples = 0});
-  EXPECT_EQ(conditions[0].subsets[0].reals, 9u);
-  EXPECT_EQ(conditions[1].subsets[0].reals, 8u);
-  EXPECT_EQ(conditions[0].undelivered, 0u);
-  EXPECT_EQ(conditions[1].undelivered, 1u);
-  EXPECT_TRUE(std::isnan(conditions[0].mean.ap_interval.low)) << "no resamples, no interval";
+  CHECK(conditions[0].subsets[0].reals == 9u);
+  CHECK(conditions[1].subsets[0].reals == 8u);
+  CHECK(conditions[0].undelivered == 0u);
+  CHECK(conditions[1].undelivered == 1u);
+  CHECK_MESSAGE(std::isnan(conditions[0].mean.ap_interval.low), "no resamples, no interval");
 }
 
-TEST(Evaluation, ASubsetOfOneLabelHasNoSharesThatNeedBoth) {
+TEST_CASE("Evaluation.ASubsetOfOneLabelHasNoSharesThatNeedBoth") {
   TestData data;
   data.subsets = {{"A", "fakes"}, {"A", "both"}};
   std::vector<ScoredFile> files;
@@ -99,18 +100,18 @@ TEST(Evaluation, ASubsetOfOneLabelHasNoSharesThatNeedBoth) {
     files.push_back({true, {static_cast<float>(i)}, {0.1f * static_cast<float>(i)}});
   }
   const Condition c = measure(data, files, {"none"}, {.resamples = 10})[0];
-  EXPECT_TRUE(std::isnan(c.subsets[0].auc));
-  EXPECT_TRUE(std::isnan(c.subsets[0].real_accuracy));
-  EXPECT_TRUE(std::isnan(c.subsets[0].balanced_accuracy));
-  EXPECT_EQ(c.mean.auc, c.subsets[1].auc) << "means are over those that have the figure";
+  CHECK(std::isnan(c.subsets[0].auc));
+  CHECK(std::isnan(c.subsets[0].real_accuracy));
+  CHECK(std::isnan(c.subsets[0].balanced_accuracy));
+  CHECK_MESSAGE(c.mean.auc == c.subsets[1].auc, "means are over those that have the figure");
 }
 
-TEST(Evaluation, IsRepeatable) {
+TEST_CASE("Evaluation.IsRepeatable") {
   const Drawn drawn = draw(20, 4);
   const auto a = measure(drawn.data, drawn.files, {"none"}, {.resamples = 50}), b = measure(drawn.data, drawn.files, {"none"}, {.resamples = 50});
-  EXPECT_EQ(a[0].mean.ap_interval.low, b[0].mean.ap_interval.low);
+  CHECK(a[0].mean.ap_interval.low == b[0].mean.ap_interval.low);
   const auto other = measure(drawn.data, drawn.files, {"none"}, {.resamples = 50, .seed = 99});
-  EXPECT_NE(a[0].mean.ap_interval.low, other[0].mean.ap_interval.low);
+  CHECK(a[0].mean.ap_interval.low != other[0].mean.ap_interval.low);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "src/eval/evidence.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -10,6 +8,7 @@
 
 #include "src/engine/network.h"
 #include "tests/cases/engines.h"
+#include "tests/catch.h"
 #include "tests/image/random_image.h"
 #include "tests/model/random_model.h"
 
@@ -54,45 +53,41 @@ float bias_of(const Model& model) {
   return parameter(std::span<const float>(model.values), parameter_table(model.architecture), kHeadBias)[0];
 }
 
-class EvidenceOf : public ::testing::TestWithParam<cases::EngineCase> {};
-
-TEST_P(EvidenceOf, ContributionsSumToTheLogitLessTheBias) {
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines(), "EvidenceOf.ContributionsSumToTheLogitLessTheBias") {
   for (const Architecture& architecture : {Architecture{}, Architecture{Pooling::topk, 3}, Architecture{Pooling::average, 1}}) {
     const Model model = signed_model(architecture, 11);
     const Image image = random_image(72, 66, 4);
-    const auto engine = GetParam().make();
+    const auto engine = tested.make();
     const Pass pass = run(*engine, model, image);
     const PositionValues values = position_values(pass.maps, pass.size, architecture, model.values);
-    ASSERT_EQ(values.contributions.size(), static_cast<std::size_t>(pass.size.area()));
+    REQUIRE(values.contributions.size() == static_cast<std::size_t>(pass.size.area()));
     double sum = 0, magnitude = 1;
     for (const float c : values.contributions) {
       sum += c;
       magnitude += std::abs(c);
     }
-    EXPECT_NEAR(sum, pass.logit - bias_of(model), 1e-5 * magnitude) << "k " << architecture.k;
-    EXPECT_GT(magnitude, 1.5) << "the test's logit is made of something";
+    CHECK_THAT_MESSAGE(sum, WithinAbs(pass.logit - bias_of(model), 1e-5 * magnitude), "k " << architecture.k);
+    CHECK_MESSAGE(magnitude > 1.5, "the test's logit is made of something");
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, EvidenceOf, ::testing::ValuesIn(cases::engines()), [](const auto& engine) { return engine.param.name; });
-
-TEST(Evidence, OnlySelectedPositionsContribute) {
+TEST_CASE("Evidence.OnlySelectedPositionsContribute") {
   const Model model = signed_model({Pooling::topk, 1}, 3);
   const auto engine = make_reference_engine();
   const Pass pass = run(*engine, model, random_image(80, 80, 5));
   const PositionValues values = position_values(pass.maps, pass.size, model.architecture, model.values);
   const auto contributing = std::ranges::count_if(values.contributions, [](float c) { return c != 0; });
-  EXPECT_LE(contributing, 64) << "each of 64 maps selects one";
-  EXPECT_GE(contributing, 2);
+  CHECK_MESSAGE(contributing <= 64, "each of 64 maps selects one");
+  CHECK(contributing >= 2);
 }
 
 // Grad-CAM by its definition: gradients of the logit at the last block's activations, from differences of the head's input.
-TEST(Evidence, GradCamIsThatOfTheLastBlock) {
+TEST_CASE("Evidence.GradCamIsThatOfTheLastBlock") {
   const Architecture architecture{Pooling::topk, 4};
   const Model model = signed_model(architecture, 7);
   const auto engine = make_reference_engine();
   const Pass pass = run(*engine, model, random_image(64, 72, 6));
-  ASSERT_FALSE(pass.block4.empty());
+  REQUIRE_FALSE(pass.block4.empty());
   const auto area = static_cast<std::size_t>(pass.size.area());
   const ParameterTable table = parameter_table(architecture);
   const auto projection = parameter(std::span<const float>(model.values), table, kProjection);
@@ -116,19 +111,19 @@ TEST(Evidence, GradCamIsThatOfTheLastBlock) {
     double cam = 0;
     for (std::size_t o = 0; o < channels; ++o) cam += alpha[o] * pass.block4[o * area + p];
     largest = std::max(largest, cam);
-    EXPECT_NEAR(values.grad_cam[p], std::max(cam, 0.0), 1e-4 * std::max(1.0, std::abs(cam))) << p;
+    CHECK_THAT_MESSAGE(values.grad_cam[p], WithinAbs(std::max(cam, 0.0), 1e-4 * std::max(1.0, std::abs(cam))), p);
   }
-  EXPECT_GT(largest, 0) << "some of the picture is hot";
+  CHECK_MESSAGE(largest > 0, "some of the picture is hot");
 }
 
-TEST(Evidence, APositionSeesItsReceptiveFieldAndNothingElse) {
+TEST_CASE("Evidence.APositionSeesItsReceptiveFieldAndNothingElse") {
   const Model model = signed_model({}, 5);
   const auto engine = make_reference_engine();
   const Image image = random_image(96, 88, 8);
   const Pass before = run(*engine, model, image);
   constexpr ReceptiveField field = receptive_field();
-  EXPECT_EQ(field.stride, 8);
-  EXPECT_EQ(field.side, 23);
+  CHECK(field.stride == 8);
+  CHECK(field.side == 23);
   for (const auto& [x, y] : {std::pair{0, 0}, std::pair{41, 30}, std::pair{40, 30}, std::pair{63, 55}, std::pair{46, 86}}) {
     Image changed = image;
     for (int c = 0; c < 3; ++c) changed.rgb[static_cast<std::size_t>((y * image.width + x) * 3 + c)] ^= 0x7F;
@@ -148,28 +143,29 @@ TEST(Evidence, APositionSeesItsReceptiveFieldAndNothingElse) {
           const int first = field.stride * position, cell = pixel / 2 * 2;
           return cell + 1 >= first && cell < first + field.side;
         };
-        EXPECT_TRUE(sees(column, x) && sees(row, y)) << "position " << row << ',' << column << " saw pixel " << x << ',' << y;
+        CHECK_MESSAGE((sees(column, x) && sees(row, y)),
+                      "position " << row << ',' << column << " saw pixel " << x << ',' << y);
       }
     }
-    EXPECT_TRUE(any_changed) << x << ',' << y;
+    CHECK_MESSAGE(any_changed, x << ',' << y);
   }
 }
 
-TEST(Evidence, TopRegionsAreTheStrongestAndApart) {
+TEST_CASE("Evidence.TopRegionsAreTheStrongestAndApart") {
   Evidence e{100, 50, 128, 128, 64, 64, 4, 4, std::vector<float>(16), std::vector<float>(16)};  // the window at twice the view's size
   e.contributions[5] = 3;    // row 1, column 1
   e.contributions[6] = -2;   // next to it: covered
   e.contributions[15] = -2.5f;
   e.contributions[0] = 0.5f;
   const auto regions = top_regions(std::vector{e}, 10);
-  ASSERT_EQ(regions.size(), 2u);
-  EXPECT_EQ(regions[0].contribution, 3);
-  EXPECT_EQ(regions[0].x, 100 + 2 * 8);
-  EXPECT_EQ(regions[0].y, 50 + 2 * 8);
-  EXPECT_EQ(regions[0].width, 46);
-  EXPECT_EQ(regions[1].contribution, -2.5f);
-  EXPECT_EQ(regions[1].x, 100 + 2 * 24);
-  EXPECT_EQ(top_regions(std::vector{e}, 1).size(), 1u);
+  REQUIRE(regions.size() == 2u);
+  CHECK(regions[0].contribution == 3);
+  CHECK(regions[0].x == 100 + 2 * 8);
+  CHECK(regions[0].y == 50 + 2 * 8);
+  CHECK(regions[0].width == 46);
+  CHECK(regions[1].contribution == -2.5f);
+  CHECK(regions[1].x == 100 + 2 * 24);
+  CHECK(top_regions(std::vector{e}, 1).size() == 1u);
 
   Evidence beside = e;  // its window begins 20 pixels further right: row 1, column 1 is 20 of the 46 pixels off
   beside.x += 20;
@@ -177,9 +173,9 @@ TEST(Evidence, TopRegionsAreTheStrongestAndApart) {
   beside.contributions[5] = 2.75f;
   beside.contributions[12] = 2.25f;
   const auto of_both = top_regions(std::vector{e, beside}, 10);
-  ASSERT_EQ(of_both.size(), 3u) << "a place that two windows see is one";
-  EXPECT_EQ(of_both[2].contribution, 2.25f);
-  EXPECT_EQ(of_both[2].x, 120);
+  REQUIRE_MESSAGE(of_both.size() == 3u, "a place that two windows see is one");
+  CHECK(of_both[2].contribution == 2.25f);
+  CHECK(of_both[2].x == 120);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "src/eval/metrics.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "src/eval/bootstrap.h"
+#include "tests/catch.h"
 #include "tests/paths.h"
 
 namespace lfm {
@@ -19,31 +18,32 @@ namespace {
 using Labels = std::vector<std::uint8_t>;
 
 // Expected values: scikit-learn 1.x, average_precision_score(labels, scores).
-TEST(AveragePrecision, EqualsScikitLearn) {
+TEST_CASE("AveragePrecision.EqualsScikitLearn") {
   const auto ap = [](const std::vector<float>& scores, const Labels& labels) { return average_precision(scores, labels); };
-  EXPECT_NEAR(ap({.9f, .8f, .7f, .6f}, {1, 0, 1, 0}), 0.8333333333333333, 1e-12);
-  EXPECT_NEAR(ap({.5f, .5f, .5f, .5f}, {1, 0, 0, 1}), 0.5, 1e-12);  // equal scores are one step, whatever their order
-  EXPECT_NEAR(ap({3, -1, 2, 2, 0, -2.5f, 2}, {1, 0, 1, 0, 1, 0, 0}), 0.7, 1e-12);
-  EXPECT_NEAR(ap({1, 2, 3}, {1, 0, 0}), 1.0 / 3, 1e-12);
-  EXPECT_TRUE(std::isnan(ap({1, 2}, {0, 0})));
+  CHECK_THAT(ap({.9f, .8f, .7f, .6f}, {1, 0, 1, 0}), WithinAbs(0.8333333333333333, 1e-12));
+  CHECK_THAT(ap({.5f, .5f, .5f, .5f}, {1, 0, 0, 1}),
+             WithinAbs(0.5, 1e-12));  // equal scores are one step, whatever their order
+  CHECK_THAT(ap({3, -1, 2, 2, 0, -2.5f, 2}, {1, 0, 1, 0, 1, 0, 0}), WithinAbs(0.7, 1e-12));
+  CHECK_THAT(ap({1, 2, 3}, {1, 0, 0}), WithinAbs(1.0 / 3, 1e-12));
+  CHECK(std::isnan(ap({1, 2}, {0, 0})));
 }
 
-TEST(Metrics, EqualScikitLearnOnRandomScoresWithTies) {
+TEST_CASE("Metrics.EqualScikitLearnOnRandomScoresWithTies") {
   std::ifstream file(std::filesystem::path(test::kTestFixtures) / "metrics/expected.json");
   const auto cases = nlohmann::json::parse(file);
-  ASSERT_GE(cases.size(), 5u);
+  REQUIRE(cases.size() >= 5u);
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    SCOPED_TRACE(i);
+    INFO(i);
     const auto scores = cases[i]["scores"].get<std::vector<float>>();
     const auto labels = cases[i]["labels"].get<Labels>();
-    EXPECT_NEAR(compute_metrics(scores, labels, 0.5f).accuracy, cases[i]["accuracy"].get<double>(), 1e-12);
-    EXPECT_NEAR(average_precision(scores, labels), cases[i]["ap"].get<double>(), 1e-12);
-    EXPECT_NEAR(roc_auc(scores, labels), cases[i]["auc"].get<double>(), 1e-12);
-    EXPECT_NEAR(expected_calibration_error(scores, labels), cases[i]["ece"].get<double>(), 1e-12);
+    CHECK_THAT(compute_metrics(scores, labels, 0.5f).accuracy, WithinAbs(cases[i]["accuracy"].get<double>(), 1e-12));
+    CHECK_THAT(average_precision(scores, labels), WithinAbs(cases[i]["ap"].get<double>(), 1e-12));
+    CHECK_THAT(roc_auc(scores, labels), WithinAbs(cases[i]["auc"].get<double>(), 1e-12));
+    CHECK_THAT(expected_calibration_error(scores, labels), WithinAbs(cases[i]["ece"].get<double>(), 1e-12));
   }
 }
 
-TEST(Metrics, BestThresholdIsTheBestOfAll) {
+TEST_CASE("Metrics.BestThresholdIsTheBestOfAll") {
   std::mt19937 random(1);
   for (int round = 0; round < 200; ++round) {
     const std::size_t n = 2 + random() % 30;
@@ -58,24 +58,24 @@ TEST(Metrics, BestThresholdIsTheBestOfAll) {
       return (m.real_accuracy + m.fake_accuracy) / 2;
     };
     const BestThreshold best = best_threshold(scores, labels);
-    EXPECT_DOUBLE_EQ(best.balanced_accuracy, balanced(best.threshold)) << round;
-    for (float t = -1; t < 1.5f; t += 0.0625f) EXPECT_LE(balanced(t), best.balanced_accuracy + 1e-12) << round;
+    CHECK_THAT_MESSAGE(best.balanced_accuracy, WithinULP(balanced(best.threshold), 4), round);
+    for (float t = -1; t < 1.5f; t += 0.0625f) CHECK_MESSAGE(balanced(t) <= best.balanced_accuracy + 1e-12, round);
   }
   // Neighbouring floats have no half-way between them.
   const float next = std::nextafter(0.5f, 1.0f);
-  EXPECT_EQ(best_threshold(std::vector{0.5f, next}, Labels{0, 1}).threshold, 0.5f);
+  CHECK(best_threshold(std::vector{0.5f, next}, Labels{0, 1}).threshold == 0.5f);
 }
 
-TEST(Metrics, OfOneLabelOrNothingAreNaN) {
+TEST_CASE("Metrics.OfOneLabelOrNothingAreNaN") {
   const std::vector<float> scores = {1, 2};
   for (const Labels& labels : {Labels{0, 0}, Labels{1, 1}}) {
-    EXPECT_TRUE(std::isnan(roc_auc(scores, labels)));
-    EXPECT_TRUE(std::isnan(best_threshold(scores, labels).balanced_accuracy));
+    CHECK(std::isnan(roc_auc(scores, labels)));
+    CHECK(std::isnan(best_threshold(scores, labels).balanced_accuracy));
   }
-  EXPECT_TRUE(std::isnan(expected_calibration_error({}, {})));
+  CHECK(std::isnan(expected_calibration_error({}, {})));
 }
 
-TEST(Bootstrap, CoversTheTruthAsOftenAsItSays) {
+TEST_CASE("Bootstrap.CoversTheTruthAsOftenAsItSays") {
   // Scores of fakes are shifted by one standard deviation: the AUC is Phi(1/sqrt 2) = 0.7602.
   std::mt19937 random(2);
   std::normal_distribution<float> normal;
@@ -89,32 +89,32 @@ TEST(Bootstrap, CoversTheTruthAsOftenAsItSays) {
       scores[i] = normal(random) + static_cast<float>(labels[i]);
     }
     const Interval interval = bootstrap_interval(scores, labels, roc_auc, static_cast<std::uint64_t>(trial), 300);
-    EXPECT_LT(interval.low, interval.high);
+    CHECK(interval.low < interval.high);
     covered += interval.low <= 0.7602 && 0.7602 <= interval.high;
   }
-  EXPECT_GE(covered, trials * 88 / 100);
-  EXPECT_LT(covered, trials);
+  CHECK(covered >= trials * 88 / 100);
+  CHECK(covered < trials);
 }
 
-TEST(Bootstrap, IsSeeded) {
+TEST_CASE("Bootstrap.IsSeeded") {
   const std::vector<float> scores = {0.1f, 0.4f, 0.3f, 0.8f, 0.2f, 0.9f};
   const Labels labels = {0, 0, 1, 1, 0, 1};
   const Interval a = bootstrap_interval(scores, labels, average_precision, 1), b = bootstrap_interval(scores, labels, average_precision, 1);
-  EXPECT_EQ(a.low, b.low);
-  EXPECT_EQ(a.high, b.high);
-  EXPECT_LE(a.high, 1.0);
-  EXPECT_TRUE(std::isnan(bootstrap_interval(scores, Labels(6), average_precision, 1).low));
+  CHECK(a.low == b.low);
+  CHECK(a.high == b.high);
+  CHECK(a.high <= 1.0);
+  CHECK(std::isnan(bootstrap_interval(scores, Labels(6), average_precision, 1).low));
 }
 
-TEST(Metrics, CountsBothKindsOfError) {
+TEST_CASE("Metrics.CountsBothKindsOfError") {
   const std::vector<float> scores = {0.9f, 0.5f, 0.2f, 0.6f, 0.1f};
   const Labels labels = {1, 1, 1, 0, 0};
   const Metrics m = compute_metrics(scores, labels, 0.5f);  // 0.5 itself is not above the threshold
-  EXPECT_EQ(m.reals, 2u);
-  EXPECT_EQ(m.fakes, 3u);
-  EXPECT_DOUBLE_EQ(m.accuracy, 2.0 / 5);
-  EXPECT_DOUBLE_EQ(m.real_accuracy, 1.0 / 2);
-  EXPECT_DOUBLE_EQ(m.fake_accuracy, 1.0 / 3);
+  CHECK(m.reals == 2u);
+  CHECK(m.fakes == 3u);
+  CHECK_THAT(m.accuracy, WithinULP(2.0 / 5, 4));
+  CHECK_THAT(m.real_accuracy, WithinULP(1.0 / 2, 4));
+  CHECK_THAT(m.fake_accuracy, WithinULP(1.0 / 3, 4));
 }
 
 }  // namespace

@@ -1,18 +1,15 @@
 #include "src/eval/subsets.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <map>
 
 #include "lfm/error.h"
 #include "src/eval/paper.h"
+#include "tests/catch.h"
 #include "tests/data/image_folder.h"
 
 namespace lfm {
 namespace {
 
-using ::testing::UnorderedElementsAre;
 
 /// Images per (test set, sub-dataset), reals and fakes.
 std::map<std::pair<std::string, std::string>, std::pair<int, int>> counts(const TestData& data) {
@@ -26,13 +23,13 @@ std::map<std::pair<std::string, std::string>, std::pair<int, int>> counts(const 
 
 using Counts = std::map<std::pair<std::string, std::string>, std::pair<int, int>>;
 
-class Subsets : public ::testing::Test {
+class Subsets {
  protected:
   void image(const std::string& relative) { folder.write_image(relative, 8, 8, 1); }
   test::ImageFolder folder;
 };
 
-TEST_F(Subsets, AreTheFoldersOfARootWithClassesAboveOrBeneathTheLabels) {
+TEST_CASE_METHOD(Subsets, "Subsets.AreTheFoldersOfARootWithClassesAboveOrBeneathTheLabels") {
   image("val/progan/car/0_real/a.ppm");
   image("val/progan/cat/0_real/a.ppm");
   image("val/progan/cat/1_fake/b.ppm");
@@ -41,17 +38,17 @@ TEST_F(Subsets, AreTheFoldersOfARootWithClassesAboveOrBeneathTheLabels) {
   image("val/biggan/1_fake/birds/small/b.ppm");
   folder.write("val/biggan/1_fake/notes.txt", "no image");
   const TestData data = find_subsets({folder.path() / "val"});
-  EXPECT_EQ(counts(data), (Counts{{{"val", "progan"}, {2, 1}}, {{"val", "biggan"}, {1, 2}}}));
-  EXPECT_EQ(data.ignored, 1u);
+  CHECK(counts(data) == (Counts{{{"val", "progan"}, {2, 1}}, {{"val", "biggan"}, {1, 2}}}));
+  CHECK(data.ignored == 1u);
 }
 
-TEST_F(Subsets, ARootThatHoldsTheLabelsItselfIsItsOwn) {
+TEST_CASE_METHOD(Subsets, "Subsets.ARootThatHoldsTheLabelsItselfIsItsOwn") {
   image("faces/0_real/a.ppm");
   image("faces/1_fake/b.ppm");
-  EXPECT_EQ(counts(find_subsets({folder.path() / "faces"})), (Counts{{{"faces", "faces"}, {1, 1}}}));
+  CHECK(counts(find_subsets({folder.path() / "faces"})) == (Counts{{{"faces", "faces"}, {1, 1}}}));
 }
 
-TEST_F(Subsets, KnowThePapersTestSetsWhereverTheyLie) {
+TEST_CASE_METHOD(Subsets, "Subsets.KnowThePapersTestSetsWhereverTheyLie") {
   image("all/ForenSynths/progan/car/0_real/a.ppm");
   image("all/ForenSynths/progan/car/1_fake/a.ppm");
   image("all/Diffusion1kStep/ddpm/1_fake/a.ppm");
@@ -61,37 +58,39 @@ TEST_F(Subsets, KnowThePapersTestSetsWhereverTheyLie) {
                            {{"Diffusion1kStep", "ddpm"}, {0, 1}},
                            {{"DiffusionForensics", "ddpm"}, {0, 1}},
                            {{"all", "other"}, {0, 1}}};
-  EXPECT_EQ(counts(find_subsets({folder.path() / "all"})), expected);
-  EXPECT_EQ(counts(find_subsets({folder.path() / "all/ForenSynths/progan"})), (Counts{{{"ForenSynths", "progan"}, {1, 1}}}));
-  EXPECT_EQ(counts(find_subsets({folder.path() / "all/Diffusion1kStep"})), (Counts{{{"Diffusion1kStep", "ddpm"}, {0, 1}}}));
+  CHECK(counts(find_subsets({folder.path() / "all"})) == expected);
+  CHECK(counts(find_subsets({folder.path() / "all/ForenSynths/progan"})) ==
+        (Counts{{{"ForenSynths", "progan"}, {1, 1}}}));
+  CHECK(counts(find_subsets({folder.path() / "all/Diffusion1kStep"})) ==
+        (Counts{{{"Diffusion1kStep", "ddpm"}, {0, 1}}}));
 }
 
-TEST_F(Subsets, CountAnImageOfOverlappingRootsOnce) {
+TEST_CASE_METHOD(Subsets, "Subsets.CountAnImageOfOverlappingRootsOnce") {
   image("val/a/0_real/a.ppm");
   image("val/a/1_fake/b.ppm");
   const TestData data = find_subsets({folder.path() / "val", folder.path() / "val/a"});
-  EXPECT_EQ(data.files.size(), 2u);
+  CHECK(data.files.size() == 2u);
 }
 
-TEST_F(Subsets, KeepRootsOfOneNameApart) {
+TEST_CASE_METHOD(Subsets, "Subsets.KeepRootsOfOneNameApart") {
   image("x/val/a/0_real/1.ppm");
   image("y/val/a/0_real/1.ppm");
   const TestData data = find_subsets({folder.path() / "x/val", folder.path() / "y/val"});
-  EXPECT_EQ(data.subsets.size(), 2u);
+  CHECK(data.subsets.size() == 2u);
 }
 
-TEST_F(Subsets, RefuseAFolderWithoutImages) {
+TEST_CASE_METHOD(Subsets, "Subsets.RefuseAFolderWithoutImages") {
   folder.write("empty/0_real/notes.txt", "no image");
-  EXPECT_THROW(find_subsets({folder.path() / "empty"}), Error);
-  EXPECT_THROW(find_subsets({folder.path() / "missing"}), Error);
+  CHECK_THROWS_AS(find_subsets({folder.path() / "empty"}), Error);
+  CHECK_THROWS_AS(find_subsets({folder.path() / "missing"}), Error);
 }
 
-TEST(Paper, FiguresAreMatchedByFolderName) {
-  EXPECT_EQ(find_paper_figure("LFM", "GANGen-Detection", "S3GAN")->accuracy, 88.4);
-  EXPECT_EQ(find_paper_figure("LFM", "gangen-detection", "s3gan")->ap, 95.5);
-  EXPECT_EQ(find_paper_figure("LFM", "Diffusion1kStep", "dalle")->ap, 98.1);
-  EXPECT_EQ(find_paper_figure("NPR", "", "")->accuracy, 92.2);
-  EXPECT_EQ(find_paper_figure("LFM", "val", "dalle"), nullptr);
+TEST_CASE("Paper.FiguresAreMatchedByFolderName") {
+  CHECK(find_paper_figure("LFM", "GANGen-Detection", "S3GAN")->accuracy == 88.4);
+  CHECK(find_paper_figure("LFM", "gangen-detection", "s3gan")->ap == 95.5);
+  CHECK(find_paper_figure("LFM", "Diffusion1kStep", "dalle")->ap == 98.1);
+  CHECK(find_paper_figure("NPR", "", "")->accuracy == 92.2);
+  CHECK(find_paper_figure("LFM", "val", "dalle") == nullptr);
   // The means of the test sets are the means of their sub-datasets, as far as these are reported.
   for (const char* set : {"GANGen-Detection", "Diffusion1kStep"}) {
     double accuracy = 0, ap = 0;
@@ -102,8 +101,8 @@ TEST(Paper, FiguresAreMatchedByFolderName) {
       ap += figure.ap;
       ++count;
     }
-    EXPECT_NEAR(accuracy / count, find_paper_figure("LFM", set, "")->accuracy, 0.06) << set;
-    EXPECT_NEAR(ap / count, find_paper_figure("LFM", set, "")->ap, 0.06) << set;
+    CHECK_THAT_MESSAGE(accuracy / count, WithinAbs(find_paper_figure("LFM", set, "")->accuracy, 0.06), set);
+    CHECK_THAT_MESSAGE(ap / count, WithinAbs(find_paper_figure("LFM", set, "")->ap, 0.06), set);
   }
 }
 

@@ -1,18 +1,15 @@
 // Thresholds by false alarms hold in every kind of real, and say how few pictures they were measured on.
 #include "src/eval/threshold_table.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <random>
 
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 
 namespace lfm {
 namespace {
 
-using ::testing::HasSubstr;
 using test::error_of;
 
 /// Scores (first + i * step), i = 0 … n-1.
@@ -33,7 +30,7 @@ std::size_t above(const std::vector<float>& scores, float threshold) {
   return static_cast<std::size_t>(std::ranges::count_if(scores, [&](float s) { return s > threshold; }));
 }
 
-TEST(ThresholdTable, HoldsInTheWorstKindAndNotInTheMean) {
+TEST_CASE("ThresholdTable.HoldsInTheWorstKindAndNotInTheMean") {
   // One kind in five is shifted: the mean over kinds would allow a lower threshold.
   std::vector<ScoreGroup> groups;
   std::mt19937_64 random(3);
@@ -43,38 +40,38 @@ TEST(ThresholdTable, HoldsInTheWorstKindAndNotInTheMean) {
   }
   groups.push_back({5, "fakes", 1, drawn(100, 0.4, 1, random)});
   const ThresholdTable table = fit_threshold_table(groups);
-  ASSERT_EQ(table.rows.size(), kFalseAlarmRates.size());
-  EXPECT_EQ(table.kinds, 5u);
-  EXPECT_EQ(table.generators, 1u);
+  REQUIRE(table.rows.size() == kFalseAlarmRates.size());
+  CHECK(table.kinds == 5u);
+  CHECK(table.generators == 1u);
   for (const ThresholdRow& row : table.rows) {
     for (std::size_t kind = 0; kind < 5; ++kind) {
-      EXPECT_LE(static_cast<double>(above(groups[kind].scores, row.threshold)), row.rate * 200) << row.rate;
+      CHECK_MESSAGE(static_cast<double>(above(groups[kind].scores, row.threshold)) <= row.rate * 200, row.rate);
     }
-    EXPECT_EQ(row.worst.of, 200u);
-    EXPECT_LE(static_cast<double>(row.worst.called), row.rate * 200);
-    EXPECT_GT(row.worst_unseen.called, row.worst.called) << "the shifted kind, when the threshold did not know it";
-    EXPECT_NEAR(row.recall, static_cast<double>(above(groups[5].scores, row.threshold)) / 100, 1e-9);
-    EXPECT_NEAR(row.false_alarms, static_cast<double>(row.worst.called) / 200 / 5, 1e-9);
+    CHECK(row.worst.of == 200u);
+    CHECK(static_cast<double>(row.worst.called) <= row.rate * 200);
+    CHECK_MESSAGE(row.worst_unseen.called > row.worst.called, "the shifted kind, when the threshold did not know it");
+    CHECK_THAT(row.recall, WithinAbs(static_cast<double>(above(groups[5].scores, row.threshold)) / 100, 1e-9));
+    CHECK_THAT(row.false_alarms, WithinAbs(static_cast<double>(row.worst.called) / 200 / 5, 1e-9));
   }
-  EXPECT_GT(table.rows[0].threshold, table.rows[1].threshold);
-  EXPECT_GT(table.rows[1].threshold, table.rows[2].threshold);
+  CHECK(table.rows[0].threshold > table.rows[1].threshold);
+  CHECK(table.rows[1].threshold > table.rows[2].threshold);
 }
 
-TEST(ThresholdTable, IsCautiousWithFewPictures) {
+TEST_CASE("ThresholdTable.IsCautiousWithFewPictures") {
   const std::vector<double> rates = {0.05};
   const auto called = [&](std::size_t n) {
     const std::vector<ScoreGroup> groups = {{0, "few", 0, ramp(n, 0.1f, 0.001f)}, {1, "fakes", 1, {0.9f}}};
     return fit_threshold_table(groups, rates).rows.at(0).worst.called;
   };
   // floor(0.05 (n + 1)) - 1: so the next picture is called fake with a probability of 5 % at most.
-  EXPECT_EQ(called(5), 0u);
-  EXPECT_EQ(called(19), 0u);
-  EXPECT_EQ(called(38), 0u);
-  EXPECT_EQ(called(39), 1u);
-  EXPECT_EQ(called(100), 4u);
+  CHECK(called(5) == 0u);
+  CHECK(called(19) == 0u);
+  CHECK(called(38) == 0u);
+  CHECK(called(39) == 1u);
+  CHECK(called(100) == 4u);
 }
 
-TEST(ThresholdTable, TheNextPictureKeepsTheRate) {
+TEST_CASE("ThresholdTable.TheNextPictureKeepsTheRate") {
   std::mt19937_64 random(11);
   const std::vector<double> rates = {0.05};
   int called = 0;
@@ -83,22 +80,23 @@ TEST(ThresholdTable, TheNextPictureKeepsTheRate) {
     const std::vector<ScoreGroup> groups = {{0, "kind", 0, drawn(59, 0, 1, random)}, {1, "fakes", 1, {1.0f}}};
     called += drawn(1, 0, 1, random)[0] > fit_threshold_table(groups, rates).rows[0].threshold;
   }
-  EXPECT_NEAR(static_cast<double>(called) / rounds, 0.05, 0.012);
+  CHECK_THAT(static_cast<double>(called) / rounds, WithinAbs(0.05, 0.012));
 }
 
-TEST(ThresholdTable, CamerasAndPhonesKeepAFifthOfTheRate) {
+TEST_CASE("ThresholdTable.CamerasAndPhonesKeepAFifthOfTheRate") {
   for (const auto& [name, allowed] : {std::pair{"phone-photos", 4}, std::pair{"web", 24}, std::pair{"headphones", 24}}) {
     const std::vector<ScoreGroup> groups = {{0, name, 0, ramp(500, 0.1f, 0.001f)}, {1, "fakes", 1, {0.9f}}};
     const std::vector<double> rates = {0.05};
-    EXPECT_EQ(fit_threshold_table(groups, rates).rows.at(0).worst.called, static_cast<std::size_t>(allowed)) << name;
+    CHECK_MESSAGE(fit_threshold_table(groups, rates).rows.at(0).worst.called == static_cast<std::size_t>(allowed),
+                  name);
   }
-  EXPECT_TRUE(is_camera_kind("set/Camera_full"));
-  EXPECT_TRUE(is_camera_kind("night photos, phones (jpeg:75)"));
-  EXPECT_FALSE(is_camera_kind("microphone"));
-  EXPECT_FALSE(is_camera_kind(""));
+  CHECK(is_camera_kind("set/Camera_full"));
+  CHECK(is_camera_kind("night photos, phones (jpeg:75)"));
+  CHECK_FALSE(is_camera_kind("microphone"));
+  CHECK_FALSE(is_camera_kind(""));
 }
 
-TEST(ThresholdTable, DeliveriesOfOneSourceAreOneKindAndPicturesWithoutVerdictAreNeverFake) {
+TEST_CASE("ThresholdTable.DeliveriesOfOneSourceAreOneKindAndPicturesWithoutVerdictAreNeverFake") {
   const std::vector<ScoreGroup> groups = {{0, "a", 0, ramp(50, 0.1f, 0.001f)},
                                           {0, "a (jpeg:75)", 0, ramp(50, 0.3f, 0.001f)},
                                           {1, "drawn", 0, std::vector<float>(50, -1)},
@@ -106,29 +104,30 @@ TEST(ThresholdTable, DeliveriesOfOneSourceAreOneKindAndPicturesWithoutVerdictAre
                                           {2, "x (jpeg:75)", 1, {0.2f, -1}}};
   const std::vector<double> rates = {0.1};
   const ThresholdTable table = fit_threshold_table(groups, rates);
-  EXPECT_EQ(table.kinds, 2u);
-  EXPECT_EQ(table.generators, 1u);
+  CHECK(table.kinds == 2u);
+  CHECK(table.generators == 1u);
   const ThresholdRow& row = table.rows.at(0);
-  EXPECT_EQ(row.worst.name, "a (jpeg:75)");
-  EXPECT_EQ(row.worst.called, 4u);
-  EXPECT_DOUBLE_EQ(row.recall, 0.25);
-  EXPECT_EQ(row.worst_unseen.name, "a") << "the first of equals";
-  EXPECT_EQ(row.worst_unseen.called, 50u) << "fitted on what has no verdict, any score is fake";
-  EXPECT_NE(error_of(ErrorCode::input, [&] { fit_threshold_table(std::span(groups).first(3)); }), "");
+  CHECK(row.worst.name == "a (jpeg:75)");
+  CHECK(row.worst.called == 4u);
+  CHECK_THAT(row.recall, WithinULP(0.25, 4));
+  CHECK_MESSAGE(row.worst_unseen.name == "a", "the first of equals");
+  CHECK_MESSAGE(row.worst_unseen.called == 50u, "fitted on what has no verdict, any score is fake");
+  CHECK(error_of(ErrorCode::input, [&] { fit_threshold_table(std::span(groups).first(3)); }) != "");
 }
 
-TEST(ThresholdTable, RatesAreReadAndRefused) {
-  EXPECT_DOUBLE_EQ(parse_rate("5%"), 0.05);
-  EXPECT_DOUBLE_EQ(parse_rate("0.5 %"), 0.005);
-  EXPECT_DOUBLE_EQ(parse_rate("0.1"), 0.1);
+TEST_CASE("ThresholdTable.RatesAreReadAndRefused") {
+  CHECK_THAT(parse_rate("5%"), WithinULP(0.05, 4));
+  CHECK_THAT(parse_rate("0.5 %"), WithinULP(0.005, 4));
+  CHECK_THAT(parse_rate("0.1"), WithinULP(0.1, 4));
   for (const char* text : {"", "%", "5", "0", "100%", "-1%", "5%%", "nan", "five"}) {
-    EXPECT_THAT(error_of(ErrorCode::usage, [&] { parse_rate(text); }), HasSubstr("like 5%")) << text;
+    CHECK_THAT_MESSAGE(error_of(ErrorCode::usage, [&] { parse_rate(text); }), ContainsSubstring("like 5%"), text);
   }
 }
 
-TEST(ThresholdTable, RowsAreFoundByRateAndViewOrTheRemedyIsNamed) {
+TEST_CASE("ThresholdTable.RowsAreFoundByRateAndViewOrTheRemedyIsNamed") {
   Model model;
-  EXPECT_THAT(error_of(ErrorCode::usage, [&] { row_at(model, 0.05, View::tiles); }), HasSubstr("--fit-calibration"));
+  CHECK_THAT(error_of(ErrorCode::usage, [&] { row_at(model, 0.05, View::tiles); }),
+             ContainsSubstring("--fit-calibration"));
   model.thresholds.view = View::tiles;
   for (const double rate : {0.01, 0.05}) {
     ThresholdRow row;
@@ -143,22 +142,23 @@ TEST(ThresholdTable, RowsAreFoundByRateAndViewOrTheRemedyIsNamed) {
   }
   model.thresholds.kinds = 14;
   model.thresholds.generators = 12;
-  EXPECT_EQ(row_at(model, 0.05, View::tiles).threshold, 0.85f);
-  EXPECT_THAT(error_of(ErrorCode::usage, [&] { row_at(model, 0.02, View::tiles); }), HasSubstr("1 %, 5 %"));
-  EXPECT_THAT(error_of(ErrorCode::usage, [&] { row_at(model, 0.05, View::native); }), HasSubstr("view"));
-  EXPECT_EQ(verdict_meaning(model.thresholds, View::tiles, 0.85f),
-            "At this threshold, of 100 real pictures about 2 are called fake (about 5 in the worst of 14 kinds measured, screens), and of 100 "
-            "generated ones about 51 are found (95 % interval 38 to 64, of 12 generators)");
-  EXPECT_EQ(verdict_meaning(model.thresholds, View::tiles, 0.5f), "");
-  EXPECT_EQ(verdict_meaning(model.thresholds, View::native, 0.85f), "");
+  CHECK(row_at(model, 0.05, View::tiles).threshold == 0.85f);
+  CHECK_THAT(error_of(ErrorCode::usage, [&] { row_at(model, 0.02, View::tiles); }), ContainsSubstring("1 %, 5 %"));
+  CHECK_THAT(error_of(ErrorCode::usage, [&] { row_at(model, 0.05, View::native); }), ContainsSubstring("view"));
+  CHECK(verdict_meaning(model.thresholds, View::tiles, 0.85f) ==
+        "At this threshold, of 100 real pictures about 2 are called fake (about 5 in the worst of 14 kinds measured, "
+        "screens), and of 100 "
+        "generated ones about 51 are found (95 % interval 38 to 64, of 12 generators)");
+  CHECK(verdict_meaning(model.thresholds, View::tiles, 0.5f) == "");
+  CHECK(verdict_meaning(model.thresholds, View::native, 0.85f) == "");
 }
 
-TEST(ThresholdTable, IntervalsAreWilsons) {
+TEST_CASE("ThresholdTable.IntervalsAreWilsons") {
   const Interval none = share_interval(0, 40), two = share_interval(2, 40);
-  EXPECT_EQ(none.low, 0);
-  EXPECT_NEAR(none.high, 0.0876, 1e-4);
-  EXPECT_NEAR(two.low, 0.0138, 1e-4);
-  EXPECT_NEAR(two.high, 0.1650, 1e-4);
+  CHECK(none.low == 0);
+  CHECK_THAT(none.high, WithinAbs(0.0876, 1e-4));
+  CHECK_THAT(two.low, WithinAbs(0.0138, 1e-4));
+  CHECK_THAT(two.high, WithinAbs(0.1650, 1e-4));
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "src/eval/tsne.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
 #include <random>
+
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -41,40 +41,42 @@ double purity(const std::vector<std::array<double, 2>>& layout, std::size_t each
   return static_cast<double>(pure) / static_cast<double>(layout.size());
 }
 
-TEST(Tsne, KeepsSeparableBlobsApartAndTogether) {
+TEST_CASE("Tsne.KeepsSeparableBlobsApartAndTogether") {
   const std::size_t each = 50;
   const auto layout = tsne(blobs(4, each, 12, 1), kDimensions, {.iterations = 400});
-  EXPECT_EQ(purity(layout, each), 1.0);
+  CHECK(purity(layout, each) == 1.0);
   // Every point lies nearer to its own blob's centre than to any other's.
   std::array<std::array<double, 2>, 4> centre{};
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    ASSERT_TRUE(std::isfinite(layout[i][0]) && std::isfinite(layout[i][1]));
+    REQUIRE((std::isfinite(layout[i][0]) && std::isfinite(layout[i][1])));
     for (std::size_t d = 0; d < 2; ++d) centre[i / each][d] += layout[i][d] / each;
   }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const auto from = [&](std::size_t g) { return std::hypot(layout[i][0] - centre[g][0], layout[i][1] - centre[g][1]); };
     for (std::size_t g = 0; g < 4; ++g) {
-      EXPECT_TRUE(g == i / each || from(g) > from(i / each)) << i;
+      CHECK_MESSAGE((g == i / each || from(g) > from(i / each)), i);
     }
   }
 }
 
-TEST(Tsne, FindsNoBlobsWhereThereAreNone) { EXPECT_LT(purity(tsne(blobs(4, 40, 0, 2), kDimensions, {.iterations = 200}), 40), 0.6); }
-
-TEST(Tsne, IsRepeatable) {
-  const auto points = blobs(2, 20, 5, 3);
-  EXPECT_EQ(tsne(points, kDimensions, {.iterations = 100}), tsne(points, kDimensions, {.iterations = 100}));
+TEST_CASE("Tsne.FindsNoBlobsWhereThereAreNone") {
+  CHECK(purity(tsne(blobs(4, 40, 0, 2), kDimensions, {.iterations = 200}), 40) < 0.6);
 }
 
-TEST(Tsne, TakesFewAndEqualPoints) {
-  EXPECT_EQ(tsne({}, kDimensions).size(), 0u);
-  EXPECT_EQ(tsne(blobs(1, 2, 0, 1), kDimensions).size(), 2u);
+TEST_CASE("Tsne.IsRepeatable") {
+  const auto points = blobs(2, 20, 5, 3);
+  CHECK(tsne(points, kDimensions, {.iterations = 100}) == tsne(points, kDimensions, {.iterations = 100}));
+}
+
+TEST_CASE("Tsne.TakesFewAndEqualPoints") {
+  CHECK(tsne({}, kDimensions).size() == 0u);
+  CHECK(tsne(blobs(1, 2, 0, 1), kDimensions).size() == 2u);
   for (const auto& at : tsne(std::vector<float>(30 * kDimensions, 1.0f), kDimensions, {.iterations = 50})) {
-    EXPECT_TRUE(std::isfinite(at[0]) && std::isfinite(at[1]));
+    CHECK((std::isfinite(at[0]) && std::isfinite(at[1])));
   }
 }
 
-TEST(PrincipalComponents, FindTheDirectionsOfTheLargestVariance) {
+TEST_CASE("PrincipalComponents.FindTheDirectionsOfTheLargestVariance") {
   std::mt19937 random(4);
   std::normal_distribution<float> normal;
   std::vector<float> points;
@@ -93,8 +95,8 @@ TEST(PrincipalComponents, FindTheDirectionsOfTheLargestVariance) {
     length_7 += x7 * x7;
     length_3 += x3 * x3;
   }
-  EXPECT_GT(std::abs(along_7) / std::sqrt(first * length_7), 0.97);
-  EXPECT_GT(std::abs(along_3) / std::sqrt(second * length_3), 0.97);
+  CHECK(std::abs(along_7) / std::sqrt(first * length_7) > 0.97);
+  CHECK(std::abs(along_3) / std::sqrt(second * length_3) > 0.97);
 }
 
 }  // namespace

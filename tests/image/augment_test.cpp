@@ -1,36 +1,34 @@
 #include "src/image/augment.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "lfm/error.h"
 #include "src/image/encode.h"
+#include "tests/catch.h"
 #include "tests/image/random_image.h"
 
 namespace lfm {
 namespace {
 
 double mean_difference(const Image& a, const Image& b) {
-  EXPECT_EQ(a.rgb.size(), b.rgb.size());
+  CHECK(a.rgb.size() == b.rgb.size());
   double sum = 0;
   for (std::size_t i = 0; i < a.rgb.size(); ++i) sum += std::abs(a.rgb[i] - b.rgb[i]);
   return sum / static_cast<double>(a.rgb.size());
 }
 
-TEST(Augment, DefaultsChangeNothing) {
+TEST_CASE("Augment.DefaultsChangeNothing") {
   const Image image = random_image(33, 21, 1);
-  EXPECT_EQ(augment(image, {}).rgb, image.rgb);
+  CHECK(augment(image, {}).rgb == image.rgb);
 }
 
-TEST(Augment, FlipExchangesLeftAndRight) {
+TEST_CASE("Augment.FlipExchangesLeftAndRight") {
   const Image image = random_image(5, 3, 2), flipped = flip_horizontal(image);
   for (int y = 0; y < 3; ++y) {
     for (int x = 0; x < 5; ++x) {
-      for (int c = 0; c < 3; ++c)
-        EXPECT_EQ(flipped.rgb[(y * 5 + x) * 3 + c], image.rgb[(y * 5 + 4 - x) * 3 + c]);
+      for (int c = 0; c < 3; ++c) CHECK(flipped.rgb[(y * 5 + x) * 3 + c] == image.rgb[(y * 5 + 4 - x) * 3 + c]);
     }
   }
 }
@@ -56,7 +54,7 @@ int blurred_sample(const Image& image, int x, int y, int c, double sigma) {
   return int(std::floor(sum / weights + 0.5));
 }
 
-TEST(Augment, BlurEqualsItsDefinition) {
+TEST_CASE("Augment.BlurEqualsItsDefinition") {
   int differing = 0, samples = 0;
   for (const auto& [width, height] : {std::pair{17, 13}, {1, 9}, {3, 2}}) {
     const Image image = random_image(width, height, 3);
@@ -64,59 +62,58 @@ TEST(Augment, BlurEqualsItsDefinition) {
       const Image blurred = gaussian_blur(image, sigma);
       for (int i = 0; i < width * height * 3; ++i) {
         const int expected = blurred_sample(image, i / 3 % width, i / 3 / width, i % 3, sigma);
-        ASSERT_LE(std::abs(blurred.rgb[i] - expected), 1);
+        QUICK_REQUIRE(std::abs(blurred.rgb[i] - expected) <= 1, i);
         differing += blurred.rgb[i] != expected;
         ++samples;
       }
     }
   }
-  EXPECT_LE(differing, samples / 500)
-      << "of " << samples << ": only float's rounding may decide a tie differently";
+  CHECK_MESSAGE(differing <= samples / 500, "of " << samples << ": only float's rounding may decide a tie differently");
 }
 
-TEST(Augment, BlurOfZeroAndOfFlatPictures) {
+TEST_CASE("Augment.BlurOfZeroAndOfFlatPictures") {
   const Image image = random_image(8, 8, 4);
-  EXPECT_EQ(gaussian_blur(image, 0).rgb, image.rgb);
+  CHECK(gaussian_blur(image, 0).rgb == image.rgb);
   const Image white{5, 4, std::vector<std::uint8_t>(60, 255)};
-  EXPECT_EQ(gaussian_blur(white, 3).rgb, white.rgb);
+  CHECK(gaussian_blur(white, 3).rgb == white.rgb);
 }
 
-TEST(Augment, RecompressionLosesMoreAtLowerQuality) {
+TEST_CASE("Augment.RecompressionLosesMoreAtLowerQuality") {
   const Image image = smooth_image(160, 120);
   for (const auto recompress : {recompress_jpeg, recompress_webp}) {
     const double high = mean_difference(image, recompress(image, 95)),
                  low = mean_difference(image, recompress(image, 20));
-    EXPECT_GT(high, 0);
-    EXPECT_LT(high, 4);
-    EXPECT_GT(low, high);
-    EXPECT_LT(low, 25);
-    EXPECT_EQ(recompress(image, 50).rgb, recompress(image, 50).rgb);
+    CHECK(high > 0);
+    CHECK(high < 4);
+    CHECK(low > high);
+    CHECK(low < 25);
+    CHECK(recompress(image, 50).rgb == recompress(image, 50).rgb);
   }
 }
 
-TEST(Augment, RescaleRoundsSidesAndResizes) {
+TEST_CASE("Augment.RescaleRoundsSidesAndResizes") {
   const Image image = random_image(50, 30, 6), scaled = rescale(image, 0.75);
-  EXPECT_EQ(scaled.width, 38);   // 37.5
-  EXPECT_EQ(scaled.height, 23);  // 22.5
-  EXPECT_EQ(scaled.rgb, resize_bilinear(image, 38, 23).rgb);
-  EXPECT_EQ(rescale(image, 0.001).width, 1);
+  CHECK(scaled.width == 38);   // 37.5
+  CHECK(scaled.height == 23);  // 22.5
+  CHECK(scaled.rgb == resize_bilinear(image, 38, 23).rgb);
+  CHECK(rescale(image, 0.001).width == 1);
 }
 
-TEST(Augment, NoiseHasItsMomentsAndItsSeed) {
+TEST_CASE("Augment.NoiseHasItsMomentsAndItsSeed") {
   const Image gray{400, 300, std::vector<std::uint8_t>(400 * 300 * 3, 128)};
   const Image noisy = add_gaussian_noise(gray, 6, 42);
   double mean = 0, square = 0;
   for (const int value : noisy.rgb) mean += value - 128, square += (value - 128) * (value - 128);
   const double n = static_cast<double>(noisy.rgb.size());
   mean /= n;
-  EXPECT_NEAR(mean, 0, 5 * 6 / std::sqrt(n));
-  EXPECT_NEAR(std::sqrt(square / n - mean * mean), std::sqrt(36 + 1.0 / 12), 0.05);  // rounding adds 1/12
-  EXPECT_EQ(noisy.rgb, add_gaussian_noise(gray, 6, 42).rgb);
-  EXPECT_NE(noisy.rgb, add_gaussian_noise(gray, 6, 43).rgb);
-  EXPECT_EQ(gray.rgb, add_gaussian_noise(gray, 0, 42).rgb);
+  CHECK_THAT(mean, WithinAbs(0, 5 * 6 / std::sqrt(n)));
+  CHECK_THAT(std::sqrt(square / n - mean * mean), WithinAbs(std::sqrt(36 + 1.0 / 12), 0.05));  // rounding adds 1/12
+  CHECK(noisy.rgb == add_gaussian_noise(gray, 6, 42).rgb);
+  CHECK(noisy.rgb != add_gaussian_noise(gray, 6, 43).rgb);
+  CHECK(gray.rgb == add_gaussian_noise(gray, 0, 42).rgb);
 }
 
-TEST(Augment, StepsComeInTheStatedOrder) {
+TEST_CASE("Augment.StepsComeInTheStatedOrder") {
   const Image image = smooth_image(120, 100);
   const Augmentation a{.scale = 0.8,
                        .blur_sigma = 0.7,
@@ -131,33 +128,33 @@ TEST(Augment, StepsComeInTheStatedOrder) {
                        .flip = true};
   Image expected = gaussian_blur(rescale(image, 0.8), 0.7);
   expected = add_gaussian_noise(recompress_webp(recompress_jpeg(expected, 70), 60), 3, 9);
-  EXPECT_EQ(augment(image, a).rgb, flip_horizontal(crop(expected, 5, 6, 64, 48)).rgb);
+  CHECK(augment(image, a).rgb == flip_horizontal(crop(expected, 5, 6, 64, 48)).rgb);
 }
 
-TEST(Augment, ParametersOutOfRangeAreRefused) {
+TEST_CASE("Augment.ParametersOutOfRangeAreRefused") {
   const Image image = random_image(8, 8, 8);
-  EXPECT_THROW(gaussian_blur(image, -1), Error);
-  EXPECT_THROW(gaussian_blur(image, std::nan("")), Error);
-  EXPECT_THROW(rescale(image, 0), Error);
-  EXPECT_THROW(rescale(image, 1e6), Error);
-  EXPECT_THROW(recompress_jpeg(image, 0), Error);
-  EXPECT_THROW(recompress_webp(image, 101), Error);
-  EXPECT_THROW(add_gaussian_noise(image, -2, 1), Error);
-  EXPECT_THROW(augment(image, {.crop_x = 4, .crop_width = 5, .crop_height = 8}), Error);
+  CHECK_THROWS_AS(gaussian_blur(image, -1), Error);
+  CHECK_THROWS_AS(gaussian_blur(image, std::nan("")), Error);
+  CHECK_THROWS_AS(rescale(image, 0), Error);
+  CHECK_THROWS_AS(rescale(image, 1e6), Error);
+  CHECK_THROWS_AS(recompress_jpeg(image, 0), Error);
+  CHECK_THROWS_AS(recompress_webp(image, 101), Error);
+  CHECK_THROWS_AS(add_gaussian_noise(image, -2, 1), Error);
+  CHECK_THROWS_AS(augment(image, {.crop_x = 4, .crop_width = 5, .crop_height = 8}), Error);
 }
 
-TEST(Encode, PngIsLossless) {
+TEST_CASE("Encode.PngIsLossless") {
   const Image image = random_image(37, 11, 9), decoded = decode_image(encode_png(image));
-  EXPECT_EQ(decoded.width, 37);
-  EXPECT_EQ(decoded.rgb, image.rgb);
+  CHECK(decoded.width == 37);
+  CHECK(decoded.rgb == image.rgb);
 }
 
-TEST(Encode, SizesThatAFormatCannotHoldAreRefused) {
+TEST_CASE("Encode.SizesThatAFormatCannotHoldAreRefused") {
   const Image wide{70'000, 1, std::vector<std::uint8_t>(210'000)};
-  EXPECT_THROW(encode_jpeg(wide, 90), Error);
-  EXPECT_THROW(encode_webp(wide, 90), Error);
-  EXPECT_EQ(decode_image(encode_png(wide)).width, 70'000);
-  EXPECT_THROW(encode_png({}), Error);
+  CHECK_THROWS_AS(encode_jpeg(wide, 90), Error);
+  CHECK_THROWS_AS(encode_webp(wide, 90), Error);
+  CHECK(decode_image(encode_png(wide)).width == 70'000);
+  CHECK_THROWS_AS(encode_png({}), Error);
 }
 
 }  // namespace

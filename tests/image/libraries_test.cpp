@@ -1,6 +1,4 @@
 // Formats that optional libraries read: equal to Pillow's where its decoder is the same, within a bound else. Skipped where a build lacks one.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <openssl/sha.h>
 
 #include <cstdlib>
@@ -13,13 +11,13 @@
 #include "src/image/file.h"
 #include "src/image/formats.h"
 #include "src/image/heif_layout.h"
+#include "tests/catch.h"
 #include "tests/paths.h"
 
 namespace lfm {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
 
 const fs::path kFolder = fs::path(test::kTestFixtures) / "images/libraries";
 
@@ -46,42 +44,43 @@ std::string error_of(std::span<const std::byte> bytes, const DecodeLimits& limit
   try {
     decode_image(bytes, limits);
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::input);
+    CHECK(error.code() == ErrorCode::input);
     return error.what();
   }
   return "no error";
 }
 
-TEST(Libraries, PixelsEqualPillows) {
+TEST_CASE("Libraries.PixelsEqualPillows") {
   std::ifstream file(kFolder / "expected.json");
   for (const auto& entry : nlohmann::json::parse(file)) {
     const std::string name = entry["file"];
-    SCOPED_TRACE(name);
+    INFO(name);
     if (!is_read(name)) {
-      EXPECT_THAT(error_of(bytes_of(name)), HasSubstr("this build doesn't read"));
+      CHECK_THAT(error_of(bytes_of(name)), ContainsSubstring("this build doesn't read"));
       continue;
     }
     const Image image = read_image(kFolder / name);
-    EXPECT_EQ(image.width, entry["width"]);
-    EXPECT_EQ(image.height, entry["height"]);
-    EXPECT_EQ(sha256(image.rgb), entry["rgb_sha256"].get<std::string>());
-    EXPECT_EQ(sha256(read_image_resized(kFolder / name, 256, 256).image.rgb), entry["resize256_sha256"].get<std::string>());
+    CHECK(image.width == entry["width"]);
+    CHECK(image.height == entry["height"]);
+    CHECK(sha256(image.rgb) == entry["rgb_sha256"].get<std::string>());
+    CHECK(sha256(read_image_resized(kFolder / name, 256, 256).image.rgb) ==
+          entry["resize256_sha256"].get<std::string>());
   }
 }
 
 /// How far lossy pictures may lie from Pillow's, whose wheels bring other versions of the libraries: a level or two nearly everywhere, and
 /// a few where a saturated colour is clipped.
-TEST(Libraries, LossyPixelsAreNearPillows) {
+TEST_CASE("Libraries.LossyPixelsAreNearPillows") {
   constexpr int most = 6;
   constexpr double mean = 0.3;
   int compared = 0;
   for (const char* name : {"lossy.heic", "rotated.heic", "rgba.heic", "gray.heic", "lossy.avif", "full_chroma.avif", "sequence.avif", "lossy.jxl"}) {
-    SCOPED_TRACE(name);
+    INFO(name);
     if (!is_read(name)) continue;
     const fs::path file = kFolder / name;
     const Image image = read_image(file), pillows = read_image(kFolder / (file.stem().string() + "-" + file.extension().string().substr(1) + ".png"));
-    ASSERT_EQ(image.width, pillows.width);
-    ASSERT_EQ(image.height, pillows.height);
+    REQUIRE(image.width == pillows.width);
+    REQUIRE(image.height == pillows.height);
     double sum = 0;
     int worst = 0;
     for (std::size_t i = 0; i < image.rgb.size(); ++i) {
@@ -89,27 +88,27 @@ TEST(Libraries, LossyPixelsAreNearPillows) {
       sum += difference;
       worst = std::max(worst, difference);
     }
-    EXPECT_LE(worst, most);
-    EXPECT_LT(sum / static_cast<double>(image.rgb.size()), mean);
+    CHECK(worst <= most);
+    CHECK(sum / static_cast<double>(image.rgb.size()) < mean);
     ++compared;
   }
-  if (compared == 0) GTEST_SKIP() << "this build reads neither HEIF nor JPEG XL";
+  if (compared == 0) SKIP("this build reads neither HEIF nor JPEG XL");
 }
 
-TEST(Libraries, LimitsAreCheckedBeforePixelsAreDecoded) {
+TEST_CASE("Libraries.LimitsAreCheckedBeforePixelsAreDecoded") {
   for (const char* name : {"rgb_raw.tif", "lossy.heic", "lossy.avif", "lossy.jxl"}) {
     if (!is_read(name)) continue;
-    EXPECT_THAT(error_of(bytes_of(name), {.max_pixels = 61 * 43 - 1}), HasSubstr("--max-pixels")) << name;
+    CHECK_THAT_MESSAGE(error_of(bytes_of(name), {.max_pixels = 61 * 43 - 1}), ContainsSubstring("--max-pixels"), name);
   }
 }
 
-TEST(Libraries, DamagedFilesAreRefusedOrRead) {
+TEST_CASE("Libraries.DamagedFilesAreRefusedOrRead") {
   for (const char* name : {"rgb_tiff_lzw.tif", "rgb_jpeg.tif", "separate.tif", "palette.tif", "bilevel_group4.tif", "lossy.heic", "lossy.avif",
                            "lossless.jxl", "lossy.jxl"}) {
     if (!is_read(name)) continue;
     const std::vector<std::byte> whole = bytes_of(name);
     for (std::size_t size = 16; size < whole.size(); size += whole.size() / 16) {
-      EXPECT_NE(error_of(std::span(whole).first(size)), "") << name;
+      CHECK_MESSAGE(error_of(std::span(whole).first(size)) != "", name);
     }
     for (std::size_t at = 4; at < whole.size(); at += 1 + whole.size() / 97) {
       std::vector<std::byte> damaged = whole;
@@ -119,35 +118,35 @@ TEST(Libraries, DamagedFilesAreRefusedOrRead) {
   }
 }
 
-TEST(Libraries, ATruncatedFileIsCalledSo) {
+TEST_CASE("Libraries.ATruncatedFileIsCalledSo") {
   for (const char* name : {"rgb_tiff_lzw.tif", "lossy.heic", "lossless.jxl"}) {
     if (!is_read(name)) continue;
     const std::vector<std::byte> whole = bytes_of(name);
-    EXPECT_THAT(error_of(std::span(whole).first(whole.size() / 2)), HasSubstr("truncated")) << name;
+    CHECK_THAT_MESSAGE(error_of(std::span(whole).first(whole.size() / 2)), ContainsSubstring("truncated"), name);
   }
 }
 
-TEST(HeifLayout, TellsApertureChromaAndMetadata) {
+TEST_CASE("HeifLayout.TellsApertureChromaAndMetadata") {
   const std::vector<std::byte> heic = bytes_of("lossy.heic"), avif = bytes_of("full_chroma.avif");
   const HeifLayout of_heic = heif_layout(heic), of_avif = heif_layout(avif);
-  EXPECT_EQ(of_heic.clean_aperture(64, 64), (Window{0, 0, 61, 43}));
-  EXPECT_EQ(of_heic.clean_aperture(60, 64), (Window{0, 0, 60, 64}));  // an aperture that doesn't fit says nothing
-  EXPECT_EQ(of_heic.chroma, HeifLayout::Chroma::half);
-  EXPECT_FALSE(of_heic.is_av1);
-  EXPECT_EQ(of_avif.chroma, HeifLayout::Chroma::full);
-  EXPECT_TRUE(of_avif.is_av1);
-  EXPECT_EQ(heif_layout(bytes_of("rotated.heic")).exif.size(), 1u);
+  CHECK(of_heic.clean_aperture(64, 64) == (Window{0, 0, 61, 43}));
+  CHECK(of_heic.clean_aperture(60, 64) == (Window{0, 0, 60, 64}));  // an aperture that doesn't fit says nothing
+  CHECK(of_heic.chroma == HeifLayout::Chroma::half);
+  CHECK_FALSE(of_heic.is_av1);
+  CHECK(of_avif.chroma == HeifLayout::Chroma::full);
+  CHECK(of_avif.is_av1);
+  CHECK(heif_layout(bytes_of("rotated.heic")).exif.size() == 1u);
 }
 
-TEST(Boxes, StopAtNonsense) {
+TEST_CASE("Boxes.StopAtNonsense") {
   const std::string text("\0\0\0\x0a" "aaaaxy" "\0\0\0\x07" "bbbb", 18);
   const auto boxes = boxes_in(std::as_bytes(std::span(text)));
-  ASSERT_EQ(boxes.size(), 1u);
-  EXPECT_EQ(boxes[0].type, "aaaa");
-  EXPECT_EQ(boxes[0].body.size(), 2u);
+  REQUIRE(boxes.size() == 1u);
+  CHECK(boxes[0].type == "aaaa");
+  CHECK(boxes[0].body.size() == 2u);
   const std::string open("\0\0\0\0" "ccccrest", 12);
-  EXPECT_EQ(box_body(std::as_bytes(std::span(open)), "cccc").size(), 4u);
-  EXPECT_TRUE(boxes_in({}).empty());
+  CHECK(box_body(std::as_bytes(std::span(open)), "cccc").size() == 4u);
+  CHECK(boxes_in({}).empty());
 }
 
 }  // namespace

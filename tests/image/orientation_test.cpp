@@ -1,9 +1,8 @@
 // Turning pictures upright: the eight orientations of EXIF.
 #include "src/image/orientation.h"
 
-#include <gtest/gtest.h>
-
 #include "src/image/decoders.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -15,7 +14,7 @@ Image numbered(int width, int height, const std::vector<int>& numbers) {
   return image;
 }
 
-TEST(Orientation, TurnsAsExifSays) {
+TEST_CASE("Orientation.TurnsAsExifSays") {
   const Image stored = numbered(3, 2, {0, 1, 2, 3, 4, 5});
   const std::pair<int, Image> turned[] = {{1, stored},
                                           {2, numbered(3, 2, {2, 1, 0, 5, 4, 3})},
@@ -29,16 +28,17 @@ TEST(Orientation, TurnsAsExifSays) {
                                           {9, stored}};
   for (const auto& [orientation, expected] : turned) {
     const Image image = upright(stored, orientation);
-    EXPECT_EQ(image.width, expected.width) << orientation;
-    EXPECT_EQ(image.rgb, expected.rgb) << orientation;
+    CHECK_MESSAGE(image.width == expected.width, orientation);
+    CHECK_MESSAGE(image.rgb == expected.rgb, orientation);
   }
 }
 
-TEST(Orientation, TurnsFollowOneAnother) {
+TEST_CASE("Orientation.TurnsFollowOneAnother") {
   const Image stored = numbered(3, 2, {0, 1, 2, 3, 4, 5});
   for (int first = 1; first <= 8; ++first) {
     for (int second = 1; second <= 8; ++second) {
-      EXPECT_EQ(upright(stored, then_turned(first, second)).rgb, upright(upright(stored, first), second).rgb) << first << ' ' << second;
+      CHECK_MESSAGE(upright(stored, then_turned(first, second)).rgb == upright(upright(stored, first), second).rgb,
+                    first << ' ' << second);
     }
   }
 }

@@ -2,13 +2,13 @@
 #include "src/image/resize.h"
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <random>
 
 #include "lfm/error.h"
+#include "tests/catch.h"
 #include "tests/image/random_image.h"
 
 namespace lfm {
@@ -119,48 +119,47 @@ void expect_naive(const ResizeKernels& kernels) {
   std::uint64_t seed = 1;
   for (const Size& s : sizes()) {
     const Image in = random_image(s.in_width, s.in_height, ++seed);
-    ASSERT_EQ(resize_with(kernels, in, s.out_width, s.out_height).rgb,
-              naive_resize(in, s.out_width, s.out_height).rgb)
-        << s.in_width << " x " << s.in_height << " to " << s.out_width << " x " << s.out_height << ", seed "
-        << seed;
+    REQUIRE_MESSAGE(
+        resize_with(kernels, in, s.out_width, s.out_height).rgb == naive_resize(in, s.out_width, s.out_height).rgb,
+        s.in_width << " x " << s.in_height << " to " << s.out_width << " x " << s.out_height << ", seed " << seed);
   }
 }
 
-TEST(Resize, EveryKernelEqualsTheDefinition) {
+TEST_CASE("Resize.EveryKernelEqualsTheDefinition") {
   const std::vector<ResizeKernels> all = all_resize_kernels();
   for (const ResizeKernels& kernels : all) {
-    SCOPED_TRACE(fmt::format("kernel {} of {}", &kernels - all.data(), all.size()));
+    INFO(fmt::format("kernel {} of {}", &kernels - all.data(), all.size()));
     expect_naive(kernels);
   }
 }
 
-TEST(Resize, WholeImageEqualsTheDefinition) {
+TEST_CASE("Resize.WholeImageEqualsTheDefinition") {
   std::uint64_t seed = 1000;
   for (const Size& s : sizes()) {
     const Image in = random_image(s.in_width, s.in_height, ++seed);
     const Image out = resize_bilinear(in, s.out_width, s.out_height);
-    ASSERT_EQ(out.width, s.out_width);
-    ASSERT_EQ(out.height, s.out_height);
-    ASSERT_EQ(out.rgb, naive_resize(in, s.out_width, s.out_height).rgb) << "seed " << seed;
+    REQUIRE(out.width == s.out_width);
+    REQUIRE(out.height == s.out_height);
+    REQUIRE_MESSAGE(out.rgb == naive_resize(in, s.out_width, s.out_height).rgb, "seed " << seed);
   }
 }
 
-TEST(Resize, FlatPicturesStayFlat) {
+TEST_CASE("Resize.FlatPicturesStayFlat") {
   for (const int level : {0, 1, 254, 255}) {
     const Image in{3001, 2, std::vector<std::uint8_t>(3001 * 2 * 3, static_cast<std::uint8_t>(level))};
     for (const int size : {1, 17, 4000}) {
       const Image out = resize_bilinear(in, size, size);
-      EXPECT_TRUE(std::all_of(out.rgb.begin(), out.rgb.end(), [&](int v) { return v == level; }))
-          << level << " " << size;
+      CHECK_MESSAGE(std::all_of(out.rgb.begin(), out.rgb.end(), [&](int v) { return v == level; }),
+                    level << " " << size);
     }
   }
 }
 
-TEST(Resize, ImpossibleSizesAreRefused) {
+TEST_CASE("Resize.ImpossibleSizesAreRefused") {
   const Image image = random_image(4, 4, 1);
-  EXPECT_THROW(resize_bilinear(image, 0, 4), Error);
-  EXPECT_THROW(resize_bilinear(image, 4, -1), Error);
-  EXPECT_THROW(resize_bilinear(Image{}, 4, 4), Error);
+  CHECK_THROWS_AS(resize_bilinear(image, 0, 4), Error);
+  CHECK_THROWS_AS(resize_bilinear(image, 4, -1), Error);
+  CHECK_THROWS_AS(resize_bilinear(Image{}, 4, 4), Error);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "src/image/view.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
@@ -10,6 +8,7 @@
 #include <set>
 
 #include "lfm/error.h"
+#include "tests/catch.h"
 #include "tests/image/random_image.h"
 #include "tests/paths.h"
 
@@ -25,39 +24,39 @@ Image coordinates(int width, int height) {
   return image;
 }
 
-TEST(View, CropTakesTheWindow) {
+TEST_CASE("View.CropTakesTheWindow") {
   const Image window = crop(coordinates(9, 7), 2, 3, 4, 2);
-  ASSERT_EQ(window.width, 4);
-  ASSERT_EQ(window.height, 2);
+  REQUIRE(window.width == 4);
+  REQUIRE(window.height == 2);
   for (int y = 0; y < 2; ++y) {
     for (int x = 0; x < 4; ++x) {
-      EXPECT_EQ(window.rgb[(y * 4 + x) * 3], x + 2);
-      EXPECT_EQ(window.rgb[(y * 4 + x) * 3 + 1], y + 3);
+      CHECK(window.rgb[(y * 4 + x) * 3] == x + 2);
+      CHECK(window.rgb[(y * 4 + x) * 3 + 1] == y + 3);
     }
   }
-  EXPECT_THROW(crop(window, 1, 0, 4, 2), Error);
-  EXPECT_THROW(crop(window, 0, -1, 4, 2), Error);
-  EXPECT_THROW(crop(window, 2147483647, 0, 1, 1), Error);
+  CHECK_THROWS_AS(crop(window, 1, 0, 4, 2), Error);
+  CHECK_THROWS_AS(crop(window, 0, -1, 4, 2), Error);
+  CHECK_THROWS_AS(crop(window, 2147483647, 0, 1, 1), Error);
 }
 
-TEST(View, CenterLeavesTheOddPixelRightAndBelow) {
+TEST_CASE("View.CenterLeavesTheOddPixelRightAndBelow") {
   const Image window = crop_center(coordinates(7, 8), 4, 3);
-  EXPECT_EQ(window.rgb[0], 1);  // margins 1 | 2
-  EXPECT_EQ(window.rgb[1], 2);  // margins 2 | 3
+  CHECK(window.rgb[0] == 1);  // margins 1 | 2
+  CHECK(window.rgb[1] == 2);  // margins 2 | 3
 }
 
-TEST(View, CenterIsClampedToTheImage) {
+TEST_CASE("View.CenterIsClampedToTheImage") {
   const Image image = coordinates(300, 10);
   const Image window = std::move(apply_view(image, View::center).at(0).image);
-  EXPECT_EQ(window.width, 256);
-  EXPECT_EQ(window.height, 10);
-  EXPECT_EQ(window.rgb[0], 22);
+  CHECK(window.width == 256);
+  CHECK(window.height == 10);
+  CHECK(window.rgb[0] == 22);
 }
 
-TEST(View, ResizeAndNative) {
+TEST_CASE("View.ResizeAndNative") {
   const Image image = random_image(300, 200, 5);
-  EXPECT_EQ(apply_view(image, View::resize).at(0).image.rgb, resize_bilinear(image, 256, 256).rgb);
-  EXPECT_EQ(apply_view(image, View::native).at(0).image.rgb, image.rgb);
+  CHECK(apply_view(image, View::resize).at(0).image.rgb == resize_bilinear(image, 256, 256).rgb);
+  CHECK(apply_view(image, View::native).at(0).image.rgb == image.rgb);
 }
 
 /// Has room for so many images of 256 x 256.
@@ -78,7 +77,7 @@ class FewBlocks final : public PixelSource {
   std::size_t given_ = 0;
 };
 
-TEST(View, PixelsAreWrittenToTheSourcesMemoryWhereThereIsSome) {
+TEST_CASE("View.PixelsAreWrittenToTheSourcesMemoryWhereThereIsSome") {
   const auto folder = std::filesystem::path(test::kTestFixtures) / "images";
   const Image large = random_image(600, 300, 6), exact = random_image(256, 256, 7);
   for (const View view : {View::resize, View::native, View::center, View::tiles}) {
@@ -88,84 +87,91 @@ TEST(View, PixelsAreWrittenToTheSourcesMemoryWhereThereIsSome) {
       std::size_t in_blocks = 0;
       {
         const std::vector<ViewImage> seen = apply_view(image, view, kMaxTiles, &source);
-        ASSERT_EQ(seen.size(), expected.size());
+        REQUIRE(seen.size() == expected.size());
         for (std::size_t i = 0; i < seen.size(); ++i) {
           in_blocks += seen[i].block != nullptr;
-          EXPECT_TRUE(std::equal(seen[i].data(), seen[i].data() + seen[i].bytes(), expected[i].data())) << "image " << i;
+          CHECK_MESSAGE(std::equal(seen[i].data(), seen[i].data() + seen[i].bytes(), expected[i].data()),
+                        "image " << i);
         }
       }
       const bool fits = view != View::native || image.width == 256;
-      EXPECT_EQ(in_blocks, fits ? std::min<std::size_t>(2, expected.size()) : 0);
-      EXPECT_EQ(source.returned, source.given());
+      CHECK(in_blocks == (fits ? std::min<std::size_t>(2, expected.size()) : 0));
+      CHECK(source.returned == source.given());
     }
     FewBlocks source(1);
     const FileView seen = read_view(folder / "rgb_420.jpg", view, {}, kMaxTiles, &source);
     const ViewImage& first = seen.images.at(0);
-    EXPECT_EQ(first.block != nullptr, view == View::resize) << "the file is smaller than a block";
-    EXPECT_TRUE(std::equal(first.data(), first.data() + first.bytes(), apply_view(read_image(folder / "rgb_420.jpg"), view)[0].data()));
+    CHECK_MESSAGE((first.block != nullptr) == (view == View::resize), "the file is smaller than a block");
+    CHECK(std::equal(first.data(), first.data() + first.bytes(),
+                     apply_view(read_image(folder / "rgb_420.jpg"), view)[0].data()));
   }
 }
 
-TEST(View, OfAFileEqualsThatOfItsImage) {
+TEST_CASE("View.OfAFileEqualsThatOfItsImage") {
   const auto folder = std::filesystem::path(test::kTestFixtures) / "images";
   for (const auto* name : {"rgb_420.jpg", "rgb.png", "interlaced.png", "lossy.webp"}) {
     const Image image = read_image(folder / name);
     for (const View view : {View::resize, View::native, View::center, View::tiles}) {
       const FileView seen = read_view(folder / name, view);
       const std::vector<ViewImage> expected = apply_view(image, view);
-      ASSERT_EQ(seen.images.size(), expected.size()) << name;
-      for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(seen.images[i].image.rgb, expected[i].image.rgb) << name;
-      EXPECT_EQ(seen.width, image.width);
-      EXPECT_EQ(seen.height, image.height);
+      REQUIRE_MESSAGE(seen.images.size() == expected.size(), name);
+      for (std::size_t i = 0; i < expected.size(); ++i)
+        CHECK_MESSAGE(seen.images[i].image.rgb == expected[i].image.rgb, name);
+      CHECK(seen.width == image.width);
+      CHECK(seen.height == image.height);
     }
   }
 }
 
-TEST(View, TilesSpreadFromEdgeToEdge) {
+TEST_CASE("View.TilesSpreadFromEdgeToEdge") {
   using Windows = std::vector<Window>;
-  EXPECT_EQ(tile_windows(256, 256), (Windows{{0, 0, 256, 256}}));
-  EXPECT_EQ(tile_windows(100, 300), (Windows{{0, 0, 100, 256}, {0, 44, 100, 256}})) << "narrower than a tile";
-  EXPECT_EQ(tile_windows(400, 256), (Windows{{0, 0, 256, 256}, {144, 0, 256, 256}})) << "they overlap";
-  EXPECT_EQ(tile_windows(257, 257), (Windows{{0, 0, 256, 256}})) << "the residual leaves out the odd row and column";
-  EXPECT_EQ(tile_windows(513, 513),
-            (Windows{{0, 0, 256, 256}, {256, 0, 256, 256}, {0, 256, 256, 256}, {256, 256, 256, 256}})) << "257 is made even";
-  EXPECT_EQ(tile_windows(4000, 3000).size(), 9u);
-  EXPECT_EQ(tile_windows(4000, 3000)[4], (Window{1872, 1372, 256, 256}));
-  EXPECT_EQ(tile_windows(4000, 300, 4).size(), 4u);
-  EXPECT_EQ(tile_windows(250, 4000, 4)[3], (Window{0, 3744, 250, 256}));
-  EXPECT_EQ(tile_windows(600, 400, 1), (Windows{{172, 72, 256, 256}})) << "one alone is centred";
+  CHECK(tile_windows(256, 256) == (Windows{{0, 0, 256, 256}}));
+  CHECK_MESSAGE(tile_windows(100, 300) == (Windows{{0, 0, 100, 256}, {0, 44, 100, 256}}), "narrower than a tile");
+  CHECK_MESSAGE(tile_windows(400, 256) == (Windows{{0, 0, 256, 256}, {144, 0, 256, 256}}), "they overlap");
+  CHECK_MESSAGE(tile_windows(257, 257) == (Windows{{0, 0, 256, 256}}),
+                "the residual leaves out the odd row and column");
+  CHECK_MESSAGE(tile_windows(513, 513) ==
+                    (Windows{{0, 0, 256, 256}, {256, 0, 256, 256}, {0, 256, 256, 256}, {256, 256, 256, 256}}),
+                "257 is made even");
+  CHECK(tile_windows(4000, 3000).size() == 9u);
+  CHECK(tile_windows(4000, 3000)[4] == (Window{1872, 1372, 256, 256}));
+  CHECK(tile_windows(4000, 300, 4).size() == 4u);
+  CHECK(tile_windows(250, 4000, 4)[3] == (Window{0, 3744, 250, 256}));
+  CHECK_MESSAGE(tile_windows(600, 400, 1) == (Windows{{172, 72, 256, 256}}), "one alone is centred");
 }
 
-TEST(View, TilesLieInsideAndCoverWhatTheyCan) {
+TEST_CASE("View.TilesLieInsideAndCoverWhatTheyCan") {
   std::mt19937 random(3);
   for (int round = 0; round < 500; ++round) {
     const int width = 1 + static_cast<int>(random() % 3000), height = 1 + static_cast<int>(random() % 3000);
     const int most = 1 + static_cast<int>(random() % 16);
     const auto windows = tile_windows(width, height, most);
-    ASSERT_GE(windows.size(), 1u);
-    ASSERT_LE(windows.size(), static_cast<std::size_t>(most));
+    REQUIRE(windows.size() >= 1u);
+    REQUIRE(windows.size() <= static_cast<std::size_t>(most));
     std::set<int> columns, rows;
     for (const Window& w : windows) {
-      ASSERT_EQ(w.width, std::min(width, 256));
-      ASSERT_EQ(w.height, std::min(height, 256));
-      ASSERT_TRUE(w.x >= 0 && w.y >= 0 && w.x % 2 == 0 && w.y % 2 == 0 && w.x + w.width <= width && w.y + w.height <= height);
+      REQUIRE(w.width == std::min(width, 256));
+      REQUIRE(w.height == std::min(height, 256));
+      REQUIRE(
+          (w.x >= 0 && w.y >= 0 && w.x % 2 == 0 && w.y % 2 == 0 && w.x + w.width <= width && w.y + w.height <= height));
       columns.insert(w.x);
       rows.insert(w.y);
     }
-    ASSERT_EQ(columns.size() * rows.size(), windows.size()) << "a grid";
+    REQUIRE_MESSAGE(columns.size() * rows.size() == windows.size(), "a grid");
     // Along an axis that has as many as cover it, no column is left out; where there are fewer, they don't overlap.
     const auto check = [&](const std::set<int>& offsets, int side) {
       const bool cover = static_cast<int>(offsets.size()) * 256 >= side - side % 2;
       for (auto next = std::next(offsets.begin()); next != offsets.end(); ++next) {
         const int gap = *next - *std::prev(next) - 256;
-        ASSERT_TRUE(cover ? gap <= 0 : gap >= -1) << width << 'x' << height << " at most " << most;
+        REQUIRE_MESSAGE((cover ? gap <= 0 : gap >= -1), width << 'x' << height << " at most " << most);
       }
-      ASSERT_TRUE(!cover || (*offsets.begin() == 0 && *offsets.rbegin() + std::min(side, 256) >= side - 1));
+      REQUIRE((!cover || (*offsets.begin() == 0 && *offsets.rbegin() + std::min(side, 256) >= side - 1)));
     };
     check(columns, width);
     check(rows, height);
     if (width <= 1024 && height <= 1024 && most == 16) {
-      ASSERT_TRUE(columns.size() * 256 + 1 >= static_cast<unsigned>(width) && rows.size() * 256 + 1 >= static_cast<unsigned>(height));
+      REQUIRE((columns.size() * 256 + 1 >= static_cast<unsigned>(width) &&
+               rows.size() * 256 + 1 >= static_cast<unsigned>(height)));
     }
   }
 }

@@ -1,13 +1,12 @@
 #include "src/io/mistaken_file.h"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <string>
 
 #include "lfm/error.h"
 #include "src/model/interchange.h"
 #include "src/model/weight_file.h"
+#include "tests/catch.h"
 #include "tests/paths.h"
 
 namespace lfm {
@@ -18,7 +17,7 @@ std::string clause(const std::string& bytes) {
   return text == nullptr ? "" : text;
 }
 
-TEST(MistakenFile, NamesWhatStandsInTheFilesPlace) {
+TEST_CASE("MistakenFile.NamesWhatStandsInTheFilesPlace") {
   const std::pair<std::string, const char*> cases[] = {
       {"", "is empty; "},
       {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "is a Git LFS pointer"},
@@ -27,20 +26,20 @@ TEST(MistakenFile, NamesWhatStandsInTheFilesPlace) {
       {"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "is an XML document"},
       {std::string(4096, '\0'), "holds zeros"},
   };
-  for (const auto& [bytes, words] : cases) EXPECT_EQ(clause(bytes).rfind(words, 0), 0u) << clause(bytes);
+  for (const auto& [bytes, words] : cases) CHECK_MESSAGE(clause(bytes).rfind(words, 0) == 0u, clause(bytes));
 }
 
-TEST(MistakenFile, LeavesEverythingElseAlone) {
+TEST_CASE("MistakenFile.LeavesEverythingElseAlone") {
   for (const std::string& bytes : {std::string("\x89PNG\r\n\x1a\n"), std::string("PK\3\4"), std::string("hello"),
                                    std::string("<"), std::string("<?xml version=\"1.0\"?><svg/>"), std::string(" \n"),
                                    std::string(100, '\0') + "x"}) {
-    EXPECT_EQ(clause(bytes), "") << bytes;
+    CHECK_MESSAGE(clause(bytes) == "", bytes);
   }
 }
 
-TEST(MistakenFile, IsNamedWhereAModelIsMeant) {
+TEST_CASE("MistakenFile.IsNamedWhereAModelIsMeant") {
   const std::filesystem::path folder = std::filesystem::path(test::kShared) / "cases/field";
-  if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is missing: the files from the field beside the checkout";
+  if (!std::filesystem::exists(folder)) SKIP(folder << " is missing: the files from the field beside the checkout");
   const auto message = [](const auto& read) {
     try {
       read();
@@ -51,8 +50,8 @@ TEST(MistakenFile, IsNamedWhereAModelIsMeant) {
   };
   for (const auto& [name, words] : {std::pair{"lfs.pth", "git lfs pull"}, {"html.pth", "web page"}, {"empty.pth", "empty"}}) {
     for (const std::string& text : {message([&] { import_model(folder / name); }), message([&] { load_model(folder / name); })}) {
-      EXPECT_NE(text.find(words), std::string::npos) << text;
-      EXPECT_EQ(text.rfind((folder / name).string(), 0), 0u) << text;
+      CHECK_MESSAGE(text.find(words) != std::string::npos, text);
+      CHECK_MESSAGE(text.rfind((folder / name).string(), 0) == 0u, text);
     }
   }
 }

@@ -1,22 +1,18 @@
 #include "src/model/container.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 #include "tests/model/temporary_folder.h"
 
 namespace lfm {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 using test::error_of;
 
 using namespace std::string_literals;
@@ -53,35 +49,35 @@ std::string error_of_bytes(const test::TemporaryFolder& folder, const Bytes& fil
   return error_of(ErrorCode::model, [&] { Container(folder / "bad.lfmw"); });
 }
 
-TEST(Container, RoundTrip) {
+TEST_CASE("Container.RoundTrip") {
   const test::TemporaryFolder folder;
   const Bytes file = small_container(folder);
-  EXPECT_EQ(file.size() % 64, 0u);
+  CHECK(file.size() % 64 == 0u);
   const Container container(folder / "small");
-  EXPECT_EQ(container.header().at("key"), "värde");
-  ASSERT_EQ(container.tensors().size(), 4u);
-  EXPECT_EQ(to_floats(*container.find("a")), kFloats);
-  EXPECT_EQ(container.find("a")->shape, (TensorShape{2, 3}));
-  EXPECT_EQ(to_floats(*container.find("b")), (std::vector<float>{7, 8, 9}));
-  EXPECT_EQ(container.find("c")->bytes[7], std::byte{0xFF});
-  EXPECT_EQ(container.find("d")->count(), 0u);
-  EXPECT_EQ(container.find("e"), nullptr);
-  EXPECT_EQ(container.checksum(), container_checksum(file));
+  CHECK(container.header().at("key") == "värde");
+  REQUIRE(container.tensors().size() == 4u);
+  CHECK(to_floats(*container.find("a")) == kFloats);
+  CHECK(container.find("a")->shape == (TensorShape{2, 3}));
+  CHECK(to_floats(*container.find("b")) == (std::vector<float>{7, 8, 9}));
+  CHECK(container.find("c")->bytes[7] == std::byte{0xFF});
+  CHECK(container.find("d")->count() == 0u);
+  CHECK(container.find("e") == nullptr);
+  CHECK(container.checksum() == container_checksum(file));
 }
 
-TEST(Container, WithoutTensorsAndWithManyHeaderLengths) {
+TEST_CASE("Container.WithoutTensorsAndWithManyHeaderLengths") {
   const test::TemporaryFolder folder;
   for (std::size_t length = 0; length < 150; ++length) {  // offsets change their number of digits on the way
     const nlohmann::json header = {{"text", std::string(length, 'x')}};
     write_container(folder / "empty", header, {});
-    EXPECT_EQ(Container(folder / "empty").header().at("text").get<std::string>().size(), length);
+    CHECK(Container(folder / "empty").header().at("text").get<std::string>().size() == length);
     const std::vector<Tensor> tensors = {float_tensor("a", {6}, kFloats), float_tensor("b", {6}, kFloats)};
     write_container(folder / "full", header, tensors);
-    EXPECT_EQ(to_floats(*Container(folder / "full").find("b")), kFloats);
+    CHECK(to_floats(*Container(folder / "full").find("b")) == kFloats);
   }
 }
 
-TEST(Container, EveryFieldOfThePrefixIsChecked) {
+TEST_CASE("Container.EveryFieldOfThePrefixIsChecked") {
   const test::TemporaryFolder folder;
   const Bytes good = small_container(folder);
   const auto error = [&](auto&& spoil, bool seal = true) {
@@ -89,21 +85,25 @@ TEST(Container, EveryFieldOfThePrefixIsChecked) {
     spoil(file);
     return error_of_bytes(folder, seal ? sealed(file) : file);
   };
-  EXPECT_THAT(error([](Bytes& f) { f[0] = std::byte{0x88}; }), AllOf(HasSubstr("bad.lfmw"), HasSubstr("not an .lfmw file")));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint32_t>(f, 8, 2); }), HasSubstr("version 2"));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint32_t>(f, 8, 0); }), HasSubstr("version 0"));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint32_t>(f, 12, 1); }), HasSubstr("reserved"));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 16, f.size() + 1); }), HasSubstr("truncated"));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 16, f.size() - 1); }), HasSubstr("1 bytes follow its end"));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 16, 0); }), HasSubstr("follow its end"));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 24, f.size()); }), HasSubstr("header of"));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 24, ~std::uint64_t{0}); }), HasSubstr("header of"));
-  EXPECT_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 24, 10); }), HasSubstr("JSON"));
-  EXPECT_THAT(error([](Bytes& f) { f[32] ^= std::byte{1}; }, false), HasSubstr("checksum"));
-  EXPECT_THAT(error([](Bytes& f) { f[63] = std::byte{1}; }), HasSubstr("reserved"));
-  EXPECT_THAT(error([](Bytes& f) { f.back() = std::byte{1}; }), HasSubstr("gap between tensors is not zero"));
-  EXPECT_THAT(error([](Bytes& f) { f.resize(f.size() + 64), store<std::uint64_t>(f, 16, f.size()); }), HasSubstr("last tensor"));
-  EXPECT_THAT(error([](Bytes& f) { f.resize(f.size() - 64), store<std::uint64_t>(f, 16, f.size()); }), HasSubstr("does not fit"));
+  CHECK_THAT(error([](Bytes& f) { f[0] = std::byte{0x88}; }),
+             ContainsSubstring("bad.lfmw") && ContainsSubstring("not an .lfmw file"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint32_t>(f, 8, 2); }), ContainsSubstring("version 2"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint32_t>(f, 8, 0); }), ContainsSubstring("version 0"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint32_t>(f, 12, 1); }), ContainsSubstring("reserved"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 16, f.size() + 1); }), ContainsSubstring("truncated"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 16, f.size() - 1); }),
+             ContainsSubstring("1 bytes follow its end"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 16, 0); }), ContainsSubstring("follow its end"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 24, f.size()); }), ContainsSubstring("header of"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 24, ~std::uint64_t{0}); }), ContainsSubstring("header of"));
+  CHECK_THAT(error([](Bytes& f) { store<std::uint64_t>(f, 24, 10); }), ContainsSubstring("JSON"));
+  CHECK_THAT(error([](Bytes& f) { f[32] ^= std::byte{1}; }, false), ContainsSubstring("checksum"));
+  CHECK_THAT(error([](Bytes& f) { f[63] = std::byte{1}; }), ContainsSubstring("reserved"));
+  CHECK_THAT(error([](Bytes& f) { f.back() = std::byte{1}; }), ContainsSubstring("gap between tensors is not zero"));
+  CHECK_THAT(error([](Bytes& f) { f.resize(f.size() + 64), store<std::uint64_t>(f, 16, f.size()); }),
+             ContainsSubstring("last tensor"));
+  CHECK_THAT(error([](Bytes& f) { f.resize(f.size() - 64), store<std::uint64_t>(f, 16, f.size()); }),
+             ContainsSubstring("does not fit"));
 }
 
 /// A container of that JSON and 64 bytes of data after it.
@@ -117,86 +117,90 @@ Bytes with_json(const std::string& json) {
   return sealed(file);
 }
 
-TEST(Container, TheTensorTableIsChecked) {
+TEST_CASE("Container.TheTensorTableIsChecked") {
   const test::TemporaryFolder folder;
   const auto error = [&](const std::string& table) { return error_of_bytes(folder, with_json(R"({"tensors": )" + table + "}")); };
   const std::string good = R"([{"name": "a", "type": "F32", "shape": [2, 8], "offset": 192}])";
   test::write_bytes(folder / "good", with_json(R"({"tensors": )" + good + "}"));
-  EXPECT_EQ(Container(folder / "good").find("a")->count(), 16u);
+  CHECK(Container(folder / "good").find("a")->count() == 16u);
 
   const auto replaced = [&](const std::string& what, const std::string& with) {
     std::string table = good;
     return table.replace(table.find(what), what.size(), with);
   };
-  EXPECT_THAT(error("{}"), HasSubstr("no tensor table"));
-  EXPECT_THAT(error("[1]"), HasSubstr("incomplete"));
-  EXPECT_THAT(error("[{}]"), HasSubstr("incomplete"));
-  for (const char* field : {"name", "type", "shape", "offset"}) EXPECT_THAT(error(replaced(field, "other")), HasSubstr("incomplete")) << field;
-  EXPECT_THAT(error(replaced("\"a\"", "1")), HasSubstr("incomplete"));
-  EXPECT_THAT(error(replaced("F32", "F64")), HasSubstr("unknown type F64"));
-  EXPECT_THAT(error(replaced("[2, 8]", "[2, -8]")), HasSubstr("not a count"));
-  EXPECT_THAT(error(replaced("[2, 8]", "[2, 8.0]")), HasSubstr("not a count"));
-  EXPECT_THAT(error(replaced("[2, 8]", "[2, 9]")), HasSubstr("does not fit"));
-  EXPECT_THAT(error(replaced("[2, 8]", "[4294967296, 4294967296, 4]")), HasSubstr("does not fit"));
-  EXPECT_THAT(error(replaced("[2, 8]", "[18446744073709551615]")), HasSubstr("does not fit"));
-  EXPECT_THAT(error(replaced("[2, 8]", "[4611686018427387905]")), HasSubstr("does not fit"));
-  EXPECT_THAT(error(replaced("192", "256")), HasSubstr("does not fit"));
-  EXPECT_THAT(error(replaced("192", "128")), HasSubstr("does not fit"));
-  EXPECT_THAT(error(replaced("192", "-192")), HasSubstr("not a count"));
-  EXPECT_THAT(error(R"([{"name": "a", "type": "U8", "shape": [0], "offset": 256}, {"name": "a", "type": "U8", "shape": [0], "offset": 256}])"),
-              HasSubstr("twice"));
+  CHECK_THAT(error("{}"), ContainsSubstring("no tensor table"));
+  CHECK_THAT(error("[1]"), ContainsSubstring("incomplete"));
+  CHECK_THAT(error("[{}]"), ContainsSubstring("incomplete"));
+  for (const char* field : {"name", "type", "shape", "offset"})
+    CHECK_THAT_MESSAGE(error(replaced(field, "other")), ContainsSubstring("incomplete"), field);
+  CHECK_THAT(error(replaced("\"a\"", "1")), ContainsSubstring("incomplete"));
+  CHECK_THAT(error(replaced("F32", "F64")), ContainsSubstring("unknown type F64"));
+  CHECK_THAT(error(replaced("[2, 8]", "[2, -8]")), ContainsSubstring("not a count"));
+  CHECK_THAT(error(replaced("[2, 8]", "[2, 8.0]")), ContainsSubstring("not a count"));
+  CHECK_THAT(error(replaced("[2, 8]", "[2, 9]")), ContainsSubstring("does not fit"));
+  CHECK_THAT(error(replaced("[2, 8]", "[4294967296, 4294967296, 4]")), ContainsSubstring("does not fit"));
+  CHECK_THAT(error(replaced("[2, 8]", "[18446744073709551615]")), ContainsSubstring("does not fit"));
+  CHECK_THAT(error(replaced("[2, 8]", "[4611686018427387905]")), ContainsSubstring("does not fit"));
+  CHECK_THAT(error(replaced("192", "256")), ContainsSubstring("does not fit"));
+  CHECK_THAT(error(replaced("192", "128")), ContainsSubstring("does not fit"));
+  CHECK_THAT(error(replaced("192", "-192")), ContainsSubstring("not a count"));
+  CHECK_THAT(
+      error(
+          R"([{"name": "a", "type": "U8", "shape": [0], "offset": 256}, {"name": "a", "type": "U8", "shape": [0], "offset": 256}])"),
+      ContainsSubstring("twice"));
 }
 
-TEST(Container, TheJsonIsChecked) {
+TEST_CASE("Container.TheJsonIsChecked") {
   const test::TemporaryFolder folder;
   const auto error = [&](const std::string& json) { return error_of_bytes(folder, with_json(json)); };
-  EXPECT_THAT(error(""), HasSubstr("JSON"));
-  EXPECT_THAT(error("[]"), HasSubstr("not an object"));
-  EXPECT_THAT(error(R"({"a": 1, "a": 2})"), HasSubstr("\"a\" twice"));
-  EXPECT_THAT(error(R"({"a\u0000b": 1})"), HasSubstr("zero byte"));
-  EXPECT_THAT(error(R"({"a": ["b", "c\u0000d"]})"), HasSubstr("zero byte"));
-  EXPECT_THAT(error(R"({"a": {"b": 1, "c": {"b": 1}, "b": 2}})"), HasSubstr("\"b\" twice"));
-  EXPECT_THAT(error("{\"a\": \"\xff\"}"), HasSubstr("JSON"));
-  EXPECT_THAT(error(R"({"a": )" + std::string(100000, '[')), HasSubstr("too deep"));
+  CHECK_THAT(error(""), ContainsSubstring("JSON"));
+  CHECK_THAT(error("[]"), ContainsSubstring("not an object"));
+  CHECK_THAT(error(R"({"a": 1, "a": 2})"), ContainsSubstring("\"a\" twice"));
+  CHECK_THAT(error(R"({"a\u0000b": 1})"), ContainsSubstring("zero byte"));
+  CHECK_THAT(error(R"({"a": ["b", "c\u0000d"]})"), ContainsSubstring("zero byte"));
+  CHECK_THAT(error(R"({"a": {"b": 1, "c": {"b": 1}, "b": 2}})"), ContainsSubstring("\"b\" twice"));
+  CHECK_THAT(error("{\"a\": \"\xff\"}"), ContainsSubstring("JSON"));
+  CHECK_THAT(error(R"({"a": )" + std::string(100000, '[')), ContainsSubstring("too deep"));
 }
 
-TEST(Container, OtherFormatsAreNamed) {
+TEST_CASE("Container.OtherFormatsAreNamed") {
   const test::TemporaryFolder folder;
   const auto error = [&](std::string_view text) {
     const auto bytes = std::as_bytes(std::span(text));
     return error_of_bytes(folder, {bytes.begin(), bytes.end()});
   };
-  EXPECT_THAT(error("PK\3\4 and so on"), AllOf(HasSubstr("PyTorch"), HasSubstr("lfm-cuda convert")));
-  EXPECT_THAT(error("\x10\0\0\0\0\0\0\0{\"a\"}"s), AllOf(HasSubstr("safetensors"), HasSubstr("lfm-cuda convert")));
-  EXPECT_THAT(error(""), HasSubstr("is empty"));
-  EXPECT_THAT(error("LFMX and more"), HasSubstr("not an .lfmw file"));
-  EXPECT_THAT(error(kContainerMagic), HasSubstr("truncated"));
+  CHECK_THAT(error("PK\3\4 and so on"), ContainsSubstring("PyTorch") && ContainsSubstring("lfm-cuda convert"));
+  CHECK_THAT(error("\x10\0\0\0\0\0\0\0{\"a\"}"s),
+             ContainsSubstring("safetensors") && ContainsSubstring("lfm-cuda convert"));
+  CHECK_THAT(error(""), ContainsSubstring("is empty"));
+  CHECK_THAT(error("LFMX and more"), ContainsSubstring("not an .lfmw file"));
+  CHECK_THAT(error(kContainerMagic), ContainsSubstring("truncated"));
 }
 
-TEST(ContainerDamage, TruncatedAtEveryLength) {
+TEST_CASE("ContainerDamage.TruncatedAtEveryLength") {
   const test::TemporaryFolder folder;
   Bytes file = small_container(folder);
   while (!file.empty()) {
     file.pop_back();
-    EXPECT_NE(error_of_bytes(folder, file), "");
+    CHECK(error_of_bytes(folder, file) != "");
     if (file.size() >= 64) {  // and with a prefix that agrees
       store<std::uint64_t>(file, 16, file.size());
-      EXPECT_NE(error_of_bytes(folder, sealed(file)), "") << file.size();
+      CHECK_MESSAGE(error_of_bytes(folder, sealed(file)) != "", file.size());
     }
   }
 }
 
-TEST(ContainerDamage, EveryBitIsUnderTheChecksum) {
+TEST_CASE("ContainerDamage.EveryBitIsUnderTheChecksum") {
   const test::TemporaryFolder folder;
   const Bytes good = small_container(folder);
   for (std::size_t i = 0; i < good.size(); ++i) {
     Bytes file = good;
     file[i] ^= std::byte{1} << (i % 8);
-    EXPECT_NE(error_of_bytes(folder, file), "") << i;
+    CHECK_MESSAGE(error_of_bytes(folder, file) != "", i);
   }
 }
 
-TEST(ContainerDamage, RandomBytesUnderAValidChecksum) {
+TEST_CASE("ContainerDamage.RandomBytesUnderAValidChecksum") {
   const test::TemporaryFolder folder;
   const Bytes good = small_container(folder);
   std::mt19937 random(1);

@@ -1,12 +1,11 @@
 // The message of an expected error.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <string>
 
 #include "lfm/error.h"
+#include "tests/catch.h"
 
 namespace lfm::test {
 
@@ -15,10 +14,10 @@ inline std::string error_of(ErrorCode code, const std::function<void()>& action)
   try {
     action();
   } catch (const Error& error) {
-    EXPECT_EQ(static_cast<int>(error.code()), static_cast<int>(code)) << error.what();
+    CHECK_MESSAGE(static_cast<int>(error.code()) == static_cast<int>(code), error.what());
     return error.what();
   }
-  ADD_FAILURE() << "no error";
+  FAIL_CHECK("no error");
   return "";
 }
 

@@ -1,16 +1,16 @@
 #include "src/model/fold.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <random>
 #include <vector>
+
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
 
 // The folded block gives what convolution, batch norm and the residual's scale give one after the other.
-TEST(Fold, EqualsConvolutionThenNorm) {
+TEST_CASE("Fold.EqualsConvolutionThenNorm") {
   const auto table = parameter_table({});
   std::vector<float> values(table.total_floats);
   std::mt19937 random(7);
@@ -24,8 +24,8 @@ TEST(Fold, EqualsConvolutionThenNorm) {
 
   for (int b = 0; b < kBlocks; ++b) {
     const int depth = 4 * kChannels[b], oc = kChannels[b + 1];
-    ASSERT_EQ(folded[b].weight.size(), static_cast<std::size_t>(depth) * oc);
-    ASSERT_EQ(folded[b].bias.size(), static_cast<std::size_t>(oc));
+    REQUIRE(folded[b].weight.size() == static_cast<std::size_t>(depth) * oc);
+    REQUIRE(folded[b].bias.size() == static_cast<std::size_t>(oc));
     std::vector<double> raw(static_cast<std::size_t>(depth));  // one window, channel-major as the weights
     for (double& x : raw) x = std::floor(255.0 * std::abs(uniform(random)));
     for (int o = 0; o < oc; ++o) {
@@ -39,7 +39,7 @@ TEST(Fold, EqualsConvolutionThenNorm) {
       const double normalised = (conv - parameter(all, table, running_mean(b))[o]) /
                                 std::sqrt(parameter(all, table, running_var(b))[o] + double{kBatchNormEps});
       const double want = normalised * parameter(all, table, norm_scale(b))[o] + parameter(all, table, norm_shift(b))[o];
-      EXPECT_NEAR(got, want, 1e-7 * magnitude) << "block " << b << ", channel " << o;
+      CHECK_THAT_MESSAGE(got, WithinAbs(want, 1e-7 * magnitude), "block " << b << ", channel " << o);
     }
   }
 }

@@ -1,8 +1,6 @@
 #include "src/model/pytorch.h"
 
 #include <fmt/core.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <filesystem>
 #include <limits>
@@ -15,6 +13,7 @@
 #include "src/model/interchange.h"
 #include "src/model/pickle.h"
 #include "src/model/safetensors.h"
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 #include "tests/model/pytorch_archive.h"
 #include "tests/model/random_model.h"
@@ -24,11 +23,6 @@
 namespace lfm {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::IsEmpty;
-using ::testing::Not;
 using test::error_of;
 using test::pickled;
 
@@ -39,60 +33,62 @@ const std::filesystem::path kFixtures = std::filesystem::path(test::kTestFixture
 std::vector<float> values(const TensorFile& file, std::string_view name) {
   const Tensor* tensor = file.find(name);
   if (!tensor) {
-    ADD_FAILURE() << "no tensor " << name;
+    FAIL_CHECK("no tensor " << name);
     return {};
   }
   return to_floats(*tensor);
 }
 
-TEST(PyTorch, ReadsEveryElementTypeAndView) {
+TEST_CASE("PyTorch.ReadsEveryElementTypeAndView") {
   const TensorFile file = read_pytorch(kFixtures / "types.pth");
-  EXPECT_EQ(file.tensors.size(), 15u);
+  CHECK(file.tensors.size() == 15u);
   std::vector<float> ramp(24);
   for (std::size_t i = 0; i < 24; ++i) ramp[i] = static_cast<float>(i);
   const std::vector<float> low(ramp.begin(), ramp.begin() + 12), high(ramp.begin() + 12, ramp.end());
-  EXPECT_EQ(values(file, "f64"), low);
-  EXPECT_EQ(values(file, "f32"), ramp);
-  EXPECT_EQ(values(file, "f16"), high);
-  EXPECT_EQ(values(file, "bf16"), high);
-  EXPECT_THAT(values(file, "i64"), ElementsAre(-1.0f, 0x1p62f));
-  EXPECT_THAT(values(file, "i32"), ElementsAre(-7.0f));
-  EXPECT_THAT(values(file, "i16"), ElementsAre(-300.0f));
-  EXPECT_THAT(values(file, "i8"), ElementsAre(-5.0f));
-  EXPECT_THAT(values(file, "u8"), ElementsAre(200.0f));
-  EXPECT_THAT(values(file, "bool"), ElementsAre(1.0f, 0.0f));
-  EXPECT_THAT(values(file, "scalar"), ElementsAre(2.5f));
-  EXPECT_THAT(values(file, "offset"), ElementsAre(16, 17, 18, 19, 20, 21, 22, 23));
-  EXPECT_THAT(values(file, "column"), ElementsAre(2, 6, 10, 14, 18, 22));
-  EXPECT_THAT(values(file, "empty"), IsEmpty());
+  CHECK(values(file, "f64") == low);
+  CHECK(values(file, "f32") == ramp);
+  CHECK(values(file, "f16") == high);
+  CHECK(values(file, "bf16") == high);
+  CHECK_THAT(values(file, "i64"), test::ElementsAre(-1.0f, 0x1p62f));
+  CHECK_THAT(values(file, "i32"), test::ElementsAre(-7.0f));
+  CHECK_THAT(values(file, "i16"), test::ElementsAre(-300.0f));
+  CHECK_THAT(values(file, "i8"), test::ElementsAre(-5.0f));
+  CHECK_THAT(values(file, "u8"), test::ElementsAre(200.0f));
+  CHECK_THAT(values(file, "bool"), test::ElementsAre(1.0f, 0.0f));
+  CHECK_THAT(values(file, "scalar"), test::ElementsAre(2.5f));
+  CHECK_THAT(values(file, "offset"), test::ElementsAre(16, 17, 18, 19, 20, 21, 22, 23));
+  CHECK_THAT(values(file, "column"), test::ElementsAre(2, 6, 10, 14, 18, 22));
+  CHECK_THAT(values(file, "empty"), test::ElementsAre());
 
-  EXPECT_THAT(file.find("transposed")->shape, ElementsAre(4u, 2u, 3u));
+  CHECK_THAT(file.find("transposed")->shape, test::ElementsAre(4u, 2u, 3u));
   const auto transposed = values(file, "transposed");
-  ASSERT_EQ(transposed.size(), 24u);
+  REQUIRE(transposed.size() == 24u);
   for (std::size_t i = 0; i < 24; ++i) {
-    EXPECT_EQ(transposed[i], static_cast<float>(i % 6 * 4 + i / 6)) << i;  // [w][n][h] of a ramp over [n][h][w]
+    CHECK_MESSAGE(transposed[i] == static_cast<float>(i % 6 * 4 + i / 6), i);  // [w][n][h] of a ramp over [n][h][w]
   }
 }
 
-TEST(PyTorch, ReadsTrainingCheckpoints) {
+TEST_CASE("PyTorch.ReadsTrainingCheckpoints") {
   const TensorFile file = read_pytorch(kFixtures / "checkpoint.pth");
-  EXPECT_THAT(values(file, "model.1.weight"), ElementsAre(1.0f, 1.0f));
-  EXPECT_THAT(values(file, "model.1.num_batches_tracked"), ElementsAre(1.0f));
-  EXPECT_THAT(values(file, "parameter.p"), ElementsAre(1.5f));
-  EXPECT_THAT(values(file, "optimizer.state.0.step"), ElementsAre(1.0f));
-  EXPECT_THAT(file.find("model.0.weight")->shape, ElementsAre(2u, 1u, 2u, 2u));
+  CHECK_THAT(values(file, "model.1.weight"), test::ElementsAre(1.0f, 1.0f));
+  CHECK_THAT(values(file, "model.1.num_batches_tracked"), test::ElementsAre(1.0f));
+  CHECK_THAT(values(file, "parameter.p"), test::ElementsAre(1.5f));
+  CHECK_THAT(values(file, "optimizer.state.0.step"), test::ElementsAre(1.0f));
+  CHECK_THAT(file.find("model.0.weight")->shape, test::ElementsAre(2u, 1u, 2u, 2u));
 }
 
-TEST(PyTorch, RefusesWhatIsNoStateDictByName) {
+TEST_CASE("PyTorch.RefusesWhatIsNoStateDictByName") {
   const auto error = [](const char* name) {
     return error_of(ErrorCode::model, [&] { read_pytorch(kFixtures / name); });
   };
-  EXPECT_THAT(error("hostile.pth"), AllOf(HasSubstr("hostile.pth"), HasSubstr("__builtin__.eval"), HasSubstr("nothing was run")));
-  EXPECT_THAT(error("whole_module.pth"), AllOf(HasSubstr("holds a whole torch.nn.modules"), HasSubstr("state_dict()")));
-  EXPECT_THAT(error("legacy.pth"), AllOf(HasSubstr("old format"), HasSubstr("save it again")));
+  CHECK_THAT(error("hostile.pth"), ContainsSubstring("hostile.pth") && ContainsSubstring("__builtin__.eval") &&
+                                       ContainsSubstring("nothing was run"));
+  CHECK_THAT(error("whole_module.pth"),
+             ContainsSubstring("holds a whole torch.nn.modules") && ContainsSubstring("state_dict()"));
+  CHECK_THAT(error("legacy.pth"), ContainsSubstring("old format") && ContainsSubstring("save it again"));
 }
 
-TEST(PyTorch, ImportsTheReferenceModel) {
+TEST_CASE("PyTorch.ImportsTheReferenceModel") {
   const test::TemporaryFolder folder;
   const Model model = test::random_model({}, 1);
   export_model(model, folder / "a.safetensors");
@@ -100,9 +96,9 @@ TEST(PyTorch, ImportsTheReferenceModel) {
   for (Tensor& tensor : file.tensors) tensor.name = "module." + tensor.name;
   test::write_archive(folder / "a.pth", test::state_dict_entries(file.tensors));
   const Model back = import_model(folder / "a.pth");
-  EXPECT_EQ(back.values, model.values);
-  EXPECT_EQ(back.architecture, model.architecture);
-  EXPECT_THAT(back.provenance, HasSubstr("a.pth"));
+  CHECK(back.values == model.values);
+  CHECK(back.architecture == model.architecture);
+  CHECK_THAT(back.provenance, ContainsSubstring("a.pth"));
 }
 
 /// One FP32 tensor "a" of those sizes over a storage of four elements; an error message, or "" where it was read.
@@ -119,30 +115,31 @@ std::string error_of_tensor(std::int64_t elements, std::int64_t offset, const st
   return "";
 }
 
-TEST(PyTorch, TensorsMustFitTheirStorage) {
+TEST_CASE("PyTorch.TensorsMustFitTheirStorage") {
   constexpr auto kHuge = std::numeric_limits<std::int64_t>::max();
-  EXPECT_EQ(error_of_tensor(4, 0, {4}, {1}), "");
-  EXPECT_EQ(error_of_tensor(4, 0, {2, 2}, {1, 2}), "");
-  EXPECT_EQ(error_of_tensor(4, 3, {1, 1}, {kHuge, -5}), "");  // strides of sides of one mean nothing
-  EXPECT_EQ(error_of_tensor(4, 4, {0}, {1}), "");
-  EXPECT_EQ(error_of_tensor(4, 1, {2}, {2}), "");
-  for (const std::int64_t elements : {3, 5, 0, -1}) EXPECT_THAT(error_of_tensor(elements, 0, {1}, {1}), HasSubstr("storage"));
-  EXPECT_THAT(error_of_tensor(kHuge, 0, {1}, {1}), HasSubstr("storage"));
-  EXPECT_THAT(error_of_tensor(4, 1, {4}, {1}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, 4, {1}, {1}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, 5, {0}, {1}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, -1, {1}, {1}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, 0, {5}, {0}), HasSubstr("\"a\" does not fit"));  // expanded beyond its storage
-  EXPECT_THAT(error_of_tensor(4, 0, {-1}, {1}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, 0, {2, 2}, {2}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, 3, {2}, {-1}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, 1, {2}, {3}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, 0, {2}, {kHuge}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, 0, {kHuge, kHuge}, {0, 0}), HasSubstr("\"a\" does not fit"));
-  EXPECT_THAT(error_of_tensor(4, kHuge, {2}, {1}), HasSubstr("\"a\" does not fit"));
+  CHECK(error_of_tensor(4, 0, {4}, {1}) == "");
+  CHECK(error_of_tensor(4, 0, {2, 2}, {1, 2}) == "");
+  CHECK(error_of_tensor(4, 3, {1, 1}, {kHuge, -5}) == "");  // strides of sides of one mean nothing
+  CHECK(error_of_tensor(4, 4, {0}, {1}) == "");
+  CHECK(error_of_tensor(4, 1, {2}, {2}) == "");
+  for (const std::int64_t elements : {3, 5, 0, -1})
+    CHECK_THAT(error_of_tensor(elements, 0, {1}, {1}), ContainsSubstring("storage"));
+  CHECK_THAT(error_of_tensor(kHuge, 0, {1}, {1}), ContainsSubstring("storage"));
+  CHECK_THAT(error_of_tensor(4, 1, {4}, {1}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, 4, {1}, {1}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, 5, {0}, {1}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, -1, {1}, {1}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, 0, {5}, {0}), ContainsSubstring("\"a\" does not fit"));  // expanded beyond its storage
+  CHECK_THAT(error_of_tensor(4, 0, {-1}, {1}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, 0, {2, 2}, {2}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, 3, {2}, {-1}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, 1, {2}, {3}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, 0, {2}, {kHuge}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, 0, {kHuge, kHuge}, {0, 0}), ContainsSubstring("\"a\" does not fit"));
+  CHECK_THAT(error_of_tensor(4, kHuge, {2}, {1}), ContainsSubstring("\"a\" does not fit"));
 }
 
-TEST(PyTorch, ArchivesMustBeWhatTorchWrites) {
+TEST_CASE("PyTorch.ArchivesMustBeWhatTorchWrites") {
   const test::TemporaryFolder folder;
   const auto error = [&](const std::map<std::string, std::string>& entries, bool deflate = false) {
     test::write_archive(folder / "a.pth", entries, deflate);
@@ -150,11 +147,11 @@ TEST(PyTorch, ArchivesMustBeWhatTorchWrites) {
   };
   const std::vector<std::int64_t> one = {1};
   const std::string pickle = "\x80\x02}" + pickled("a") + test::pickled_tensor("FloatStorage", "0", 1, 0, one, one) + "s.";
-  EXPECT_THAT(error({{"model.json", "{}"}}), HasSubstr("data.pkl"));
-  EXPECT_THAT(error({{"data.pkl", pickle}}), HasSubstr("lacks the entry \"data/0\""));
-  EXPECT_THAT(error({{"data.pkl", pickle}, {"data/0", "abcd"}, {"byteorder", "big"}}), HasSubstr("big-endian"));
-  EXPECT_THAT(error({{"data.pkl", pickle}, {"data/0", std::string(40000, 'a')}}, true), HasSubstr("compressed"));
-  EXPECT_THAT(error({{"data.pkl", "\x80\x02]."s}}), HasSubstr("no dict"));
+  CHECK_THAT(error({{"model.json", "{}"}}), ContainsSubstring("data.pkl"));
+  CHECK_THAT(error({{"data.pkl", pickle}}), ContainsSubstring("lacks the entry \"data/0\""));
+  CHECK_THAT(error({{"data.pkl", pickle}, {"data/0", "abcd"}, {"byteorder", "big"}}), ContainsSubstring("big-endian"));
+  CHECK_THAT(error({{"data.pkl", pickle}, {"data/0", std::string(40000, 'a')}}, true), ContainsSubstring("compressed"));
+  CHECK_THAT(error({{"data.pkl", "\x80\x02]."s}}), ContainsSubstring("no dict"));
 }
 
 std::string pickle_error(const std::string& pickle) {
@@ -173,74 +170,86 @@ PickleValue::Kind kind_of(const std::string& pickle) {
 }
 using Kind = PickleValue::Kind;
 
-TEST(Pickle, RefusesByNameWhatRunsCodeInPython) {
+TEST_CASE("Pickle.RefusesByNameWhatRunsCodeInPython") {
   const std::string call = pickled("echo pwned") + "\x85R.";
   for (const std::string& name : {"os\nsystem"s, "posix\nsystem"s, "nt\nsystem"s, "builtins\neval"s, "__builtin__\nexec"s,
                                   "subprocess\nPopen"s, "importlib\nimport_module"s, "os.path\njoin"s}) {
     std::string dotted = name;
     dotted[dotted.find('\n')] = '.';
-    const auto refused = AllOf(HasSubstr(dotted), HasSubstr("refused"), HasSubstr("nothing was run"));
-    EXPECT_THAT(pickle_error("\x80\x02" "c" + name + "\n" + call), refused);
-    EXPECT_THAT(pickle_error("\x80\x02(i" + name + "\n."), refused);
+    const auto expect_refused = [&](const std::string& pickle) {
+      CHECK_THAT(pickle_error(pickle), ContainsSubstring(dotted) && ContainsSubstring("refused") &&
+                                           ContainsSubstring("nothing was run"));
+    };
+    expect_refused("\x80\x02" "c" + name + "\n" + call);
+    expect_refused("\x80\x02(i" + name + "\n.");
     const auto split = name.find('\n');
-    EXPECT_THAT(pickle_error("\x80\x04" + pickled(name.substr(0, split)) + pickled(name.substr(split + 1)) + "\x93" + call), refused);
+    expect_refused("\x80\x04" + pickled(name.substr(0, split)) + pickled(name.substr(split + 1)) + "\x93" + call);
   }
 }
 
-TEST(Pickle, WhatOtherCallsMakeIsOpaque) {
+TEST_CASE("Pickle.WhatOtherCallsMakeIsOpaque") {
   for (const char* name : {"builtins\ngetattr", "torch\nload", "torch.hub\nload", "operator\nattrgetter", "torch._utils\n_rebuild_tensor",
                            "collections\nOrderedDict.update", "torch\nFloatStorage.x", "argparse\nNamespace", "a\nb"}) {
     const std::string global = "c"s + name + "\n";
     for (const std::string& made : {global + pickled("x") + "\x85R", global + ")R", global + ")\x81", global + ")}\x92", "(i"s + name + "\n",
                                     "("s + global + "No", global + ")R)R"}) {
       const std::string stuffed = made + "(" + pickled("key") + "Nu(NNe(N\x90}b.";  // set items, append, add, attributes
-      EXPECT_EQ(kind_of("\x80\x02" + stuffed), Kind::opaque) << ::testing::PrintToString(made);
+      CHECK_MESSAGE(kind_of("\x80\x02" + stuffed) == Kind::opaque, test::printed(made));
     }
   }
-  EXPECT_EQ(kind_of("\x80\x02" + pickled("module") + "Q."), Kind::opaque);
+  CHECK(kind_of("\x80\x02" + pickled("module") + "Q.") == Kind::opaque);
 }
 
-TEST(Pickle, ReadsEveryProtocolsValues) {
-  EXPECT_EQ(kind_of("\x80\x02I01\n."), Kind::boolean);
-  EXPECT_EQ(kind_of("\x80\x02I-5\n."), Kind::integer);
-  EXPECT_EQ(kind_of("\x80\x02L7L\n."), Kind::integer);
-  EXPECT_EQ(kind_of("\x80\x02L99999999999999999999L\n."), Kind::opaque);
-  EXPECT_EQ(kind_of("\x80\x02" "F1.5\n."), Kind::opaque);
-  EXPECT_EQ(kind_of("\x80\x02\x8a\x09" "123456789."), Kind::opaque);
-  EXPECT_EQ(kind_of("\x80\x02\x8b\x01\0\0\0\x05."s), Kind::integer);
-  EXPECT_EQ(kind_of("\x80\x02U\x01" "a."), Kind::text);
-  EXPECT_EQ(kind_of("\x80\x02T\x01\0\0\0" "a."s), Kind::text);
-  EXPECT_EQ(kind_of("\x80\x02Va\n."), Kind::text);
-  EXPECT_EQ(kind_of("\x80\x04\x8d\x01\0\0\0\0\0\0\0a."s), Kind::text);
-  EXPECT_EQ(kind_of("\x80\x03" "C\x01" "a."), Kind::opaque);
-  EXPECT_EQ(kind_of("\x80\x05\x96\x01\0\0\0\0\0\0\0a."s), Kind::opaque);
-  EXPECT_EQ(kind_of("\x80\x02(NNl."), Kind::list);
-  EXPECT_EQ(kind_of("\x80\x02(NNd."), Kind::dict);
-  EXPECT_EQ(kind_of("\x80\x04(NN\x91."), Kind::opaque);
-  EXPECT_EQ(kind_of("\x80\x02Np5\n0g5\n."), Kind::none);
-  EXPECT_EQ(kind_of("\x80\x02N(NN1."), Kind::none);
-  EXPECT_EQ(kind_of("\x80\x02N2\x86."), Kind::tuple);
+TEST_CASE("Pickle.ReadsEveryProtocolsValues") {
+  CHECK(kind_of("\x80\x02I01\n.") == Kind::boolean);
+  CHECK(kind_of("\x80\x02I-5\n.") == Kind::integer);
+  CHECK(kind_of("\x80\x02L7L\n.") == Kind::integer);
+  CHECK(kind_of("\x80\x02L99999999999999999999L\n.") == Kind::opaque);
+  CHECK(kind_of("\x80\x02"
+                "F1.5\n.") == Kind::opaque);
+  CHECK(kind_of("\x80\x02\x8a\x09"
+                "123456789.") == Kind::opaque);
+  CHECK(kind_of("\x80\x02\x8b\x01\0\0\0\x05."s) == Kind::integer);
+  CHECK(kind_of("\x80\x02U\x01"
+                "a.") == Kind::text);
+  CHECK(kind_of("\x80\x02T\x01\0\0\0"
+                "a."s) == Kind::text);
+  CHECK(kind_of("\x80\x02Va\n.") == Kind::text);
+  CHECK(kind_of("\x80\x04\x8d\x01\0\0\0\0\0\0\0a."s) == Kind::text);
+  CHECK(kind_of("\x80\x03"
+                "C\x01"
+                "a.") == Kind::opaque);
+  CHECK(kind_of("\x80\x05\x96\x01\0\0\0\0\0\0\0a."s) == Kind::opaque);
+  CHECK(kind_of("\x80\x02(NNl.") == Kind::list);
+  CHECK(kind_of("\x80\x02(NNd.") == Kind::dict);
+  CHECK(kind_of("\x80\x04(NN\x91.") == Kind::opaque);
+  CHECK(kind_of("\x80\x02Np5\n0g5\n.") == Kind::none);
+  CHECK(kind_of("\x80\x02N(NN1.") == Kind::none);
+  CHECK(kind_of("\x80\x02N2\x86.") == Kind::tuple);
 }
 
-TEST(Pickle, RefusesEveryOtherOpcode) {
+TEST_CASE("Pickle.RefusesEveryOtherOpcode") {
   for (const char opcode : "\x82\x83\x84\x97\x98#~\xff"s) {  // the registry of extensions, buffers outside, none
-    EXPECT_THAT(pickle_error("\x80\x02"s + opcode + std::string(16, '\0') + "."), HasSubstr("opcode")) << opcode;
+    CHECK_THAT_MESSAGE(pickle_error("\x80\x02"s + opcode + std::string(16, '\0') + "."), ContainsSubstring("opcode"),
+                       opcode);
   }
 }
 
-TEST(Pickle, RefusesToCallAValue) {
-  EXPECT_THAT(pickle_error("\x80\x02" + pickled("eval") + ")R."), HasSubstr("calls a value"));
-  EXPECT_THAT(pickle_error("\x80\x02" + pickled("eval") + ")\x81."), HasSubstr("calls a value"));
+TEST_CASE("Pickle.RefusesToCallAValue") {
+  CHECK_THAT(pickle_error("\x80\x02" + pickled("eval") + ")R."), ContainsSubstring("calls a value"));
+  CHECK_THAT(pickle_error("\x80\x02" + pickled("eval") + ")\x81."), ContainsSubstring("calls a value"));
 }
 
-TEST(Pickle, OrderedDictsOfPython2) {
+TEST_CASE("Pickle.OrderedDictsOfPython2") {
   const std::string pairs = "\x80\x02" "ccollections\nOrderedDict\n](](" + pickled("a") + "K\1ee\x85R.";
-  EXPECT_EQ(kind_of(pairs), Kind::dict);
-  EXPECT_THAT(pickle_error("\x80\x02" "ccollections\nOrderedDict\n](Ne\x85R."), HasSubstr("malformed dict"));
+  CHECK(kind_of(pairs) == Kind::dict);
+  CHECK_THAT(pickle_error("\x80\x02"
+                          "ccollections\nOrderedDict\n](Ne\x85R."),
+             ContainsSubstring("malformed dict"));
 }
 
 // A state dict beside all that people keep with it, in every protocol (make_values.py): all of it is read over, none of it run.
-TEST(PyTorch, ReadsPastValuesThatAreNoTensors) {
+TEST_CASE("PyTorch.ReadsPastValuesThatAreNoTensors") {
   const test::TemporaryFolder folder;
   const std::vector<float> ramp = {1, 2, 3, 4};
   const std::string storage(reinterpret_cast<const char*>(ramp.data()), 16);
@@ -251,27 +260,29 @@ TEST(PyTorch, ReadsPastValuesThatAreNoTensors) {
     const TensorFile file = read_pytorch(folder / "a.pth");
     std::vector<std::string> names;
     for (const Tensor& tensor : file.tensors) names.push_back(tensor.name);
-    EXPECT_THAT(names, ElementsAre("rng.torch", "wrapped", "state.weight", "state.mask", "ema.0.weight", "ema.1.0")) << protocol;
-    EXPECT_EQ(values(file, "state.weight"), ramp);
-    EXPECT_EQ(values(file, "wrapped"), ramp);
-    EXPECT_EQ(values(file, "ema.1.0"), ramp);
+    CHECK_THAT_MESSAGE(
+        names, test::ElementsAre("rng.torch", "wrapped", "state.weight", "state.mask", "ema.0.weight", "ema.1.0"),
+        protocol);
+    CHECK(values(file, "state.weight") == ramp);
+    CHECK(values(file, "wrapped") == ramp);
+    CHECK(values(file, "ema.1.0") == ramp);
   }
 }
 
-TEST(Pickle, RefusesMalformedStreams) {
+TEST_CASE("Pickle.RefusesMalformedStreams") {
   for (const std::string& pickle :
        {""s, "\x80"s, "."s, "\x80\x01N."s, "\x80\x06N."s, "\x80\x02NN."s, "\x80\x02(."s, "\x80\x02t."s, "\x80\x02}Ns."s, "\x80\x02}(Nu."s,
         "\x80\x02h\x01."s, "\x80\x02Na."s, "\x80\x02(q\x01."s, "\x80\x02X\xff\xff\xff\xffx."s, "\x80\x02\x8a\xff."s, "\x80\x02" "ccollections"s,
         "\x80\x02\x8a\x09" "12345678"s, "\x80\x02I1x\n."s, "\x80\x02Np-1\n."s, "\x80\x02(o."s, "\x80\x02(i"s, "\x80\x02" "0."s, "\x80\x02(b."s}) {
-    EXPECT_THAT(pickle_error(pickle), Not(IsEmpty())) << ::testing::PrintToString(pickle);
+    CHECK_MESSAGE(!pickle_error(pickle).empty(), test::printed(pickle));
   }
 }
 
-TEST(Pickle, ValuesMayReferToThemselves) {
+TEST_CASE("Pickle.ValuesMayReferToThemselves") {
   const test::TemporaryFolder folder;
   // d = {}; d["a"] = d, which a walk must not follow for ever; and dicts of eight times the same dict, 8^15 paths.
   test::write_archive(folder / "cycle.pth", {{"data.pkl", "\x80\x02}q\x01" + pickled("a") + "h\x01s."}});
-  EXPECT_THAT(error_of(ErrorCode::model, [&] { read_pytorch(folder / "cycle.pth"); }), HasSubstr("nest deeper"));
+  CHECK_THAT(error_of(ErrorCode::model, [&] { read_pytorch(folder / "cycle.pth"); }), ContainsSubstring("nest deeper"));
   std::string shared = "}q"s + '\0';
   for (char i = 1; i < 16; ++i) {
     std::string outer = "}q"s + i + pickled("a") + shared + "s";
@@ -279,13 +290,14 @@ TEST(Pickle, ValuesMayReferToThemselves) {
     shared = outer;
   }
   test::write_archive(folder / "shared.pth", {{"data.pkl", "\x80\x02" + shared + "."}});
-  EXPECT_THAT(error_of(ErrorCode::model, [&] { read_pytorch(folder / "shared.pth"); }), HasSubstr("too many values"));
+  CHECK_THAT(error_of(ErrorCode::model, [&] { read_pytorch(folder / "shared.pth"); }),
+             ContainsSubstring("too many values"));
 }
 
-TEST(Pickle, DeepNestingIsNoRecursion) {
-  EXPECT_THAT(pickle_error("\x80\x02" + std::string(2'000'000, '(')), Not(IsEmpty()));
-  EXPECT_THAT(pickle_error("\x80\x02N" + std::string(2'000'000, '\x85') + "."), Not(IsEmpty()));
-  EXPECT_EQ(pickle_error("\x80\x02N" + std::string(100'000, '\x85') + "."), "");
+TEST_CASE("Pickle.DeepNestingIsNoRecursion") {
+  CHECK_FALSE(pickle_error("\x80\x02" + std::string(2'000'000, '(')).empty());
+  CHECK_FALSE(pickle_error("\x80\x02N" + std::string(2'000'000, '\x85') + ".").empty());
+  CHECK(pickle_error("\x80\x02N" + std::string(100'000, '\x85') + ".") == "");
 }
 
 // ---- damage: whatever happens, an Error, or tensors that can be read ----
@@ -297,18 +309,21 @@ void read_damaged(const std::filesystem::path& path) {
   }
 }
 
-TEST(PyTorchDamage, TruncatedAtEveryLength) {
+TEST_CASE("PyTorchDamage.TruncatedAtEveryLength") {
   const test::TemporaryFolder folder;
   const auto whole = test::read_bytes(kFixtures / "types.pth");
-  ASSERT_FALSE(whole.empty());
+  REQUIRE_FALSE(whole.empty());
   test::write_bytes(folder / "a.pth", whole);
   for (std::size_t size = whole.size(); size-- > 0;) {
     std::filesystem::resize_file(folder / "a.pth", size);
-    EXPECT_THROW(read_pytorch(folder / "a.pth"), Error) << size;
+    {
+      INFO(size);
+      CHECK_THROWS_AS(read_pytorch(folder / "a.pth"), Error);
+    }
   }
 }
 
-TEST(PyTorchDamage, RandomBytesAnywhere) {
+TEST_CASE("PyTorchDamage.RandomBytesAnywhere") {
   const test::TemporaryFolder folder;
   std::mt19937 random(1);
   for (const char* name : {"types.pth", "checkpoint.pth"}) {
@@ -323,7 +338,7 @@ TEST(PyTorchDamage, RandomBytesAnywhere) {
 }
 
 // The archive's checksums hide most damage of the pickle: here it is damaged and packed again.
-TEST(PyTorchDamage, RandomBytesInThePickle) {
+TEST_CASE("PyTorchDamage.RandomBytesInThePickle") {
   const test::TemporaryFolder folder;
   const std::vector<float> numbers(60, 1.0f);
   const std::vector<Tensor> tensors = {float_tensor("a", {3, 4, 5}, numbers), float_tensor("b", {60}, numbers)};

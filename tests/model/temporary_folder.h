@@ -1,7 +1,6 @@
 // A folder of a test's own, removed with what is in it.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -9,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 

@@ -1,8 +1,5 @@
 #include "src/model/weight_file.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -10,6 +7,7 @@
 
 #include "lfm/error.h"
 #include "src/model/architecture.h"
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
@@ -17,20 +15,18 @@
 namespace lfm {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 using test::error_of;
 
 void expect_equal(const Model& a, const Model& b) {
-  EXPECT_EQ(a.architecture, b.architecture);
-  EXPECT_EQ(a.values, b.values);
-  EXPECT_EQ(a.view, b.view);
-  EXPECT_EQ(a.threshold, b.threshold);
-  EXPECT_EQ(a.calibration.temperature, b.calibration.temperature);
-  EXPECT_EQ(a.calibration.bias, b.calibration.bias);
-  EXPECT_EQ(a.name, b.name);
-  EXPECT_EQ(nlohmann::json::parse(a.provenance), nlohmann::json::parse(b.provenance));
-  EXPECT_EQ(model_header(a), model_header(b)) << "its table of thresholds too";
+  CHECK(a.architecture == b.architecture);
+  CHECK(a.values == b.values);
+  CHECK(a.view == b.view);
+  CHECK(a.threshold == b.threshold);
+  CHECK(a.calibration.temperature == b.calibration.temperature);
+  CHECK(a.calibration.bias == b.calibration.bias);
+  CHECK(a.name == b.name);
+  CHECK(nlohmann::json::parse(a.provenance) == nlohmann::json::parse(b.provenance));
+  CHECK_MESSAGE(model_header(a) == model_header(b), "its table of thresholds too");
 }
 
 ThresholdTable some_thresholds() {
@@ -40,28 +36,28 @@ ThresholdTable some_thresholds() {
   return table;
 }
 
-TEST(WeightFile, KeepsTheTableOfThresholds) {
+TEST_CASE("WeightFile.KeepsTheTableOfThresholds") {
   const test::TemporaryFolder folder;
   Model model = test::random_model({}, 1);
   model.thresholds = some_thresholds();
   save_model(model, folder / "a.lfmw");
   const ThresholdTable read = load_model(folder / "a.lfmw").thresholds;
-  ASSERT_EQ(read.rows.size(), 2u);
-  EXPECT_EQ(read.view, View::tiles);
-  EXPECT_EQ(read.conditions, model.thresholds.conditions);
-  EXPECT_EQ(read.rows[0].threshold, 0.7182817f);
-  EXPECT_EQ(read.rows[0].worst_unseen.of, 0u);
-  EXPECT_EQ(read.rows[1].worst_unseen.called, 9u);
-  EXPECT_EQ(read.rows[1].worst.name, model.thresholds.rows[1].worst.name);
+  REQUIRE(read.rows.size() == 2u);
+  CHECK(read.view == View::tiles);
+  CHECK(read.conditions == model.thresholds.conditions);
+  CHECK(read.rows[0].threshold == 0.7182817f);
+  CHECK(read.rows[0].worst_unseen.of == 0u);
+  CHECK(read.rows[1].worst_unseen.called == 9u);
+  CHECK(read.rows[1].worst.name == model.thresholds.rows[1].worst.name);
 
   // A file of before.
   model.thresholds = {};
   save_model(model, folder / "old.lfmw");
-  EXPECT_FALSE(Container(folder / "old.lfmw").header().contains("thresholds"));
-  EXPECT_TRUE(load_model(folder / "old.lfmw").thresholds.rows.empty());
+  CHECK_FALSE(Container(folder / "old.lfmw").header().contains("thresholds"));
+  CHECK(load_model(folder / "old.lfmw").thresholds.rows.empty());
 }
 
-TEST(WeightFile, RoundTrip) {
+TEST_CASE("WeightFile.RoundTrip") {
   const test::TemporaryFolder folder;
   for (const Architecture architecture : {Architecture{}, Architecture{Pooling::topk, 5}, Architecture{Pooling::average, 1}}) {
     for (const View view : {View::resize, View::native, View::center, View::tiles}) {
@@ -77,32 +73,32 @@ TEST(WeightFile, RoundTrip) {
   }
 }
 
-TEST(WeightFile, SameModelSameBytes) {
+TEST_CASE("WeightFile.SameModelSameBytes") {
   const test::TemporaryFolder folder;
   const Model model = test::random_model({}, 2);
   save_model(model, folder / "a.lfmw");
   save_model(load_model(folder / "a.lfmw"), folder / "b.lfmw");
-  EXPECT_EQ(test::read_bytes(folder / "a.lfmw"), test::read_bytes(folder / "b.lfmw"));
+  CHECK(test::read_bytes(folder / "a.lfmw") == test::read_bytes(folder / "b.lfmw"));
 }
 
-TEST(WeightFile, TensorsAreAligned) {
+TEST_CASE("WeightFile.TensorsAreAligned") {
   const test::TemporaryFolder folder;
   save_model(test::random_model({}, 3), folder / "a.lfmw");
   const Container container(folder / "a.lfmw");
-  ASSERT_EQ(container.tensors().size(), std::size_t{kParameters});
+  REQUIRE(container.tensors().size() == std::size_t{kParameters});
   for (const Tensor& tensor : container.tensors()) {
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % 64, 0u) << tensor.name;
+    CHECK_MESSAGE(reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % 64 == 0u, tensor.name);
   }
 }
 
-TEST(WeightFile, RefusesToWriteWhatItWouldNotRead) {
+TEST_CASE("WeightFile.RefusesToWriteWhatItWouldNotRead") {
   const test::TemporaryFolder folder;
   const auto expect_refused = [&](const char* cause, const std::function<void(Model&)>& spoil) {
     Model model = test::random_model({}, 4);
     spoil(model);
-    EXPECT_THAT(error_of(ErrorCode::output, [&] { save_model(model, folder / "a.lfmw"); }),
-                AllOf(HasSubstr("a.lfmw"), HasSubstr(cause)));
-    EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << cause;
+    CHECK_THAT(error_of(ErrorCode::output, [&] { save_model(model, folder / "a.lfmw"); }),
+               ContainsSubstring("a.lfmw") && ContainsSubstring(cause));
+    CHECK_MESSAGE(std::filesystem::is_empty(folder.path()), cause);
   };
   expect_refused("values", [](Model& m) { m.values.pop_back(); });
   expect_refused("block1.conv.weight", [](Model& m) { m.values[5] = std::numeric_limits<float>::quiet_NaN(); });
@@ -135,7 +131,7 @@ std::string error_after(const std::function<void(Parts&)>& spoil) {
   return error_of(ErrorCode::model, [&] { load_model(folder / "bad.lfmw"); });
 }
 
-TEST(WeightFile, TheTableOfThresholdsIsChecked) {
+TEST_CASE("WeightFile.TheTableOfThresholdsIsChecked") {
   Model model = test::random_model({}, 5);
   model.thresholds = some_thresholds();
   const nlohmann::json good = model_header(model).at("thresholds");
@@ -150,45 +146,52 @@ TEST(WeightFile, TheTableOfThresholdsIsChecked) {
     for (const nlohmann::json& other : {nlohmann::json(nullptr), nlohmann::json(-1), nlohmann::json("other"), nlohmann::json(1e300)}) {
       const std::string at(field);
       if (at.ends_with("name") && other.is_string()) continue;
-      EXPECT_THAT(error_of_table(field, other), HasSubstr("bad.lfmw")) << field << ' ' << other;
+      CHECK_THAT_MESSAGE(error_of_table(field, other), ContainsSubstring("bad.lfmw"), field << ' ' << other);
     }
   }
-  EXPECT_THAT(error_of_table("/rows/0/threshold", 1.5), HasSubstr("0 … 1"));
-  EXPECT_THAT(error_of_table("/rows/0/worst/called", 41), HasSubstr("more than there is"));
-  EXPECT_THAT(error_of_table("/rows", nlohmann::json::array_t(10000, good["rows"][0])), HasSubstr("too long"));
+  CHECK_THAT(error_of_table("/rows/0/threshold", 1.5), ContainsSubstring("0 … 1"));
+  CHECK_THAT(error_of_table("/rows/0/worst/called", 41), ContainsSubstring("more than there is"));
+  CHECK_THAT(error_of_table("/rows", nlohmann::json::array_t(10000, good["rows"][0])), ContainsSubstring("too long"));
 }
 
-TEST(WeightFile, EveryHeaderFieldIsNeededAndChecked) {
+TEST_CASE("WeightFile.EveryHeaderFieldIsNeededAndChecked") {
   for (const char* field : {"/format", "/architecture", "/architecture/pooling", "/architecture/k", "/residual", "/input",
                             "/input/view", "/input/size", "/input/mean", "/input/std", "/threshold", "/calibration",
                             "/calibration/temperature", "/calibration/bias", "/name", "/provenance"}) {
     const nlohmann::json::json_pointer pointer(field);
-    EXPECT_THAT(error_after([&](Parts& p) { p.header.at(pointer.parent_pointer()).erase(pointer.back()); }), HasSubstr("bad.lfmw"))
-        << field;
+    CHECK_THAT_MESSAGE(error_after([&](Parts& p) { p.header.at(pointer.parent_pointer()).erase(pointer.back()); }),
+                       ContainsSubstring("bad.lfmw"), field);
     for (const nlohmann::json& other : {nlohmann::json(nullptr), nlohmann::json(-1), nlohmann::json("other"), nlohmann::json(1e300),
                                         nlohmann::json::array(), nlohmann::json::object()}) {
       if (pointer.back() == "name" && other.is_string()) continue;
       if (pointer.back() == "provenance" && other.is_object()) continue;
       if (pointer.back() == "bias" && other == -1) continue;
-      EXPECT_THAT(error_after([&](Parts& p) { p.header[pointer] = other; }), HasSubstr("bad.lfmw")) << field << " = " << other;
+      CHECK_THAT_MESSAGE(error_after([&](Parts& p) { p.header[pointer] = other; }), ContainsSubstring("bad.lfmw"),
+                         field << " = " << other);
     }
   }
 }
 
-TEST(WeightFile, TensorsMustBeThoseOfTheArchitecture) {
-  EXPECT_THAT(error_after([](Parts& p) { p.tensors.erase(p.tensors.begin() + 3); }), HasSubstr("\"block1.norm.shift\" is missing"));
-  EXPECT_THAT(error_after([](Parts& p) { p.tensors[0].shape = {3, 64, 2, 2}; }), HasSubstr("[3, 64, 2, 2], expected F32 [64, 3, 2, 2]"));
-  EXPECT_THAT(error_after([](Parts& p) { p.tensors[1].type = ElementType::u8, p.tensors[1].shape = {256}; }), HasSubstr("U8"));
-  EXPECT_THAT(error_after([](Parts& p) { p.header["architecture"]["k"] = 8; }), HasSubstr("head.weight"));
-  EXPECT_THAT(error_after([](Parts& p) { p.tensors.push_back(p.tensors[0]), p.tensors.back().name = "more"; }), HasSubstr("\"more\""));
-  EXPECT_THAT(error_after([](Parts& p) { p.tensors.push_back(p.tensors[0]), p.tensors.back().name = "training.m"; }),
-              HasSubstr("training.m"));
+TEST_CASE("WeightFile.TensorsMustBeThoseOfTheArchitecture") {
+  CHECK_THAT(error_after([](Parts& p) { p.tensors.erase(p.tensors.begin() + 3); }),
+             ContainsSubstring("\"block1.norm.shift\" is missing"));
+  CHECK_THAT(error_after([](Parts& p) {
+               p.tensors[0].shape = {3, 64, 2, 2};
+             }),
+             ContainsSubstring("[3, 64, 2, 2], expected F32 [64, 3, 2, 2]"));
+  CHECK_THAT(error_after([](Parts& p) { p.tensors[1].type = ElementType::u8, p.tensors[1].shape = {256}; }),
+             ContainsSubstring("U8"));
+  CHECK_THAT(error_after([](Parts& p) { p.header["architecture"]["k"] = 8; }), ContainsSubstring("head.weight"));
+  CHECK_THAT(error_after([](Parts& p) { p.tensors.push_back(p.tensors[0]), p.tensors.back().name = "more"; }),
+             ContainsSubstring("\"more\""));
+  CHECK_THAT(error_after([](Parts& p) { p.tensors.push_back(p.tensors[0]), p.tensors.back().name = "training.m"; }),
+             ContainsSubstring("training.m"));
   static const std::vector<float> infinite(64, std::numeric_limits<float>::infinity());
-  EXPECT_THAT(error_after([](Parts& p) { p.tensors[1].bytes = std::as_bytes(std::span(infinite)); }),
-              AllOf(HasSubstr("block1.conv.bias"), HasSubstr("not finite")));
+  CHECK_THAT(error_after([](Parts& p) { p.tensors[1].bytes = std::as_bytes(std::span(infinite)); }),
+             ContainsSubstring("block1.conv.bias") && ContainsSubstring("not finite"));
 }
 
-TEST(Checkpoint, RoundTripBesideTheModel) {
+TEST_CASE("Checkpoint.RoundTripBesideTheModel") {
   const test::TemporaryFolder folder;
   const Model model = test::random_model({}, 6);
   const std::vector<float> moments(1000, 0.25f);
@@ -202,28 +205,29 @@ TEST(Checkpoint, RoundTripBesideTheModel) {
 
   const Checkpoint checkpoint = load_checkpoint(folder / "last.ckpt");
   expect_equal(checkpoint.model, model);
-  EXPECT_EQ(checkpoint.training(), nlohmann::json({{"epoch", 3}}));
-  EXPECT_EQ(to_floats(*checkpoint.file.find("training.m")), moments);
-  EXPECT_EQ(checkpoint.tensor("training.step", ElementType::u64, 1).size(), 8u);
-  EXPECT_EQ(checkpoint.tensor("training.empty", ElementType::u8, 0).size(), 0u);
-  EXPECT_THAT(error_of(ErrorCode::model, [&] { checkpoint.tensor("training.v", ElementType::f32, 1000); }),
-              AllOf(HasSubstr("last.ckpt"), HasSubstr("training.v")));
-  EXPECT_THAT(error_of(ErrorCode::model, [&] { checkpoint.tensor("training.m", ElementType::f32, 999); }), HasSubstr("999"));
+  CHECK(checkpoint.training() == nlohmann::json({{"epoch", 3}}));
+  CHECK(to_floats(*checkpoint.file.find("training.m")) == moments);
+  CHECK(checkpoint.tensor("training.step", ElementType::u64, 1).size() == 8u);
+  CHECK(checkpoint.tensor("training.empty", ElementType::u8, 0).size() == 0u);
+  CHECK_THAT(error_of(ErrorCode::model, [&] { checkpoint.tensor("training.v", ElementType::f32, 1000); }),
+             ContainsSubstring("last.ckpt") && ContainsSubstring("training.v"));
+  CHECK_THAT(error_of(ErrorCode::model, [&] { checkpoint.tensor("training.m", ElementType::f32, 999); }),
+             ContainsSubstring("999"));
   expect_equal(load_model(folder / "last.ckpt"), model);
 }
 
-TEST(Checkpoint, RefusesModelsAndUnprefixedTensors) {
+TEST_CASE("Checkpoint.RefusesModelsAndUnprefixedTensors") {
   const test::TemporaryFolder folder;
   const Model model = test::random_model({}, 7);
   save_model(model, folder / "a.lfmw");
-  EXPECT_THAT(error_of(ErrorCode::model, [&] { load_checkpoint(folder / "a.lfmw"); }), HasSubstr("--init"));
+  CHECK_THAT(error_of(ErrorCode::model, [&] { load_checkpoint(folder / "a.lfmw"); }), ContainsSubstring("--init"));
   const std::vector<float> m(3);
-  EXPECT_THAT(error_of(ErrorCode::output,
-                       [&] {
-                         const std::vector<Tensor> tensors = {float_tensor("m", {3}, m)};
-                         save_checkpoint(model, nlohmann::json::object(), tensors, folder / "b.ckpt");
-                       }),
-              HasSubstr("prefix"));
+  CHECK_THAT(error_of(ErrorCode::output,
+                      [&] {
+                        const std::vector<Tensor> tensors = {float_tensor("m", {3}, m)};
+                        save_checkpoint(model, nlohmann::json::object(), tensors, folder / "b.ckpt");
+                      }),
+             ContainsSubstring("prefix"));
 }
 
 }  // namespace
