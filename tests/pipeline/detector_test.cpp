@@ -1,9 +1,8 @@
 // An image from memory gets the scores that its file gets, whatever else is asked for.
 #include "lfm/detector.h"
 
-#include <gtest/gtest.h>
-
 #include "src/model/weight_file.h"
+#include "tests/catch.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/model/expect_error.h"
 #include "tests/model/temporary_folder.h"
@@ -11,7 +10,7 @@
 namespace lfm::test {
 namespace {
 
-class DetectorOfImages : public ::testing::Test {
+class DetectorOfImages {
  protected:
   DetectorOfImages() {
     write_random_model(folder_ / "model.lfmw", 7);
@@ -22,35 +21,36 @@ class DetectorOfImages : public ::testing::Test {
     options.device = "cpu";
     Detector detector(folder_ / "model.lfmw", options);
     const Detection image = detector.detect(read_image(folder_ / "a.ppm")), file = detector.detect_files({folder_ / "a.ppm"}).at(0);
-    ASSERT_TRUE(file.scored()) << file.error;
-    ASSERT_TRUE(image.scored());
-    EXPECT_EQ(image.width, 300);
-    EXPECT_EQ(image.height, 270);
-    EXPECT_EQ(image.logit, file.logit);
-    EXPECT_EQ(image.score, file.score);
-    EXPECT_EQ(image.fake, file.fake);
-    EXPECT_EQ(image.doubt, file.doubt);
-    EXPECT_EQ(image.texture, file.texture);
-    EXPECT_EQ(image.features, file.features);
-    EXPECT_EQ(image.delivered_scores, file.delivered_scores);
-    EXPECT_EQ(image.thumbnail, file.thumbnail);
-    ASSERT_EQ(image.evidence.size(), file.evidence.size());
-    for (std::size_t i = 0; i < file.evidence.size(); ++i) EXPECT_EQ(image.evidence[i].contributions, file.evidence[i].contributions);
+    REQUIRE_MESSAGE(file.scored(), file.error);
+    REQUIRE(image.scored());
+    CHECK(image.width == 300);
+    CHECK(image.height == 270);
+    CHECK(image.logit == file.logit);
+    CHECK(image.score == file.score);
+    CHECK(image.fake == file.fake);
+    CHECK(image.doubt == file.doubt);
+    CHECK(image.texture == file.texture);
+    CHECK(image.features == file.features);
+    CHECK(image.delivered_scores == file.delivered_scores);
+    CHECK(image.thumbnail == file.thumbnail);
+    REQUIRE(image.evidence.size() == file.evidence.size());
+    for (std::size_t i = 0; i < file.evidence.size(); ++i)
+      CHECK(image.evidence[i].contributions == file.evidence[i].contributions);
   }
 
   TemporaryFolder folder_;
 };
 
-TEST_F(DetectorOfImages, InEveryView) {
+TEST_CASE_METHOD(DetectorOfImages, "DetectorOfImages.InEveryView") {
   for (const View view : {View::native, View::resize, View::center, View::tiles}) {
-    SCOPED_TRACE(view_name(view));
+    INFO(view_name(view));
     DetectorOptions options;
     options.view = view;
     expect_as_from_file(options);
   }
 }
 
-TEST_F(DetectorOfImages, WithDeliveriesFeaturesEvidenceAndThumbnail) {
+TEST_CASE_METHOD(DetectorOfImages, "DetectorOfImages.WithDeliveriesFeaturesEvidenceAndThumbnail") {
   DetectorOptions options;
   options.view = View::tiles;
   options.deliveries = {"none", "jpeg:60"};
@@ -59,11 +59,11 @@ TEST_F(DetectorOfImages, WithDeliveriesFeaturesEvidenceAndThumbnail) {
   expect_as_from_file(options);
 }
 
-TEST_F(DetectorOfImages, TooSmallOnesAreRefused) {
+TEST_CASE_METHOD(DetectorOfImages, "DetectorOfImages.TooSmallOnesAreRefused") {
   DetectorOptions options;
   options.device = "cpu";
   Detector detector(folder_ / "model.lfmw", options);
-  EXPECT_NE(error_of(ErrorCode::input, [&] { detector.detect(Image{5, 5, std::vector<std::uint8_t>(75)}); }), "");
+  CHECK(error_of(ErrorCode::input, [&] { detector.detect(Image{5, 5, std::vector<std::uint8_t>(75)}); }) != "");
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
 #include "src/pipeline/pixel_pool.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
 #include <vector>
 
 #include "lfm/error.h"
+#include "tests/catch.h"
 #include "tests/pipeline/stub_engine.h"
 
 namespace lfm::test {
@@ -13,7 +12,7 @@ namespace {
 
 PixelBlock take(PixelPool& pool, std::size_t bytes) { return {pool.take(bytes), {&pool}}; }
 
-TEST(PixelPool, BlocksAreNeighboursAndComeBack) {
+TEST_CASE("PixelPool.BlocksAreNeighboursAndComeBack") {
   StubEngine engine;
   PixelPool pool(engine, 100);
   std::set<std::uint8_t*> first;
@@ -23,13 +22,13 @@ TEST(PixelPool, BlocksAreNeighboursAndComeBack) {
       blocks.push_back(take(pool, 100));
       first.insert(blocks.back().get());
       const auto at = static_cast<std::size_t>(i);
-      EXPECT_TRUE(i == 0 || blocks[at].get() == blocks[at - 1].get() + 100) << "block " << i;
+      CHECK_MESSAGE((i == 0 || blocks[at].get() == blocks[at - 1].get() + 100), "block " << i);
     }
-    EXPECT_EQ(first.size(), 64u);
+    CHECK(first.size() == 64u);
   }
   const PixelBlock again = take(pool, 100);
-  EXPECT_EQ(again.get(), *first.begin()) << "what came back is handed out again, from the front";
-  EXPECT_FALSE(take(pool, 99)) << "another size";
+  CHECK_MESSAGE(again.get() == *first.begin(), "what came back is handed out again, from the front");
+  CHECK_MESSAGE(!take(pool, 99), "another size");
 }
 
 class EngineWithoutMemory : public StubEngine {
@@ -43,14 +42,14 @@ class EngineWithoutMemory : public StubEngine {
   int given_ = 0;
 };
 
-TEST(PixelPool, IsEmptyWhereTheEngineHasNoMore) {
+TEST_CASE("PixelPool.IsEmptyWhereTheEngineHasNoMore") {
   EngineWithoutMemory engine;
   PixelPool pool(engine, 10);
   std::vector<PixelBlock> blocks;
   while (PixelBlock block = take(pool, 10)) blocks.push_back(std::move(block));
-  EXPECT_EQ(blocks.size(), 64u);
+  CHECK(blocks.size() == 64u);
   blocks.pop_back();
-  EXPECT_TRUE(take(pool, 10));
+  CHECK(take(pool, 10));
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include "src/pipeline/stream.h"
 
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <atomic>
 #include <deque>
@@ -12,6 +11,7 @@
 #include <string>
 
 #include "src/pipeline/pixel_pool.h"
+#include "tests/catch.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/pipeline/stub_engine.h"
@@ -58,7 +58,7 @@ class StarvingSource : public RepeatingSource {
   std::atomic<bool> starved_ = false, cancelled_ = false;
 };
 
-class StreamTest : public ::testing::Test {
+class StreamTest {
  protected:
   StreamTest() {
     options.presentation.view = View::native;
@@ -82,19 +82,19 @@ class StreamTest : public ::testing::Test {
   StreamOptions options;
 };
 
-TEST_F(StreamTest, KeepsInputOrderWithMixedSizes) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.KeepsInputOrderWithMixedSizes") {
   RepeatingSource source(files, 3000);
   std::size_t seen = 0;
   run(source, [&](Detection&& d) {
-    ASSERT_EQ(d.path, files[seen % files.size()]) << "result " << seen;
-    ASSERT_EQ(d.logit, static_cast<float>(seen % files.size()));
-    ASSERT_EQ(d.width, (seen % files.size()) % 3 == 0 ? 64 : 48);
+    REQUIRE_MESSAGE(d.path == files[seen % files.size()], "result " << seen);
+    REQUIRE(d.logit == static_cast<float>(seen % files.size()));
+    REQUIRE(d.width == ((seen % files.size()) % 3 == 0 ? 64 : 48));
     ++seen;
   });
-  EXPECT_EQ(seen, 3000u);
+  CHECK(seen == 3000u);
 }
 
-TEST_F(StreamTest, BatchesImagesOfOneSizeTheSameWayOnEveryRun) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.BatchesImagesOfOneSizeTheSameWayOnEveryRun") {
   std::vector<int> first;
   for (int repetition = 0; repetition < 8; ++repetition) {
     options.workers = 1 + repetition % 4;
@@ -102,12 +102,12 @@ TEST_F(StreamTest, BatchesImagesOfOneSizeTheSameWayOnEveryRun) {
     RepeatingSource source(files, 240);
     run(source, [](Detection&&) {});
     if (repetition == 0) first = engine.batch_sizes;
-    EXPECT_EQ(engine.batch_sizes, first) << "repetition " << repetition;
+    CHECK_MESSAGE(engine.batch_sizes == first, "repetition " << repetition);
   }
-  EXPECT_LE(first.size(), 240u / 4 + 4) << "most batches are full";
+  CHECK_MESSAGE(first.size() <= 240u / 4 + 4, "most batches are full");
 }
 
-TEST_F(StreamTest, SeveralEnginesShareTheBatchesAndKeepTheOrder) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.SeveralEnginesShareTheBatchesAndKeepTheOrder") {
   others.resize(2);
   int slowness = 0;
   for (StubEngine* e : {&engine, &others[0], &others[1]}) {  // batches overtake each other
@@ -116,20 +116,20 @@ TEST_F(StreamTest, SeveralEnginesShareTheBatchesAndKeepTheOrder) {
   RepeatingSource source(files, 1200);
   std::size_t seen = 0;
   run(source, [&](Detection&& d) {
-    ASSERT_EQ(d.path, files[seen % files.size()]) << "result " << seen;
-    ASSERT_EQ(d.logit, static_cast<float>(seen++ % files.size()));
+    REQUIRE_MESSAGE(d.path == files[seen % files.size()], "result " << seen);
+    REQUIRE(d.logit == static_cast<float>(seen++ % files.size()));
   });
-  EXPECT_EQ(seen, 1200u);
+  CHECK(seen == 1200u);
   std::size_t batches = 0;
   for (const StubEngine* e : {&engine, &others[0], &others[1]}) {
-    EXPECT_FALSE(e->batch_sizes.empty());
+    CHECK_FALSE(e->batch_sizes.empty());
     batches += e->batch_sizes.size();
   }
-  EXPECT_LE(batches, 1200u / 4 + 4) << "most batches are full, as with one engine";
+  CHECK_MESSAGE(batches <= 1200u / 4 + 4, "most batches are full, as with one engine");
 }
 
 // A picture's pieces are scored by different engines at the same time.
-TEST_F(StreamTest, SeveralEnginesShareAPicture) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.SeveralEnginesShareAPicture") {
   options.presentation.deliveries = {{}, {Delivery::Kind::shift, 3}, {Delivery::Kind::noise, 4}};
   options.presentation.view = View::tiles;
   options.features = true;
@@ -150,10 +150,10 @@ TEST_F(StreamTest, SeveralEnginesShareAPicture) {
   };
   const auto alone = scores();
   others.resize(3);
-  EXPECT_EQ(scores(), alone);
+  CHECK(scores() == alone);
 }
 
-TEST_F(StreamTest, SeveralRealEnginesScoreAsOneDoes) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.SeveralRealEnginesScoreAsOneDoes") {
   const Model model = random_model({}, 5);
   std::vector<std::unique_ptr<Engine>> made;
   std::vector<Engine*> engines;
@@ -169,41 +169,41 @@ TEST_F(StreamTest, SeveralRealEnginesScoreAsOneDoes) {
     return all;
   };
   const auto alone = scores(1);
-  EXPECT_EQ(alone.size(), 60u);
-  EXPECT_NE(alone[0], alone[1]);
-  EXPECT_EQ(scores(3), alone);
+  CHECK(alone.size() == 60u);
+  CHECK(alone[0] != alone[1]);
+  CHECK(scores(3) == alone);
 }
 
-TEST_F(StreamTest, OneOfSeveralEnginesThatFailsEndsTheRun) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.OneOfSeveralEnginesThatFailsEndsTheRun") {
   others.resize(2);
   others[1].on_batch = [this](const PixelBatch&) {
     if (others[1].batch_sizes.size() > 3) throw Error(ErrorCode::device, "the second device fell off the bus");
   };
   RepeatingSource source(files, 100000);
-  EXPECT_THROW(run(source, [](Detection&&) {}), Error);
+  CHECK_THROWS_AS(run(source, [](Detection&&) {}), Error);
 }
 
-TEST_F(StreamTest, NeverRunsAheadOfASlowReader) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.NeverRunsAheadOfASlowReader") {
   RepeatingSource source(files, 500);
   const std::size_t window = static_cast<std::size_t>(2 * (4 * options.batch + 32));
   std::size_t seen = 0;
   run(source, [&](Detection&&) {
     ++seen;
     if (seen % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    ASSERT_LE(source.given, seen + window + 1);
+    REQUIRE(source.given <= seen + window + 1);
   });
-  EXPECT_EQ(seen, 500u);
+  CHECK(seen == 500u);
 }
 
-TEST_F(StreamTest, StaysWithinThePixelBudget) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.StaysWithinThePixelBudget") {
   options.pixel_budget = 64 * 48 * 3;  // one image
   RepeatingSource source(files, 200);
   std::size_t seen = 0;
-  run(source, [&](Detection&& d) { ASSERT_EQ(d.logit, static_cast<float>(seen++ % files.size())); });
-  EXPECT_EQ(seen, 200u);
+  run(source, [&](Detection&& d) { REQUIRE(d.logit == static_cast<float>(seen++ % files.size())); });
+  CHECK(seen == 200u);
 }
 
-TEST_F(StreamTest, AnImageThatFailsInTheNetworkTakesNoOtherDown) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.AnImageThatFailsInTheNetworkTakesNoOtherDown") {
   engine.on_batch = [](const PixelBatch& batch) {
     for (int i = 0; i < batch.n; ++i) {
       const int id = *batch.image(i);
@@ -215,36 +215,36 @@ TEST_F(StreamTest, AnImageThatFailsInTheNetworkTakesNoOtherDown) {
   std::size_t seen = 0;
   run(source, [&](Detection&& d) {
     const std::size_t id = seen++ % files.size();
-    ASSERT_EQ(d.scored(), id != 5 && id != 7) << id << ' ' << d.error;
+    REQUIRE_MESSAGE(d.scored() == (id != 5 && id != 7), id << ' ' << d.error);
     if (id == 5) {
-      ASSERT_EQ(d.error, "five fails");
+      REQUIRE(d.error == "five fails");
     }
     if (id == 7) {
-      ASSERT_NE(d.error.find("memory"), std::string::npos);
+      REQUIRE(d.error.find("memory") != std::string::npos);
     }
   });
-  EXPECT_EQ(seen, 120u);
+  CHECK(seen == 120u);
 }
 
 // A device computes one batch while the next crosses from the memory that the workers wrote to, which comes round again and again.
-TEST_F(StreamTest, BatchesOfADeviceOverlap) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.BatchesOfADeviceOverlap") {
   engine.depth = 2;
   PixelPool pool(engine, std::size_t{3} * 48 * 48);
   options.presentation.source = &pool;
   RepeatingSource source(files, 3000);
   std::size_t seen = 0;
   run(source, [&](Detection&& d) {
-    ASSERT_EQ(d.path, files[seen % files.size()]) << "result " << seen;
-    ASSERT_EQ(d.logit, static_cast<float>(seen % files.size()));
+    REQUIRE_MESSAGE(d.path == files[seen % files.size()], "result " << seen);
+    REQUIRE(d.logit == static_cast<float>(seen % files.size()));
     ++seen;
   });
-  EXPECT_EQ(seen, 3000u);
-  EXPECT_EQ(engine.most_under_way, 2);
-  EXPECT_GT(engine.pinned_batches, 3000 / 4 / 3) << "two images in three are of the blocks' size";
-  EXPECT_LT(engine.pinned_batches, static_cast<int>(engine.batch_sizes.size()));
+  CHECK(seen == 3000u);
+  CHECK(engine.most_under_way == 2);
+  CHECK_MESSAGE(engine.pinned_batches > 3000 / 4 / 3, "two images in three are of the blocks' size");
+  CHECK(engine.pinned_batches < static_cast<int>(engine.batch_sizes.size()));
 }
 
-TEST_F(StreamTest, AnImageThatFailsTakesNoBatchUnderWayDown) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.AnImageThatFailsTakesNoBatchUnderWayDown") {
   engine.depth = 2;
   engine.on_batch = [](const PixelBatch& batch) {
     for (int i = 0; i < batch.n; ++i) {
@@ -255,15 +255,15 @@ TEST_F(StreamTest, AnImageThatFailsTakesNoBatchUnderWayDown) {
   std::size_t seen = 0;
   run(source, [&](Detection&& d) {
     const std::size_t id = seen++ % files.size();
-    ASSERT_EQ(d.scored(), id != 5) << id << ' ' << d.error;
+    REQUIRE_MESSAGE(d.scored() == (id != 5), id << ' ' << d.error);
     if (id != 5) {
-      ASSERT_EQ(d.logit, static_cast<float>(id));
+      REQUIRE(d.logit == static_cast<float>(id));
     }
   });
-  EXPECT_EQ(seen, 240u);
+  CHECK(seen == 240u);
 }
 
-TEST_F(StreamTest, ADeviceThatFailsWithBatchesUnderWayEndsTheRun) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.ADeviceThatFailsWithBatchesUnderWayEndsTheRun") {
   engine.depth = 2;
   int waits = 0;
   engine.on_wait = [&] {
@@ -272,15 +272,15 @@ TEST_F(StreamTest, ADeviceThatFailsWithBatchesUnderWayEndsTheRun) {
   RepeatingSource source(files, 100000);
   std::size_t seen = 0;
   try {
-    run(source, [&](Detection&& d) { ASSERT_EQ(d.logit, static_cast<float>(seen++ % files.size())); });
-    FAIL() << "expected an error";
+    run(source, [&](Detection&& d) { REQUIRE(d.logit == static_cast<float>(seen++ % files.size())); });
+    FAIL("expected an error");
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::device);
+    CHECK(error.code() == ErrorCode::device);
   }
-  EXPECT_LE(seen, 3u * 4);
+  CHECK(seen <= 3u * 4);
 }
 
-TEST_F(StreamTest, RefusesImagesWhoseActivationsDoNotFit) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.RefusesImagesWhoseActivationsDoNotFit") {
   options.arena_limit = 50 * 48;  // the stub takes a byte a pixel
   const auto detections = [&] {
     std::vector<Detection> all;
@@ -289,14 +289,14 @@ TEST_F(StreamTest, RefusesImagesWhoseActivationsDoNotFit) {
     return all;
   }();
   for (const Detection& d : detections) {
-    EXPECT_EQ(d.scored(), d.width == 48) << d.path;
+    CHECK_MESSAGE(d.scored() == (d.width == 48), d.path);
     if (!d.scored()) {
-      EXPECT_NE(d.error.find("--view"), std::string::npos) << d.error;
+      CHECK_MESSAGE(d.error.find("--view") != std::string::npos, d.error);
     }
   }
 }
 
-TEST_F(StreamTest, AFailingDeviceEndsTheRunAfterWhatWasDone) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.AFailingDeviceEndsTheRunAfterWhatWasDone") {
   engine.on_batch = [this](const PixelBatch&) {
     if (engine.batch_sizes.size() > 3) throw Error(ErrorCode::device, "the device fell off the bus");
   };
@@ -304,40 +304,40 @@ TEST_F(StreamTest, AFailingDeviceEndsTheRunAfterWhatWasDone) {
   std::size_t seen = 0;
   try {
     run(source, [&](Detection&&) { ++seen; });
-    FAIL() << "expected an error";
+    FAIL("expected an error");
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::device);
+    CHECK(error.code() == ErrorCode::device);
   }
-  EXPECT_LT(source.given, 1000u);
+  CHECK(source.given < 1000u);
 }
 
-TEST_F(StreamTest, WhatTheSinkThrowsEndsTheRun) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.WhatTheSinkThrowsEndsTheRun") {
   StarvingSource source(files, 40);
   std::size_t seen = 0;
-  EXPECT_THROW(run(source,
-                   [&](Detection&&) {
-                     if (++seen == 20) throw Error(ErrorCode::output, "closed");
-                   }),
-               Error);
-  EXPECT_EQ(seen, 20u);
+  CHECK_THROWS_AS(run(source,
+                      [&](Detection&&) {
+                        if (++seen == 20) throw Error(ErrorCode::output, "closed");
+                      }),
+                  Error);
+  CHECK(seen == 20u);
 }
 
-TEST_F(StreamTest, AStarvingListDoesNotHoldBackWhatItGave) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.AStarvingListDoesNotHoldBackWhatItGave") {
   StarvingSource source(files, 2);  // fewer than a batch
   std::size_t seen = 0;
   run(source, [&](Detection&&) {
     if (++seen == 2) source.cancel();
   });
-  EXPECT_EQ(seen, 2u);
+  CHECK(seen == 2u);
 }
 
-TEST_F(StreamTest, ReadsFeaturesOnlyWhenAsked) {
+TEST_CASE_METHOD(StreamTest, "StreamTest.ReadsFeaturesOnlyWhenAsked") {
   options.features = true;
   RepeatingSource source(files, 5);
-  run(source, [&](Detection&& d) { EXPECT_EQ(d.features.size(), 1024u); });
+  run(source, [&](Detection&& d) { CHECK(d.features.size() == 1024u); });
   options.features = false;
   RepeatingSource again(files, 5);
-  run(again, [&](Detection&& d) { EXPECT_TRUE(d.features.empty()); });
+  run(again, [&](Detection&& d) { CHECK(d.features.empty()); });
 }
 
 }  // namespace

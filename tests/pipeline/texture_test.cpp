@@ -1,8 +1,6 @@
 // A verdict needs something to look at: pictures and windows whose residual is nearly empty are known for what they are.
 #include "src/pipeline/texture.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -14,6 +12,7 @@
 #include "lfm/detector.h"
 #include "src/image/augment.h"
 #include "src/pipeline/picture.h"
+#include "tests/catch.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/image/random_image.h"
 #include "tests/model/temporary_folder.h"
@@ -65,49 +64,50 @@ std::vector<std::pair<std::string, Image>> empty_pictures() {
           {"form", form()}};
 }
 
-TEST(Texture, CountsTheCellsThatDiffer) {
+TEST_CASE("Texture.CountsTheCellsThatDiffer") {
   Image image = drawn(4, 5, [](int, int) { return 7; });
-  EXPECT_EQ(texture_of(image).any, 0);
+  CHECK(texture_of(image).any == 0);
   image.rgb[3 * 4 * 4] = 99;  // in the odd last row, which the network does not see
-  EXPECT_EQ(texture_of(image).any, 0);
+  CHECK(texture_of(image).any == 0);
   image.rgb[3 * 5 + 2] = 8;  // one level, bottom right of the first cell
-  EXPECT_EQ(texture_of(image).any, 0.25);
-  EXPECT_EQ(texture_of(image).strong, 0);
+  CHECK(texture_of(image).any == 0.25);
+  CHECK(texture_of(image).strong == 0);
   image.rgb[3 * 2] = 9;  // two levels at the top left of the second: all others differ from it
-  EXPECT_EQ(texture_of(image).any, 0.5);
-  EXPECT_EQ(texture_of(image).strong, 0.25);
+  CHECK(texture_of(image).any == 0.5);
+  CHECK(texture_of(image).strong == 0.25);
 }
 
-TEST(Texture, FlatDrawnAndEnlargedPicturesAreEmpty) {
-  for (const auto& [name, image] : empty_pictures()) EXPECT_TRUE(is_empty(texture_of(image))) << name;
+TEST_CASE("Texture.FlatDrawnAndEnlargedPicturesAreEmpty") {
+  for (const auto& [name, image] : empty_pictures()) CHECK_MESSAGE(is_empty(texture_of(image)), name);
 }
 
-TEST(Texture, PhotographsAreNotHoweverTheyAreDelivered) {
+TEST_CASE("Texture.PhotographsAreNotHoweverTheyAreDelivered") {
   for (const char* name : {"astronaut.png", "chelsea.png", "coffee.png", "coffee-redrawn.png"}) {
     const Image photo = read_image(std::filesystem::path(kSourceFolder) / "samples" / name);
     for (const Image& delivered : {photo, recompress_jpeg(photo, 15), recompress_webp(photo, 10), gaussian_blur(photo, 2),
                                    resize_bilinear(photo, 2 * photo.width, 2 * photo.height)}) {
       const Texture texture = texture_of(delivered);
-      EXPECT_FALSE(is_empty(texture)) << name << ' ' << texture.any << ' ' << texture.strong;
+      CHECK_MESSAGE(!is_empty(texture), name << ' ' << texture.any << ' ' << texture.strong);
     }
   }
 }
 
-TEST(Texture, NoPhotographOfTheSharedSetsIsLost) {
+TEST_CASE("Texture.NoPhotographOfTheSharedSetsIsLost") {
   const std::filesystem::path data = std::filesystem::path(kShared) / "data";
-  if (!std::filesystem::exists(data)) GTEST_SKIP() << "needs ../shared/data, which is not here";
+  if (!std::filesystem::exists(data)) SKIP("needs ../shared/data, which is not here");
   std::size_t photographs = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(data)) {
     if (entry.path().parent_path().filename() != "0_real") continue;
     ++photographs;
     const Texture texture = texture_of(read_image(entry.path()));
     // Far from the limits.
-    EXPECT_TRUE(texture.any > 0.2 && texture.strong > 0.1) << entry.path() << ' ' << texture.any << ' ' << texture.strong;
+    CHECK_MESSAGE((texture.any > 0.2 && texture.strong > 0.1), entry.path()
+                                                                   << ' ' << texture.any << ' ' << texture.strong);
   }
-  EXPECT_GT(photographs, 900u);
+  CHECK(photographs > 900u);
 }
 
-class DetectorOfEmptyPictures : public ::testing::Test {
+class DetectorOfEmptyPictures {
  protected:
   DetectorOfEmptyPictures() { write_random_model(folder_ / "model.lfmw", 7); }
   Detection detect(const Image& image, DetectorOptions options = {}) {
@@ -117,30 +117,30 @@ class DetectorOfEmptyPictures : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(DetectorOfEmptyPictures, IsUnsure) {
+TEST_CASE_METHOD(DetectorOfEmptyPictures, "DetectorOfEmptyPictures.IsUnsure") {
   for (const auto& [name, image] : empty_pictures()) {
     for (const bool stable : {false, true}) {
-      SCOPED_TRACE(name);
+      INFO(name);
       DetectorOptions options;
       options.view = View::tiles;
       options.stable = stable;
       const Detection detection = detect(image, options);
-      ASSERT_TRUE(detection.scored());
-      EXPECT_TRUE(detection.unsure);
-      EXPECT_EQ(detection.doubt, Doubt::no_texture);
-      EXPECT_EQ(detection.empty_windows, detection.windows);
+      REQUIRE(detection.scored());
+      CHECK(detection.unsure);
+      CHECK(detection.doubt == Doubt::no_texture);
+      CHECK(detection.empty_windows == detection.windows);
     }
   }
   DetectorOptions options;
   options.view = View::tiles;
   const Detection noisy = detect(random_image(300, 300, 1), options);
-  EXPECT_FALSE(noisy.unsure);
-  EXPECT_EQ(noisy.doubt, Doubt::none);
-  EXPECT_EQ(noisy.empty_windows, 0);
-  EXPECT_EQ(noisy.windows, 4);
+  CHECK_FALSE(noisy.unsure);
+  CHECK(noisy.doubt == Doubt::none);
+  CHECK(noisy.empty_windows == 0);
+  CHECK(noisy.windows == 4);
 }
 
-TEST_F(DetectorOfEmptyPictures, WindowsWithoutTextureDontCount) {
+TEST_CASE_METHOD(DetectorOfEmptyPictures, "DetectorOfEmptyPictures.WindowsWithoutTextureDontCount") {
   // One window of four has a picture, as in a page or a collage.
   Image page = drawn(512, 512, [](int, int) { return 255; });
   const Image part = random_image(256, 256, 5);
@@ -151,15 +151,15 @@ TEST_F(DetectorOfEmptyPictures, WindowsWithoutTextureDontCount) {
   options.view = View::tiles;
   options.features = options.evidence = true;
   const Detection whole = detect(page, options), alone = detect(part, options);
-  EXPECT_EQ(whole.logit, alone.logit);
-  EXPECT_EQ(whole.features, alone.features);
-  EXPECT_FALSE(whole.unsure);
-  EXPECT_EQ(whole.windows, 4);
-  EXPECT_EQ(whole.empty_windows, 3);
-  ASSERT_EQ(whole.evidence.size(), 1u);
-  EXPECT_EQ(whole.evidence[0].x, 256);
-  EXPECT_EQ(whole.evidence[0].y, 256);
-  EXPECT_EQ(whole.evidence[0].contributions, alone.evidence.at(0).contributions);
+  CHECK(whole.logit == alone.logit);
+  CHECK(whole.features == alone.features);
+  CHECK_FALSE(whole.unsure);
+  CHECK(whole.windows == 4);
+  CHECK(whole.empty_windows == 3);
+  REQUIRE(whole.evidence.size() == 1u);
+  CHECK(whole.evidence[0].x == 256);
+  CHECK(whole.evidence[0].y == 256);
+  CHECK(whole.evidence[0].contributions == alone.evidence.at(0).contributions);
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // What a command reads and writes, settled before its work: nothing of the user's is lost, and what can't be written is told at once.
 #include "src/report/file_plan.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include "src/io/atomic_file.h"
 #include "src/model/interchange.h"
 #include "src/report/own_picture.h"
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
@@ -25,9 +24,8 @@ namespace lfm::test {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
 
-class Plan : public ::testing::Test {
+class Plan {
  protected:
   Plan() {
     fs::create_directory(folder / "sub");
@@ -44,7 +42,7 @@ Image grey() { return {48, 48, std::vector<std::uint8_t>(std::size_t{48} * 48 * 
 
 std::string text(const std::vector<std::byte>& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-TEST_F(Plan, TwoOutputsOfOneFileAreRefusedByWhateverName) {
+TEST_CASE_METHOD(Plan, "Plan.TwoOutputsOfOneFileAreRefusedByWhateverName") {
   fs::create_symlink("a.csv", at("link.csv"));
   fs::create_symlink("new.csv", at("dangling.csv"));
   fs::create_hard_link(at("a.csv"), at("hard.csv"));
@@ -57,8 +55,8 @@ TEST_F(Plan, TwoOutputsOfOneFileAreRefusedByWhateverName) {
     for (const bool force : {false, true}) {
       FilePlan plan(force);
       plan.write(at(first), "--output", Content::text);
-      EXPECT_THAT(error_of(ErrorCode::usage, [&] { plan.write(at(second), "--report", Content::text); }), HasSubstr("--output and --report"))
-          << first << ' ' << second;
+      CHECK_THAT_MESSAGE(error_of(ErrorCode::usage, [&] { plan.write(at(second), "--report", Content::text); }),
+                         ContainsSubstring("--output and --report"), first << ' ' << second);
     }
   }
   FilePlan plan(false);
@@ -68,28 +66,29 @@ TEST_F(Plan, TwoOutputsOfOneFileAreRefusedByWhateverName) {
   for (const char* name : {"a.csv", "b.csv", "A.csv", "sub/a.csv", "sub/b.csv"}) apart.write(at(name), "--output", Content::text);
   apart.write("/dev/null", "--output", Content::text);
   apart.write("/dev/null", "--report", Content::text);
-  EXPECT_NO_THROW(apart.settle());
+  CHECK_NOTHROW(apart.settle());
 }
 
-TEST_F(Plan, AnOutputThatIsReadIsRefusedByWhateverName) {
+TEST_CASE_METHOD(Plan, "Plan.AnOutputThatIsReadIsRefusedByWhateverName") {
   fs::create_symlink("a.csv", at("link.csv"));
   fs::create_hard_link(at("a.csv"), at("hard.csv"));
   for (const char* name : {"a.csv", "sub/../a.csv", "link.csv", "hard.csv"}) {
     FilePlan plan(false), forced(true);
     plan.write(at(name), "--output", Content::text);
-    EXPECT_TRUE(plan.watches());
-    EXPECT_THAT(error_of(ErrorCode::usage, [&] { plan.read(at("a.csv"), "the model"); }), HasSubstr("is the model"));
-    EXPECT_NO_THROW(plan.read(at("sub/b.csv"), "an input"));
-    EXPECT_NO_THROW(plan.read(at("missing"), "an input"));
+    CHECK(plan.watches());
+    CHECK_THAT(error_of(ErrorCode::usage, [&] { plan.read(at("a.csv"), "the model"); }),
+               ContainsSubstring("is the model"));
+    CHECK_NOTHROW(plan.read(at("sub/b.csv"), "an input"));
+    CHECK_NOTHROW(plan.read(at("missing"), "an input"));
     forced.write(at(name), "--output", Content::text);
-    EXPECT_NO_THROW(forced.read(at("a.csv"), "the model"));
+    CHECK_NOTHROW(forced.read(at("a.csv"), "the model"));
   }
   FilePlan plan(false);
   plan.write(at("new.csv"), "--output", Content::text);
-  EXPECT_FALSE(plan.watches());
+  CHECK_FALSE(plan.watches());
 }
 
-TEST_F(Plan, WhatIsNoResultIsReplacedByForceAlone) {
+TEST_CASE_METHOD(Plan, "Plan.WhatIsNoResultIsReplacedByForceAlone") {
   const Model model = random_model({}, 1);
   save_model(model, at("model"));
   export_model(model, at("m.safetensors"));
@@ -115,26 +114,26 @@ TEST_F(Plan, WhatIsNoResultIsReplacedByForceAlone) {
                                                            {Content::picture, {"own.png", "empty"}}};
   for (const auto& [content, names] : replaced) {
     for (const std::string& name : all) {
-      SCOPED_TRACE(name);
+      INFO(name);
       const bool may = std::find(names.begin(), names.end(), name) != names.end();
-      EXPECT_EQ(worth_keeping(at(name), content).empty(), may) << worth_keeping(at(name), content);
+      CHECK_MESSAGE(worth_keeping(at(name), content).empty() == may, worth_keeping(at(name), content));
       FilePlan plan(false), forced(true);
       plan.write(at(name), "--output", content);
       if (may) {
-        EXPECT_NO_THROW(plan.settle());
+        CHECK_NOTHROW(plan.settle());
       } else {
-        EXPECT_THAT(error_of(ErrorCode::output, [&] { plan.settle(); }), HasSubstr("--force"));
+        CHECK_THAT(error_of(ErrorCode::output, [&] { plan.settle(); }), ContainsSubstring("--force"));
       }
       forced.write(at(name), "--output", content);
-      EXPECT_NO_THROW(forced.settle());
+      CHECK_NOTHROW(forced.settle());
     }
   }
-  EXPECT_EQ(worth_keeping(at("png"), Content::text), "a PNG picture");
-  EXPECT_EQ(worth_keeping(at("model"), Content::text), "a model (.lfmw)");
+  CHECK(worth_keeping(at("png"), Content::text) == "a PNG picture");
+  CHECK(worth_keeping(at("model"), Content::text) == "a model (.lfmw)");
 }
 
-TEST_F(Plan, WhatCannotBeWrittenIsToldAndNothingIsLeft) {
-  ASSERT_EQ(mkfifo(at("pipe").c_str(), 0600), 0);
+TEST_CASE_METHOD(Plan, "Plan.WhatCannotBeWrittenIsToldAndNothingIsLeft") {
+  REQUIRE(mkfifo(at("pipe").c_str(), 0600) == 0);
   const std::size_t before = files();
   const auto settle = [&](const fs::path& path, Content content) {
     FilePlan plan(false);
@@ -142,7 +141,8 @@ TEST_F(Plan, WhatCannotBeWrittenIsToldAndNothingIsLeft) {
     plan.settle();
   };
   for (const char* name : {"missing/a.csv", "sub", "sub/", "sub/.", "a.csv/b.csv"}) {
-    EXPECT_THAT(error_of(ErrorCode::output, [&] { settle(at(name), Content::text); }), HasSubstr(folder.path().string())) << name;
+    CHECK_THAT_MESSAGE(error_of(ErrorCode::output, [&] { settle(at(name), Content::text); }),
+                       ContainsSubstring(folder.path().string()), name);
   }
   error_of(ErrorCode::output, [&] { settle(at(std::string(256, 'x')), Content::text); });
   error_of(ErrorCode::output, [&] { settle("/dev/null", Content::array); });
@@ -150,12 +150,13 @@ TEST_F(Plan, WhatCannotBeWrittenIsToldAndNothingIsLeft) {
   error_of(ErrorCode::output, [&] { settle("/dev/fd/999", Content::text); });
   error_of(ErrorCode::usage, [&] { settle("-", Content::array); });
   for (const fs::path& path : {at("a.csv"), at("new.csv"), at(std::string(255, 'x')), at("pipe"), fs::path("/dev/null"), fs::path("/dev/full"), fs::path("-")}) {
-    EXPECT_NO_THROW(settle(path, Content::text)) << path;
+    INFO(path);
+    CHECK_NOTHROW(settle(path, Content::text));
   }
-  EXPECT_EQ(files(), before);
+  CHECK(files() == before);
   if (geteuid() == 0) return;  // root may write everything
   fs::permissions(at("a.csv"), fs::perms::owner_read);
-  EXPECT_THAT(error_of(ErrorCode::output, [&] { settle(at("a.csv"), Content::text); }), HasSubstr("--force"));
+  CHECK_THAT(error_of(ErrorCode::output, [&] { settle(at("a.csv"), Content::text); }), ContainsSubstring("--force"));
   fs::permissions(at("sub"), fs::perms::owner_read | fs::perms::owner_exec);
   error_of(ErrorCode::output, [&] { settle(at("sub/new.csv"), Content::text); });
   fs::permissions(at("sub"), fs::perms::owner_all);

@@ -1,11 +1,11 @@
 #include "src/report/heat_map.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -24,21 +24,21 @@ int redness(const Image& image, int x) {
   return rgb[0] - rgb[2];
 }
 
-TEST(HeatMap, WindowsThatOverlapAddUp) {
+TEST_CASE("HeatMap.WindowsThatOverlapAddUp") {
   const Image drawn = draw_heat(kWhite, kWidth, kHeight, std::vector{window(0, 1), window(32, 1)}, Heat::contributions);
-  EXPECT_EQ(redness(drawn, 20), redness(drawn, 76)) << "each is seen by one";
-  EXPECT_GT(redness(drawn, 48), redness(drawn, 20)) << "both see the middle";
+  CHECK_MESSAGE(redness(drawn, 20) == redness(drawn, 76), "each is seen by one");
+  CHECK_MESSAGE(redness(drawn, 48) > redness(drawn, 20), "both see the middle");
   const Image cancelled = draw_heat(kWhite, kWidth, kHeight, std::vector{window(0, 1), window(32, -1)}, Heat::contributions);
-  EXPECT_EQ(redness(cancelled, 48), 0) << "and what they say of it may cancel";
-  EXPECT_GT(redness(cancelled, 20), 0);
-  EXPECT_LT(redness(cancelled, 76), 0);
+  CHECK_MESSAGE(redness(cancelled, 48) == 0, "and what they say of it may cancel");
+  CHECK(redness(cancelled, 20) > 0);
+  CHECK(redness(cancelled, 76) < 0);
 }
 
-TEST(HeatMap, WhatNoPositionSeesIsGrey) {
+TEST_CASE("HeatMap.WhatNoPositionSeesIsGrey") {
   const Image drawn = draw_heat(kWhite, kWidth, kHeight, std::vector{window(0, 1)}, Heat::contributions);
-  EXPECT_GT(redness(drawn, 62), 0) << "the last position covers the pixels up to 62";
-  EXPECT_EQ(redness(drawn, 63), 0);
-  EXPECT_EQ(redness(drawn, 80), 0);
+  CHECK_MESSAGE(redness(drawn, 62) > 0, "the last position covers the pixels up to 62");
+  CHECK(redness(drawn, 63) == 0);
+  CHECK(redness(drawn, 80) == 0);
 }
 
 }  // namespace

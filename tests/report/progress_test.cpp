@@ -1,8 +1,6 @@
 // Progress is for people at a terminal: drawn there alone, and wiped away before anything else is printed.
 #include "src/report/progress.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -11,14 +9,12 @@
 #include <string>
 
 #include "src/train/status_line.h"
+#include "tests/catch.h"
 #include "tests/report/pseudo_terminal.h"
 
 namespace lfm::test {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::StartsWith;
 
 /// What takes a line of so many columns away: no escape sequence, which not every terminal knows.
 std::string wiped(std::size_t columns) { return "\r" + std::string(columns, ' ') + "\r"; }
@@ -27,38 +23,38 @@ void set_columns(unsigned columns) {
   winsize size{};
   size.ws_row = 24;
   size.ws_col = static_cast<unsigned short>(columns);
-  ASSERT_EQ(ioctl(STDERR_FILENO, TIOCSWINSZ, &size), 0);
+  REQUIRE(ioctl(STDERR_FILENO, TIOCSWINSZ, &size) == 0);
 }
 
-TEST(Progress, IsDrawnOnATerminalAndWipedAway) {
+TEST_CASE("Progress.IsDrawnOnATerminalAndWipedAway") {
   PseudoTerminal terminal;
   Progress progress(4, false);
   progress.step(true);
   const std::string drawn = terminal.written();
-  EXPECT_THAT(drawn, StartsWith("\r[######                  ] 1/4 "));
-  EXPECT_THAT(drawn, HasSubstr("images/s"));
+  CHECK_THAT(drawn, StartsWith("\r[######                  ] 1/4 "));
+  CHECK_THAT(drawn, ContainsSubstring("images/s"));
   progress.clear();
-  EXPECT_EQ(terminal.written(), wiped(drawn.size() - 1));
+  CHECK(terminal.written() == wiped(drawn.size() - 1));
   progress.clear();
-  EXPECT_EQ(terminal.written(), "") << "there is nothing left to wipe away";
+  CHECK_MESSAGE(terminal.written() == "", "there is nothing left to wipe away");
 }
 
-TEST(Progress, CountsImagesWhereTheTotalIsUnknown) {
+TEST_CASE("Progress.CountsImagesWhereTheTotalIsUnknown") {
   PseudoTerminal terminal;
   Progress progress(std::nullopt, false);
   progress.step(true);
-  EXPECT_THAT(terminal.written(), StartsWith("\r1 images "));
+  CHECK_THAT(terminal.written(), StartsWith("\r1 images "));
 }
 
-TEST(Progress, HiddenItPrintsNothing) {
+TEST_CASE("Progress.HiddenItPrintsNothing") {
   PseudoTerminal terminal;
   Progress progress(4, true);
   progress.step(true);
   progress.clear();
-  EXPECT_EQ(terminal.written(), "");
+  CHECK(terminal.written() == "");
 }
 
-TEST(Progress, OfTrainingIsDrawnOnATerminalAndWipedAway) {
+TEST_CASE("Progress.OfTrainingIsDrawnOnATerminalAndWipedAway") {
   TrainProgress state;
   state.epoch = 2;
   state.epochs = 3;
@@ -68,15 +64,15 @@ TEST(Progress, OfTrainingIsDrawnOnATerminalAndWipedAway) {
   PseudoTerminal terminal;
   StatusLine line(false), hidden(true);
   hidden.show(state);
-  EXPECT_EQ(terminal.written(), "");
+  CHECK(terminal.written() == "");
   line.show(state);
   const std::string drawn = terminal.written();
-  EXPECT_THAT(drawn, StartsWith("\repoch 2/3 [##########          ] step 5/10  loss 0.2500 "));
+  CHECK_THAT(drawn, StartsWith("\repoch 2/3 [##########          ] step 5/10  loss 0.2500 "));
   line.clear();
-  EXPECT_EQ(terminal.written(), wiped(drawn.size() - 1));
+  CHECK(terminal.written() == wiped(drawn.size() - 1));
 }
 
-TEST(Progress, NeverWrapsHoweverNarrowTheTerminal) {
+TEST_CASE("Progress.NeverWrapsHoweverNarrowTheTerminal") {
   TrainProgress state;
   state.epoch = 12;
   state.epochs = 50;
@@ -96,29 +92,29 @@ TEST(Progress, NeverWrapsHoweverNarrowTheTerminal) {
       line.show(state);
     }
     const std::string drawn = terminal.written();
-    EXPECT_THAT(drawn, Not(HasSubstr("\x1b")));
+    CHECK_THAT(drawn, !ContainsSubstring("\x1b"));
     std::size_t in_line = 0;
     for (const char c : drawn) {
       in_line = c == '\r' ? 0 : in_line + 1;
-      ASSERT_LT(in_line, columns) << drawn;
+      REQUIRE_MESSAGE(in_line < columns, drawn);
     }
     if (columns == 20) {
-      EXPECT_THAT(drawn, HasSubstr("\r1/123456  "));
-      EXPECT_THAT(drawn, HasSubstr("\rstep 123456/500000"));
+      CHECK_THAT(drawn, ContainsSubstring("\r1/123456  "));
+      CHECK_THAT(drawn, ContainsSubstring("\rstep 123456/500000"));
     }
   }
 }
 
-TEST(Progress, AShorterLineLeavesNothingOfALongerOne) {
+TEST_CASE("Progress.AShorterLineLeavesNothingOfALongerOne") {
   PseudoTerminal terminal;
   set_columns(40);
   TerminalLine line(false);
   line.show({"a long line of text"});
   line.show({"short"});
-  EXPECT_EQ(terminal.written(), "\ra long line of text\rshort" + std::string(14, ' '));
+  CHECK(terminal.written() == "\ra long line of text\rshort" + std::string(14, ' '));
 }
 
-TEST(Progress, ADumbTerminalShowsNothing) {
+TEST_CASE("Progress.ADumbTerminalShowsNothing") {
   PseudoTerminal terminal;
   const char* const kind = std::getenv("TERM");
   const std::string before = kind == nullptr ? "" : kind;
@@ -128,13 +124,13 @@ TEST(Progress, ADumbTerminalShowsNothing) {
     progress.step(true);
   }
   kind == nullptr ? unsetenv("TERM") : setenv("TERM", before.c_str(), 1);
-  EXPECT_EQ(terminal.written(), "");
+  CHECK(terminal.written() == "");
 }
 
-TEST(Progress, TimesReadAsOnAClock) {
-  EXPECT_EQ(clock_time(0.4), "0:00");
-  EXPECT_EQ(clock_time(59.6), "1:00");
-  EXPECT_EQ(clock_time(3600 + 2 * 60 + 3), "1:02:03");
+TEST_CASE("Progress.TimesReadAsOnAClock") {
+  CHECK(clock_time(0.4) == "0:00");
+  CHECK(clock_time(59.6) == "1:00");
+  CHECK(clock_time(3600 + 2 * 60 + 3) == "1:02:03");
 }
 
 }  // namespace

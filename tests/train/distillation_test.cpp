@@ -1,6 +1,4 @@
 // Training with a teacher, from folders to checkpoints.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,6 +8,7 @@
 #include "src/model/weight_file.h"
 #include "src/train/run_log.h"
 #include "src/train/trainer.h"
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/train/generated_set.h"
@@ -18,9 +17,8 @@ namespace lfm {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
 
-class Distilling : public ::testing::Test {
+class Distilling {
  protected:
   Distilling() {
     test::write_generated_set(folder_ / "train", {8, 56, 1});
@@ -57,11 +55,11 @@ class Distilling : public ::testing::Test {
 };
 
 void expect_same_run(const SavedRun& a, const SavedRun& b) {
-  EXPECT_TRUE(a.model.values == b.model.values) << "parameters";
-  EXPECT_TRUE(a.m == b.m && a.v == b.v) << "moments";
-  EXPECT_EQ(a.distillation_scale, b.distillation_scale);
-  EXPECT_EQ(a.state.teacher_fingerprint, b.state.teacher_fingerprint);
-  EXPECT_EQ(a.state.epoch_loss, b.state.epoch_loss);
+  CHECK_MESSAGE(a.model.values == b.model.values, "parameters");
+  CHECK_MESSAGE((a.m == b.m && a.v == b.v), "moments");
+  CHECK(a.distillation_scale == b.distillation_scale);
+  CHECK(a.state.teacher_fingerprint == b.state.teacher_fingerprint);
+  CHECK(a.state.epoch_loss == b.state.epoch_loss);
 }
 
 TrainHooks interrupt_after(int steps) {
@@ -70,7 +68,7 @@ TrainHooks interrupt_after(int steps) {
   return hooks;
 }
 
-TEST_F(Distilling, ComesCloserToTheTeacherWithoutLabels) {
+TEST_CASE_METHOD(Distilling, "Distilling.ComesCloserToTheTeacherWithoutLabels") {
   fs::rename(folder_ / "train" / "0_real", folder_ / "train" / "some");
   fs::rename(folder_ / "train" / "1_fake", folder_ / "train" / "others");
   TrainOptions o = options("run");
@@ -80,22 +78,22 @@ TEST_F(Distilling, ComesCloserToTheTeacherWithoutLabels) {
   TrainHooks hooks;
   hooks.say = [&](const std::string& line) { told += line + "\n"; };
   start_training(o, hooks);
-  EXPECT_THAT(told, HasSubstr("0 reals and 0 fakes and 16 unlabelled"));
-  EXPECT_THAT(told, testing::Not(HasSubstr("accuracy")));
+  CHECK_THAT(told, ContainsSubstring("0 reals and 0 fakes and 16 unlabelled"));
+  CHECK_THAT(told, !ContainsSubstring("accuracy"));
   const auto log = steps("run");
-  ASSERT_EQ(log.size(), 120u);
+  REQUIRE(log.size() == 120u);
   const auto mean = [&](std::size_t first, double StepRecord::*value) {
     double sum = 0;
     for (std::size_t i = first; i < first + 10; ++i) sum += log[i].*value / 10;
     return sum;
   };
-  EXPECT_LT(mean(110, &StepRecord::distance_maps), 0.7 * mean(0, &StepRecord::distance_maps));
-  EXPECT_TRUE(std::isnan(log[0].accuracy));
-  EXPECT_NEAR(log[0].loss, log[0].distance_maps + log[0].distance_logits, 1e-9);
-  EXPECT_EQ(nlohmann::json::parse(load_model(folder_ / "run" / "last.lfmw").provenance)["unlabelled"], 16);
+  CHECK(mean(110, &StepRecord::distance_maps) < 0.7 * mean(0, &StepRecord::distance_maps));
+  CHECK(std::isnan(log[0].accuracy));
+  CHECK_THAT(log[0].loss, WithinAbs(log[0].distance_maps + log[0].distance_logits, 1e-9));
+  CHECK(nlohmann::json::parse(load_model(folder_ / "run" / "last.lfmw").provenance)["unlabelled"] == 16);
 }
 
-TEST_F(Distilling, ResumedAfterEveryStepEqualsUninterruptedWhateverTheThreads) {
+TEST_CASE_METHOD(Distilling, "Distilling.ResumedAfterEveryStepEqualsUninterruptedWhateverTheThreads") {
   start_training(options("whole"), {});
   TrainOptions pieces = options("pieces");
   pieces.threads = 3;
@@ -103,28 +101,31 @@ TEST_F(Distilling, ResumedAfterEveryStepEqualsUninterruptedWhateverTheThreads) {
   while (resume_training(pieces.out, {}, interrupt_after(1)).end == TrainEnd::interrupted) {
   }
   expect_same_run(saved("pieces"), saved("whole"));
-  ASSERT_EQ(steps("pieces").size(), 4u);
+  REQUIRE(steps("pieces").size() == 4u);
   for (std::size_t i = 0; i < 4; ++i) {
-    EXPECT_EQ(steps("pieces")[i].distance_maps, steps("whole")[i].distance_maps);
-    EXPECT_EQ(steps("pieces")[i].distance_logits, steps("whole")[i].distance_logits);
+    CHECK(steps("pieces")[i].distance_maps == steps("whole")[i].distance_maps);
+    CHECK(steps("pieces")[i].distance_logits == steps("whole")[i].distance_logits);
   }
-  for (const float scale : saved("whole").distillation_scale) EXPECT_TRUE(scale > 0 && std::isfinite(scale));
+  for (const float scale : saved("whole").distillation_scale) CHECK((scale > 0 && std::isfinite(scale)));
 }
 
-TEST_F(Distilling, AnotherTeacherIsRefusedTheSameInAnotherFileIsNot) {
+TEST_CASE_METHOD(Distilling, "Distilling.AnotherTeacherIsRefusedTheSameInAnotherFileIsNot") {
   start_training(options("run"), interrupt_after(1));
   write_teacher("other.lfmw", 78);
   const std::string message =
       test::error_of(ErrorCode::usage, [&] { resume_training(folder_ / "run", {{"teacher", (folder_ / "other.lfmw").string()}}, {}); });
-  EXPECT_THAT(message, testing::AllOf(HasSubstr("other.lfmw"), HasSubstr("not the teacher"), HasSubstr("--init")));
+  CHECK_THAT(message,
+             ContainsSubstring("other.lfmw") && ContainsSubstring("not the teacher") && ContainsSubstring("--init"));
 
   write_teacher("same.safetensors", 77);
   fs::remove(folder_ / "teacher.lfmw");
-  EXPECT_THAT(test::error_of(ErrorCode::model, [&] { resume_training(folder_ / "run", {}, {}); }), HasSubstr("teacher.lfmw"));
-  EXPECT_EQ(resume_training(folder_ / "run", {{"teacher", (folder_ / "same.safetensors").string()}}, {}).end, TrainEnd::finished);
+  CHECK_THAT(test::error_of(ErrorCode::model, [&] { resume_training(folder_ / "run", {}, {}); }),
+             ContainsSubstring("teacher.lfmw"));
+  CHECK(resume_training(folder_ / "run", {{"teacher", (folder_ / "same.safetensors").string()}}, {}).end ==
+        TrainEnd::finished);
 }
 
-TEST_F(Distilling, MixesLabelsAndDistances) {
+TEST_CASE_METHOD(Distilling, "Distilling.MixesLabelsAndDistances") {
   test::write_generated_set(folder_ / "more", {4, 56, 2});
   fs::rename(folder_ / "more" / "0_real", folder_ / "more" / "any");
   fs::remove_all(folder_ / "more" / "1_fake");
@@ -134,27 +135,29 @@ TEST_F(Distilling, MixesLabelsAndDistances) {
   o.balance = true;
   start_training(o, {});
   const auto log = steps("run");
-  ASSERT_EQ(log.size(), 5u) << "8 reals, 8 fakes, 4 unlabelled";
+  REQUIRE_MESSAGE(log.size() == 5u, "8 reals, 8 fakes, 4 unlabelled");
   bool mixed = false;
   for (const StepRecord& r : log) {
     const double distances = 0.75 * (r.distance_maps + r.distance_logits), labels = 0.25 * (r.loss_a + 0.1 * r.loss_b);
-    EXPECT_GT(r.loss, distances);
-    EXPECT_LE(r.loss, (distances + labels) * (1 + 1e-6)) << "the labels' share is of all images, their mean of those with one";
+    CHECK(r.loss > distances);
+    CHECK_MESSAGE(r.loss <= (distances + labels) * (1 + 1e-6),
+                  "the labels' share is of all images, their mean of those with one");
     mixed |= r.loss - distances < 0.9 * labels;
   }
-  EXPECT_TRUE(mixed);
+  CHECK(mixed);
 
   o.out = folder_ / "without";
   o.teacher.clear();
-  EXPECT_THAT(test::error_of(ErrorCode::input, [&] { start_training(o, {}); }), HasSubstr((folder_ / "more").string()));
+  CHECK_THAT(test::error_of(ErrorCode::input, [&] { start_training(o, {}); }),
+             ContainsSubstring((folder_ / "more").string()));
   o = options("one_sided");
   o.data = {folder_ / "more"};
   o.distill_weight = 0.75f;
-  EXPECT_THAT(test::error_of(ErrorCode::input, [&] { start_training(o, {}); }), HasSubstr("no fakes"));
+  CHECK_THAT(test::error_of(ErrorCode::input, [&] { start_training(o, {}); }), ContainsSubstring("no fakes"));
 }
 
 // The teacher sees the picture before it is re-compressed: a student that is the teacher, but sees it after, is not at distance 0.
-TEST_F(Distilling, TheTeacherSeesThePictureAsItWas) {
+TEST_CASE_METHOD(Distilling, "Distilling.TheTeacherSeesThePictureAsItWas") {
   const auto first_distance = [&](const char* out, float jpeg, float untouched) {
     TrainOptions o = options(out);
     o.augmentation.jpeg = jpeg;
@@ -165,28 +168,28 @@ TEST_F(Distilling, TheTeacherSeesThePictureAsItWas) {
     return steps(out).at(0).distance_maps;
   };
   const double plain = first_distance("plain", 0, 0), touched = first_distance("touched", 1, 0);
-  EXPECT_NE(touched, plain);
+  CHECK(touched != plain);
   // The margin that re-compression wants moves crops; with everything spared, they are where they were.
-  EXPECT_EQ(first_distance("spared", 1, 1), plain);
+  CHECK(first_distance("spared", 1, 1) == plain);
 }
 
-TEST_F(Distilling, ComparesOnlyWhatIsAsked) {
+TEST_CASE_METHOD(Distilling, "Distilling.ComparesOnlyWhatIsAsked") {
   for (const char* what : {"maps", "logits"}) {
     TrainOptions o = options(what);
     o.distill = {what};
     o.max_steps = 1;
     start_training(o, {});
-    EXPECT_EQ(steps(what)[0].distance_maps > 0, std::string(what) == "maps");
-    EXPECT_EQ(steps(what)[0].distance_logits > 0, std::string(what) == "logits");
+    CHECK((steps(what)[0].distance_maps > 0) == (std::string(what) == "maps"));
+    CHECK((steps(what)[0].distance_logits > 0) == (std::string(what) == "logits"));
   }
   TrainOptions o = options("averages");
   o.architecture.pooling = Pooling::average;  // a student that pools otherwise has the same maps
   o.max_steps = 1;
-  EXPECT_EQ(start_training(o, {}).state.step, 1u);
+  CHECK(start_training(o, {}).state.step == 1u);
 }
 
 #if defined(LFM_HAVE_EMULATION)
-TEST_F(Distilling, ResumesOnTheDevice) {
+TEST_CASE_METHOD(Distilling, "Distilling.ResumesOnTheDevice") {
   const auto on_device = [&](const char* out) {
     TrainOptions o = options(out);
     o.device = "emulated";

@@ -1,11 +1,9 @@
 #include "src/train/options.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 
 namespace lfm {
@@ -18,7 +16,7 @@ TrainOptions sensible() {
   return options;
 }
 
-TEST(TrainOptions, SurviveJson) {
+TEST_CASE("TrainOptions.SurviveJson") {
   TrainOptions options = sensible();
   options.classes = {"car", "cat"};
   options.adam.learning_rate = 3.3e-4f;
@@ -36,84 +34,84 @@ TEST(TrainOptions, SurviveJson) {
   options.augmentation.untouched = 0.25f;
   const nlohmann::json written = nlohmann::json::parse(to_json(options).dump());
   const TrainOptions read = train_options_from_json(written);
-  EXPECT_EQ(to_json(read), written);
-  EXPECT_EQ(read.adam.learning_rate, options.adam.learning_rate);
-  EXPECT_EQ(read.seed, options.seed);
-  EXPECT_EQ(read.architecture, options.architecture);
-  EXPECT_EQ(read.regularisation.rbld_scale, RbldScale::rank);
-  EXPECT_FALSE(read.regularisation.rks);
-  EXPECT_EQ(read.augmentation.jpeg_quality.min, 35);
-  EXPECT_EQ(read.data, options.data);
-  EXPECT_EQ(read.teacher, options.teacher);
-  EXPECT_EQ(read.distill, options.distill);
-  EXPECT_EQ(read.distill_weight, options.distill_weight);
-  EXPECT_EQ(read.augmentation.untouched, options.augmentation.untouched);
+  CHECK(to_json(read) == written);
+  CHECK(read.adam.learning_rate == options.adam.learning_rate);
+  CHECK(read.seed == options.seed);
+  CHECK(read.architecture == options.architecture);
+  CHECK(read.regularisation.rbld_scale == RbldScale::rank);
+  CHECK_FALSE(read.regularisation.rks);
+  CHECK(read.augmentation.jpeg_quality.min == 35);
+  CHECK(read.data == options.data);
+  CHECK(read.teacher == options.teacher);
+  CHECK(read.distill == options.distill);
+  CHECK(read.distill_weight == options.distill_weight);
+  CHECK(read.augmentation.untouched == options.augmentation.untouched);
 }
 
-TEST(TrainOptions, DefaultsAreThePapers) {
+TEST_CASE("TrainOptions.DefaultsAreThePapers") {
   const TrainOptions o;
-  EXPECT_EQ(o.batch, 32);
-  EXPECT_EQ(o.epochs, 50);
-  EXPECT_EQ(o.crop, 224);
-  EXPECT_EQ(o.adam.learning_rate, 1e-4f);
-  EXPECT_EQ(o.regularisation.alpha, 0.1f);
+  CHECK(o.batch == 32);
+  CHECK(o.epochs == 50);
+  CHECK(o.crop == 224);
+  CHECK(o.adam.learning_rate == 1e-4f);
+  CHECK(o.regularisation.alpha == 0.1f);
 }
 
-TEST(TrainOptions, LearningRateFallsInStepsToItsFloor) {
+TEST_CASE("TrainOptions.LearningRateFallsInStepsToItsFloor") {
   TrainOptions o;
-  EXPECT_FLOAT_EQ(learning_rate(o, 0), 1e-4f);
-  EXPECT_FLOAT_EQ(learning_rate(o, 9), 1e-4f);
-  EXPECT_FLOAT_EQ(learning_rate(o, 10), 0.9e-4f);
-  EXPECT_FLOAT_EQ(learning_rate(o, 49), 0.6561e-4f);
-  EXPECT_FLOAT_EQ(learning_rate(o, 100000), 1e-6f);
+  CHECK_THAT(learning_rate(o, 0), WithinULP(1e-4f, 4));
+  CHECK_THAT(learning_rate(o, 9), WithinULP(1e-4f, 4));
+  CHECK_THAT(learning_rate(o, 10), WithinULP(0.9e-4f, 4));
+  CHECK_THAT(learning_rate(o, 49), WithinULP(0.6561e-4f, 4));
+  CHECK_THAT(learning_rate(o, 100000), WithinULP(1e-6f, 4));
 }
 
-TEST(TrainOptions, AveragePoolingTrainsWithoutTheBranchesThatSelect) {
+TEST_CASE("TrainOptions.AveragePoolingTrainsWithoutTheBranchesThatSelect") {
   TrainOptions o = sensible();
   o.architecture.pooling = Pooling::average;
   complete_options(o);
-  EXPECT_EQ(o.architecture.k, 1);
-  EXPECT_FALSE(o.regularisation.rbld);
-  EXPECT_FALSE(o.regularisation.rks);
+  CHECK(o.architecture.k == 1);
+  CHECK_FALSE(o.regularisation.rbld);
+  CHECK_FALSE(o.regularisation.rks);
 }
 
-TEST(TrainOptions, WithoutLabelsNothingRegularisesTheirLoss) {
+TEST_CASE("TrainOptions.WithoutLabelsNothingRegularisesTheirLoss") {
   TrainOptions o = sensible();
   o.distill_weight = 1;
-  EXPECT_EQ(label_weight(o), 1) << "without a teacher";
+  CHECK_MESSAGE(label_weight(o) == 1, "without a teacher");
   complete_options(o);
-  EXPECT_TRUE(o.regularisation.rks);
+  CHECK(o.regularisation.rks);
   o.teacher = "reference.lfmw";
-  EXPECT_EQ(label_weight(o), 0);
-  EXPECT_TRUE(distills(o, "maps") && distills(o, "logits"));
+  CHECK(label_weight(o) == 0);
+  CHECK((distills(o, "maps") && distills(o, "logits")));
   complete_options(o);
-  EXPECT_FALSE(o.regularisation.rbld);
-  EXPECT_FALSE(o.regularisation.rks);
+  CHECK_FALSE(o.regularisation.rbld);
+  CHECK_FALSE(o.regularisation.rks);
   o = sensible();
   o.teacher = "reference.lfmw";
   o.distill_weight = 0.25f;
   o.distill = {"maps"};
   complete_options(o);
-  EXPECT_EQ(label_weight(o), 0.75f);
-  EXPECT_TRUE(o.regularisation.rbld && o.regularisation.rks);
-  EXPECT_FALSE(distills(o, "logits"));
+  CHECK(label_weight(o) == 0.75f);
+  CHECK((o.regularisation.rbld && o.regularisation.rks));
+  CHECK_FALSE(distills(o, "logits"));
 }
 
-TEST(TrainOptions, ErrorsNameTheOption) {
+TEST_CASE("TrainOptions.ErrorsNameTheOption") {
   const auto message = [](auto change) {
     TrainOptions o = sensible();
     change(o);
     return test::error_of(ErrorCode::usage, [&] { complete_options(o); });
   };
-  EXPECT_THAT(message([](TrainOptions& o) { o.batch = 0; }), testing::HasSubstr("--batch"));
-  EXPECT_THAT(message([](TrainOptions& o) { o.accumulate = 33; }), testing::HasSubstr("--accumulate"));
-  EXPECT_THAT(message([](TrainOptions& o) { o.regularisation.p_max = 1; }), testing::HasSubstr("--p-max"));
-  EXPECT_THAT(message([](TrainOptions& o) { o.adam.learning_rate = NAN; }), testing::HasSubstr("--lr"));
-  EXPECT_THAT(message([](TrainOptions& o) { o.patience = 3; }), testing::HasSubstr("--val"));
-  EXPECT_THAT(message([](TrainOptions& o) { o.data.clear(); }), testing::HasSubstr("--data"));
-  EXPECT_THAT(message([](TrainOptions& o) { o.distill_weight = 1.1f; }), testing::HasSubstr("--distill-weight"));
-  EXPECT_THAT(message([](TrainOptions& o) { o.distill = {"maps", "features"}; }), testing::HasSubstr("--distill"));
-  EXPECT_THAT(message([](TrainOptions& o) { o.distill.clear(); }), testing::HasSubstr("--distill"));
+  CHECK_THAT(message([](TrainOptions& o) { o.batch = 0; }), ContainsSubstring("--batch"));
+  CHECK_THAT(message([](TrainOptions& o) { o.accumulate = 33; }), ContainsSubstring("--accumulate"));
+  CHECK_THAT(message([](TrainOptions& o) { o.regularisation.p_max = 1; }), ContainsSubstring("--p-max"));
+  CHECK_THAT(message([](TrainOptions& o) { o.adam.learning_rate = NAN; }), ContainsSubstring("--lr"));
+  CHECK_THAT(message([](TrainOptions& o) { o.patience = 3; }), ContainsSubstring("--val"));
+  CHECK_THAT(message([](TrainOptions& o) { o.data.clear(); }), ContainsSubstring("--data"));
+  CHECK_THAT(message([](TrainOptions& o) { o.distill_weight = 1.1f; }), ContainsSubstring("--distill-weight"));
+  CHECK_THAT(message([](TrainOptions& o) { o.distill = {"maps", "features"}; }), ContainsSubstring("--distill"));
+  CHECK_THAT(message([](TrainOptions& o) { o.distill.clear(); }), ContainsSubstring("--distill"));
 }
 
 }  // namespace

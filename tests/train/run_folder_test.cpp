@@ -1,15 +1,15 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
+#include "src/train/run_folder.h"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "src/train/curves_page.h"
-#include "src/train/run_folder.h"
 #include "src/train/run_log.h"
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 #include "tests/model/temporary_folder.h"
 
@@ -18,14 +18,14 @@ namespace {
 
 StepRecord step(std::uint64_t n) { return {n, 0, 1.0 / static_cast<double>(n), 0.5, 0.25, 0.75, 1e-4, 2.0, 100.0}; }
 
-TEST(RunFolder, SecondHolderIsRefusedByNumber) {
+TEST_CASE("RunFolder.SecondHolderIsRefusedByNumber") {
   const test::TemporaryFolder folder;
   const RunFolder first(folder / "run");
   const std::string message = test::error_of(ErrorCode::output, [&] { RunFolder second(folder / "run"); });
-  EXPECT_THAT(message, testing::HasSubstr("process " + std::to_string(getpid())));
+  CHECK_THAT(message, ContainsSubstring("process " + std::to_string(getpid())));
 }
 
-TEST(RunFolder, ADeadHolderLeavesNoLock) {
+TEST_CASE("RunFolder.ADeadHolderLeavesNoLock") {
   const test::TemporaryFolder folder;
   const pid_t child = fork();
   if (child == 0) {
@@ -33,16 +33,17 @@ TEST(RunFolder, ADeadHolderLeavesNoLock) {
     _exit(0);
   }
   waitpid(child, nullptr, 0);
-  EXPECT_NO_THROW(RunFolder(folder / "run"));
+  CHECK_NOTHROW(RunFolder(folder / "run"));
 }
 
-TEST(RunFolder, ErrorNamesWhatCannotBeMade) {
+TEST_CASE("RunFolder.ErrorNamesWhatCannotBeMade") {
   const test::TemporaryFolder folder;
   std::ofstream(folder / "file") << "in the way";
-  EXPECT_THAT(test::error_of(ErrorCode::output, [&] { RunFolder run(folder / "file" / "run"); }), testing::HasSubstr("file/run"));
+  CHECK_THAT(test::error_of(ErrorCode::output, [&] { RunFolder run(folder / "file" / "run"); }),
+             ContainsSubstring("file/run"));
 }
 
-TEST(RunLog, KeepsWhatTheCheckpointKnowsAndNoHalfLine) {
+TEST_CASE("RunLog.KeepsWhatTheCheckpointKnowsAndNoHalfLine") {
   const test::TemporaryFolder folder;
   {
     RunLog log(folder / "log.jsonl", 0, 0);
@@ -52,17 +53,17 @@ TEST(RunLog, KeepsWhatTheCheckpointKnowsAndNoHalfLine) {
   }
   std::ofstream(folder / "log.jsonl", std::ios::app) << "{\"type\":\"step\",\"st";  // killed while writing
   RunLog log(folder / "log.jsonl", 5, 1);
-  ASSERT_EQ(log.steps().size(), 5u);
-  EXPECT_EQ(to_json(log.steps()[4]), to_json(step(5)));
-  ASSERT_EQ(log.epochs().size(), 1u);
-  EXPECT_TRUE(log.epochs()[0].best);
-  EXPECT_EQ(log.epochs()[0].validation->metrics.ap, 0.95);
+  REQUIRE(log.steps().size() == 5u);
+  CHECK(to_json(log.steps()[4]) == to_json(step(5)));
+  REQUIRE(log.epochs().size() == 1u);
+  CHECK(log.epochs()[0].best);
+  CHECK(log.epochs()[0].validation->metrics.ap == 0.95);
   log.append(step(6));
-  EXPECT_EQ(RunLog(folder / "log.jsonl", 6, 1).steps().size(), 6u);
-  EXPECT_EQ(RunLog(folder / "log.jsonl", 0, 0).steps().size(), 0u);
+  CHECK(RunLog(folder / "log.jsonl", 6, 1).steps().size() == 6u);
+  CHECK(RunLog(folder / "log.jsonl", 0, 0).steps().size() == 0u);
 }
 
-TEST(CurvesPage, StandsAloneAndEscapesWhatPeopleType) {
+TEST_CASE("CurvesPage.StandsAloneAndEscapesWhatPeopleType") {
   const test::TemporaryFolder folder;
   RunLog log(folder / "log.jsonl", 0, 0);
   for (std::uint64_t n = 1; n <= 2000; ++n) log.append(step(n));
@@ -71,13 +72,13 @@ TEST(CurvesPage, StandsAloneAndEscapesWhatPeopleType) {
   options.val = {"held-out"};
   options.name = "<script>alert(1)</script>";
   const std::string html = curves_html({options.name, "running", true, 1000}, options, log);
-  EXPECT_THAT(html, testing::Not(testing::HasSubstr("<script")));
-  EXPECT_THAT(html, testing::Not(testing::HasSubstr("http:")));
-  EXPECT_THAT(html, testing::Not(testing::HasSubstr("https:")));
-  EXPECT_THAT(html, testing::Not(testing::HasSubstr("nan")));
-  EXPECT_THAT(html, testing::HasSubstr("&lt;script&gt;"));
-  EXPECT_THAT(html, testing::HasSubstr("prefers-color-scheme:dark"));
-  EXPECT_LT(html.size(), 100'000u);  // 2000 steps are thinned out
+  CHECK_THAT(html, !ContainsSubstring("<script"));
+  CHECK_THAT(html, !ContainsSubstring("http:"));
+  CHECK_THAT(html, !ContainsSubstring("https:"));
+  CHECK_THAT(html, !ContainsSubstring("nan"));
+  CHECK_THAT(html, ContainsSubstring("&lt;script&gt;"));
+  CHECK_THAT(html, ContainsSubstring("prefers-color-scheme:dark"));
+  CHECK(html.size() < 100'000u);  // 2000 steps are thinned out
 }
 
 }  // namespace

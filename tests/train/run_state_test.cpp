@@ -1,13 +1,11 @@
 // Checkpoints that no run of this project wrote.
 #include "src/train/run_state.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "tests/catch.h"
 #include "tests/model/expect_error.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
@@ -16,8 +14,6 @@ namespace lfm::test {
 namespace {
 
 using nlohmann::json;
-using ::testing::AllOf;
-using ::testing::HasSubstr;
 
 /// Writes a checkpoint whose training state was changed by `change`, reads it, and returns the error's message, or "".
 std::string error_after(const std::function<void(json&)>& change) {
@@ -32,34 +28,39 @@ std::string error_after(const std::function<void(json&)>& change) {
   save_checkpoint(model, training, tensors, folder / "last.lfmw");
   try {
     const SavedRun run = load_run(folder / "last.lfmw");
-    EXPECT_EQ(run.state.step, 7u);
-    EXPECT_EQ(run.state.data_fingerprint, 18446744073709551615u);
+    CHECK(run.state.step == 7u);
+    CHECK(run.state.data_fingerprint == 18446744073709551615u);
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::model);
+    CHECK(error.code() == ErrorCode::model);
     return error.what();
   }
   return "";
 }
 
-TEST(SavedRun, IsReadAsItWasWritten) { EXPECT_EQ(error_after([](json&) {}), ""); }
+TEST_CASE("SavedRun.IsReadAsItWasWritten") {
+  CHECK(error_after([](json&) {}) == "");
+}
 
 // Numbers that the variables they go to can't hold are refused, not wrapped around.
-TEST(SavedRun, RefusesNumbersThatDoNotFit) {
+TEST_CASE("SavedRun.RefusesNumbersThatDoNotFit") {
   for (const char* count : {"step", "epoch", "epoch_step", "epochs_without_gain", "data_fingerprint"}) {
-    EXPECT_THAT(error_after([&](json& t) { t["state"][count] = -1; }), HasSubstr("training state")) << count;
+    CHECK_THAT_MESSAGE(error_after([&](json& t) { t["state"][count] = -1; }), ContainsSubstring("training state"),
+                       count);
   }
   for (const json& wrong : {json(1e300), json(0.5), json("7"), json()}) {
-    EXPECT_THAT(error_after([&](json& t) { t["state"]["step"] = wrong; }), HasSubstr("training state")) << wrong;
+    CHECK_THAT_MESSAGE(error_after([&](json& t) { t["state"]["step"] = wrong; }), ContainsSubstring("training state"),
+                       wrong);
   }
   for (const json& wrong : {json(0), json(4294967297), json(1e300)}) {
-    EXPECT_THAT(error_after([&](json& t) { t["state"]["processes"] = wrong; }), HasSubstr("training state")) << wrong;
+    CHECK_THAT_MESSAGE(error_after([&](json& t) { t["state"]["processes"] = wrong; }),
+                       ContainsSubstring("training state"), wrong);
   }
-  EXPECT_THAT(error_after([&](json& t) { t["options"]["batch"] = 4294967297; }), HasSubstr("training state"));
-  EXPECT_THAT(error_after([&](json& t) { t["options"]["lr"] = "fast"; }), HasSubstr("training state"));
+  CHECK_THAT(error_after([&](json& t) { t["options"]["batch"] = 4294967297; }), ContainsSubstring("training state"));
+  CHECK_THAT(error_after([&](json& t) { t["options"]["lr"] = "fast"; }), ContainsSubstring("training state"));
 }
 
 // Each number fits its variable, and no run can have counted them.
-TEST(SavedRun, RefusesCountersThatContradictEachOther) {
+TEST_CASE("SavedRun.RefusesCountersThatContradictEachOther") {
   const json best = {{"epoch", 2}, {"value", 0.5}, {"loss", 0.5}};
   struct Counter {
     const char* name;
@@ -70,15 +71,15 @@ TEST(SavedRun, RefusesCountersThatContradictEachOther) {
       {"epoch_right", 11}, {"epoch_right", -1}, {"epoch_images", 0},          {"epoch_step", 0}, {"epoch_loss", -1},
       {"seconds", -1},     {"best", best}};
   for (const Counter& counter : wrong) {
-    EXPECT_THAT(error_after([&](json& t) { t["state"][counter.name] = counter.value; }),
-                AllOf(HasSubstr("contradict each other"), HasSubstr("--init")))
-        << counter.name << " " << counter.value;
+    CHECK_THAT_MESSAGE(error_after([&](json& t) { t["state"][counter.name] = counter.value; }),
+                       ContainsSubstring("contradict each other") && ContainsSubstring("--init"),
+                       counter.name << " " << counter.value);
   }
-  EXPECT_EQ(error_after([&](json& t) { t["state"]["best"] = {{"epoch", 1}, {"value", 0.5}, {"loss", 0.5}}; }), "");
+  CHECK(error_after([&](json& t) { t["state"]["best"] = {{"epoch", 1}, {"value", 0.5}, {"loss", 0.5}}; }) == "");
 }
 
-TEST(SavedRun, RefusesOptionsOfAnotherArchitecture) {
-  EXPECT_THAT(error_after([&](json& t) { t["options"]["k"] = 8; }), HasSubstr("another architecture"));
+TEST_CASE("SavedRun.RefusesOptionsOfAnotherArchitecture") {
+  CHECK_THAT(error_after([&](json& t) { t["options"]["k"] = 8; }), ContainsSubstring("another architecture"));
 }
 
 }  // namespace
