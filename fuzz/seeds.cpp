@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "fuzz/framed_json.h"
 #include "fuzz/model_sizes.h"
@@ -12,6 +13,7 @@
 #include "src/model/interchange.h"
 #include "src/model/safetensors.h"
 #include "src/model/weight_file.h"
+#include "src/report/detections.h"
 #include "src/train/options.h"
 #include "tests/model/pickled_tensor.h"
 
@@ -124,6 +126,27 @@ void write_texts(const fs::path& root) {
   reports.add("hostile", "=cmd|'/c calc'!A1\x1b[2J\n\n</script><script>alert(1)</script>\n\na\"b|c,d\n\n\xff\xe2\x80\xae&");
 }
 
+/// The words of options, as on the command line and as in a header, for the dictionaries of the targets that read them.
+void write_words(const fs::path& root) {
+  std::set<std::string> known;
+  const auto add = [&](const auto& rows) {
+    for (const auto& row : rows) known.emplace(row.word);
+  };
+  add(words(View{}));
+  add(words(Precision{}));
+  add(words(Pooling{}));
+  add(words(RbldScale{}));
+  add(words(BestBy{}));
+  add(words(OutputFormat{}));
+  std::string plain, quoted;
+  for (const std::string& word : known) {
+    plain += fmt::format("\"{}\"\n", word);
+    quoted += fmt::format("\"\\\"{}\\\"\"\n", word);
+  }
+  write_file_atomically(root / "words.dict", plain);
+  write_file_atomically(root / "quoted_words.dict", quoted);
+}
+
 }  // namespace
 }  // namespace lfm::fuzz
 
@@ -136,5 +159,6 @@ int main(int argc, char** argv) {
   write_safetensors_seeds(root);
   write_pickle(root);
   write_texts(root);
+  write_words(root);
   return 0;
 }

@@ -1,18 +1,17 @@
-# Completion of lfm-cuda for fish. Commands and options are asked from the program itself, so they are always those it has.
+# Completion of lfm-cuda for fish. Commands, options and their words are asked from the program itself, so they are always those it has.
 function __lfm_cuda_commands
     lfm-cuda --help 2>/dev/null | sed -n '/^Subcommands:/,/^$/s/^  \([a-z][a-z-]*\) *\(.*\)/\1\t\2/p'
 end
 function __lfm_cuda_options
-    set -l words (commandline -opc)
-    lfm-cuda $words[2] --help 2>/dev/null | grep -oE -- '--[a-z][a-z0-9-]*'
+    set -l line (commandline -opc)
+    lfm-cuda $line[2] --help 2>/dev/null | grep -oE -- '--[a-z][a-z0-9-]*'
+end
+# --view ONE|OTHER: what stands between bars, of the option before the cursor; of jpeg:QUALITY and the like, jpeg:
+function __lfm_cuda_words
+    set -l line (commandline -opc)
+    string match -q -- '-*' $line[-1]; or return 1
+    lfm-cuda $line[2] --help 2>/dev/null | sed -nE "s/^ +(-[a-zA-Z0-9],)?(--[a-z0-9-]+,?)*$line[-1](,--[a-z0-9-]+)? ([^ =]*\|[^ =]*).*/\4/p" | sed -E 's/:[A-Z]+/:/g' | tr '|' '\n' | grep .
 end
 complete -c lfm-cuda -n __fish_use_subcommand -f -a '(__lfm_cuda_commands)'
 complete -c lfm-cuda -n 'not __fish_use_subcommand; and string match -q -- "-*" (commandline -ct)' -f -a '(__lfm_cuda_options)'
-complete -c lfm-cuda -l view -x -a 'resize native center tiles'
-complete -c lfm-cuda -s d -l device -x -a 'auto cpu cuda cuda:all reference emulated'
-complete -c lfm-cuda -n 'not __fish_seen_subcommand_from train' -l precision -x -a 'auto fp32 tf32 fp16 bf16'
-complete -c lfm-cuda -n '__fish_seen_subcommand_from train' -l precision -x -a 'fp32 tf32 bf16'
-complete -c lfm-cuda -n 'not __fish_seen_subcommand_from evaluate' -s f -l format -x -a 'table csv json jsonl'
-complete -c lfm-cuda -n '__fish_seen_subcommand_from evaluate' -s f -l format -x -a 'text md csv json'
-complete -c lfm-cuda -l protocol -x -a 'model paper'
-complete -c lfm-cuda -l sort -x -a 'input score path'
+complete -c lfm-cuda -n 'not __fish_use_subcommand; and __lfm_cuda_words >/dev/null' -f -a '(__lfm_cuda_words)'

@@ -6,6 +6,7 @@
 
 #include "lfm/error.h"
 #include "lfm/model.h"
+#include "lfm/words.h"
 #include "src/cli/bench_modes.h"
 #include "src/cli/commands.h"
 #include "src/engine/device.h"
@@ -74,7 +75,7 @@ void add_bench_command(CLI::App& app) {
   const auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "Times a device's inference or training, or runs batches for a profiler");
   command->add_option("-d,--device", options->device, std::string("One of ") + kDeviceNames)->capture_default_str();
-  command->add_option("--precision", options->precision, std::string("One of ") + kPrecisionNames)->capture_default_str();
+  command->add_option("--precision", options->precision, "One of " + list_of_words<Precision>())->capture_default_str();
   command->add_option("-m,--model", options->model, "Weights (.lfmw); default: a fresh network's");
   command->add_flag("--resident", options->resident, "Time the network alone, on pixels that are on the device");
   command->add_flag("--training", options->training, "Time training steps");

@@ -10,6 +10,7 @@
 
 #include "lfm/model.h"
 #include "src/cli/commands.h"
+#include "src/cli/detector_options.h"
 #include "src/cli/number_checks.h"
 #include "src/eval/threshold_table.h"
 #include "src/io/json.h"
@@ -27,7 +28,8 @@ namespace fs = std::filesystem;
 struct ConvertOptions {
   fs::path input, output;
   bool force = false;
-  std::optional<std::string> name, view, prefix;
+  std::optional<std::string> name, prefix;
+  std::optional<View> view;
   std::optional<fs::path> provenance;
   std::optional<float> threshold;
   std::optional<double> threshold_at;
@@ -58,7 +60,7 @@ void convert(const ConvertOptions& options) {
   Model model = import_model(options.input, options.prefix);
   if (options.name) model.name = *options.name;
   if (options.provenance) model.provenance = merged_provenance(model.provenance, *options.provenance);
-  if (options.view) model.view = *view_from_name(*options.view);
+  if (options.view) model.view = *options.view;
   if (options.threshold) model.threshold = *options.threshold;
   if (options.threshold_at) model.threshold = row_at(model, *options.threshold_at, model.view).threshold;
   export_model(model, options.output);
@@ -83,8 +85,8 @@ void add_convert_command(CLI::App& app) {
   command->add_option("--name", options->name, "A name for the model, shown by info and in reports");
   command->add_option("--provenance", options->provenance, "A file with a JSON object: where the weights come from")
       ->type_name("FILE");
-  command->add_option("--view", options->view, "How images are shown to the model: resize, native, center or tiles")
-      ->check(CLI::IsMember({"resize", "native", "center", "tiles"}));
+  add_choice<View>(*command, "--view", "How images are shown to the model: " + meanings(words(View{})),
+                   [options](View view) { options->view = view; });
   CLI::Option* threshold = command->add_option("--threshold", options->threshold, "Score above which an image is called fake, 0 to 1")
       ->check(number_in(0.0, 1.0));
   command->add_option_function<std::string>("--threshold-at", [options](const std::string& rate) { options->threshold_at = parse_rate(rate); },

@@ -3,12 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,10 @@ namespace {
 namespace fs = std::filesystem;
 
 enum class Sort { input, score, path };
+
+constexpr std::array<Word<Sort>, 3> words(Sort) {
+  return {{{"input", Sort::input, "as given"}, {"score", Sort::score, "fakes first"}, {"path", Sort::path}}};
+}
 
 struct DetectArguments {
   std::vector<std::string> inputs;
@@ -108,10 +113,8 @@ class Tally {
 
 /// The format that an output's ending stands for; a table for any other.
 OutputFormat format_of(const fs::path& output) {
-  static const std::map<std::string, OutputFormat> endings = {
-      {".csv", OutputFormat::csv}, {".json", OutputFormat::json}, {".jsonl", OutputFormat::jsonl}, {".ndjson", OutputFormat::jsonl}};
-  const auto found = endings.find(format_ending(output));
-  return found == endings.end() ? OutputFormat::table : found->second;
+  const std::string ending = format_ending(output);
+  return value_of<OutputFormat>(std::string_view(ending).substr(ending.empty() ? 0 : 1)).value_or(OutputFormat::table);
 }
 
 /// Settles what the ending of --output says where --format doesn't: .html is a page, and then there is no other report.
@@ -263,14 +266,14 @@ void add_detect_command(CLI::App& app) {
   command->add_flag("--stable", a->scoring.detector.stable,
                     "Score mild re-deliveries too (re-compressed, 0.75x, shifted); the\n"
                     "median counts, and a verdict that flips or is close is 'unsure'");
-  add_choice<OutputFormat>(*command, "-f,--format", "table (for people), csv, json, jsonl (one object a line)\n(default: what the ending of --output says, else table)",
-                     {{"table", OutputFormat::table}, {"csv", OutputFormat::csv}, {"json", OutputFormat::json}, {"jsonl", OutputFormat::jsonl}},
-                     [a](OutputFormat format) { a->format = format; });
+  add_choice<OutputFormat>(*command, "-f,--format",
+                           meanings(words(OutputFormat{})) + " (default: what the ending of --output says, else table)",
+                           [a](OutputFormat format) { a->format = format; });
   command->add_option("-o,--output", a->output, "Write the report there; the file appears when it is complete.\nEndings choose formats: .csv, .json, .jsonl, .html (as --report)")
       ->type_name("FILE");
   add_choice<Sort>(*command, "--sort",
-                   "input (as given), score (fakes first), path; but for input, all\nresults are kept in memory (default: input)",
-                   {{"input", Sort::input}, {"score", Sort::score}, {"path", Sort::path}}, [a](Sort sort) { a->sort = sort; });
+                   meanings(words(Sort{})) + "; but for input, all results are kept in memory (default: input)",
+                   [a](Sort sort) { a->sort = sort; });
   command->add_option("--features", a->features, "Also write what enters the last layer, one row a record")->type_name("FILE.npy");
   command->add_option("--report", a->pages, "Also write a page of the pictures, their scores and where these come\nfrom: one HTML file, for any browser")
       ->expected(1)

@@ -2,9 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "src/cli/number_checks.h"
+#include "src/engine/device.h"
 #include "src/eval/threshold_table.h"
 #include "src/report/terminal.h"
 
@@ -15,16 +17,12 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
   command.add_option("-m,--model", a->model, "Weight file, or the name of an installed model\n(default: $LFM_MODEL, else the installed one)")
       ->type_name("MODEL");
   command.add_option("-d,--device", a->detector.device,
-                     "auto (a GPU if there is one, else the CPU), cpu, cuda, cuda:N,\n"
-                     "cuda:all (every GPU, batch by batch whichever is free);\n"
-                     "to check results: reference, emulated (default: auto)")
-      ->type_name("NAME");
+                     "auto: a GPU if there is one, else the CPU; cuda:all: every GPU, batch\n"
+                     "by batch whichever is free; to check results: reference, emulated\n(default: auto)")
+      ->type_name(device_words(Devices::all));
   add_choice<Precision>(command, "--precision",
-                        "Arithmetic of the network: auto, fp32, tf32, fp16, bf16; which of them\n"
-                        "there are depends on the device. On a CPU auto is fp32; bf16 needs\n"
-                        "AVX512_BF16, is faster, and moves logits by some 0.05 (default: auto)",
-                        {{"auto", Precision::automatic}, {"fp32", Precision::fp32}, {"tf32", Precision::tf32},
-                         {"fp16", Precision::fp16}, {"bf16", Precision::bf16}},
+                        "Arithmetic of the network; which there are depends on the device. On a CPU auto is fp32; bf16 needs AVX512_BF16, "
+                        "is faster, and moves logits by some 0.05 (default: auto)",
                         [a](Precision precision) { a->detector.precision = precision; });
   command.add_option("-b,--batch", a->detector.batch,
                      "Images that go through the network together\n(default: what suits the device)")
@@ -34,10 +32,7 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
       ->check(number_in(1, 1024))
       ->type_name("N");
   add_choice<View>(command, "--view",
-                   "What the network sees: resize (to 256x256), native (every pixel),\n"
-                   "center (the central 256x256 pixels), tiles (256x256 windows that\n"
-                   "cover the picture; the mean of their logits)\n(default: what the model was trained for)",
-                   {{"resize", View::resize}, {"native", View::native}, {"center", View::center}, {"tiles", View::tiles}},
+                   "What the network sees: " + meanings(words(View{})) + " (default: what the model was trained for)",
                    [a](View view) { a->detector.view = view; });
   command.add_option("--tiles", a->detector.tiles, "Tiles of one picture at most, with --view tiles (default: 9)")
       ->check(number_in(1, 1024))
@@ -61,6 +56,24 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
   a->detector.note = [a](const std::string& note) {
     if (!a->quiet) tell(stderr, "lfm-cuda: {}\n", printable(note));
   };
+}
+
+std::string wrapped(std::string_view text) {
+  constexpr std::size_t width = 70;
+  std::string lines;
+  std::size_t column = 0;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (column > 0) {
+      const bool fits = column + 1 + end <= width;
+      lines += fits ? ' ' : '\n';
+      column = fits ? column + 1 : 0;
+    }
+    lines += text.substr(0, end);
+    column += end;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
 }
 
 void add_force_flag(CLI::App& command, bool& force) {

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "lfm/detector.h"
+#include "lfm/words.h"
 #include "src/pipeline/path_list.h"
 
 namespace lfm {
@@ -28,18 +30,47 @@ void add_force_flag(CLI::App& command, bool& force);
 /// -0, --null: how the list on standard input separates paths.
 void add_null_flag(CLI::App& command, ListSeparator& separator);
 
-/// An option that takes one of a few words.
-template <typename Value>
-void add_choice(CLI::App& command, const std::string& name, const std::string& help,
-                const std::vector<std::pair<std::string, Value>>& choices, const std::function<void(Value)>& set) {
-  std::vector<std::string> words;
-  for (const auto& [word, value] : choices) words.push_back(word);
-  const auto choose = [choices, set](const std::string& word) {
-    for (const auto& [known, value] : choices) {
-      if (word == known) set(value);
+/// The first word of each value: "resize|native|center|tiles", as help and completions show an option's values.
+template <typename Rows>
+std::string alternatives(const Rows& rows) {
+  std::string text;
+  for (auto row = rows.begin(); row != rows.end(); ++row) {
+    if (std::any_of(rows.begin(), row, [&](const auto& earlier) { return earlier.value == row->value; })) continue;
+    text.append(text.empty() ? "" : "|").append(row->word);
+  }
+  return text;
+}
+
+/// "resize (to 256x256), native (every pixel)": the words and what they mean.
+template <typename Rows>
+std::string meanings(const Rows& rows) {
+  std::string text;
+  for (auto row = rows.begin(); row != rows.end(); ++row) {
+    if (std::any_of(rows.begin(), row, [&](const auto& earlier) { return earlier.value == row->value; })) continue;
+    text.append(text.empty() ? "" : ", ").append(row->word);
+    if (!row->meaning.empty()) text.append(" (").append(row->meaning).append(")");
+  }
+  return text;
+}
+
+/// In lines as wide as help has room for.
+std::string wrapped(std::string_view text);
+
+/// An option that takes one of the words of a list. Help is wrapped here.
+template <typename Value, typename Rows>
+void add_choice(CLI::App& command, const std::string& name, const std::string& help, const Rows& rows, const std::function<void(Value)>& set) {
+  std::vector<std::string> known;
+  for (const Word<Value>& row : rows) known.emplace_back(row.word);
+  const auto choose = [rows, set](const std::string& word) {
+    for (const Word<Value>& row : rows) {
+      if (word == row.word) set(row.value);
     }
   };
-  command.add_option_function<std::string>(name, choose, help)->check(CLI::IsMember(words).description(""))->type_name("WORD");
+  command.add_option_function<std::string>(name, choose, wrapped(help))->check(CLI::IsMember(known).description(""))->type_name(alternatives(rows));
+}
+template <typename Value>
+void add_choice(CLI::App& command, const std::string& name, const std::string& help, const std::function<void(Value)>& set) {
+  add_choice<Value>(command, name, help, words(Value{}), set);
 }
 
 }  // namespace lfm

@@ -2,18 +2,20 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <limits>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,6 +45,10 @@ namespace fs = std::filesystem;
 
 enum class Protocol { model, paper };
 
+constexpr std::array<Word<Protocol>, 2> words(Protocol) {
+  return {{{"model", Protocol::model}, {"paper", Protocol::paper}}};
+}
+
 struct EvaluateArguments {
   std::vector<std::string> roots;
   ScoringArguments scoring;
@@ -50,7 +56,7 @@ struct EvaluateArguments {
   std::vector<std::string> perturbations;
   MeasureOptions measure;
   bool compare = false;
-  std::string format = "txt";  ///< as a file would end
+  std::string (*format)(const EvaluationReport&) = evaluation_text;
   std::vector<std::string> outputs;
   std::vector<std::string> pages;  ///< HTML files
   fs::path calibrated;             ///< model to write
@@ -95,22 +101,22 @@ class FileSource : public InputSource {
   std::atomic<bool> cancelled_ = false;
 };
 
-using Writer = std::function<std::string(const EvaluationReport&)>;
-
 std::string as_json(const EvaluationReport& report) { return json_text(evaluation_json(report), 2) + "\n"; }
 
-const std::map<std::string, Writer>& writers() {
-  static const std::map<std::string, Writer> all = {
-      {".txt", evaluation_text}, {".md", evaluation_markdown}, {".csv", evaluation_csv}, {".json", as_json}};
-  return all;
-}
+/// The table's formats; a file's ending names them too.
+using Writer = std::string (*)(const EvaluationReport&);
+constexpr std::array<Word<Writer>, 5> kWriters = {{{"text", evaluation_text},
+                                                   {"txt", evaluation_text},
+                                                   {"md", evaluation_markdown, "Markdown"},
+                                                   {"csv", evaluation_csv},
+                                                   {"json", as_json}}};
 
-Writer writer_of(const std::string& ending, const std::string& file) {
-  const auto found = writers().find(ending);
-  if (found == writers().end()) {
-    throw Error(ErrorCode::usage, fmt::format("{}: its ending chooses the format, and must be .txt, .md, .csv, .json or .html", file));
+Writer writer_of(std::string_view ending, const std::string& file) {
+  for (const Word<Writer>& row : kWriters) {
+    if (!ending.empty() && row.word == ending.substr(1)) return row.value;
   }
-  return found->second;
+  throw Error(ErrorCode::usage,
+              fmt::format("{}: its ending chooses the format, and must be .txt, .md, .csv, .json or .html", file));
 }
 
 /// page and embedding get every picture, where there are any.
@@ -220,7 +226,6 @@ void settle_files(const EvaluateArguments& arguments, const TestData& data, cons
 }
 
 void evaluate(EvaluateArguments arguments) {
-  const Writer standard_output = writer_of("." + arguments.format, "--format");
   std::vector<std::pair<std::string, Writer>> outputs;
   std::vector<std::string> html = arguments.pages;
   for (const std::string& file : arguments.outputs) {
@@ -289,7 +294,7 @@ void evaluate(EvaluateArguments arguments) {
     });
   }
   if (!arguments.calibrated.empty()) steps.emplace_back([&] { calibrate(arguments, model, detector.view(), report, files); });
-  steps.emplace_back([&] { write_output("-", standard_output(report)); });  // last: where nobody reads it, no file is lost
+  steps.emplace_back([&] { write_output("-", arguments.format(report)); });  // last: where nobody reads it, no file is lost
   if (const ExitCode code = do_each(steps); code != kSuccess) end_with(code);
   if (report.failed > 0) end_with(kFailure);
 }
@@ -303,22 +308,21 @@ void add_evaluate_command(CLI::App& app) {
   command->add_option("roots", a->roots, "Test sets: folders with .../0_real/* and .../1_fake/*")->required()->type_name("ROOT");
   add_scoring_options(*command, a->scoring);
   add_choice<Protocol>(*command, "--protocol",
-                       "model: the model's view, threshold and calibration; paper: resized\n"
-                       "to 256x256 but for GANGen-Detection, threshold 0.5, no calibration\n(default: model)",
-                       {{"model", Protocol::model}, {"paper", Protocol::paper}}, [a](Protocol protocol) { a->protocol = protocol; });
+                       "model: the model's view, threshold and calibration; paper: resized to 256x256 but for GANGen-Detection, "
+                       "threshold 0.5, no calibration (default: model)",
+                       [a](Protocol protocol) { a->protocol = protocol; });
   command->add_option("--perturb", a->perturbations,
-                      "Measure again with every picture, real or fake, put through this:\n"
-                      "jpeg:QUALITY webp:QUALITY blur:SIGMA resize:FACTOR noise:SIGMA\nshift:PIXELS screen:PIXELS (shrunk to so many at most, as a screenshot)\n"
-                      "social:PIXELS (as screen, then JPEG 75), or several: jpeg:90,75 blur:1,2")
-      ->type_name("KIND:VALUE,...");
+                      "Measure again with every picture, real or fake, put through this, or\n"
+                      "several: jpeg:90,75 blur:1,2. screen: shrunk to so many pixels at\n"
+                      "most, as a screenshot; social: as screen, then JPEG 75")
+      ->type_name(delivery_words("|"));
   command->add_flag("--compare", a->compare, "Put the paper's figures beside, matched by folder name");
   command->add_option("--bootstrap", a->measure.resamples, "Resamples for the 95 % intervals; 0: none (default: 1000)")
       ->check(number_in(0, 1000000))
       ->type_name("N");
   command->add_option("--seed", a->measure.seed, "Of the resamples (default: 1)")->check(any_number<std::uint64_t>())->type_name("N");
-  add_choice<std::string>(*command, "-f,--format", "text, md (Markdown), csv, json (default: text)",
-                          {{"text", "txt"}, {"md", "md"}, {"csv", "csv"}, {"json", "json"}},
-                          [a](const std::string& format) { a->format = format; });
+  add_choice<Writer>(*command, "-f,--format", meanings(kWriters) + " (default: text)", kWriters,
+                     [a](Writer format) { a->format = format; });
   command->add_flag("--stable", a->scoring.detector.stable,
                     "Measure the answers of detect --stable: each re-delivery alone, their\n"
                     "median, and the median where it is sure");
@@ -340,7 +344,7 @@ void add_evaluate_command(CLI::App& app) {
              "Which threshold that model gets: of false alarms of at most 1%, 5% or\n"
              "10% in the worst kind of real, or balanced: that of the best balanced\naccuracy (default: 5%)")
       ->needs(fit)
-      ->type_name("RULE");
+      ->type_name("1%|5%|10%|balanced");
   command->add_option("--scores", a->scores, "Also write every picture's logit and score in every condition, a line each")
       ->type_name("FILE.csv");
   command->add_option("--embed", a->embedding,

@@ -10,8 +10,10 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "src/cli/commands.h"
+#include "src/cli/detector_options.h"
 #include "src/cli/launch.h"
 #include "src/cli/number_checks.h"
 #include "src/report/terminal.h"
@@ -57,15 +59,11 @@ struct AddOption {
       const auto set = [&value, other](std::int64_t) { value = other; };
       option = app.add_flag_function(value ? std::string("--no-") + text.name : flag, set, text.help);
     } else if constexpr (std::is_enum_v<T>) {
+      const std::vector<Word<T>> rows = option_words(value);
       std::map<std::string, T> names;
-      std::string current, choices;
-      for (const auto& [name, meaning] : option_names(value)) {
-        names.emplace(name, meaning);
-        choices += (choices.empty() ? "" : "|") + name;
-        if (meaning == value) current = name;
-      }
+      for (const Word<T>& row : rows) names.emplace(row.word, row.value);
       option = app.add_option(flag, value, text.help)->transform(CLI::CheckedTransformer(names).description(""));
-      option->type_name(choices)->default_str(current);
+      option->type_name(alternatives(rows))->default_str(std::string(word_of(value)));
     } else if constexpr (std::is_same_v<T, Range>) {
       const auto set = [&value](const std::pair<float, float>& range) { value = {range.first, range.second}; };
       option = app.add_option_function<std::pair<float, float>>(flag, set, text.help)->check(any_number<float>())->type_name("MIN MAX");
@@ -75,6 +73,7 @@ struct AddOption {
       if constexpr (std::is_arithmetic_v<T>) option->check(any_number<T>())->capture_default_str();
       if constexpr (std::is_same_v<T, std::vector<std::string>>) option->delimiter(',');
     }
+    if (!text.words.empty()) option->type_name(text.words);
     option->group(text.group);
   }
 };

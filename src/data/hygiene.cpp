@@ -207,23 +207,27 @@ std::vector<LabelledPicture> labelled_pictures(const Dataset& dataset) {
 
 std::vector<std::string> data_warnings(const std::vector<LabelledPicture>& pictures, DataUse use) {
   std::vector<std::string> lines;
-  const bool training = use == DataUse::training;
   const Cues cues = find_cues(pictures);
-  if (cues.format.accuracy >= kTelling) {
-    lines.push_back(fmt::format("the file format alone tells reals from fakes in {} (reals: {}; fakes: {}): {}", percent(cues.format.accuracy),
-                                cues.format.reals, cues.format.fakes,
-                                training ? "a model may learn that instead; keep both classes in one format, or re-compress both alike with "
-                                           "--jpeg 0.5 --webp 0.5"
-                                         : "figures may measure that instead; compare with both classes re-compressed alike, --perturb jpeg:90 "
-                                           "webp:80"));
-  }
-  if (cues.size.accuracy >= kTelling) {
-    lines.push_back(fmt::format("the picture's size alone tells reals from fakes in {} (reals: {}; fakes: {}): {}", percent(cues.size.accuracy),
-                                cues.size.reals, cues.size.fakes,
-                                training ? "resizing leaves other traces in each class, and a model may learn those; use --view native, with "
-                                           "--rescale 0.5 so that both are scaled"
-                                         : "resizing leaves other traces in each class; compare with --view native or center, and --perturb "
-                                           "resize:0.75"));
+  struct Advice {
+    const char* what;
+    const Cue& cue;
+    const char* to_trainers;
+    const char* to_evaluators;
+  };
+  const Advice all[] = {
+      {"the file format", cues.format,
+       "a model may learn that instead; keep both classes in one format, or re-compress both alike with --jpeg 0.5 --webp 0.5",
+       "figures may measure that instead; compare with both classes re-compressed alike, --perturb jpeg:90 webp:80"},
+      {"the picture's size", cues.size,
+       "resizing leaves other traces in each class, and a model may learn those; use --view native, with --rescale 0.5 so that both are "
+       "scaled",
+       "resizing leaves other traces in each class; compare with --view native or center, and --perturb resize:0.75"},
+  };
+  for (const Advice& advice : all) {
+    if (advice.cue.accuracy < kTelling) continue;
+    lines.push_back(fmt::format("{} alone tells reals from fakes in {} (reals: {}; fakes: {}): {}", advice.what,
+                                percent(advice.cue.accuracy), advice.cue.reals, advice.cue.fakes,
+                                use == DataUse::training ? advice.to_trainers : advice.to_evaluators));
   }
   const std::vector<SamePicture> both = find_same(paths_of(pictures, std::uint8_t{0}), paths_of(pictures, std::uint8_t{1}));
   if (!both.empty()) {

@@ -6,35 +6,15 @@
 #include <string>
 
 #include "lfm/error.h"
+#include "lfm/words.h"
 
 namespace lfm {
-namespace {
-
-constexpr Precision kPrecisions[] = {Precision::automatic, Precision::fp32, Precision::tf32, Precision::fp16, Precision::bf16};
-
-}  // namespace
-
-std::string_view precision_name(Precision precision) {
-  switch (precision) {
-    case Precision::automatic:
-      return "auto";
-    case Precision::fp32:
-      return "fp32";
-    case Precision::tf32:
-      return "tf32";
-    case Precision::fp16:
-      return "fp16";
-    case Precision::bf16:
-      return "bf16";
-  }
-  return "?";
-}
+std::string_view precision_name(Precision precision) { return word_of(precision); }
 
 Precision parse_precision(std::string_view name) {
-  for (const Precision precision : kPrecisions) {
-    if (name == precision_name(precision)) return precision;
-  }
-  throw Error(ErrorCode::usage, fmt::format("there is no precision '{}'; the precisions are {}", name, kPrecisionNames));
+  if (const auto precision = value_of<Precision>(name)) return *precision;
+  throw Error(ErrorCode::usage,
+              fmt::format("there is no precision '{}'; the precisions are {}", name, list_of_words<Precision>()));
 }
 
 void require_precision(Precision precision, std::string_view engine, std::initializer_list<Precision> supported) {

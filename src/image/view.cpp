@@ -77,10 +77,17 @@ std::vector<Window> tile_windows(int width, int height, int most) {
 }
 
 std::vector<Window> view_windows(int width, int height, View view, int most_tiles) {
-  if (view == View::tiles) return tile_windows(width, height, most_tiles);
-  if (view != View::center) return {{0, 0, width, height}};
   const int w = std::min(width, kViewSide), h = std::min(height, kViewSide);
-  return {{(width - w) / 2, (height - h) / 2, w, h}};
+  switch (view) {  // without a default: the compiler refuses a view that has no windows
+    case View::resize:
+    case View::native:
+      return {{0, 0, width, height}};
+    case View::center:
+      return {{(width - w) / 2, (height - h) / 2, w, h}};
+    case View::tiles:
+      return tile_windows(width, height, most_tiles);
+  }
+  throw Error(ErrorCode::usage, "there is no such view");
 }
 
 std::vector<ViewImage> apply_view(Image image, View view, int most_tiles, PixelSource* source) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lfm/error.h"
+#include "lfm/words.h"
 #include "src/io/json.h"
 #include "src/model/architecture.h"
 
@@ -24,7 +25,6 @@ constexpr const char* kModelFormat = "lfm-model";
 constexpr const char* kCheckpointFormat = "lfm-checkpoint";
 constexpr const char* kResidual = "npr-nearest-2";
 constexpr int kInputSide = 256;
-constexpr std::array kViews = {View::resize, View::native, View::center, View::tiles};
 
 std::vector<Tensor> model_tensors(const Model& model) {
   const ParameterTable table = parameter_table(model.architecture);
@@ -85,7 +85,7 @@ WorstKind read_kind(const nlohmann::json& value) {
 ThresholdTable read_thresholds(const nlohmann::json& value) {
   ThresholdTable table;
   const std::string view = value.at("view");
-  const auto known = view_from_name(view);
+  const auto known = value_of<View>(view);
   if (!known) throw std::runtime_error(fmt::format("its thresholds' view \"{}\" is unknown; use a newer lfm-cuda", view));
   table.view = *known;
   table.reals = count(value.at("reals"));
@@ -108,10 +108,9 @@ ThresholdTable read_thresholds(const nlohmann::json& value) {
 Model read_header(const nlohmann::json& header) {
   Model model;
   const std::string pooling = header.at("architecture").at("pooling");
-  if (pooling != pooling_name(Pooling::topk) && pooling != pooling_name(Pooling::average)) {
-    throw std::runtime_error(fmt::format("its pooling \"{}\" is unknown; use a newer lfm-cuda", pooling));
-  }
-  model.architecture.pooling = pooling == pooling_name(Pooling::topk) ? Pooling::topk : Pooling::average;
+  const auto known_pooling = value_of<Pooling>(pooling);
+  if (!known_pooling) throw std::runtime_error(fmt::format("its pooling \"{}\" is unknown; use a newer lfm-cuda", pooling));
+  model.architecture.pooling = *known_pooling;
   const nlohmann::json& k = header.at("architecture").at("k");
   if (!k.is_number_unsigned() || k.get<std::uint64_t>() < 1 || k.get<std::uint64_t>() > kMaxTopK) {
     throw std::runtime_error(fmt::format("its k is not in 1 … {}", kMaxTopK));
@@ -127,7 +126,7 @@ Model read_header(const nlohmann::json& header) {
     throw std::runtime_error("it was made for another input size or normalisation; use the lfm-cuda that wrote it");
   }
   const std::string view = input.at("view");
-  const auto known = view_from_name(view);
+  const auto known = value_of<View>(view);
   if (!known) throw std::runtime_error(fmt::format("its view \"{}\" is unknown; use a newer lfm-cuda", view));
   model.view = *known;
 
@@ -187,7 +186,7 @@ void write_model(const Model& model, const nlohmann::json* training, std::span<c
 nlohmann::json model_header(const Model& model) {
   nlohmann::json header = {
       {"format", kModelFormat},
-      {"architecture", {{"pooling", pooling_name(model.architecture.pooling)}, {"k", model.architecture.k}}},
+      {"architecture", {{"pooling", word_of(model.architecture.pooling)}, {"k", model.architecture.k}}},
       {"residual", kResidual},
       {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}},
       {"threshold", model.threshold},
@@ -208,27 +207,7 @@ Model model_from_header(std::string_view json, const std::string& source) {
   }
 }
 
-std::string_view pooling_name(Pooling pooling) { return pooling == Pooling::topk ? "topk" : "average"; }
-
-std::string_view view_name(View view) {
-  switch (view) {
-    case View::resize:
-      return "resize";
-    case View::native:
-      return "native";
-    case View::center:
-      return "center";
-    case View::tiles:
-      return "tiles";
-  }
-  return "resize";
-}
-
-std::optional<View> view_from_name(std::string_view name) {
-  const auto found = std::find_if(kViews.begin(), kViews.end(), [&](View view) { return name == view_name(view); });
-  if (found == kViews.end()) return std::nullopt;
-  return *found;
-}
+std::string_view view_name(View view) { return word_of(view); }
 
 void check_model(const Model& model, const std::string& source) {
   if (model.architecture.k < 1 || model.architecture.k > kMaxTopK) {

@@ -64,9 +64,7 @@ void check_model(const Model& model, const std::string& source);
 nlohmann::json model_header(const Model& model);
 Model model_from_header(std::string_view json, const std::string& source);
 
-/// The words the header uses.
-std::string_view pooling_name(Pooling pooling);
+/// As the header names it.
 std::string_view view_name(View view);
-std::optional<View> view_from_name(std::string_view name);
 
 }  // namespace lfm

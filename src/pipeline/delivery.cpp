@@ -20,23 +20,26 @@ namespace {
 struct KindSpec {
   Delivery::Kind kind;
   std::string_view word;
+  std::string_view value;  ///< what its amount is, for help texts
   double low, high;
   bool whole;  ///< the amount is a whole number
 };
 
 constexpr std::array kKinds = {
-    KindSpec{Delivery::Kind::jpeg, "jpeg", 1, 100, true},      KindSpec{Delivery::Kind::webp, "webp", 0, 100, true},
-    KindSpec{Delivery::Kind::blur, "blur", 0, 100, false},     KindSpec{Delivery::Kind::resize, "resize", 0.01, 16, false},
-    KindSpec{Delivery::Kind::noise, "noise", 0, 255, false},   KindSpec{Delivery::Kind::shift, "shift", 0, 4096, true},
-    KindSpec{Delivery::Kind::screen, "screen", 48, 16384, true}, KindSpec{Delivery::Kind::social, "social", 48, 16384, true},
+    KindSpec{Delivery::Kind::jpeg, "jpeg", "QUALITY", 1, 100, true},
+    KindSpec{Delivery::Kind::webp, "webp", "QUALITY", 0, 100, true},
+    KindSpec{Delivery::Kind::blur, "blur", "SIGMA", 0, 100, false},
+    KindSpec{Delivery::Kind::resize, "resize", "FACTOR", 0.01, 16, false},
+    KindSpec{Delivery::Kind::noise, "noise", "SIGMA", 0, 255, false},
+    KindSpec{Delivery::Kind::shift, "shift", "PIXELS", 0, 4096, true},
+    KindSpec{Delivery::Kind::screen, "screen", "PIXELS", 48, 16384, true},
+    KindSpec{Delivery::Kind::social, "social", "PIXELS", 48, 16384, true},
 };
 
 constexpr int kSocialQuality = 75;
 
 [[noreturn]] void refuse(const std::string& word, const std::string& why) {
-  throw Error(ErrorCode::usage, fmt::format("'{}': {}; perturbations are none, jpeg:QUALITY, webp:QUALITY, blur:SIGMA, resize:FACTOR, "
-                                            "noise:SIGMA, shift:PIXELS, screen:PIXELS and social:PIXELS, values separated by commas",
-                                            word, why));
+  throw Error(ErrorCode::usage, fmt::format("'{}': {}; perturbations are {}, values separated by commas", word, why, delivery_words(", ")));
 }
 
 double parse_amount(const KindSpec& spec, const std::string& word, std::string_view text) {
@@ -49,6 +52,12 @@ double parse_amount(const KindSpec& spec, const std::string& word, std::string_v
 }
 
 }  // namespace
+
+std::string delivery_words(std::string_view separator) {
+  std::string words = "none";
+  for (const KindSpec& spec : kKinds) words += fmt::format("{}{}:{}", separator, spec.word, spec.value);
+  return words;
+}
 
 std::string Delivery::name() const {
   const auto spec = std::ranges::find(kKinds, kind, &KindSpec::kind);

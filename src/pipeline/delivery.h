@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lfm/image.h"
@@ -30,6 +31,9 @@ struct Delivery {
 
 /// Words like "none", "jpeg:90" or "jpeg:90,75,50", one delivery a value, in this order. Throws Error{usage}, also for one given twice.
 std::vector<Delivery> parse_deliveries(const std::vector<std::string>& words);
+
+/// "none", "jpeg:QUALITY" and so on: every kind, with what its amount is.
+std::string delivery_words(std::string_view separator);
 
 /// Mild ones, as pictures meet them on their way: what a verdict should not depend on.
 std::vector<Delivery> stable_deliveries();

@@ -1,11 +1,13 @@
 // Detections as text: one record each, in the format the user chose. Pure functions; writing is the caller's.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "lfm/detector.h"
+#include "lfm/words.h"
 
 namespace lfm {
 
@@ -15,6 +17,15 @@ enum class OutputFormat {
   json,   ///< one array of objects
   jsonl,  ///< one object a line
 };
+
+/// They are also the endings of files that hold them.
+constexpr std::array<Word<OutputFormat>, 5> words(OutputFormat) {
+  return {{{"table", OutputFormat::table, "for people"},
+           {"csv", OutputFormat::csv},
+           {"json", OutputFormat::json},
+           {"jsonl", OutputFormat::jsonl, "one object a line"},
+           {"ndjson", OutputFormat::jsonl}}};
+}
 
 /// "real", "fake" or "unsure", of a scored detection.
 const char* verdict_name(const Detection& detection);

@@ -9,14 +9,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void add(Json& json, const char* key, const std::string& value) {
-  if (!value.empty()) json[key] = value;
-}
-void add(Json& json, const char* key, double value) {
-  if (value != 0) json[key] = value;
-}
-void add(Json& json, const char* key, int value) {
-  if (value != 0) json[key] = value;
+/// Leaves out what does not apply: 0, or an empty text.
+template <typename T>
+void add(Json& json, const char* key, const T& value) {
+  if (value != T{}) json[key] = value;
 }
 
 Json row_json(const Measurement& row) {

@@ -23,10 +23,7 @@ double shortest(float value) { return std::stod(fmt::format("{}", value)); }
 template <typename T>
 json value_to_json(const T& value) {
   if constexpr (std::is_enum_v<T>) {
-    for (const auto& [name, meaning] : option_names(value)) {
-      if (meaning == value) return name;
-    }
-    return nullptr;
+    return std::string(word_of(value));
   } else if constexpr (std::is_same_v<T, Range>) {
     return json::array({shortest(value.min), shortest(value.max)});
   } else if constexpr (std::is_same_v<T, float>) {
@@ -45,9 +42,9 @@ json value_to_json(const T& value) {
 template <typename T>
 void value_from_json(const json& from, T& value) {
   if constexpr (std::is_enum_v<T>) {
-    for (const auto& [name, meaning] : option_names(value)) {
-      if (from == name) {
-        value = meaning;
+    for (const auto& row : option_words(value)) {
+      if (from == row.word) {
+        value = row.value;
         return;
       }
     }
@@ -68,7 +65,7 @@ void value_from_json(const json& from, T& value) {
 
 constexpr int kMaxSide = 16384;  ///< of the squares that the network is trained on
 
-void require(bool sensible, const char* option, const char* demand) {
+void require(bool sensible, const char* option, std::string_view demand) {
   if (!sensible) throw Error(ErrorCode::usage, fmt::format("--{} must be {}", option, demand));
 }
 
@@ -79,6 +76,15 @@ bool lies_in(const Range& range, float lowest, float highest) {
 }
 
 }  // namespace
+
+std::string distill_words() {
+  std::string each, all;
+  for (const std::string_view what : kDistilled) {
+    each.append(what).append("|");
+    all.append(all.empty() ? "" : ",").append(what);
+  }
+  return each + all;
+}
 
 json to_json(const TrainOptions& options) {
   json object = json::object();
@@ -122,8 +128,8 @@ void complete_options(TrainOptions& o) {
   require(is_probability(r.p_max) && r.p_max < 1, "p-max", "in [0, 1)");
   require(r.alpha >= 0, "alpha", "0 or more");
   require(o.distill_weight >= 0 && o.distill_weight <= 1, "distill-weight", "in [0, 1]");
-  require(!o.distill.empty() && std::ranges::all_of(o.distill, [](const auto& s) { return s == "maps" || s == "logits"; }), "distill",
-          "maps, logits, or maps,logits");
+  require(!o.distill.empty() && std::ranges::all_of(o.distill, [](const auto& s) { return std::ranges::find(kDistilled, s) != kDistilled.end(); }), "distill",
+          "one of " + distill_words());
   require(o.patience >= 0, "patience", "0 (never stop early) or more");
   require(o.checkpoint_every > 0, "checkpoint-every", "at least 1");
   require(o.patience == 0 || !o.val.empty(), "patience", "used with --val: without validation no epoch is better than another");

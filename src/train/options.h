@@ -2,6 +2,8 @@
 // page all read. Defaults are the paper's protocol (docs/METHOD.md, section 6).
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
@@ -11,13 +13,26 @@
 #include <vector>
 
 #include "lfm/model.h"
+#include "lfm/words.h"
 #include "src/data/loader.h"
+#include "src/engine/device.h"
 #include "src/engine/engine.h"
 
 namespace lfm {
 
 /// What makes one epoch's model better than another's; ties go to the lower validation loss.
 enum class BestBy { ap, accuracy, loss };
+
+constexpr std::array<Word<BestBy>, 3> words(BestBy) {
+  return {{{"ap", BestBy::ap}, {"accuracy", BestBy::accuracy}, {"loss", BestBy::loss}}};
+}
+
+constexpr std::array<Word<RbldScale>, 3> words(RbldScale) {
+  return {{{"none", RbldScale::none}, {"mean", RbldScale::mean}, {"rank", RbldScale::rank}}};
+}
+
+/// What can be compared with the teacher (TrainOptions::distill).
+inline constexpr std::array<std::string_view, 2> kDistilled = {"maps", "logits"};
 
 struct TrainOptions {
   std::vector<std::filesystem::path> data;
@@ -62,11 +77,15 @@ struct TrainOptions {
   double loss_limit = 1000;              ///< a step's mean loss above it counts as exploded
 };
 
+/// "maps|logits|maps,logits"
+std::string distill_words();
+
 struct OptionText {
   const char* name;  ///< on the command line, after "--", and in JSON
   const char* group;
   const char* help;
   bool may_change = false;  ///< when a run is resumed
+  std::string words = {};   ///< those that the option takes, "|" between them, where its type does not tell
 };
 
 /// Calls visit(OptionText, field) for every option. Options is TrainOptions, const or not. A bool that defaults to true is
@@ -84,7 +103,9 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"balance", "Data", "As many reals as fakes per epoch"}, o.balance);
   visit(Text{"cache-mb", "Data", "Megabytes of decoded images to keep in memory", true}, o.cache_mb);
 
-  visit(Text{"device", "Machine", "auto, cpu, cuda, cuda:N, reference or emulated", true}, o.device);
+  visit(Text{"device", "Machine", "auto: a GPU if there is one, else the CPU; to check results: reference, emulated", true,
+             device_words(Devices::one)},
+        o.device);
   visit(Text{"threads", "Machine", "Threads of the CPU engine and the loader; 0: all cores, shared with the host's other processes of the run", true}, o.threads);
   visit(Text{"precision", "Machine",
              "What the convolutions multiply; tf32 and bf16 use tensor cores of GPUs from compute capability 8.0 on, older ones train in fp32"},
@@ -122,7 +143,7 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"rescale-factor", "Images", "Range of its factor"}, a.rescale_factor);
   visit(Text{"untouched", "Images", "Share of images that are neither blurred nor re-compressed, whatever --blur, --jpeg and --webp say"}, a.untouched);
 
-  visit(Text{"pool", "Method", "avg: global average pooling, without RBLD and RKS"}, o.architecture.pooling);
+  visit(Text{"pool", "Method", "average: global average pooling, without RBLD and RKS"}, o.architecture.pooling);
   visit(Text{"k", "Method", "Values kept per channel"}, o.architecture.k);
   visit(Text{"rbld", "Method", "Without rank-based linear dropout"}, o.regularisation.rbld);
   visit(Text{"p-min", "Method", "RBLD: drop probability of the smallest of the k"}, o.regularisation.p_min);
@@ -133,7 +154,7 @@ void visit_options(Options& o, Visitor&& visit) {
 
   visit(Text{"teacher", "Distillation", "Learn what this model says of each crop before blur and re-compression; pictures need no label then", true},
         o.teacher);
-  visit(Text{"distill", "Distillation", "What is compared with the teacher: maps, logits or both"}, o.distill);
+  visit(Text{"distill", "Distillation", "What is compared with the teacher", false, distill_words()}, o.distill);
   visit(Text{"distill-weight", "Distillation",
              "Share of the distance to the teacher in the loss; 1: labels have none, RBLD and RKS are off"},
         o.distill_weight);
@@ -143,21 +164,19 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"checkpoint-every", "Keeping", "Steps between checkpoints, besides one per epoch", true}, o.checkpoint_every);
 }
 
-/// The words that stand for an enum's values, on the command line and in JSON.
+/// The values of an option that takes one of an enum's; of precisions, those that training has.
 template <typename Enum>
-using OptionNames = std::vector<std::pair<std::string, Enum>>;
-inline OptionNames<View> option_names(View) {
-  return {{"resize", View::resize}, {"native", View::native}, {"center", View::center}, {"tiles", View::tiles}};
+std::vector<Word<Enum>> option_words(Enum) {
+  const auto all = words(Enum{});
+  return {all.begin(), all.end()};
 }
-inline OptionNames<Precision> option_names(Precision) {
-  return {{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}};
-}
-inline OptionNames<Pooling> option_names(Pooling) { return {{"topk", Pooling::topk}, {"avg", Pooling::average}}; }
-inline OptionNames<RbldScale> option_names(RbldScale) {
-  return {{"none", RbldScale::none}, {"mean", RbldScale::mean}, {"rank", RbldScale::rank}};
-}
-inline OptionNames<BestBy> option_names(BestBy) {
-  return {{"ap", BestBy::ap}, {"accuracy", BestBy::accuracy}, {"loss", BestBy::loss}};
+inline std::vector<Word<Precision>> option_words(Precision) {
+  constexpr std::array trained = {Precision::fp32, Precision::tf32, Precision::bf16};
+  std::vector<Word<Precision>> some;
+  for (const Word<Precision>& row : words(Precision{})) {
+    if (std::ranges::find(trained, row.value) != trained.end()) some.push_back(row);
+  }
+  return some;
 }
 
 /// An object with one member per option.

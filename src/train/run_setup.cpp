@@ -74,9 +74,8 @@ Model initial_model(const TrainOptions& o) {
   } else {
     model = load_model(o.init);
     if (model.architecture != o.architecture) {
-      const bool topk = model.architecture.pooling == Pooling::topk;
       throw Error(ErrorCode::usage, fmt::format("{}: the model has another pooling than this run; use --pool {} --k {}", o.init.string(),
-                                                topk ? "topk" : "avg", model.architecture.k));
+                                                word_of(model.architecture.pooling), model.architecture.k));
     }
     // Fitted to the weights it came with:
     model.calibration = {};
