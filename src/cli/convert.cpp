@@ -53,7 +53,7 @@ void convert(const ConvertOptions& options) {
   if (!options.force && fs::exists(options.output, ignored)) {
     throw Error(ErrorCode::output, fmt::format("{}: exists already; use --force to replace it", options.output.string()));
   }
-  export_format(options.output);
+  require_export_format(options.output);
   FilePlan plan(options.force);
   plan.write(options.output, "OUT", Content::model);
   plan.settle();
@@ -71,14 +71,14 @@ void convert(const ConvertOptions& options) {
 
 void add_convert_command(CLI::App& app) {
   const auto options = std::make_shared<ConvertOptions>();
-  CLI::App* command = app.add_subcommand("convert", "Converts weights between .lfmw, safetensors and PyTorch");
+  CLI::App* command = app.add_subcommand("convert", "Converts weights between .lfmw, safetensors and PyTorch, and to ONNX");
   command->footer(
       "The input's format is told by its content: .lfmw, .safetensors, or a PyTorch file (.pth, .pt) with a state dict, of\n"
       "which no code is run: what is no tensor is read over. A file with several state dicts (a model and its moving average) has them\n"
-      "listed; --prefix chooses one. The output's format is told by its extension: .lfmw or .safetensors, the latter with the\n"
-      "reference's names, so that PyTorch loads it.\n");
+      "listed; --prefix chooses one. The output's format is told by its extension: .lfmw; .safetensors with the reference's\n"
+      "names, so that PyTorch loads it; or .onnx, the whole network from pixels to logits, for ONNX Runtime, OpenVINO and others.\n");
   command->add_option("IN", options->input, "The weights to read")->required();
-  command->add_option("OUT", options->output, "The file to write, .lfmw or .safetensors")->required();
+  command->add_option("OUT", options->output, "The file to write, .lfmw, .safetensors or .onnx")->required();
   command->add_flag("-f,--force", options->force, "Replace OUT if it exists");
   command->add_option("--prefix", options->prefix, "Which state dict of IN, where it holds several: what stands before its names, as model_ema.")
       ->type_name("NAME");

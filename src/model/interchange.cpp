@@ -16,6 +16,7 @@
 #include "src/io/json.h"
 #include "src/io/mistaken_file.h"
 #include "src/model/architecture.h"
+#include "src/model/onnx.h"
 #include "src/model/pytorch.h"
 #include "src/model/safetensors.h"
 #include "src/model/weight_file.h"
@@ -220,6 +221,21 @@ void export_safetensors(const Model& model, const std::filesystem::path& path) {
   write_safetensors(path, tensors, {{kMetadataKey, model_header(model).dump()}});
 }
 
+/// The formats that are written, by the file's extension.
+struct Exporter {
+  const char* extension;
+  void (*write)(const Model& model, const std::filesystem::path& path);
+};
+constexpr Exporter kExporters[] = {{".lfmw", save_model}, {".safetensors", export_safetensors}, {".onnx", export_onnx}};
+
+const Exporter& exporter_of(const std::filesystem::path& path) {
+  for (const Exporter& exporter : kExporters) {
+    if (path.extension() == exporter.extension) return exporter;
+  }
+  throw Error(ErrorCode::usage,
+              fmt::format("{}: the extension names no format to write; use .lfmw, .safetensors or .onnx", path.string()));
+}
+
 }  // namespace
 
 const char* model_format_name(ModelFormat format) {
@@ -302,14 +318,8 @@ Model import_model(std::span<const std::byte> bytes, const std::filesystem::path
   return read_model(Container(bytes, path.string()), path);
 }
 
-ModelFormat export_format(const std::filesystem::path& path) {
-  if (path.extension() == ".lfmw") return ModelFormat::lfmw;
-  if (path.extension() == ".safetensors") return ModelFormat::safetensors;
-  throw Error(ErrorCode::usage, fmt::format("{}: the extension names no format to write; use .lfmw or .safetensors", path.string()));
-}
+void require_export_format(const std::filesystem::path& path) { exporter_of(path); }
 
-void export_model(const Model& model, const std::filesystem::path& path) {
-  export_format(path) == ModelFormat::lfmw ? save_model(model, path) : export_safetensors(model, path);
-}
+void export_model(const Model& model, const std::filesystem::path& path) { exporter_of(path).write(model, path); }
 
 }  // namespace lfm

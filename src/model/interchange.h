@@ -30,12 +30,12 @@ Model import_model(const std::filesystem::path& path, const StateDictPrefix& pre
 /// The same of a file in memory; `path` stands for it in errors and in the model's provenance.
 Model import_model(std::span<const std::byte> bytes, const std::filesystem::path& path, const StateDictPrefix& prefix = {});
 
-/// What export_model would write. Throws Error{usage} for an extension that names neither .lfmw nor .safetensors.
-ModelFormat export_format(const std::filesystem::path& path);
+/// Throws Error{usage} for an extension that export_model does not write.
+void require_export_format(const std::filesystem::path& path);
 
-/// Writes .lfmw or .safetensors, told by the extension. The latter has the reference's names, its fixed convolutions and batch
-/// counters, so that the reference loads it strictly; threshold, calibration, view and provenance go into its metadata.
-/// Throws Error{output}, or Error{usage} for another extension.
+/// Writes .lfmw, .safetensors or .onnx (onnx.h), told by the extension. A safetensors file has the reference's names, its fixed
+/// convolutions and batch counters, so that the reference loads it strictly; threshold, calibration, view and provenance go into its
+/// metadata. Throws Error{output}, or Error{usage} for another extension.
 void export_model(const Model& model, const std::filesystem::path& path);
 
 /// The model in a state dict of the reference (docs/METHOD.md, section 8). What stands before "fc1.weight" ("module.", "model.", …)

@@ -1,0 +1,201 @@
+#include "src/model/onnx.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "src/io/atomic_file.h"
+#include "src/model/architecture.h"
+#include "src/model/fold.h"
+#include "src/model/weight_file.h"
+
+namespace lfm {
+namespace {
+
+constexpr int kOpset = 17;
+constexpr int kIrVersion = 8;  // the one that came with opset 17
+
+/// A message of Protocol Buffers being written: fields one after the other, each with its number.
+class Message {
+ public:
+  Message& number(int field, std::uint64_t value) {
+    varint(static_cast<std::uint64_t>(field) << 3);
+    varint(value);
+    return *this;
+  }
+  Message& bytes(int field, std::string_view value) {
+    varint(static_cast<std::uint64_t>(field) << 3 | 2);
+    varint(value.size());
+    bytes_ += value;
+    return *this;
+  }
+  Message& message(int field, const Message& value) { return bytes(field, value.bytes_); }
+  const std::string& written() const { return bytes_; }
+
+ private:
+  void varint(std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>(value | 0x80);
+    bytes_ += static_cast<char>(value);
+  }
+  std::string bytes_;
+};
+
+// Numbers of onnx.proto.
+enum ElementType : std::uint64_t { kFloat = 1, kUint8 = 2, kInt64 = 7 };
+
+using Names = std::initializer_list<std::string_view>;
+using Integers = std::initializer_list<std::int64_t>;
+
+/// An attribute of a node: an integer, a text, or a list of integers.
+Message attribute(std::string_view name, std::int64_t value) {
+  constexpr std::uint64_t integer = 2;
+  return std::move(Message().bytes(1, name).number(3, static_cast<std::uint64_t>(value)).number(20, integer));
+}
+Message attribute(std::string_view name, std::string_view value) {
+  constexpr std::uint64_t text = 3;
+  return std::move(Message().bytes(1, name).bytes(4, value).number(20, text));
+}
+Message attribute(std::string_view name, Integers values) {
+  constexpr std::uint64_t integers = 7;
+  Message message;
+  message.bytes(1, name);
+  for (const std::int64_t value : values) message.number(8, static_cast<std::uint64_t>(value));
+  return std::move(message.number(20, integers));
+}
+
+/// The graph: nodes in the order in which they run, and their constants.
+class Graph {
+ public:
+  /// One operator: outputs = op(inputs). Its name is that of its first output.
+  void node(std::string_view op, Names inputs, Names outputs, std::initializer_list<Message> attributes = {}) {
+    Message node;
+    for (const std::string_view input : inputs) node.bytes(1, input);
+    for (const std::string_view output : outputs) node.bytes(2, output);
+    node.bytes(3, *outputs.begin()).bytes(4, op);
+    for (const Message& one : attributes) node.message(5, one);
+    graph_.message(1, node);
+  }
+
+  void constant(std::string_view name, Integers shape, std::span<const float> values) {
+    tensor(name, shape, kFloat, {reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+  }
+  void constant(std::string_view name, Integers values) {
+    tensor(name, {static_cast<std::int64_t>(values.size())}, kInt64, {reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(std::int64_t)});
+  }
+
+  /// A dimension is a number, or the name of one that is known when the network runs.
+  void input(std::string_view name, ElementType type, Names dimensions) { graph_.message(11, value(name, type, dimensions)); }
+  void output(std::string_view name, ElementType type, Names dimensions) { graph_.message(12, value(name, type, dimensions)); }
+
+  Message named(std::string_view name) { return std::move(graph_.bytes(2, name)); }
+
+ private:
+  void tensor(std::string_view name, Integers shape, ElementType type, std::string_view little_endian) {
+    Message tensor;
+    for (const std::int64_t side : shape) tensor.number(1, static_cast<std::uint64_t>(side));
+    graph_.message(5, tensor.number(2, type).bytes(8, name).bytes(9, little_endian));
+  }
+
+  static Message value(std::string_view name, ElementType type, Names dimensions) {
+    Message shape;
+    for (const std::string_view dimension : dimensions) {
+      const bool is_number = dimension == "3";
+      shape.message(1, is_number ? Message().number(1, 3) : Message().bytes(2, dimension));
+    }
+    return std::move(Message().bytes(1, name).message(2, Message().message(1, Message().number(1, type).message(2, shape))));
+  }
+
+  Message graph_;
+};
+
+/// pixels -> "residual": |x - up(down(x))| as integers 0 ... 255, NCHW, of the even part of the picture.
+void add_residual(Graph& graph) {
+  graph.constant("two", {2});
+  graph.constant("spatial_axes", {2, 3});
+  graph.constant("origin", {0, 0});
+  graph.constant("every_second", {2, 2});
+  graph.constant("first_spatial", {2});
+  graph.constant("last_spatial", {4});
+  graph.constant("shape_axis", {0});
+  graph.node("Cast", {"pixels"}, {"values"}, {attribute("to", kFloat)});
+  graph.node("Transpose", {"values"}, {"picture"}, {attribute("perm", Integers{0, 3, 1, 2})});
+  // An odd last row or column is dropped.
+  graph.node("Shape", {"picture"}, {"picture_shape"});
+  graph.node("Slice", {"picture_shape", "first_spatial", "last_spatial", "shape_axis"}, {"size"});
+  graph.node("Div", {"size", "two"}, {"cells"});
+  graph.node("Mul", {"cells", "two"}, {"even_size"});
+  graph.node("Slice", {"picture", "origin", "even_size", "spatial_axes"}, {"even"});
+  graph.node("Slice", {"even", "origin", "even_size", "spatial_axes", "every_second"}, {"down"});
+  constexpr std::array<float, 4> scales = {1, 1, 2, 2};
+  graph.constant("scales", {4}, scales);
+  graph.node("Resize", {"down", "", "scales"}, {"up"},
+             {attribute("mode", "nearest"), attribute("coordinate_transformation_mode", "asymmetric"), attribute("nearest_mode", "floor")});
+  graph.node("Sub", {"even", "up"}, {"difference"});
+  graph.node("Abs", {"difference"}, {"residual"});
+}
+
+/// "residual" -> "maps": four blocks and the 1x1 convolution.
+void add_trunk(Graph& graph, const ParameterTable& table, std::span<const float> values) {
+  std::string from = "residual";
+  const auto folded = fold_blocks(table, values);
+  for (int block = 0; block < kBlocks; ++block) {
+    const FoldedBlock& weights = folded[static_cast<std::size_t>(block)];
+    const std::string name = fmt::format("block{}", block + 1);
+    graph.constant(name + ".weight", {kChannels[block + 1], kChannels[block], 2, 2}, weights.weight);
+    graph.constant(name + ".bias", {kChannels[block + 1]}, weights.bias);
+    graph.node("Conv", {from, name + ".weight", name + ".bias"}, {name + ".conv"}, {attribute("kernel_shape", Integers{2, 2})});
+    graph.node("Relu", {name + ".conv"}, {name + ".relu"});
+    from = name + ".relu";
+    if (block + 1 == kBlocks) break;
+    graph.node("MaxPool", {from}, {name + ".pool"}, {attribute("kernel_shape", Integers{2, 2}), attribute("strides", Integers{2, 2})});
+    from = name + ".pool";
+  }
+  graph.constant("projection.weight", {kMapChannels, kChannels[kBlocks], 1, 1}, parameter(values, table, kProjection));
+  graph.node("Conv", {from, "projection.weight"}, {"maps"}, {attribute("kernel_shape", Integers{1, 1})});
+}
+
+/// "maps" -> "logits".
+void add_head(Graph& graph, const Architecture& architecture, const ParameterTable& table, std::span<const float> values) {
+  graph.constant("flat_maps", {0, kMapChannels, -1});
+  graph.constant("flat_features", {0, feature_count(architecture)});
+  graph.constant("flat", {-1});
+  if (architecture.pooling == Pooling::topk) {
+    graph.constant("k", {architecture.k});
+    graph.node("Reshape", {"maps", "flat_maps"}, {"positions"});
+    graph.node("TopK", {"positions", "k"}, {"pooled", "places"}, {attribute("axis", -1), attribute("largest", 1), attribute("sorted", 1)});
+  } else {
+    graph.node("GlobalAveragePool", {"maps"}, {"pooled"});
+  }
+  graph.node("Reshape", {"pooled", "flat_features"}, {"features"});
+  graph.constant("head.weight", {1, feature_count(architecture)}, parameter(values, table, kHeadWeight));
+  graph.constant("head.bias", {1}, parameter(values, table, kHeadBias));
+  graph.node("Gemm", {"features", "head.weight", "head.bias"}, {"head"}, {attribute("transB", 1)});
+  graph.node("Reshape", {"head", "flat"}, {"logits"});
+}
+
+}  // namespace
+
+void export_onnx(const Model& model, const std::filesystem::path& path) {
+  const ParameterTable table = parameter_table(model.architecture);
+  Graph graph;
+  graph.input("pixels", kUint8, {"batch", "height", "width", "3"});
+  graph.output("logits", kFloat, {"batch"});
+  add_residual(graph);
+  add_trunk(graph, table, model.values);
+  add_head(graph, model.architecture, table, model.values);
+  Message file;
+  file.number(1, kIrVersion).bytes(2, "lfm-cuda");
+  file.message(7, graph.named(model.name.empty() ? "lfm" : model.name));
+  file.message(8, Message().bytes(1, "").number(2, kOpset));
+  file.message(14, Message().bytes(1, "lfm").bytes(2, model_header(model).dump()));
+  write_file_atomically(path, file.written());
+}
+
+}  // namespace lfm
