@@ -1,7 +1,5 @@
 // mpirun -np 2 lfm-cuda train, as a user runs it: equal to one process with twice the batch, resumed, interrupted, and broken.
 #include <fmt/core.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <chrono>
@@ -19,6 +17,7 @@
 #include "src/model/initialise.h"
 #include "src/model/weight_file.h"
 #include "src/train/run_log.h"
+#include "tests/catch.h"
 #include "tests/cli/process.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/paths.h"
@@ -29,8 +28,6 @@ namespace lfm {
 namespace {
 
 using test::Process;
-using testing::HasSubstr;
-using testing::Not;
 using Arguments = std::vector<std::string>;
 
 constexpr unsigned kSeed = 11;
@@ -66,10 +63,10 @@ Arguments mpi_environment() {
           "ASAN_OPTIONS=detect_leaks=0"};
 }
 
-class DataParallel : public ::testing::Test {
+class DataParallel {
  protected:
-  void SetUp() override {
-    if (!std::filesystem::exists(test::kMpirun)) GTEST_SKIP() << "this build has no MPI (LFM_MPI; libopenmpi-dev, openmpi-bin)";
+  DataParallel() {
+    if (!std::filesystem::exists(test::kMpirun)) SKIP("this build has no MPI (LFM_MPI; libopenmpi-dev, openmpi-bin)");
     test::write_generated_set(folder_ / "train", {6, 56, 1});
     test::write_generated_set(folder_ / "val", {2, 56, 2});
   }
@@ -128,98 +125,103 @@ std::pair<double, double> relative_distances(const Model& a, const Model& b) {
 }
 
 // In double precision the order of summation hardly shows; whatever else two processes did differently would.
-TEST_F(DataParallel, TwoProcessesEqualOneWithTwiceTheBatch) {
-  ASSERT_EQ(run(1, train("one", 1, "reference")), 0) << text_;
-  ASSERT_EQ(run(2, train("two", 2, "reference")), 0) << text_;
-  EXPECT_THAT(text_, HasSubstr("2 processes with 2 images each per step"));
+TEST_CASE_METHOD(DataParallel, "DataParallel.TwoProcessesEqualOneWithTwiceTheBatch") {
+  REQUIRE_MESSAGE(run(1, train("one", 1, "reference")) == 0, text_);
+  REQUIRE_MESSAGE(run(2, train("two", 2, "reference")) == 0, text_);
+  CHECK_THAT(text_, ContainsSubstring("2 processes with 2 images each per step"));
   const RunLog one = log("one"), two = log("two");
-  ASSERT_EQ(one.steps().size(), 6u);
-  ASSERT_EQ(two.steps().size(), 6u);
+  REQUIRE(one.steps().size() == 6u);
+  REQUIRE(two.steps().size() == 6u);
   for (std::size_t i = 0; i < 6; ++i) {
-    EXPECT_NEAR(two.steps()[i].loss, one.steps()[i].loss, 1e-9) << "step " << i + 1;
-    EXPECT_NEAR(two.steps()[i].gradient_norm / one.steps()[i].gradient_norm, 1, 1e-9) << "step " << i + 1;
-    EXPECT_EQ(two.steps()[i].accuracy, one.steps()[i].accuracy) << "step " << i + 1;
+    CHECK_THAT_MESSAGE(two.steps()[i].loss, WithinAbs(one.steps()[i].loss, 1e-9), "step " << i + 1);
+    CHECK_THAT_MESSAGE(two.steps()[i].gradient_norm / one.steps()[i].gradient_norm, WithinAbs(1, 1e-9),
+                       "step " << i + 1);
+    CHECK_MESSAGE(two.steps()[i].accuracy == one.steps()[i].accuracy, "step " << i + 1);
   }
-  ASSERT_EQ(two.epochs().size(), 2u);
-  EXPECT_NEAR(two.epochs()[1].validation->loss, one.epochs()[1].validation->loss, 1e-5);
+  REQUIRE(two.epochs().size() == 2u);
+  CHECK_THAT(two.epochs()[1].validation->loss, WithinAbs(one.epochs()[1].validation->loss, 1e-5));
   const auto [parameters, statistics] = relative_distances(saved("one").model, saved("two").model);
   fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters, statistics);
-  EXPECT_LE(parameters, 1e-5);
-  EXPECT_LE(statistics, 1e-5);
+  CHECK(parameters <= 1e-5);
+  CHECK(statistics <= 1e-5);
 }
 
 // The teacher's scales are measured over both processes' pictures.
-TEST_F(DataParallel, LearnsFromATeacherAsOneProcessDoes) {
+TEST_CASE_METHOD(DataParallel, "DataParallel.LearnsFromATeacherAsOneProcessDoes") {
   Model teacher;
   teacher.values = initial_values(teacher.architecture, 5);
   save_model(teacher, folder_ / "teacher.lfmw");
   const Arguments taught = {"--teacher", path("teacher.lfmw"), "--distill-weight", "0.7", "--jpeg", "0.5", "--max-steps", "3",
                            "--loss-limit", "1e9"};  // what an untrained teacher says hardly varies, so all is far from it
-  ASSERT_EQ(run(1, with(train("one", 1, "reference"), taught)), 0) << text_;
-  ASSERT_EQ(run(2, with(train("two", 2, "reference"), taught)), 0) << text_;
+  REQUIRE_MESSAGE(run(1, with(train("one", 1, "reference"), taught)) == 0, text_);
+  REQUIRE_MESSAGE(run(2, with(train("two", 2, "reference"), taught)) == 0, text_);
   const RunLog one = log("one"), two = log("two");
-  ASSERT_EQ(two.steps().size(), 3u);
+  REQUIRE(two.steps().size() == 3u);
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_GT(one.steps()[i].distance_maps, 0);
-    EXPECT_NEAR(two.steps()[i].distance_maps / one.steps()[i].distance_maps, 1, 1e-6) << "step " << i + 1;
-    EXPECT_NEAR(two.steps()[i].distance_logits / one.steps()[i].distance_logits, 1, 1e-6) << "step " << i + 1;
-    EXPECT_NEAR(two.steps()[i].gradient_norm / one.steps()[i].gradient_norm, 1, 1e-6) << "step " << i + 1;
+    CHECK(one.steps()[i].distance_maps > 0);
+    CHECK_THAT_MESSAGE(two.steps()[i].distance_maps / one.steps()[i].distance_maps, WithinAbs(1, 1e-6),
+                       "step " << i + 1);
+    CHECK_THAT_MESSAGE(two.steps()[i].distance_logits / one.steps()[i].distance_logits, WithinAbs(1, 1e-6),
+                       "step " << i + 1);
+    CHECK_THAT_MESSAGE(two.steps()[i].gradient_norm / one.steps()[i].gradient_norm, WithinAbs(1, 1e-6),
+                       "step " << i + 1);
   }
-  EXPECT_EQ(saved("one").state.teacher_fingerprint, saved("two").state.teacher_fingerprint);
-  ASSERT_EQ(run(2, with(resume("two"), {"--max-steps", "4"})), 0) << text_;
+  CHECK(saved("one").state.teacher_fingerprint == saved("two").state.teacher_fingerprint);
+  REQUIRE_MESSAGE(run(2, with(resume("two"), {"--max-steps", "4"})) == 0, text_);
 }
 
 // In single precision Adam turns rounding into steps, where a gradient is next to nothing. The first steps must agree closely still.
-TEST_F(DataParallel, OnTheCpuEngineUpToRounding) {
+TEST_CASE_METHOD(DataParallel, "DataParallel.OnTheCpuEngineUpToRounding") {
   const Arguments few = {"--max-steps", "3", "--lr", "1e-4"};
-  ASSERT_EQ(run(1, with(train("one", 1), few)), 0) << text_;
-  ASSERT_EQ(run(2, with(train("two", 2), few)), 0) << text_;
+  REQUIRE_MESSAGE(run(1, with(train("one", 1), few)) == 0, text_);
+  REQUIRE_MESSAGE(run(2, with(train("two", 2), few)) == 0, text_);
   const RunLog one = log("one"), two = log("two");
-  ASSERT_EQ(two.steps().size(), 3u);
+  REQUIRE(two.steps().size() == 3u);
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_NEAR(two.steps()[i].loss, one.steps()[i].loss, 1e-4) << "step " << i + 1;
-    EXPECT_NEAR(two.steps()[i].gradient_norm / one.steps()[i].gradient_norm, 1, 1e-3) << "step " << i + 1;
+    CHECK_THAT_MESSAGE(two.steps()[i].loss, WithinAbs(one.steps()[i].loss, 1e-4), "step " << i + 1);
+    CHECK_THAT_MESSAGE(two.steps()[i].gradient_norm / one.steps()[i].gradient_norm, WithinAbs(1, 1e-3),
+                       "step " << i + 1);
   }
   const auto [parameters, statistics] = relative_distances(saved("one").model, saved("two").model);
   fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters, statistics);
-  EXPECT_LE(parameters, 0.01);
-  EXPECT_LE(statistics, 1e-4);
+  CHECK(parameters <= 0.01);
+  CHECK(statistics <= 1e-4);
 }
 
-TEST_F(DataParallel, ResumedEqualsUninterrupted) {
-  ASSERT_EQ(run(2, train("whole", 2)), 0) << text_;
-  ASSERT_EQ(run(2, with(train("pieces", 2), {"--max-steps", "2"})), 0) << text_;
-  ASSERT_EQ(run(2, with(resume("pieces"), {"--max-steps", "0"})), 0) << text_;
+TEST_CASE_METHOD(DataParallel, "DataParallel.ResumedEqualsUninterrupted") {
+  REQUIRE_MESSAGE(run(2, train("whole", 2)) == 0, text_);
+  REQUIRE_MESSAGE(run(2, with(train("pieces", 2), {"--max-steps", "2"})) == 0, text_);
+  REQUIRE_MESSAGE(run(2, with(resume("pieces"), {"--max-steps", "0"})) == 0, text_);
   // --max-steps judged a model that the other run didn't; the rest is the same.
   const SavedRun whole = saved("whole"), pieces = saved("pieces");
-  EXPECT_EQ(pieces.state.step, 6u);
-  EXPECT_TRUE(whole.model.values == pieces.model.values) << "the weights differ";
-  EXPECT_TRUE(whole.m == pieces.m && whole.v == pieces.v) << "the moments differ";
+  CHECK(pieces.state.step == 6u);
+  CHECK_MESSAGE(whole.model.values == pieces.model.values, "the weights differ");
+  CHECK_MESSAGE((whole.m == pieces.m && whole.v == pieces.v), "the moments differ");
 
   // A step's images stay the same on another number of processes.
-  ASSERT_EQ(run(2, with(train("moved", 2), {"--max-steps", "2"})), 0) << text_;
-  ASSERT_EQ(run(1, with(resume("moved"), {"--max-steps", "0"})), 0) << text_;
-  EXPECT_EQ(saved("moved").options.batch, 4);
-  EXPECT_EQ(saved("moved").state.step, 6u);
-  EXPECT_EQ(run(3, with(resume("moved"), {"--epochs", "3"})), 2) << text_;
-  EXPECT_THAT(text_, HasSubstr("4 images, which can't be dealt out evenly to 3 processes"));
+  REQUIRE_MESSAGE(run(2, with(train("moved", 2), {"--max-steps", "2"})) == 0, text_);
+  REQUIRE_MESSAGE(run(1, with(resume("moved"), {"--max-steps", "0"})) == 0, text_);
+  CHECK(saved("moved").options.batch == 4);
+  CHECK(saved("moved").state.step == 6u);
+  CHECK_MESSAGE(run(3, with(resume("moved"), {"--epochs", "3"})) == 2, text_);
+  CHECK_THAT(text_, ContainsSubstring("4 images, which can't be dealt out evenly to 3 processes"));
 }
 
 // mpirun turns Ctrl-C and SIGTERM into a SIGTERM to its processes, and passes SIGUSR1 on at once.
-TEST_F(DataParallel, SignalsSaveAndTheRunGoesOnWithTheSameBits) {
+TEST_CASE_METHOD(DataParallel, "DataParallel.SignalsSaveAndTheRunGoesOnWithTheSameBits") {
   for (const int signal : {SIGTERM, SIGUSR1}) {
     const std::string out = fmt::format("signal{}", signal), whole = out + "whole";
     const Arguments endless = {"--epochs", "100000"};
     Process process = start(2, with(train(out, 2), endless));
     wait_for_epoch(process, out);
     process.signal(signal);
-    EXPECT_NE(process.wait(), 0) << process.text();
-    EXPECT_THAT(process.text(), HasSubstr("lfm-cuda train --resume --out " + path(out)));
+    CHECK_MESSAGE(process.wait() != 0, process.text());
+    CHECK_THAT(process.text(), ContainsSubstring("lfm-cuda train --resume --out " + path(out)));
     const std::uint64_t done = saved(out).state.step;
-    EXPECT_EQ(log(out).steps().size(), done) << "the last step was not saved";
+    CHECK_MESSAGE(log(out).steps().size() == done, "the last step was not saved");
     const Arguments a_little_further = {"--max-steps", std::to_string(done + 4)};
-    ASSERT_EQ(run(2, with(resume(out), a_little_further)), 0) << text_;
-    ASSERT_EQ(run(2, with(with(train(whole, 2), endless), a_little_further)), 0) << text_;
+    REQUIRE_MESSAGE(run(2, with(resume(out), a_little_further)) == 0, text_);
+    REQUIRE_MESSAGE(run(2, with(with(train(whole, 2), endless), a_little_further)) == 0, text_);
     test::expect_equal_runs(folder_ / out, folder_ / whole);
   }
 }
@@ -237,20 +239,20 @@ pid_t process_of_rank(pid_t mpirun, int rank) {
   return 0;
 }
 
-TEST_F(DataParallel, AKilledProcessTakesTheOthersWithItAndTheRunGoesOn) {
-  ASSERT_EQ(run(2, with(train("whole", 2), {"--epochs", "20"})), 0) << text_;
+TEST_CASE_METHOD(DataParallel, "DataParallel.AKilledProcessTakesTheOthersWithItAndTheRunGoesOn") {
+  REQUIRE_MESSAGE(run(2, with(train("whole", 2), {"--epochs", "20"})) == 0, text_);
   Process process = start(2, with(train("killed", 2), {"--epochs", "20"}));
   wait_for_epoch(process, "killed");
   const pid_t victim = process_of_rank(process.id(), 1);
-  if (victim == 0) GTEST_SKIP() << "this mpirun starts processes through another program";
+  if (victim == 0) SKIP("this mpirun starts processes through another program");
   kill(victim, SIGKILL);
-  EXPECT_NE(process.wait(), 0) << "or it would hang";
-  EXPECT_THAT(process.text(), HasSubstr("rank 1"));
-  ASSERT_EQ(run(2, resume("killed")), 0) << text_;
+  CHECK_MESSAGE(process.wait() != 0, "or it would hang");
+  CHECK_THAT(process.text(), ContainsSubstring("rank 1"));
+  REQUIRE_MESSAGE(run(2, resume("killed")) == 0, text_);
   test::expect_equal_runs(folder_ / "killed", folder_ / "whole");
 }
 
-TEST_F(DataParallel, WhatStopsOneProcessIsToldWithItsRank) {
+TEST_CASE_METHOD(DataParallel, "DataParallel.WhatStopsOneProcessIsToldWithItsRank") {
   // Relative to another folder, the second process finds other data under the same name.
   std::filesystem::create_directories(folder_ / "elsewhere");
   const auto arguments = [&](const std::string& folder) {
@@ -259,16 +261,16 @@ TEST_F(DataParallel, WhatStopsOneProcessIsToldWithItsRank) {
   };
   const Arguments command = Arguments{test::kMpirun} + arguments(folder_.path().string()) + Arguments{":"} + arguments(path("elsewhere"));
   Process missing(command, folder_ / "output", mpi_environment());
-  EXPECT_EQ(missing.wait(), 1);
-  EXPECT_THAT(missing.text(), HasSubstr("lfm-cuda: error: rank 1 of 2 ("));
-  EXPECT_THAT(missing.text(), HasSubstr("train: not a folder"));
+  CHECK(missing.wait() == 1);
+  CHECK_THAT(missing.text(), ContainsSubstring("lfm-cuda: error: rank 1 of 2 ("));
+  CHECK_THAT(missing.text(), ContainsSubstring("train: not a folder"));
 
   std::filesystem::remove_all(folder_ / "run");
   test::write_generated_set(folder_ / "elsewhere" / "train", {7, 56, 1});
   Process different(command, folder_ / "output", mpi_environment());
-  EXPECT_EQ(different.wait(), 1);
-  EXPECT_THAT(different.text(), HasSubstr("lfm-cuda: error: rank 1 of 2 ("));
-  EXPECT_THAT(different.text(), HasSubstr("is not that of rank 0"));
+  CHECK(different.wait() == 1);
+  CHECK_THAT(different.text(), ContainsSubstring("lfm-cuda: error: rank 1 of 2 ("));
+  CHECK_THAT(different.text(), ContainsSubstring("is not that of rank 0"));
 }
 
 std::size_t count_of(const std::string& text, const std::string& part) {
@@ -277,35 +279,35 @@ std::size_t count_of(const std::string& text, const std::string& part) {
   return count;
 }
 
-TEST_F(DataParallel, WhatStopsAllIsToldOnce) {
-  EXPECT_EQ(run(2, with(train("run", 2), {"--loss-limit", "0.01"})), 1);
-  EXPECT_EQ(count_of(text_, "lfm-cuda: error: training diverged in step 1 "), 1u) << text_;
-  EXPECT_THAT(text_, Not(HasSubstr("rank 1")));
-  EXPECT_EQ(run(2, train("run", 2)), 2);
-  EXPECT_EQ(count_of(text_, "already holds a run"), 1u) << text_;
-  EXPECT_EQ(run(2, resume("none")), 2);
-  EXPECT_EQ(count_of(text_, "no run to resume"), 1u) << text_;
+TEST_CASE_METHOD(DataParallel, "DataParallel.WhatStopsAllIsToldOnce") {
+  CHECK(run(2, with(train("run", 2), {"--loss-limit", "0.01"})) == 1);
+  CHECK_MESSAGE(count_of(text_, "lfm-cuda: error: training diverged in step 1 ") == 1u, text_);
+  CHECK_THAT(text_, !ContainsSubstring("rank 1"));
+  CHECK(run(2, train("run", 2)) == 2);
+  CHECK_MESSAGE(count_of(text_, "already holds a run") == 1u, text_);
+  CHECK(run(2, resume("none")) == 2);
+  CHECK_MESSAGE(count_of(text_, "no run to resume") == 1u, text_);
 }
 
-TEST_F(DataParallel, EarlyStoppingStopsAll) {
+TEST_CASE_METHOD(DataParallel, "DataParallel.EarlyStoppingStopsAll") {
   const Arguments patient = {"--patience", "2", "--epochs", "50", "--best-by", "loss", "--lr", "1e-30", "--lr-min", "0"};
-  ASSERT_EQ(run(2, with(train("run", 2), patient)), 0) << text_;
-  EXPECT_THAT(text_, HasSubstr("stopped early: no better model for 2 epochs"));
+  REQUIRE_MESSAGE(run(2, with(train("run", 2), patient)) == 0, text_);
+  CHECK_THAT(text_, ContainsSubstring("stopped early: no better model for 2 epochs"));
 }
 
 // The second process runs in a folder of its own, without --quiet, and leaves nothing there or on the terminal.
-TEST_F(DataParallel, OnlyTheRootWritesAndSpeaks) {
+TEST_CASE_METHOD(DataParallel, "DataParallel.OnlyTheRootWritesAndSpeaks") {
   std::filesystem::create_directories(folder_ / "first");
   std::filesystem::create_directories(folder_ / "second");
   const auto arguments = [&](const std::string& folder) {
     return Arguments{"-np", "1", "-wdir", path(folder), test::kProgram} + with(train("run", 2), {"--out", "run"});
   };
   Process process(Arguments{test::kMpirun} + arguments("first") + Arguments{":"} + arguments("second"), folder_ / "output", mpi_environment());
-  ASSERT_EQ(process.wait(), 0) << process.text();
-  EXPECT_EQ(count_of(process.text(), "epoch 1/2"), 1u) << process.text();
-  EXPECT_EQ(count_of(process.text(), "training: "), 1u) << process.text();
-  EXPECT_TRUE(std::filesystem::exists(folder_ / "first" / "run" / "last.lfmw"));
-  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "second"));
+  REQUIRE_MESSAGE(process.wait() == 0, process.text());
+  CHECK_MESSAGE(count_of(process.text(), "epoch 1/2") == 1u, process.text());
+  CHECK_MESSAGE(count_of(process.text(), "training: ") == 1u, process.text());
+  CHECK(std::filesystem::exists(folder_ / "first" / "run" / "last.lfmw"));
+  CHECK(std::filesystem::is_empty(folder_ / "second"));
 }
 
 }  // namespace

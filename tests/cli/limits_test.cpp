@@ -1,8 +1,6 @@
 // Hostile sizes under a limit on the address space: a clean error, or the right answer, in bounded memory. Sanitizers need address space of
 // their own, so these tests are left out of their builds.
 #include <fmt/core.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <zlib.h>
 
 #include <cstdint>
@@ -13,6 +11,7 @@
 
 #include "kernels/simt/sanitizer.h"
 #include "src/model/container.h"
+#include "tests/catch.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/model/pytorch_archive.h"
@@ -21,9 +20,6 @@
 namespace lfm::test {
 namespace {
 
-using ::testing::AnyOf;
-using ::testing::HasSubstr;
-using ::testing::Not;
 
 #if defined(LFM_SANITIZED_ADDRESS) || defined(LFM_SANITIZED_THREAD)
 constexpr bool kSanitized = true;
@@ -73,10 +69,10 @@ std::string black_png(std::uint32_t side) {
   return png_header(side, side, 1, 0) + png_chunk("IDAT", deflated((side / 8 + 1) * std::size_t{side})) + png_chunk("IEND", "");
 }
 
-class Limits : public ::testing::Test {
+class Limits {
  protected:
-  void SetUp() override {
-    if (kSanitized) GTEST_SKIP() << "sanitizers need address space of their own";
+  Limits() {
+    if (kSanitized) SKIP("sanitizers need address space of their own");
     write_random_model(folder / "model.lfmw", 7);
   }
   std::string at(const std::string& name) { return (folder / name).string(); }
@@ -95,16 +91,16 @@ class Limits : public ::testing::Test {
     return run(arguments);
   }
   void expect_refused(const ProgramResult& result, int exit_code, const std::string& cause) {
-    EXPECT_EQ(result.exit_code, exit_code) << result.err;
-    EXPECT_THAT(result.err + result.out, HasSubstr(cause));
+    CHECK_MESSAGE(result.exit_code == exit_code, result.err);
+    CHECK_THAT(result.err + result.out, ContainsSubstring(cause));
   }
   TemporaryFolder folder;
 };
 
-TEST_F(Limits, AnOrdinaryPictureFits) {
+TEST_CASE_METHOD(Limits, "Limits.AnOrdinaryPictureFits") {
   write_ppm(folder / "a.ppm", 640, 480, 1);
   const auto result = detect(at("a.ppm"));
-  EXPECT_EQ(result.exit_code, 0) << result.err;
+  CHECK_MESSAGE(result.exit_code == 0, result.err);
 }
 
 /// Headers of 60000 x 60000 pixels, with next to nothing behind them.
@@ -145,45 +141,45 @@ std::vector<std::pair<std::string, std::string>> huge_headers() {
   return files;
 }
 
-TEST_F(Limits, HugeHeadersAreRefusedBeforeAllocation) {
+TEST_CASE_METHOD(Limits, "Limits.HugeHeadersAreRefusedBeforeAllocation") {
   for (const auto& [name, content] : huge_headers()) {
-    SCOPED_TRACE(name);
+    INFO(name);
     const auto result = detect(write(name, content));
-    EXPECT_EQ(result.exit_code, 1) << result.err;
-    EXPECT_THAT(result.err, Not(HasSubstr("memory")));
-    EXPECT_THAT(result.err, HasSubstr(name == "a.webp" ? "WebP" : "60000 x 60000 pixels, more than the limit"));
+    CHECK_MESSAGE(result.exit_code == 1, result.err);
+    CHECK_THAT(result.err, !ContainsSubstring("memory"));
+    CHECK_THAT(result.err, ContainsSubstring(name == "a.webp" ? "WebP" : "60000 x 60000 pixels, more than the limit"));
   }
 }
 
-TEST_F(Limits, WithoutALimitOnPixelsMemoryIsTheLimit) {
+TEST_CASE_METHOD(Limits, "Limits.WithoutALimitOnPixelsMemoryIsTheLimit") {
   for (const auto& [name, content] : huge_headers()) {
-    SCOPED_TRACE(name);
+    INFO(name);
     const auto result = detect(write(name, content), {"--view", "native", "--max-pixels", "100000000000"});
-    EXPECT_EQ(result.exit_code, 1) << result.err;
-    EXPECT_THAT(result.err, Not(AnyOf(HasSubstr("terminate"), HasSubstr("bad_alloc"))));
+    CHECK_MESSAGE(result.exit_code == 1, result.err);
+    CHECK_THAT(result.err, !(ContainsSubstring("terminate") || ContainsSubstring("bad_alloc")));
   }
 }
 
-TEST_F(Limits, ADecompressionBombIsScoredRowByRowOrRefused) {
+TEST_CASE_METHOD(Limits, "Limits.ADecompressionBombIsScoredRowByRowOrRefused") {
   const std::string bomb = write("bomb.png", black_png(15000));  // 30 kB; 675 MB as RGB
-  EXPECT_LT(std::filesystem::file_size(bomb), 100'000u);
+  CHECK(std::filesystem::file_size(bomb) < 100'000u);
   const auto resized = detect(bomb, {"--view", "resize"});
-  EXPECT_EQ(resized.exit_code, 0) << resized.err;
-  EXPECT_THAT(resized.out, HasSubstr(",15000,15000,"));
+  CHECK_MESSAGE(resized.exit_code == 0, resized.err);
+  CHECK_THAT(resized.out, ContainsSubstring(",15000,15000,"));
   expect_refused(detect(bomb, {"--view", "native"}), 1, "isn't enough memory");
 }
 
 // Each would grow to 7 MB, which is below libpng's limit for one.
-TEST_F(Limits, CompressedTextInAPngIsNotUnpacked) {
+TEST_CASE_METHOD(Limits, "Limits.CompressedTextInAPngIsNotUnpacked") {
   std::string png = png_header(64, 64, 8, 0);
   const std::string text = png_chunk("zTXt", std::string("key\0\0", 5) + deflated(7'000'000));
   for (int i = 0; i < 300; ++i) png += text;
   png += png_chunk("IDAT", deflated(65 * 64)) + png_chunk("IEND", "");
   const auto result = detect(write("text.png", png));
-  EXPECT_EQ(result.exit_code, 0) << result.err;
+  CHECK_MESSAGE(result.exit_code == 0, result.err);
 }
 
-TEST_F(Limits, HugeLengthsInModelsAreRefused) {
+TEST_CASE_METHOD(Limits, "Limits.HugeLengthsInModelsAreRefused") {
   std::string lfmw(64, '\0');
   lfmw.replace(0, kContainerMagic.size(), kContainerMagic);
   lfmw[8] = 1;
@@ -211,14 +207,14 @@ TEST_F(Limits, HugeLengthsInModelsAreRefused) {
   }
 }
 
-TEST_F(Limits, HugeTensorsInAPthAreRefused) {
+TEST_CASE_METHOD(Limits, "Limits.HugeTensorsInAPthAreRefused") {
   constexpr std::int64_t huge = std::int64_t{1} << 60;
   const std::int64_t side[] = {huge}, square[] = {huge, huge}, one[] = {1}, strides[] = {huge, 1}, none[] = {0};
   const std::string tensors[] = {pickled_tensor("FloatStorage", "0", huge, 0, side, one), pickled_tensor("FloatStorage", "0", 1, 0, square, strides),
                                  pickled_tensor("FloatStorage", "0", 1, huge, one, one), pickled_tensor("FloatStorage", "0", 1, 0, side, none)};
   for (const std::string& tensor : tensors) {
     write_archive(folder / "a.pth", {{"data.pkl", "\x80\x02}" + pickled("fc1.weight") + tensor + "s."}, {"data/0", "abcd"}});
-    EXPECT_EQ(run({"convert", at("a.pth"), at("out.lfmw")}).exit_code, 3);
+    CHECK(run({"convert", at("a.pth"), at("out.lfmw")}).exit_code == 3);
   }
   // A stored entry that the directory says is 4 GB long.
   write_archive(folder / "a.pth", {{"data.pkl", "\x80\x02}."}, {"data/0", "abcd"}});
@@ -226,7 +222,7 @@ TEST_F(Limits, HugeTensorsInAPthAreRefused) {
   for (std::size_t entry = 0; (entry = file.find("PK\1\2", entry)) != std::string::npos; entry += 4) {
     file.replace(entry + 20, 8, "\xf0\xff\xff\xff\xf0\xff\xff\xff");
   }
-  EXPECT_EQ(run({"convert", write("b.pth", file), at("out.lfmw")}).exit_code, 3);
+  CHECK(run({"convert", write("b.pth", file), at("out.lfmw")}).exit_code == 3);
 }
 
 }  // namespace

@@ -1,6 +1,4 @@
 // Nothing of the user's is lost, whatever is named as an output: refused before the first picture, with every file as it was.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 #include "lfm/image.h"
 #include "lfm/model.h"
 #include "src/image/encode.h"
+#include "tests/catch.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/paths.h"
@@ -25,12 +24,9 @@ namespace lfm::test {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
-using ::testing::Not;
-using ::testing::StartsWith;
 using Arguments = std::vector<std::string>;
 
-class Outputs : public ::testing::Test {
+class Outputs {
  protected:
   Outputs() {
     write_random_model(folder / "model.lfmw", 7);
@@ -68,19 +64,19 @@ class Outputs : public ::testing::Test {
 
   /// Ends with this code and these words, and leaves everything as it was.
   void expect_refused(const Arguments& arguments, int code, const std::string& words, const ProgramOptions& options = {}) {
-    SCOPED_TRACE(::testing::PrintToString(arguments));
+    INFO(test::printed(arguments));
     const auto before = state();
     const ProgramResult result = run(arguments, options);
-    EXPECT_EQ(result.exit_code, code) << result.err;
-    EXPECT_THAT(result.err, HasSubstr(words));
-    EXPECT_THAT(result.err, Not(HasSubstr("scored"))) << "before the first picture";
-    EXPECT_TRUE(state() == before);
+    CHECK_MESSAGE(result.exit_code == code, result.err);
+    CHECK_THAT(result.err, ContainsSubstring(words));
+    CHECK_THAT_MESSAGE(result.err, !ContainsSubstring("scored"), "before the first picture");
+    CHECK(state() == before);
   }
 
   TemporaryFolder folder;
 };
 
-TEST_F(Outputs, DetectReplacesNoPictureAndNoInput) {
+TEST_CASE_METHOD(Outputs, "Outputs.DetectReplacesNoPictureAndNoInput") {
   expect_refused({"detect", "-f", "csv", "-o", at("photos/0.ppm"), at("photos/1.ppm")}, 1, "PNM picture");
   for (const char* option : {"--output", "--features", "--report"}) {
     expect_refused({"detect", option, at("photos/0.ppm"), at("photos")}, 1, "PNM picture");
@@ -92,7 +88,7 @@ TEST_F(Outputs, DetectReplacesNoPictureAndNoInput) {
   expect_refused({"detect", "-o", at("hard.csv"), at("photos/0.ppm")}, 2, "is an input");
 }
 
-TEST_F(Outputs, ATextThatIsAnInputIsKept) {
+TEST_CASE_METHOD(Outputs, "Outputs.ATextThatIsAnInputIsKept") {
   write("photos/page.jpg", "<html>not found</html>");
   expect_refused({"detect", "-f", "csv", "-o", at("photos/page.jpg"), at("photos/0.ppm"), at("photos/page.jpg")}, 2, "is an input");
   expect_refused({"detect", "-q", "-f", "csv", "-o", at("photos/page.jpg"), at("photos")}, 2, "is an input");
@@ -100,30 +96,32 @@ TEST_F(Outputs, ATextThatIsAnInputIsKept) {
   Arguments from_file = {"-c", "\"$0\" detect --model \"$1\" -o \"$2\" - < \"$2\"", kProgram, at("model.lfmw"), at("list.txt")};
   const auto before = state();
   const ProgramResult result = run_program("bash", from_file);
-  EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("the list on standard input"));
-  EXPECT_TRUE(state() == before);
+  CHECK_MESSAGE(result.exit_code == 2, result.err);
+  CHECK_THAT(result.err, ContainsSubstring("the list on standard input"));
+  CHECK(state() == before);
 }
 
-TEST_F(Outputs, AListThatNamesAnOutputEndsTheRunThere) {
+TEST_CASE_METHOD(Outputs, "Outputs.AListThatNamesAnOutputEndsTheRunThere") {
   write("old.csv", "path\n");
   const auto before = state();
   const ProgramResult result = run({"detect", "-o", at("old.csv"), "--features", at("x.npy"), "-"},
                                    {.input = at("photos/0.ppm") + "\n" + at("old.csv") + "\n"});
-  EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("is an input"));
-  EXPECT_TRUE(state() == before);
+  CHECK_MESSAGE(result.exit_code == 2, result.err);
+  CHECK_THAT(result.err, ContainsSubstring("is an input"));
+  CHECK(state() == before);
   expect_refused({"detect", "-f", "csv", "-o", at("photos/0.ppm"), "-"}, 1, "PNM picture", {.input = at("photos/0.ppm") + "\n"});
 }
 
-TEST_F(Outputs, AnEarlierReportInAnInputFolderIsReplaced) {
+TEST_CASE_METHOD(Outputs, "Outputs.AnEarlierReportInAnInputFolderIsReplaced") {
   for (int round = 0; round < 2; ++round) {
-    EXPECT_EQ(run({"detect", "-q", "-o", at("photos/scores.csv"), "--features", at("photos/x.npy"), "--report", at("photos/r.html"), at("photos")}).exit_code, 0);
+    CHECK(run({"detect", "-q", "-o", at("photos/scores.csv"), "--features", at("photos/x.npy"), "--report",
+               at("photos/r.html"), at("photos")})
+              .exit_code == 0);
   }
-  EXPECT_THAT(read_text(at("photos/scores.csv")), StartsWith("path,logit"));
+  CHECK_THAT(read_text(at("photos/scores.csv")), StartsWith("path,logit"));
 }
 
-TEST_F(Outputs, NoCommandReplacesTheModelOrAnother) {
+TEST_CASE_METHOD(Outputs, "Outputs.NoCommandReplacesTheModelOrAnother") {
   write_random_model(folder / "trained.lfmw", 8);
   expect_refused({"detect", "-o", at("model.lfmw"), at("photos")}, 2, "is the model");
   expect_refused({"detect", "-o", at("trained.lfmw"), at("photos")}, 1, "a model (.lfmw)");
@@ -137,7 +135,7 @@ TEST_F(Outputs, NoCommandReplacesTheModelOrAnother) {
   expect_refused({"evaluate", "--fit-calibration", at("same.lfmw"), at("set")}, 2, "is the model");
 }
 
-TEST_F(Outputs, EvaluateReplacesNoPicture) {
+TEST_CASE_METHOD(Outputs, "Outputs.EvaluateReplacesNoPicture") {
   for (const char* name : {"a.csv", "a.html"}) fs::copy_file(at("photos/0.ppm"), at(name));
   expect_refused({"evaluate", "--output", at("a.csv"), at("set")}, 1, "PNM picture");
   expect_refused({"evaluate", "--output", at("a.html"), at("set")}, 1, "PNM picture");
@@ -147,7 +145,7 @@ TEST_F(Outputs, EvaluateReplacesNoPicture) {
   expect_refused({"evaluate", "--embed", at("e"), at("set")}, 1, "e.npy");
 }
 
-TEST_F(Outputs, TwoOfOneNameAreRefused) {
+TEST_CASE_METHOD(Outputs, "Outputs.TwoOfOneNameAreRefused") {
   expect_refused({"detect", "-f", "csv", "-o", at("same"), "--features", at("same"), at("photos")}, 2, "--output and --features");
   expect_refused({"detect", "-o", at("a.html"), "--report", at("./a.html"), at("photos")}, 2, "same file");
   expect_refused({"detect", "--report", "-", at("photos")}, 2, "the report and --report");
@@ -156,7 +154,7 @@ TEST_F(Outputs, TwoOfOneNameAreRefused) {
   expect_refused({"evaluate", "-o", at("a.html"), "--fit-calibration", at("a.html"), at("set")}, 2, "same file");
 }
 
-TEST_F(Outputs, WhatCannotBeWrittenIsToldBeforeTheFirstPicture) {
+TEST_CASE_METHOD(Outputs, "Outputs.WhatCannotBeWrittenIsToldBeforeTheFirstPicture") {
   for (const char* option : {"--output", "--features", "--report"}) {
     expect_refused({"detect", option, at("missing/x"), at("photos")}, 1, "create the folder first");
     expect_refused({"detect", option, at("photos"), at("photos")}, 1, "is not a file");
@@ -173,9 +171,9 @@ TEST_F(Outputs, WhatCannotBeWrittenIsToldBeforeTheFirstPicture) {
   expect_refused({"explain", "--output", "-", at("photos")}, 2, "name a folder");
 }
 
-TEST_F(Outputs, ForceReplacesWhatItIsToldTo) {
-  EXPECT_EQ(run({"detect", "-q", "--force", "-f", "csv", "-o", at("photos/0.ppm"), at("photos/0.ppm")}).exit_code, 0);
-  EXPECT_THAT(read_text(at("photos/0.ppm")), StartsWith("path,logit"));
+TEST_CASE_METHOD(Outputs, "Outputs.ForceReplacesWhatItIsToldTo") {
+  CHECK(run({"detect", "-q", "--force", "-f", "csv", "-o", at("photos/0.ppm"), at("photos/0.ppm")}).exit_code == 0);
+  CHECK_THAT(read_text(at("photos/0.ppm")), StartsWith("path,logit"));
   // The higher logits of this model are called fakes, so that there is something to fit.
   const auto records = nlohmann::json::parse(run({"detect", "-f", "json", at("set")}).out);
   std::vector<std::pair<float, std::string>> ranked;
@@ -184,105 +182,107 @@ TEST_F(Outputs, ForceReplacesWhatItIsToldTo) {
   for (const char* label : {"0_real", "1_fake"}) fs::create_directories(folder / "ranked" / label);
   for (std::size_t i = 0; i < 4; ++i) fs::copy_file(ranked[i].second, folder / "ranked" / (i == 0 || i == 2 ? "0_real" : "1_fake") / (std::to_string(i) + ".ppm"));
   const ProgramResult fitted = run({"evaluate", "--force", "--fit-calibration", at("model.lfmw"), at("ranked")});
-  EXPECT_EQ(fitted.exit_code, 0) << fitted.err;
-  EXPECT_THAT(load_model(at("model.lfmw")).provenance, HasSubstr("ranked"));
+  CHECK_MESSAGE(fitted.exit_code == 0, fitted.err);
+  CHECK_THAT(load_model(at("model.lfmw")).provenance, ContainsSubstring("ranked"));
 }
 
-TEST_F(Outputs, EndingsChooseFormats) {
+TEST_CASE_METHOD(Outputs, "Outputs.EndingsChooseFormats") {
   const std::map<std::string, std::string> beginnings = {{"s.csv", "path,logit"}, {"s.CSV", "path,logit"}, {"s.json", "["},
                                                          {"s.jsonl", "{\"path\""}, {"s.txt", "table"},       {"s", "table"}};
   for (const auto& [name, beginning] : beginnings) {
     const ProgramResult result = run({"detect", "-q", "-o", at(name), at("photos")});
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    EXPECT_EQ(result.out, "");
+    CHECK_MESSAGE(result.exit_code == 0, result.err);
+    CHECK(result.out == "");
     const std::string text = read_text(at(name));
-    EXPECT_TRUE(beginning == "table" ? text.find("score") < text.find('\n') && text[0] != 'p' : text.starts_with(beginning)) << name << ": " << text;
+    CHECK_MESSAGE(
+        (beginning == "table" ? text.find("score") < text.find('\n') && text[0] != 'p' : text.starts_with(beginning)),
+        name << ": " << text);
   }
-  EXPECT_EQ(run({"detect", "-q", "-f", "jsonl", "-o", at("t.csv"), at("photos")}).exit_code, 0);
-  EXPECT_THAT(read_text(at("t.csv")), StartsWith("{")) << "--format wins";
+  CHECK(run({"detect", "-q", "-f", "jsonl", "-o", at("t.csv"), at("photos")}).exit_code == 0);
+  CHECK_THAT_MESSAGE(read_text(at("t.csv")), StartsWith("{"), "--format wins");
   const ProgramResult page = run({"detect", "-q", "-o", at("s.html"), at("photos")});
-  EXPECT_EQ(page.exit_code, 0) << page.err;
-  EXPECT_EQ(page.out, "");
-  EXPECT_THAT(read_text(at("s.html")), HasSubstr("2 pictures scored"));
+  CHECK_MESSAGE(page.exit_code == 0, page.err);
+  CHECK(page.out == "");
+  CHECK_THAT(read_text(at("s.html")), ContainsSubstring("2 pictures scored"));
 }
 
-TEST_F(Outputs, ADashIsStandardOutput) {
+TEST_CASE_METHOD(Outputs, "Outputs.ADashIsStandardOutput") {
   const std::string csv = run({"detect", "-q", "-f", "csv", at("photos")}).out;
   for (const char* output : {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}) {
     const ProgramResult result = run({"detect", "-q", "-f", "csv", "-o", output, at("photos")});
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    EXPECT_EQ(result.out, csv) << output;
+    CHECK_MESSAGE(result.exit_code == 0, result.err);
+    CHECK_MESSAGE(result.out == csv, output);
   }
   const ProgramResult page = run({"detect", "-q", "-o", at("s.csv"), "--report", "-", at("photos")});
-  EXPECT_THAT(page.out, HasSubstr("2 pictures scored"));
-  EXPECT_EQ(read_text(at("s.csv")), csv);
+  CHECK_THAT(page.out, ContainsSubstring("2 pictures scored"));
+  CHECK(read_text(at("s.csv")) == csv);
   const ProgramResult table = run({"evaluate", "-q", "-o", "-", at("set")});
-  EXPECT_EQ(table.exit_code, 0) << table.err;
-  EXPECT_EQ(table.out, run({"evaluate", "-q", at("set")}).out);
-  EXPECT_FALSE(fs::exists("-"));
+  CHECK_MESSAGE(table.exit_code == 0, table.err);
+  CHECK(table.out == run({"evaluate", "-q", at("set")}).out);
+  CHECK_FALSE(fs::exists("-"));
   expect_refused({"detect", "--features", "-", at("photos")}, 2, "name a file");
   expect_refused({"evaluate", "--fit-calibration", "-", at("set")}, 2, "name a file");
 }
 
-TEST_F(Outputs, DevicesAndPipesStayOutputs) {
-  EXPECT_EQ(run({"detect", "-q", "-o", "/dev/null", "--report", "/dev/null", at("photos")}).exit_code, 0);
-  EXPECT_EQ(run({"detect", "-q", "-o", "/dev/full", at("photos")}).exit_code, 1);
+TEST_CASE_METHOD(Outputs, "Outputs.DevicesAndPipesStayOutputs") {
+  CHECK(run({"detect", "-q", "-o", "/dev/null", "--report", "/dev/null", at("photos")}).exit_code == 0);
+  CHECK(run({"detect", "-q", "-o", "/dev/full", at("photos")}).exit_code == 1);
   const std::string script =
       "mkfifo \"$3\"; cat \"$3\" > \"$4\" & \"$0\" detect -q -f csv --model \"$1\" -o \"$3\" \"$2\"; code=$?; wait; "
       "\"$0\" detect -q --model \"$1\" -o \"$5\" --report >(cat > \"$6\") \"$2\"; sleep 0.2; exit $code";
   const ProgramResult result =
       run_program("bash", {"-c", script, kProgram, at("model.lfmw"), at("photos"), at("pipe"), at("from_pipe"), at("s.csv"), at("page.html")});
-  EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(read_text(at("from_pipe")), read_text(at("s.csv")));
-  EXPECT_THAT(read_text(at("page.html")), HasSubstr("2 pictures scored"));
+  CHECK_MESSAGE(result.exit_code == 0, result.err);
+  CHECK(read_text(at("from_pipe")) == read_text(at("s.csv")));
+  CHECK_THAT(read_text(at("page.html")), ContainsSubstring("2 pictures scored"));
 }
 
-TEST_F(Outputs, EvaluatePrintsItsTableThoughAFileFails) {
+TEST_CASE_METHOD(Outputs, "Outputs.EvaluatePrintsItsTableThoughAFileFails") {
   const ProgramResult result = run({"evaluate", "-q", "-o", at("t.csv"), "--report", "/dev/full", at("set")});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.err, HasSubstr("/dev/full"));
-  EXPECT_EQ(result.out, run({"evaluate", "-q", at("set")}).out);
-  EXPECT_THAT(read_text(at("t.csv")), StartsWith("condition,"));
+  CHECK(result.exit_code == 1);
+  CHECK_THAT(result.err, ContainsSubstring("/dev/full"));
+  CHECK(result.out == run({"evaluate", "-q", at("set")}).out);
+  CHECK_THAT(read_text(at("t.csv")), StartsWith("condition,"));
   fs::create_directories(at("reals/0_real"));
   fs::copy_file(at("photos/0.ppm"), at("reals/0_real/0.ppm"));
   const ProgramResult unfit = run({"evaluate", "-q", "--fit-calibration", at("f.lfmw"), at("reals")});
-  EXPECT_NE(unfit.exit_code, 0) << "there is nothing to fit to";
-  EXPECT_THAT(unfit.out, HasSubstr("reals"));
+  CHECK_MESSAGE(unfit.exit_code != 0, "there is nothing to fit to");
+  CHECK_THAT(unfit.out, ContainsSubstring("reals"));
 }
 
-TEST_F(Outputs, DetectKeepsItsReportThoughThePageFails) {
+TEST_CASE_METHOD(Outputs, "Outputs.DetectKeepsItsReportThoughThePageFails") {
   const ProgramResult result = run({"detect", "-q", "-o", at("s.csv"), "--report", "/dev/full", at("photos")});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(read_text(at("s.csv")), StartsWith("path,logit"));
+  CHECK(result.exit_code == 1);
+  CHECK_THAT(read_text(at("s.csv")), StartsWith("path,logit"));
 }
 
-TEST_F(Outputs, ExplainWritesEveryPictureItCan) {
+TEST_CASE_METHOD(Outputs, "Outputs.ExplainWritesEveryPictureItCan") {
   const std::string prompt(242, 'p');  // with .ppm a name of 246 bytes, as pictures called after their prompts have
   for (const char* end : {"a", "b"}) fs::copy_file(at("photos/0.ppm"), at("photos/" + prompt.substr(1) + end + ".ppm"));
   ProgramResult result = run({"explain", "--output", at("why"), "--json", at("photos")});
-  EXPECT_EQ(result.exit_code, 0) << result.err;
+  CHECK_MESSAGE(result.exit_code == 0, result.err);
   std::set<std::string> files;
   for (const auto& record : nlohmann::json::parse(result.out)) {
     for (const std::string file : record["files"]) {
-      EXPECT_GT(read_image(file).width, 0);
+      CHECK(read_image(file).width > 0);
       files.insert(file);
     }
   }
-  EXPECT_EQ(files.size(), 4u * 3);
+  CHECK(files.size() == 4u * 3);
   const auto first = state();
-  EXPECT_EQ(run({"explain", "--output", at("why"), at("photos")}).exit_code, 0) << "its own pictures are replaced";
-  EXPECT_TRUE(state() == first) << "under the same names";
+  CHECK_MESSAGE(run({"explain", "--output", at("why"), at("photos")}).exit_code == 0, "its own pictures are replaced");
+  CHECK_MESSAGE(state() == first, "under the same names");
 
   fs::remove(at("why/1.sheet.png"));
   fs::create_directory(at("why/1.sheet.png"));  // can't be written
   result = run({"explain", "--output", at("why"), at("photos")});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.err, HasSubstr("1.sheet.png"));
-  EXPECT_THAT(result.out, HasSubstr("0.sheet.png"));
-  EXPECT_THAT(result.out, HasSubstr("pppp"));
+  CHECK(result.exit_code == 1);
+  CHECK_THAT(result.err, ContainsSubstring("1.sheet.png"));
+  CHECK_THAT(result.out, ContainsSubstring("0.sheet.png"));
+  CHECK_THAT(result.out, ContainsSubstring("pppp"));
 }
 
-TEST_F(Outputs, ExplainReplacesNoPictureOfTheUsers) {
+TEST_CASE_METHOD(Outputs, "Outputs.ExplainReplacesNoPictureOfTheUsers") {
   const Image image = read_image(at("photos/0.ppm"));
   const std::vector<std::byte> png = encode_png(image);
   write("0.sheet.png", {reinterpret_cast<const char*>(png.data()), png.size()});
@@ -290,18 +290,18 @@ TEST_F(Outputs, ExplainReplacesNoPictureOfTheUsers) {
   // Those on a list come to light one by one: that picture fails, and the others are explained.
   const auto sheet = read_text(at("0.sheet.png"));
   const ProgramResult listed = run({"explain", "--output", folder.path().string(), "-"}, {.input = at("photos/0.ppm") + "\n" + at("photos/1.ppm") + "\n"});
-  EXPECT_EQ(listed.exit_code, 1);
-  EXPECT_THAT(listed.err, HasSubstr("0.sheet.png"));
-  EXPECT_TRUE(read_text(at("0.sheet.png")) == sheet);
-  EXPECT_TRUE(fs::exists(at("1.sheet.png")));
+  CHECK(listed.exit_code == 1);
+  CHECK_THAT(listed.err, ContainsSubstring("0.sheet.png"));
+  CHECK(read_text(at("0.sheet.png")) == sheet);
+  CHECK(fs::exists(at("1.sheet.png")));
   // What it made and is given to explain is not written over either.
-  EXPECT_EQ(run({"explain", "--output", at("photos"), at("photos/1.ppm")}).exit_code, 0);
+  CHECK(run({"explain", "--output", at("photos"), at("photos/1.ppm")}).exit_code == 0);
   expect_refused({"explain", "--output", at("photos"), at("photos")}, 2, "is an input");
-  EXPECT_EQ(run({"explain", "--force", "--output", folder.path().string(), at("photos/0.ppm")}).exit_code, 0);
-  EXPECT_FALSE(read_text(at("0.sheet.png")) == sheet);
+  CHECK(run({"explain", "--force", "--output", folder.path().string(), at("photos/0.ppm")}).exit_code == 0);
+  CHECK_FALSE(read_text(at("0.sheet.png")) == sheet);
 }
 
-TEST_F(Outputs, TrainReplacesNothingOfAnotherRun) {
+TEST_CASE_METHOD(Outputs, "Outputs.TrainReplacesNothingOfAnotherRun") {
   const Arguments train = {"train", "--data", at("set"), "--view", "native", "--crop", "48", "--batch", "2", "--epochs", "1", "--device", "cpu", "--out"};
   const auto into = [&](const std::string& name) {
     Arguments all = train;
@@ -321,7 +321,7 @@ TEST_F(Outputs, TrainReplacesNothingOfAnotherRun) {
   expect_refused(into("set/0_real"), 2, "among the pictures");
   expect_refused(into("set/1_fake/run"), 2, "among the pictures");
   expect_refused(into("model.lfmw"), 1, "model.lfmw");
-  EXPECT_EQ(run(into("set/run")).exit_code, 0) << "below the data, but not among its pictures";
+  CHECK_MESSAGE(run(into("set/run")).exit_code == 0, "below the data, but not among its pictures");
   expect_refused(into("set/run"), 2, "--resume");
 }
 

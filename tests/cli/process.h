@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +15,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "tests/catch.h"
 
 extern char** environ;
 
@@ -35,7 +36,7 @@ class Process {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    EXPECT_EQ(posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), envp.data()), 0) << command[0];
+    CHECK_MESSAGE(posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), envp.data()) == 0, command[0]);
     posix_spawn_file_actions_destroy(&actions);
   }
   Process(Process&& other) noexcept

@@ -1,5 +1,4 @@
 // The weights and pictures that come with the project, as README shows them.
-#include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
@@ -7,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/catch.h"
 #include "tests/cli/program.h"
 #include "tests/paths.h"
 
@@ -32,9 +32,9 @@ std::vector<Row> rows(std::istream& in) {
   return all;
 }
 
-TEST(Samples, ScoreAsTheReadmeSays) {
+TEST_CASE("Samples.ScoreAsTheReadmeSays") {
   const ProgramResult result = run_program(kProgram, {"detect", (kCheckout / "samples").string()});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  REQUIRE_MESSAGE(result.exit_code == 0, result.err);
   std::istringstream out(result.out);
   const std::vector<Row> scored = rows(out);
 
@@ -42,15 +42,17 @@ TEST(Samples, ScoreAsTheReadmeSays) {
   for (std::string line; std::getline(readme, line) && line != "$ lfm-cuda detect samples/";) {
   }
   const std::vector<Row> told = rows(readme);
-  ASSERT_EQ(scored.size(), 4u) << result.out;
-  ASSERT_EQ(told.size(), scored.size()) << "README.md shows the output of lfm-cuda detect samples/";
+  REQUIRE_MESSAGE(scored.size() == 4u, result.out);
+  REQUIRE_MESSAGE(told.size() == scored.size(), "README.md shows the output of lfm-cuda detect samples/");
   for (std::size_t i = 0; i < told.size(); ++i) {
-    EXPECT_EQ(kCheckout / told[i].file, scored[i].file);
-    EXPECT_NEAR(told[i].score, scored[i].score, 2e-3) << told[i].file;  // rounded, and processors differ in the last bits
-    EXPECT_NEAR(told[i].logit, scored[i].logit, 1e-2) << told[i].file;
-    EXPECT_EQ(told[i].verdict, scored[i].verdict) << told[i].file;
-    EXPECT_EQ(told[i].size, scored[i].size) << told[i].file;
-    EXPECT_EQ(scored[i].verdict, scored[i].file.find("redrawn") == std::string::npos ? "real" : "fake") << "the truth";
+    CHECK(kCheckout / told[i].file == scored[i].file);
+    CHECK_THAT_MESSAGE(told[i].score, WithinAbs(scored[i].score, 2e-3),
+                       told[i].file);  // rounded, and processors differ in the last bits
+    CHECK_THAT_MESSAGE(told[i].logit, WithinAbs(scored[i].logit, 1e-2), told[i].file);
+    CHECK_MESSAGE(told[i].verdict == scored[i].verdict, told[i].file);
+    CHECK_MESSAGE(told[i].size == scored[i].size, told[i].file);
+    CHECK_MESSAGE(scored[i].verdict == (scored[i].file.find("redrawn") == std::string::npos ? "real" : "fake"),
+                  "the truth");
   }
 }
 

@@ -1,7 +1,5 @@
 // What strangers' files and names can't do, tried on the program (SECURITY.md): run code, write where they should not, steer a
 // terminal, become a formula.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
@@ -9,6 +7,7 @@
 #include <string>
 
 #include "src/report/terminal.h"
+#include "tests/catch.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/model/pytorch_archive.h"
@@ -18,13 +17,11 @@ namespace lfm::test {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
-using ::testing::Not;
 
 // Escape sequences, a DEL, the same sequence begun by a C1 control, a bidirectional override.
 const std::string kSteering = "\x1b[2J\x1b]0;title\a\x7f\xc2\x9b" "2J\xe2\x80\xae";
 
-class Security : public ::testing::Test {
+class Security {
  protected:
   Security() { write_random_model(folder / "model.lfmw", 7); }
   std::string at(const std::string& name) { return (folder / name).string(); }
@@ -38,7 +35,7 @@ class Security : public ::testing::Test {
 };
 
 // posix.system("touch …"), which any unpickler that runs what it reads would run.
-TEST_F(Security, NothingInAPthIsRun) {
+TEST_CASE_METHOD(Security, "Security.NothingInAPthIsRun") {
   const std::string exploits[] = {
       "\x80\x02" "cposix\nsystem\n" + pickled("touch " + at("run")) + "\x85R.",
       "\x80\x02}" + pickled("a") + "cposix\nsystem\n" + pickled("touch " + at("run")) + "\x85Rs.",
@@ -49,24 +46,24 @@ TEST_F(Security, NothingInAPthIsRun) {
   for (const std::string& pickle : exploits) {
     write_archive(folder / "a.pth", {{"data.pkl", pickle}, {"data/0", "abcd"}, {"byteorder", "little"}});
     const auto result = run({"convert", at("a.pth"), at("a.lfmw")});
-    EXPECT_EQ(result.exit_code, 3) << result.err;
-    EXPECT_THAT(result.err, HasSubstr("nothing was run"));
-    EXPECT_FALSE(fs::exists(folder / "run"));
-    EXPECT_FALSE(fs::exists(folder / "a.lfmw"));
+    CHECK_MESSAGE(result.exit_code == 3, result.err);
+    CHECK_THAT(result.err, ContainsSubstring("nothing was run"));
+    CHECK_FALSE(fs::exists(folder / "run"));
+    CHECK_FALSE(fs::exists(folder / "a.lfmw"));
   }
 }
 
-TEST_F(Security, EntriesOfAPthAreWrittenNowhere) {
+TEST_CASE_METHOD(Security, "Security.EntriesOfAPthAreWrittenNowhere") {
   const std::int64_t one[] = {1};
   const std::string pickle = "\x80\x02}" + pickled("a") + pickled_tensor("FloatStorage", "../../../evil", 1, 0, one, one) + "s.";
   write_archive(folder / "a.pth", {{"data.pkl", pickle}, {"data/../../../evil", "abcd"}, {"../../evil", "abcd"}, {"/evil", "abcd"}});
   const auto before = everything();
-  EXPECT_EQ(run({"convert", at("a.pth"), at("a.lfmw")}).exit_code, 3);
-  EXPECT_EQ(everything(), before);
+  CHECK(run({"convert", at("a.pth"), at("a.lfmw")}).exit_code == 3);
+  CHECK(everything() == before);
 }
 
 // Where pictures from an archive are explained in the archive's own folder, it may hold links with the outputs' names.
-TEST_F(Security, ExplainWritesIntoItsFolderAlone) {
+TEST_CASE_METHOD(Security, "Security.ExplainWritesIntoItsFolderAlone") {
   std::ofstream(folder / "precious") << "old";
   for (const char* name : {"..ppm", "...ppm", "-o.ppm", "a.sheet.ppm", ".hidden", "back\\slash.ppm", "linked.ppm"}) {
     write_ppm(folder / "in" / name, 64, 64, 1);
@@ -77,19 +74,19 @@ TEST_F(Security, ExplainWritesIntoItsFolderAlone) {
   std::set<std::string> before = everything();
   const auto result = run({"explain", "--model", at("model.lfmw"), "--output", at("out"), at("in"), at("in/..ppm"), at("in/...ppm"),
                            at("in/.hidden")});  // hidden ones are passed over in folders
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  REQUIRE_MESSAGE(result.exit_code == 0, result.err);
   std::size_t written = 0;
   for (const std::string& name : everything()) {
     if (before.contains(name)) continue;
-    EXPECT_EQ(fs::path(name).parent_path(), folder / "out") << name;
+    CHECK_MESSAGE(fs::path(name).parent_path() == folder / "out", name);
     ++written;
   }
-  EXPECT_EQ(written, 7u * 3 - 2);
-  EXPECT_TRUE(read_text(folder / "precious") == "old");
-  EXPECT_FALSE(fs::is_symlink(folder / "out/linked.sheet.png"));
+  CHECK(written == 7u * 3 - 2);
+  CHECK(read_text(folder / "precious") == "old");
+  CHECK_FALSE(fs::is_symlink(folder / "out/linked.sheet.png"));
 }
 
-TEST_F(Security, NamesSteerNoTerminal) {
+TEST_CASE_METHOD(Security, "Security.NamesSteerNoTerminal") {
   const std::string set = "set" + kSteering, model = "model" + kSteering + ".lfmw";
   fs::copy_file(folder / "model.lfmw", folder / model);
   std::ofstream(folder / ("broken" + kSteering + ".lfmw")) << "broken";
@@ -120,27 +117,27 @@ TEST_F(Security, NamesSteerNoTerminal) {
   for (const auto& command : commands) {
     const auto result = run(command);
     std::string text = result.out + result.err;
-    EXPECT_FALSE(text.empty());
+    CHECK_FALSE(text.empty());
     std::erase(text, '\n');
-    EXPECT_EQ(printable(text), text) << ::testing::PrintToString(command);
+    CHECK_MESSAGE(printable(text) == text, test::printed(command));
   }
 }
 
-TEST_F(Security, NoCellOfACsvIsAFormula) {
+TEST_CASE_METHOD(Security, "Security.NoCellOfACsvIsAFormula") {
   for (const std::string start : {"=", "+", "-", "@"}) {
     const std::string set = start + "cmd|'/c calc'!A1";
     for (const char* label : {"0_real", "1_fake"}) write_ppm(folder / "data" / set / label / (start + "1+1.ppm"), 64, 64, 1);
   }
   const auto result = run({"evaluate", "--model", at("model.lfmw"), "--bootstrap", "0", "--output", at("t.csv"), "--embed", at("e"), at("data")});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  REQUIRE_MESSAGE(result.exit_code == 0, result.err);
   for (const char* file : {"t.csv", "e.csv"}) {
     const std::string text = "\n" + read_text(folder / file);
-    EXPECT_THAT(text, HasSubstr("'=cmd")) << file;
+    CHECK_THAT_MESSAGE(text, ContainsSubstring("'=cmd"), file);
     for (const char start : {'=', '+', '@'}) {  // a number may begin with a minus
-      EXPECT_THAT(text, Not(HasSubstr(std::string(",") + start))) << file;
-      EXPECT_THAT(text, Not(HasSubstr(std::string(",\"") + start))) << file;
+      CHECK_THAT_MESSAGE(text, !ContainsSubstring(std::string(",") + start), file);
+      CHECK_THAT_MESSAGE(text, !ContainsSubstring(std::string(",\"") + start), file);
     }
-    EXPECT_THAT(text, Not(HasSubstr(",-cmd"))) << file;
+    CHECK_THAT_MESSAGE(text, !ContainsSubstring(",-cmd"), file);
   }
 }
 

@@ -1,6 +1,4 @@
 // Every command whose standard output takes nothing: closed by its reader (... | head -1), full, or closed from the beginning.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "lfm/model.h"
+#include "tests/catch.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/paths.h"
@@ -17,11 +16,9 @@
 namespace lfm::test {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::Not;
 using Arguments = std::vector<std::string>;
 
-class StandardOutput : public ::testing::Test {
+class StandardOutput {
  protected:
   StandardOutput() {
     write_random_model(folder / "model.lfmw", 7);
@@ -49,66 +46,66 @@ class StandardOutput : public ::testing::Test {
 
   /// Exit code 1, one line that tells why, and no unfinished file.
   void expect_told(const ProgramResult& result, const std::string& cause) const {
-    EXPECT_EQ(result.exit_code, 1) << result.err;
-    EXPECT_THAT(result.err, HasSubstr("standard output: "));
-    EXPECT_THAT(result.err, HasSubstr(cause));
-    EXPECT_EQ(result.err.find("error:"), result.err.rfind("error:")) << "told once: " << result.err;
+    CHECK_MESSAGE(result.exit_code == 1, result.err);
+    CHECK_THAT(result.err, ContainsSubstring("standard output: "));
+    CHECK_THAT(result.err, ContainsSubstring(cause));
+    CHECK_MESSAGE(result.err.find("error:") == result.err.rfind("error:"), "told once: " << result.err);
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
-      EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr(".tmp")));
+      CHECK_THAT(entry.path().filename().string(), !ContainsSubstring(".tmp"));
     }
   }
 
   TemporaryFolder folder;
 };
 
-TEST_F(StandardOutput, ClosedByItsReader) {
+TEST_CASE_METHOD(StandardOutput, "StandardOutput.ClosedByItsReader") {
   int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
+  REQUIRE(pipe(ends) == 0);
   close(ends[0]);
   for (const Arguments& command : commands()) {
-    SCOPED_TRACE(testing::PrintToString(command));
+    INFO(test::printed(command));
     expect_told(run_program(kProgram, command, {.out_descriptor = ends[1]}), "its reader");
   }
   close(ends[1]);
 }
 
-TEST_F(StandardOutput, OnAFullDisk) {
+TEST_CASE_METHOD(StandardOutput, "StandardOutput.OnAFullDisk") {
   for (const Arguments& command : commands()) {
-    SCOPED_TRACE(testing::PrintToString(command));
+    INFO(test::printed(command));
     expect_told(run_program(kProgram, command, {.out = "/dev/full"}), "");
   }
 }
 
-TEST_F(StandardOutput, ClosedFromTheBeginning) {
+TEST_CASE_METHOD(StandardOutput, "StandardOutput.ClosedFromTheBeginning") {
   for (Arguments command : commands()) {
-    SCOPED_TRACE(testing::PrintToString(command));
+    INFO(test::printed(command));
     command.insert(command.begin(), {"-c", "\"$0\" \"$@\" >&-", kProgram});
     expect_told(run_program("bash", command), "");
   }
 }
 
 // The shell's own way: head takes a line and goes, while records still come.
-TEST_F(StandardOutput, HeadTakesTheFirstRecord) {
+TEST_CASE_METHOD(StandardOutput, "StandardOutput.HeadTakesTheFirstRecord") {
   Arguments command = {"-c", "\"$0\" \"$@\" | head -1; exit ${PIPESTATUS[0]}", kProgram, "detect", "--model", at("model.lfmw"),
                        "--format", "jsonl", "--batch", "1", "--features", at("x.npy")};
   std::string long_path = at("val/0_real/");  // all records together are more than a pipe holds
   for (int i = 0; i < 150; ++i) long_path += "./";
   for (int i = 0; i < 400; ++i) command.push_back(long_path + "0.ppm");
   const ProgramResult result = run_program("bash", command);
-  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1) << result.out;
-  EXPECT_THAT(result.out, HasSubstr("0.ppm"));
+  CHECK_MESSAGE(std::count(result.out.begin(), result.out.end(), '\n') == 1, result.out);
+  CHECK_THAT(result.out, ContainsSubstring("0.ppm"));
   expect_told(result, "its reader has closed it");
-  EXPECT_FALSE(std::filesystem::exists(at("x.npy"))) << "a file of a part of the inputs would pass for one of all";
+  CHECK_MESSAGE(!std::filesystem::exists(at("x.npy")), "a file of a part of the inputs would pass for one of all");
 }
 
 // What was asked for as a file is there and whole where only the talk about it is lost.
-TEST_F(StandardOutput, FilesOfConvertAndEvaluateAreWritten) {
+TEST_CASE_METHOD(StandardOutput, "StandardOutput.FilesOfConvertAndEvaluateAreWritten") {
   for (const Arguments& command : commands()) {
     if (command[0] == "convert" || command[0] == "evaluate") run_program(kProgram, command, {.out = "/dev/full"});
   }
-  for (const char* file : {"e.json", "e.html"}) EXPECT_GT(std::filesystem::file_size(folder / file), 0u) << file;
-  EXPECT_NO_THROW(load_model(folder / "fitted.lfmw"));
-  EXPECT_EQ(run_program(kProgram, {"info", at("converted.safetensors")}).exit_code, 0);
+  for (const char* file : {"e.json", "e.html"}) CHECK_MESSAGE(std::filesystem::file_size(folder / file) > 0u, file);
+  CHECK_NOTHROW(load_model(folder / "fitted.lfmw"));
+  CHECK(run_program(kProgram, {"info", at("converted.safetensors")}).exit_code == 0);
 }
 
 }  // namespace

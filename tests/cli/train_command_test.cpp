@@ -1,7 +1,5 @@
 // lfm-cuda train, run as a user runs it: killed, interrupted, resumed.
 #include <fmt/core.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +16,7 @@
 
 #include "src/model/weight_file.h"
 #include "src/train/run_folder.h"
+#include "tests/catch.h"
 #include "tests/cli/process.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
@@ -29,14 +28,13 @@ namespace lfm {
 namespace {
 
 using test::Process;
-using testing::HasSubstr;
 
 Process start_program(std::vector<std::string> arguments, const std::filesystem::path& output) {
   arguments.insert(arguments.begin(), test::kProgram);
   return Process(std::move(arguments), output);
 }
 
-class TrainCommand : public ::testing::Test {
+class TrainCommand {
  protected:
   TrainCommand() {
     test::write_generated_set(folder_ / "train", {6, 56, 1});
@@ -94,42 +92,43 @@ int TrainCommand::run_signalled(const std::string& out, std::chrono::duration<do
       }
     }
     code = process.wait();
-    EXPECT_THAT(code, testing::AnyOf(0, 130, -1)) << process.text();  // -1: killed, or told to end before it could catch that
+    CHECK_MESSAGE((code == 0 || code == 130 || code == -1), "exit code " << code << ": " << process.text());  // -1: killed, or told to end before it could catch that
   }
-  EXPECT_EQ(code, 0);
+  CHECK(code == 0);
   return sent;
 }
 
-TEST_F(TrainCommand, SignalledAtRandomMomentsAndResumedEqualsUninterrupted) {
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.SignalledAtRandomMomentsAndResumedEqualsUninterrupted") {
   const auto before = std::chrono::steady_clock::now();
-  ASSERT_EQ(run(start("whole")), 0) << text_;
+  REQUIRE_MESSAGE(run(start("whole")) == 0, text_);
   const std::chrono::duration<double, std::milli> whole = std::chrono::steady_clock::now() - before;
 
   const unsigned seed = std::random_device{}();
-  SCOPED_TRACE(fmt::format("seed {}", seed));
+  INFO(fmt::format("seed {}", seed));
   std::mt19937 random(seed);
   int sent = 0, runs = 0;
-  while (sent < wanted_signals() && !HasFailure()) {
+  while (sent < wanted_signals() && !test::case_has_failed()) {
     const std::string out = fmt::format("signalled{}", runs++);
     sent += run_signalled(out, whole, random);
     test::expect_equal_runs(folder_ / out, folder_ / "whole");
-    EXPECT_THAT(unfinished_files(folder_ / out), testing::IsEmpty()) << "what a killed process had begun is cleared away";
+    CHECK_THAT_MESSAGE(unfinished_files(folder_ / out), test::ElementsAre(),
+                       "what a killed process had begun is cleared away");
     std::filesystem::remove_all(folder_ / out);
   }
   fmt::print("  {} signals in {} runs (seed {})\n", sent, runs, seed);
 }
 
-TEST_F(TrainCommand, GoesOnWhenNobodyReadsWhatItPrints) {
-  ASSERT_EQ(run(start("whole")), 0) << text_;
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.GoesOnWhenNobodyReadsWhatItPrints") {
+  REQUIRE_MESSAGE(run(start("whole")) == 0, text_);
   std::vector<std::string> command = {"bash", "-c", "\"$@\" | head -1; exit ${PIPESTATUS[0]}", "bash", test::kProgram};
   for (const std::string& argument : start("unread")) command.push_back(argument);
   Process process(command, folder_ / "output");
-  EXPECT_EQ(process.wait(), 1) << process.text();
-  EXPECT_THAT(process.text(), HasSubstr("standard output"));
+  CHECK_MESSAGE(process.wait() == 1, process.text());
+  CHECK_THAT(process.text(), ContainsSubstring("standard output"));
   test::expect_equal_runs(folder_ / "unread", folder_ / "whole");
 }
 
-TEST_F(TrainCommand, TheLockHoldsAsLongAsItsProcessLives) {
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.TheLockHoldsAsLongAsItsProcessLives") {
   std::vector<std::string> endless = start("run");
   *(std::ranges::find(endless, "--epochs") + 1) = "100000";
   Process first = start_program(endless, folder_ / "first");
@@ -137,30 +136,30 @@ TEST_F(TrainCommand, TheLockHoldsAsLongAsItsProcessLives) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   for (const auto& second : {start("run"), resume("run")}) {
-    EXPECT_EQ(run(second), 1);
-    EXPECT_THAT(text_, HasSubstr(fmt::format("process {} is training into this folder", first.id())));
-    EXPECT_THAT(text_, HasSubstr("choose another --out"));
+    CHECK(run(second) == 1);
+    CHECK_THAT(text_, ContainsSubstring(fmt::format("process {} is training into this folder", first.id())));
+    CHECK_THAT(text_, ContainsSubstring("choose another --out"));
   }
   first.signal(SIGKILL);
-  EXPECT_EQ(first.wait(), -1) << first.text();
+  CHECK_MESSAGE(first.wait() == -1, first.text());
 
   Process third = start_program(resume("run"), folder_ / "third");
   while (!third.ended() && third.text().find("resuming") == std::string::npos) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   third.signal(SIGINT);
-  EXPECT_EQ(third.wait(), 130) << third.text();
+  CHECK_MESSAGE(third.wait() == 130, third.text());
 }
 
-TEST_F(TrainCommand, CheckpointsThatCannotBeResumed) {
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.CheckpointsThatCannotBeResumed") {
   std::vector<std::string> arguments = start("run");
   arguments.insert(arguments.end(), {"--max-steps", "1"});
-  ASSERT_EQ(run(arguments), 0) << text_;
+  REQUIRE_MESSAGE(run(arguments) == 0, text_);
   const std::filesystem::path last = folder_ / "run" / "last.lfmw";
   const std::vector<std::byte> good = test::read_bytes(last);
   const auto refused = [&](const std::vector<std::byte>& bytes, const std::string& cause, const std::string& remedy) {
     test::write_bytes(last, bytes);
-    EXPECT_EQ(run(resume("run")), 3) << text_;
-    EXPECT_THAT(text_, testing::AllOf(HasSubstr(last.string()), HasSubstr(cause), HasSubstr(remedy)));
-    EXPECT_TRUE(test::read_bytes(last) == bytes) << "it is left as it is";
+    CHECK_MESSAGE(run(resume("run")) == 3, text_);
+    CHECK_THAT(text_, ContainsSubstring(last.string()) && ContainsSubstring(cause) && ContainsSubstring(remedy));
+    CHECK_MESSAGE(test::read_bytes(last) == bytes, "it is left as it is");
   };
   refused({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2)}, "is truncated", "copy or download it again");
   refused({}, "is empty", "copy or download it again");
@@ -177,65 +176,67 @@ TEST_F(TrainCommand, CheckpointsThatCannotBeResumed) {
   test::write_bytes(last, good);
   std::vector<std::string> other = resume("run");
   other.insert(other.end(), {"--k", "8"});
-  EXPECT_EQ(run(other), 2);
-  EXPECT_THAT(text_, testing::AllOf(HasSubstr("--k 8 contradicts the run in " + path("run")), HasSubstr("--init")));
+  CHECK(run(other) == 2);
+  CHECK_THAT(text_, ContainsSubstring("--k 8 contradicts the run in " + path("run")) && ContainsSubstring("--init"));
   other = start("new");
   other.insert(other.end(), {"--init", path("other.lfmw")});
-  EXPECT_EQ(run(other), 2);
-  EXPECT_THAT(text_, testing::AllOf(HasSubstr("other.lfmw: the model has another pooling than this run"), HasSubstr("--k 5")));
+  CHECK(run(other) == 2);
+  CHECK_THAT(text_, ContainsSubstring("other.lfmw: the model has another pooling than this run") &&
+                        ContainsSubstring("--k 5"));
 }
 
-TEST_F(TrainCommand, CtrlCSavesAndSaysHowToGoOn) {
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.CtrlCSavesAndSaysHowToGoOn") {
   Process process = start_program(start("interrupted"), folder_ / "output");
   while (!process.ended() && !std::filesystem::exists(folder_ / "interrupted" / "last.lfmw")) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   process.signal(SIGINT);
-  EXPECT_EQ(process.wait(), 130) << process.text();
-  EXPECT_THAT(process.text(), HasSubstr("lfm-cuda train --resume --out " + path("interrupted")));
-  ASSERT_EQ(run(resume("interrupted")), 0) << text_;
-  ASSERT_EQ(run(start("whole")), 0) << text_;
+  CHECK_MESSAGE(process.wait() == 130, process.text());
+  CHECK_THAT(process.text(), ContainsSubstring("lfm-cuda train --resume --out " + path("interrupted")));
+  REQUIRE_MESSAGE(run(resume("interrupted")) == 0, text_);
+  REQUIRE_MESSAGE(run(start("whole")) == 0, text_);
   test::expect_equal_runs(folder_ / "interrupted", folder_ / "whole");
 }
 
 // What mpirun sets, without mpirun: a build without MPI must not let each process train for itself.
-TEST_F(TrainCommand, OneOfSeveralProcessesNeedsMpi) {
-  if (*test::kMpirun) GTEST_SKIP() << "this build has MPI";
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.OneOfSeveralProcessesNeedsMpi") {
+  if (*test::kMpirun) SKIP("this build has MPI");
   setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
-  EXPECT_EQ(run(start("run")), 2);
+  CHECK(run(start("run")) == 2);
   unsetenv("OMPI_COMM_WORLD_SIZE");
-  EXPECT_THAT(text_, HasSubstr("has no MPI"));
+  CHECK_THAT(text_, ContainsSubstring("has no MPI"));
 }
 
-TEST_F(TrainCommand, SecondProcessIsRefused) {
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.SecondProcessIsRefused") {
   const RunFolder held(folder_ / "run");
-  EXPECT_EQ(run(start("run")), 1);
-  EXPECT_THAT(text_, HasSubstr(fmt::format("process {} is training into this folder", getpid())));
+  CHECK(run(start("run")) == 1);
+  CHECK_THAT(text_, ContainsSubstring(fmt::format("process {} is training into this folder", getpid())));
 }
 
-TEST_F(TrainCommand, UsageErrors) {
-  EXPECT_EQ(run({"train", "--data", path("train")}), 2);
-  EXPECT_THAT(text_, HasSubstr("--out"));
-  EXPECT_EQ(run({"train", "--out", path("x")}), 2);
-  EXPECT_THAT(text_, HasSubstr("--data"));
-  EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--rbld-scale", "twice"}), 2);
-  EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--precision", "fp16"}), 2);
-  EXPECT_EQ(run({"train", "--data", path("train"), "--out", path("x"), "--batch", "4", "--device", "cpu", "--precision", "bf16"}), 2);
-  EXPECT_THAT(text_, HasSubstr("the CPU engine trains in fp32 alone"));
-  EXPECT_EQ(run({"train", "--resume", "--out", path("unbegun")}), 2);
-  EXPECT_THAT(text_, HasSubstr("no run to resume"));
-  EXPECT_EQ(run({"train", "--data", path("nowhere"), "--out", path("x")}), 1);
-  EXPECT_THAT(text_, HasSubstr("nowhere"));
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.UsageErrors") {
+  CHECK(run({"train", "--data", path("train")}) == 2);
+  CHECK_THAT(text_, ContainsSubstring("--out"));
+  CHECK(run({"train", "--out", path("x")}) == 2);
+  CHECK_THAT(text_, ContainsSubstring("--data"));
+  CHECK(run({"train", "--data", path("train"), "--out", path("x"), "--rbld-scale", "twice"}) == 2);
+  CHECK(run({"train", "--data", path("train"), "--out", path("x"), "--precision", "fp16"}) == 2);
+  CHECK(run({"train", "--data", path("train"), "--out", path("x"), "--batch", "4", "--device", "cpu", "--precision",
+             "bf16"}) == 2);
+  CHECK_THAT(text_, ContainsSubstring("the CPU engine trains in fp32 alone"));
+  CHECK(run({"train", "--resume", "--out", path("unbegun")}) == 2);
+  CHECK_THAT(text_, ContainsSubstring("no run to resume"));
+  CHECK(run({"train", "--data", path("nowhere"), "--out", path("x")}) == 1);
+  CHECK_THAT(text_, ContainsSubstring("nowhere"));
 }
 
-TEST_F(TrainCommand, WritesNoControlCharactersIntoAPipe) {
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.WritesNoControlCharactersIntoAPipe") {
   std::vector<std::string> arguments = start("run");
   arguments.insert(arguments.end(), {"--max-steps", "2"});
-  ASSERT_EQ(run(arguments), 0);
-  EXPECT_THAT(text_, testing::Not(HasSubstr("\r")));
-  EXPECT_THAT(text_, testing::Not(HasSubstr("\x1b")));
+  REQUIRE(run(arguments) == 0);
+  CHECK_THAT(text_, !ContainsSubstring("\r"));
+  CHECK_THAT(text_, !ContainsSubstring("\x1b"));
   for (const char* file : {"best.lfmw", "last.lfmw", "log.jsonl", "curves.html"}) {
-    EXPECT_TRUE(std::filesystem::exists(folder_ / "run" / file)) << file;
+    CHECK_MESSAGE(std::filesystem::exists(folder_ / "run" / file), file);
   }
 }
 

@@ -4,8 +4,6 @@
 //
 // Only some of the calls are tried unless LFM_FAULTS=every is set (tools/test --all does).
 #include <fmt/core.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -22,6 +20,7 @@
 #include "lfm/model.h"
 #include "src/image/encode.h"
 #include "src/train/run_state.h"
+#include "tests/catch.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/faults/fault_run.h"
 #include "tests/model/temporary_folder.h"
@@ -145,20 +144,41 @@ const std::vector<Scene>& scenes() {
   return all;
 }
 
-class FaultSweep : public ::testing::TestWithParam<std::tuple<std::size_t, std::size_t>> {
- protected:
-  static void SetUpTestSuite() { inputs_ = new Inputs; }
-  static void TearDownTestSuite() { delete inputs_; }
+/// One command under one fault.
+struct Sweep {
+  std::string name;
+  const Scene* scene;
+  const Fault* fault;
+};
 
-  const Scene& scene() const { return scenes()[std::get<0>(GetParam())]; }
-  const Fault& fault() const { return faults()[std::get<1>(GetParam())]; }
+std::vector<Sweep> sweeps() {
+  std::vector<Sweep> all;
+  for (const Scene& scene : scenes()) {
+    for (const Fault& fault : faults()) all.push_back({scene.name + std::string("_") + fault.name(), &scene, &fault});
+  }
+  return all;
+}
+
+class FaultSweep {
+ public:
+  explicit FaultSweep(const Sweep& sweep) : sweep_(sweep) {}
+
+  void never_crashes_nor_corrupts_a_file();
+
+ private:
+  static const Inputs& inputs() {
+    static const Inputs all;
+    return all;
+  }
+  const Scene& scene() const { return *sweep_.scene; }
+  const Fault& fault() const { return *sweep_.fault; }
   std::string work() const { return (folder_ / "work").string(); }
 
   FaultOutcome run(std::uint64_t at) {
     fs::remove_all(work());
     fs::create_directory(work());
     for (const std::string& output : scene().outputs) write_text(work() + "/" + output, "old");
-    return repeat(scene().arguments(*inputs_, work()), at);
+    return repeat(scene().arguments(inputs(), work()), at);
   }
 
   FaultOutcome repeat(std::vector<std::string> arguments, std::uint64_t at) {
@@ -169,27 +189,27 @@ class FaultSweep : public ::testing::TestWithParam<std::tuple<std::size_t, std::
   /// An undisturbed run: what it writes, and how many calls it makes.
   std::uint64_t learn() {
     const FaultOutcome outcome = run(0);
-    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    CHECK_MESSAGE(outcome.code == 0, outcome.text);
     for (const std::string& output : scene().outputs) expected_[output] = text_of(work() + "/" + output);
     if (scene().trains) fs::rename(work() + "/run", folder_ / "expected");
     return outcome.calls;
   }
 
   void check(const FaultOutcome& outcome) {
-    ASSERT_FALSE(outcome.hung) << outcome.text;
-    ASSERT_EQ(outcome.signal, 0) << "killed by a signal; " << outcome.text;
+    REQUIRE_MESSAGE(!outcome.hung, outcome.text);
+    REQUIRE_MESSAGE(outcome.signal == 0, "killed by a signal; " << outcome.text);
     const bool no_memory = fault().call == "malloc";
     if (outcome.failed == 0 || fault().harmless) {
-      EXPECT_EQ(outcome.code, 0) << outcome.text;
+      CHECK_MESSAGE(outcome.code == 0, outcome.text);
     }
     if (outcome.code != 0) {
-      EXPECT_THAT(outcome.text, testing::HasSubstr("lfm-cuda: "));
-      EXPECT_THAT(outcome.text, testing::HasSubstr(no_memory ? "memory" : ""));
+      CHECK_THAT(outcome.text, ContainsSubstring("lfm-cuda: "));
+      CHECK_THAT(outcome.text, ContainsSubstring(no_memory ? "memory" : ""));
     }
     scene().trains ? check_run(outcome) : check_outputs(outcome);
     for (const auto& entry : fs::recursive_directory_iterator(work())) {
       const bool may_stay = no_memory;  // a destructor that finds none ends the program at once
-      EXPECT_TRUE(may_stay || entry.path().extension() != ".tmp") << "left behind: " << entry.path();
+      CHECK_MESSAGE((may_stay || entry.path().extension() != ".tmp"), "left behind: " << entry.path());
     }
   }
 
@@ -197,7 +217,7 @@ class FaultSweep : public ::testing::TestWithParam<std::tuple<std::size_t, std::
     for (const std::string& output : scene().outputs) {
       const std::string text = text_of(work() + "/" + output);
       if (text == expected_[output]) continue;
-      EXPECT_NE(outcome.code, 0) << output << " is not what an undisturbed run writes; " << outcome.text;
+      CHECK_MESSAGE(outcome.code != 0, output << " is not what an undisturbed run writes; " << outcome.text);
       if (text != "old") check_whole(output, text);
     }
   }
@@ -211,23 +231,24 @@ class FaultSweep : public ::testing::TestWithParam<std::tuple<std::size_t, std::
       std::istringstream in(text), expected_in(expected);
       for (std::string line; std::getline(in, line); lines.insert(line)) {
         const json record = json::parse(line, nullptr, false);
-        ASSERT_TRUE(record.is_object()) << line;
+        REQUIRE_MESSAGE(record.is_object(), line);
         if (record.contains("error")) failed.insert(record.at("path"));
       }
       for (std::string line; std::getline(expected_in, line);) {
         const fs::path path = json::parse(line).at("path").get<std::string>();
-        EXPECT_TRUE(lines.contains(line) || failed.contains(path) || failed.contains(path.parent_path())) << path << " is missing from " << text;
+        CHECK_MESSAGE((lines.contains(line) || failed.contains(path) || failed.contains(path.parent_path())),
+                      path << " is missing from " << text);
       }
     } else if (ending == ".npy") {
-      EXPECT_EQ((text.size() - 128) % (1024 * sizeof(float)), 0u);
+      CHECK((text.size() - 128) % (1024 * sizeof(float)) == 0u);
     } else if (ending == ".json") {
-      EXPECT_FALSE(json::parse(text, nullptr, false).is_discarded()) << text;
+      CHECK_MESSAGE(!json::parse(text, nullptr, false).is_discarded(), text);
     } else if (ending == ".html") {
-      EXPECT_THAT(text, testing::EndsWith(expected.substr(expected.size() - 10)));
+      CHECK_THAT(text, EndsWith(expected.substr(expected.size() - 10)));
     } else if (ending == ".lfmw") {
-      EXPECT_NO_THROW(load_model(work() + "/" + output));
+      CHECK_NOTHROW(load_model(work() + "/" + output));
     } else {
-      ADD_FAILURE() << output << " is neither old nor new";
+      FAIL_CHECK(output << " is neither old nor new");
     }
   }
 
@@ -236,16 +257,15 @@ class FaultSweep : public ::testing::TestWithParam<std::tuple<std::size_t, std::
     if (outcome.code != 0) {
       if (!fs::exists(work() + "/run/last.lfmw")) return;
       const FaultOutcome resumed = repeat({"train", "--resume", "--out", work() + "/run"}, 0);
-      ASSERT_EQ(resumed.code, 0) << resumed.text;
+      REQUIRE_MESSAGE(resumed.code == 0, resumed.text);
     }
     expect_equal_runs(work() + "/run", folder_ / "expected");
   }
 
-  static Inputs* inputs_;
+  const Sweep& sweep_;
   TemporaryFolder folder_;
   Files expected_;
 };
-Inputs* FaultSweep::inputs_ = nullptr;
 
 /// The calls to fail: a few of those with which every command line begins, the others evenly spread over what follows.
 std::set<std::uint64_t> sampled(std::uint64_t beginning, std::uint64_t calls) {
@@ -257,20 +277,20 @@ std::set<std::uint64_t> sampled(std::uint64_t beginning, std::uint64_t calls) {
   return moments;
 }
 
-TEST_P(FaultSweep, NeverCrashesNorCorruptsAFile) {
+void FaultSweep::never_crashes_nor_corrupts_a_file() {
   const std::uint64_t calls = learn();
   const char* extent = std::getenv("LFM_FAULTS");
   const bool every = extent && std::string(extent) == "every";
   std::uint64_t runs = 0;
   const auto disturb = [&](std::uint64_t at) {
-    SCOPED_TRACE(fmt::format("call {} of some {} fails", at, calls));
+    INFO(fmt::format("call {} of some {} fails", at, calls));
     const FaultOutcome outcome = run(at);
     check(outcome);
     ++runs;
     return outcome.failed > 0;
   };
   if (every) {
-    for (std::uint64_t at = 1; disturb(at) && !HasFatalFailure(); ++at) {
+    for (std::uint64_t at = 1; disturb(at) && !case_has_failed(); ++at) {
     }
   } else {
     const std::uint64_t beginning = std::min(repeat({"--version"}, 0).calls, calls);
@@ -279,13 +299,9 @@ TEST_P(FaultSweep, NeverCrashesNorCorruptsAFile) {
   fmt::print("  {} calls, {} runs\n", calls, runs);
 }
 
-std::string case_name(const testing::TestParamInfo<std::tuple<std::size_t, std::size_t>>& info) {
-  return scenes()[std::get<0>(info.param)].name + "_" + faults()[std::get<1>(info.param)].name();
+TEST_CASE_FOR_EACH(const Sweep& sweep, sweeps(), "FaultSweep.NeverCrashesNorCorruptsAFile") {
+  FaultSweep(sweep).never_crashes_nor_corrupts_a_file();
 }
-
-INSTANTIATE_TEST_SUITE_P(Commands, FaultSweep,
-                         testing::Combine(testing::Range(std::size_t{0}, scenes().size()), testing::Range(std::size_t{0}, faults().size())),
-                         case_name);
 
 }  // namespace
 }  // namespace lfm::test

@@ -2,7 +2,6 @@
 //
 // A few counts of threads are tried, or all from 1 to 64 where LFM_THREADS=every is set (tools/test --all).
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +14,7 @@
 
 #include "lfm/detector.h"
 #include "src/train/trainer.h"
+#include "tests/catch.h"
 #include "tests/cli/sample_inputs.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/train/equal_runs.h"
@@ -33,7 +33,7 @@ std::vector<int> thread_counts() {
   return all;
 }
 
-class ThreadStress : public ::testing::Test {
+class ThreadStress {
  protected:
   std::vector<Detection> detect(int threads) {
     DetectorOptions options;
@@ -55,23 +55,23 @@ class ThreadStress : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(ThreadStress, DetectionsAreThoseOfOneThread) {
+TEST_CASE_METHOD(ThreadStress, "ThreadStress.DetectionsAreThoseOfOneThread") {
   write_pictures(60);
   const std::vector<Detection> expected = detect(1);
-  ASSERT_EQ(expected.size(), 60u);
+  REQUIRE(expected.size() == 60u);
   for (const int threads : thread_counts()) {
-    SCOPED_TRACE(fmt::format("{} threads", threads));
+    INFO(fmt::format("{} threads", threads));
     const std::vector<Detection> got = detect(threads);
-    ASSERT_EQ(got.size(), expected.size());
+    REQUIRE(got.size() == expected.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
-      EXPECT_EQ(got[i].path, expected[i].path);
-      EXPECT_EQ(got[i].error, expected[i].error);
-      EXPECT_EQ(got[i].logit, expected[i].logit) << got[i].path;
+      CHECK(got[i].path == expected[i].path);
+      CHECK(got[i].error == expected[i].error);
+      CHECK_MESSAGE(got[i].logit == expected[i].logit, got[i].path);
     }
   }
 }
 
-TEST_F(ThreadStress, TrainedWeightsAreThoseOfOneThread) {
+TEST_CASE_METHOD(ThreadStress, "ThreadStress.TrainedWeightsAreThoseOfOneThread") {
   write_generated_set(folder_ / "set", {4, 56, 1});
   const auto train = [&](int threads) {
     TrainOptions o;
@@ -88,7 +88,7 @@ TEST_F(ThreadStress, TrainedWeightsAreThoseOfOneThread) {
   };
   const fs::path expected = train(1);
   for (const int threads : thread_counts()) {
-    SCOPED_TRACE(fmt::format("{} threads", threads));
+    INFO(fmt::format("{} threads", threads));
     const fs::path run = train(threads);
     expect_equal_runs(run, expected);
     fs::remove_all(run);
@@ -97,7 +97,7 @@ TEST_F(ThreadStress, TrainedWeightsAreThoseOfOneThread) {
 
 // One picture is truncated, rewritten in place and replaced all the time: whatever is read of it is a picture or a failure, and the others
 // are as ever.
-TEST_F(ThreadStress, FilesThatChangeWhileTheyAreReadHarmNoOther) {
+TEST_CASE_METHOD(ThreadStress, "ThreadStress.FilesThatChangeWhileTheyAreReadHarmNoOther") {
   write_pictures(20);
   const std::vector<Detection> expected = detect(1);
   const fs::path changing = folder_ / "pictures/004.ppm";
@@ -112,14 +112,14 @@ TEST_F(ThreadStress, FilesThatChangeWhileTheyAreReadHarmNoOther) {
   });
   for (int round = 0; round < 10; ++round) {
     const std::vector<Detection> got = detect(4);
-    ASSERT_EQ(got.size(), expected.size());
+    REQUIRE(got.size() == expected.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
       if (got[i].path == changing) {
-        EXPECT_NE(got[i].scored(), !got[i].error.empty());
+        CHECK(got[i].scored() != !got[i].error.empty());
         continue;
       }
-      EXPECT_EQ(got[i].logit, expected[i].logit) << got[i].path;
-      EXPECT_EQ(got[i].error, expected[i].error);
+      CHECK_MESSAGE(got[i].logit == expected[i].logit, got[i].path);
+      CHECK(got[i].error == expected[i].error);
     }
   }
 }
