@@ -1,12 +1,14 @@
 // Training: each operation's variants, forward and backward.
 #include "bench/variants.h"
 #include "kernels/adam.h"
+#include "kernels/average_pool.h"
 #include "kernels/batch_norm.h"
 #include "kernels/conv2x2.h"
 #include "kernels/conv2x2_backward.h"
 #include "kernels/conv2x2_training_tensor.h"
 #include "kernels/conv2x2_weight_tensor.h"
 #include "kernels/first_conv.h"
+#include "kernels/head_training.h"
 #include "kernels/pool_training.h"
 #include "kernels/projection.h"
 #include "kernels/projection_backward.h"
@@ -194,16 +196,45 @@ void time_batch_norm(KernelTimer& timer, int batch, int size, int block) {
   timer.free_arrays();
 }
 
-void time_top_k(KernelTimer& timer, int batch, int size) {
+// What lies between the maps and the logits: top-k with RBLD, RKS, or the average; and the way back.
+void time_pooling(KernelTimer& timer, int batch, int size) {
   const int area = network_shape({}, size, size).maps().area(), rows = batch * kMapChannels, k = Architecture{}.k;
   const auto* maps = timer.array<float>(1.0 * rows * area);
   auto *grad_maps = timer.array<float>(1.0 * rows * area), *values = timer.array<float>(1.0 * rows * k);
-  auto* positions = timer.array<std::int32_t>(1.0 * rows * k);
-  const double floats = 1.0 * kMapChannels * area, selected = 1.0 * kMapChannels * k;
-  timer.time("a warp a map", {"topk_pool, with positions", 0, (floats + 2 * selected) * 4, 0, false}, Precision::fp32,
-             [&](kernels::Stream t) { kernels::topk_pool(values, positions, maps, rows, area, k, t); });
-  timer.time("scatter", {"pool_backward", 0, 4 * selected * 4, 0, false}, Precision::fp32,
-             [&](kernels::Stream t) { kernels::pool_backward(grad_maps, values, nullptr, positions, rows, area, k, t); });
+  auto *positions = timer.array<std::int32_t>(1.0 * rows * k), *drawn = timer.array<std::int32_t>(1.0 * rows * k);
+  auto *factors = timer.array<float>(1.0 * rows * k), *drop = timer.array<float>(k), *scale = timer.array<float>(k);
+  const kernels::DrawOrigin origin{1, 2, 3};
+  const double all = 4.0 * kMapChannels * area, selected = 4.0 * kMapChannels * k, channels = 4.0 * kMapChannels;  // bytes of an image
+  const auto time = [&](const char* operation, const char* variant, double bytes, const std::function<void(kernels::Stream)>& launch) {
+    timer.time(variant, {operation, 0, bytes, 0, false}, Precision::fp32, launch);
+  };
+  time("topk_pool, with positions", "a warp a map", all + 2 * selected,
+       [&](kernels::Stream t) { kernels::topk_pool(values, positions, maps, rows, area, k, t); });
+  time("rbld", "drawn as it is applied", 3 * selected,
+       [&](kernels::Stream t) { kernels::rbld(values, factors, nullptr, drop, scale, origin, rows, k, t); });
+  time("rks, positions", "Floyd's method", selected, [&](kernels::Stream t) { kernels::rks_draw(drawn, origin, rows, area, k, t); });
+  time("rks, values", "gather and sort", 4 * selected,
+       [&](kernels::Stream t) { kernels::rks_gather(values, positions, drawn, maps, rows, area, k, t); });
+  time("pool_backward", "scatter", 4 * selected,
+       [&](kernels::Stream t) { kernels::pool_backward(grad_maps, values, nullptr, positions, rows, area, k, t); });
+  time("average_pool", "a warp a map", all + channels, [&](kernels::Stream t) { kernels::average_pool(values, maps, rows, area, t); });
+  time("average_pool, backward", "every position at once", all + channels,
+       [&](kernels::Stream t) { kernels::average_pool_backward(grad_maps, values, rows, area, false, t); });
+  timer.free_arrays();
+}
+
+void time_loss(KernelTimer& timer, int batch) {
+  const int features = kMapChannels * Architecture{}.k;
+  auto *losses = timer.array<float>(batch), *grad_logits = timer.array<float>(batch), *logits = timer.array<float>(batch);
+  const auto* labels = timer.array<std::uint8_t>(batch);
+  auto *values = timer.array<float>(1.0 * batch * features), *grad_values = timer.array<float>(1.0 * batch * features);
+  auto *weight = timer.array<float>(features), *grad_weight = timer.array<float>(features), *grad_bias = timer.array<float>(1);
+  timer.time("both in one", {"bce_with_logits", 0, 3 * 4 + 1, 0, false}, Precision::fp32,
+             [&](kernels::Stream t) { kernels::bce_with_logits(losses, grad_logits, logits, labels, 1.0f, batch, t); });
+  timer.time("sums in order", {"head_backward", 4.0 * features, 2 * 4.0 * features + 4, 2 * 4.0 * features, false}, Precision::fp32,
+             [&](kernels::Stream t) {
+               kernels::head_backward(grad_values, grad_weight, grad_bias, values, weight, grad_logits, batch, features, false, t);
+             });
   timer.free_arrays();
 }
 
@@ -236,7 +267,8 @@ void time_training_kernels(KernelTimer& timer, Libraries& libraries, int batch, 
   time_tensor_projection<Tf32>(timer, batch, size);
   time_tensor_projection<Bfloat16>(timer, batch, size);
   for (int block = 0; block < kBlocks; ++block) time_batch_norm(timer, batch, size, block);
-  time_top_k(timer, batch, size);
+  time_pooling(timer, batch, size);
+  time_loss(timer, batch);
   time_adam(timer, batch, size);
 }
 

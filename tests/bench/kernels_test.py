@@ -16,6 +16,8 @@ for row in report["rows"]:
     assert row["share_of_bound"] > 0 and row["samples"] == 1, row
     seen.add((row["part"], row["operation"], row["variant"], row["precision"]))
 assert len(seen) == len(report["rows"]) > 50, "a row does not have a name of its own"
+for operation in ("rbld", "rks, positions", "rks, values", "average_pool", "bce_with_logits", "head_backward"):
+    assert any(row[1] == operation for row in seen), operation
 for precision in ("fp32", "tf32", "fp16", "bf16"):
     assert any(row[3] == precision for row in seen), precision
 
