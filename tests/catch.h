@@ -3,12 +3,6 @@
 // there, and checks after joining them. An assertion takes an exception for a failure: what may throw is called before.
 #pragma once
 
-#if defined(LFM_GOOGLETEST)  // what headers shared by programs on both frameworks use
-#include <gtest/gtest.h>
-#define CHECK(expression) EXPECT_TRUE(expression)
-#define CHECK_MESSAGE(expression, message) EXPECT_TRUE(expression) << message
-#define FAIL_CHECK(message) ADD_FAILURE() << message
-#else
 #if defined(LFM_CATCH2_V3)
 #include <catch2/catch_message.hpp>
 #include <catch2/catch_template_test_macros.hpp>
@@ -203,4 +197,3 @@ class Says {
   });                                                                                                          \
   }                                                                                                            \
   void LFM_CASE_BODY(__LINE__)::body()
-#endif  // LFM_GOOGLETEST

@@ -36,8 +36,6 @@ struct CpuPath {
   }
 };
 
-inline void PrintTo(const CpuPath& path, std::ostream* out) { *out << path.name; }
-
 inline const std::vector<CpuPath>& cpu_paths() {
   static const std::vector<CpuPath> all = [] {
     std::vector<CpuPath> list;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,13 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "tests/cases/verdict.h"
+
 namespace lfm::cases {
 
 /// Passes if |got - expected| <= limit * max(1, |expected|) everywhere; prints the worst deviation either way.
-inline ::testing::AssertionResult close_relative(const std::string& what, const std::vector<float>& got,
+inline Verdict close_relative(const std::string& what, const std::vector<float>& got,
                                                  const std::vector<float>& expected, double limit) {
   if (got.size() != expected.size()) {
-    return ::testing::AssertionFailure() << fmt::format("{}: {} values, expected {}", what, got.size(), expected.size());
+    return {false, fmt::format("{}: {} values, expected {}", what, got.size(), expected.size())};
   }
   double worst = 0;
   std::size_t where = 0;
@@ -28,16 +29,16 @@ inline ::testing::AssertionResult close_relative(const std::string& what, const 
   const std::string report = fmt::format("{}: worst deviation {:.2e} at {} (limit {:.0e})", what, worst, where, limit);
   if (worst <= limit) {
     fmt::print("  {}\n", report);
-    return ::testing::AssertionSuccess();
+    return Verdict{true, report};
   }
-  return ::testing::AssertionFailure() << report << fmt::format(": got {:.9g}, expected {:.9g}", got[where], expected[where]);
+  return {false, report + fmt::format(": got {:.9g}, expected {:.9g}", got[where], expected[where])};
 }
 
 /// Passes if |got - expected| <= limit * max|expected| everywhere.
-inline ::testing::AssertionResult close_to_largest(const std::string& what, const std::vector<float>& got,
+inline Verdict close_to_largest(const std::string& what, const std::vector<float>& got,
                                                    const std::vector<float>& expected, double limit) {
   if (got.size() != expected.size()) {
-    return ::testing::AssertionFailure() << fmt::format("{}: {} values, expected {}", what, got.size(), expected.size());
+    return {false, fmt::format("{}: {} values, expected {}", what, got.size(), expected.size())};
   }
   double worst = 0, largest = 0;
   std::size_t where = 0;
@@ -51,9 +52,9 @@ inline ::testing::AssertionResult close_to_largest(const std::string& what, cons
       fmt::format("{}: worst deviation {:.2e} of the largest entry at {} (limit {:.0e})", what, largest > 0 ? worst / largest : worst, where, limit);
   if (worst <= limit * largest) {
     fmt::print("  {}\n", report);
-    return ::testing::AssertionSuccess();
+    return Verdict{true, report};
   }
-  return ::testing::AssertionFailure() << report << fmt::format(": got {:.9g}, expected {:.9g}", got[where], expected[where]);
+  return {false, report + fmt::format(": got {:.9g}, expected {:.9g}", got[where], expected[where])};
 }
 
 }  // namespace lfm::cases

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <ostream>
 #include <string>
 #include <vector>
 
@@ -17,8 +16,6 @@ struct EngineCase {
   std::string name;
   std::function<std::unique_ptr<Engine>()> make;
 };
-
-inline void PrintTo(const EngineCase& engine, std::ostream* out) { *out << engine.name; }
 
 inline const std::vector<EngineCase>& engines() {
   static const std::vector<EngineCase> all = [] {

@@ -6,12 +6,13 @@
 #pragma once
 
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstddef>
 #include <span>
 #include <string>
+
+#include "tests/cases/verdict.h"
 
 namespace lfm::cases {
 
@@ -26,10 +27,10 @@ inline double error_bound(double roundoff, double depth, double magnitude) {
 
 /// Passes if every value keeps its bound, and prints the largest share of it that was used; what and seed let a failure be repeated.
 template <typename T>
-::testing::AssertionResult within_bound(const std::string& what, std::span<const T> got, std::span<const double> reference,
+Verdict within_bound(const std::string& what, std::span<const T> got, std::span<const double> reference,
                                         std::span<const double> magnitude, double roundoff, double depth, unsigned seed) {
   if (got.size() != reference.size() || got.size() != magnitude.size()) {
-    return ::testing::AssertionFailure() << fmt::format("{}: {} values, expected {}", what, got.size(), reference.size());
+    return {false, fmt::format("{}: {} values, expected {}", what, got.size(), reference.size())};
   }
   double worst = 0;
   std::size_t where = 0;
@@ -42,10 +43,10 @@ template <typename T>
   }
   if (worst <= 1) {
     fmt::print("  {}: {:.2f} of the limit\n", what, worst);
-    return ::testing::AssertionSuccess();
+    return Verdict{true, ""};
   }
-  return ::testing::AssertionFailure() << fmt::format("{} [{}]: got {:.9g}, expected {:.9g}, {:.3g} times the limit (seed {})", what,
-                                                      where, static_cast<double>(got[where]), reference[where], worst, seed);
+  return {false, fmt::format("{} [{}]: got {:.9g}, expected {:.9g}, {:.3g} times the limit (seed {})", what,
+                                                      where, static_cast<double>(got[where]), reference[where], worst, seed)};
 }
 
 }  // namespace lfm::cases

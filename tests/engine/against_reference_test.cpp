@@ -1,6 +1,5 @@
 // Every engine against the reference engine on small odd images: a fresh network's inference, and one training step with drawn (not
 // injected) masks and positions, so that the draws themselves are compared too.
-#include <gtest/gtest.h>
 
 #include <utility>
 
@@ -9,13 +8,14 @@
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
 #include "tests/cases/random_network.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
 
-class AgainstReference : public ::testing::TestWithParam<cases::EngineCase> {
+class AgainstReference {
  protected:
-  void SetUp() override { engine_ = GetParam().make(); }
+  explicit AgainstReference(const cases::EngineCase& tested) : engine_(tested.make()) {}
 
   void random_case(const cases::NetworkCase& c, unsigned seed) {
     cases::RandomNetwork network = cases::random_network(c, seed);
@@ -32,25 +32,25 @@ class AgainstReference : public ::testing::TestWithParam<cases::EngineCase> {
   std::vector<float> values_;
 };
 
-TEST_P(AgainstReference, Inference) {
+TEST_CASE_METHOD_FOR_EACH(AgainstReference, cases::engines_beside_reference(), "AgainstReference.Inference") {
   for (std::size_t i = 0; i < cases::kNetworkTests.size(); ++i) {
     const auto& c = cases::kNetworkTests[i];
-    SCOPED_TRACE(to_string(c));
+    INFO(to_string(c));
     random_case(c, static_cast<unsigned>(i));
     const PixelBatch batch{pixels_.data(), c.n, c.h, c.w};
     const std::size_t n = static_cast<std::size_t>(c.n);
     std::vector<float> got(n), got_features(n * 1024), expected(n), expected_features(n * 1024);
     infer(*engine_, {}, batch, got, got_features);
     infer(*reference_, {}, batch, expected, expected_features);
-    EXPECT_TRUE(cases::close_relative("logits " + to_string(c), got, expected, 2e-4));
-    EXPECT_TRUE(cases::close_relative("features " + to_string(c), got_features, expected_features, 2e-4));
+    CHECK(cases::close_relative("logits " + to_string(c), got, expected, 2e-4));
+    CHECK(cases::close_relative("features " + to_string(c), got_features, expected_features, 2e-4));
   }
 }
 
-TEST_P(AgainstReference, TrainingStepWithDrawnMasks) {
+TEST_CASE_METHOD_FOR_EACH(AgainstReference, cases::engines_beside_reference(), "AgainstReference.TrainingStepWithDrawnMasks") {
   for (std::size_t i = 0; i < cases::kNetworkTests.size(); ++i) {
     const auto& c = cases::kNetworkTests[i];
-    SCOPED_TRACE(to_string(c));
+    INFO(to_string(c));
     random_case(c, 100 + static_cast<unsigned>(i));
     TrainingOptions options;
     options.rbld_scale = static_cast<RbldScale>(i % 3);
@@ -59,8 +59,8 @@ TEST_P(AgainstReference, TrainingStepWithDrawnMasks) {
     const float loss_scale = 1.0f / static_cast<float>(c.n);
     const auto got = forward_backward(*engine_, batch, options, key, loss_scale, GradientMode::overwrite);
     const auto expected = forward_backward(*reference_, batch, options, key, loss_scale, GradientMode::overwrite);
-    EXPECT_TRUE(cases::close_relative("logit_a " + to_string(c), got.logit_a, expected.logit_a, 2e-4));
-    EXPECT_TRUE(cases::close_relative("logit_b " + to_string(c), got.logit_b, expected.logit_b, 2e-4));
+    CHECK(cases::close_relative("logit_a " + to_string(c), got.logit_a, expected.logit_a, 2e-4));
+    CHECK(cases::close_relative("logit_b " + to_string(c), got.logit_b, expected.logit_b, 2e-4));
 
     // A second pass in accumulate mode, on the same images with other draws, adds up.
     const DrawKey next{i, 2000 + i, 0};
@@ -72,13 +72,10 @@ TEST_P(AgainstReference, TrainingStepWithDrawnMasks) {
     for (int id = 0; id < kTrainable; ++id) {
       const auto g = parameter(std::span<const float>(got_gradients), table_, id);
       const auto e = parameter(std::span<const float>(expected_gradients), table_, id);
-      EXPECT_TRUE(cases::close_to_largest(table_[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
+      CHECK(cases::close_to_largest(table_[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
     }
   }
 }
-
-INSTANTIATE_TEST_SUITE_P(Engines, AgainstReference, ::testing::ValuesIn(cases::engines_beside_reference()),
-                         [](const auto& engine) { return engine.param.name; });
 
 }  // namespace
 }  // namespace lfm

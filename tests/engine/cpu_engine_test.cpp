@@ -1,5 +1,6 @@
 // What the CPU engine promises beyond right numbers: the same bits however the work is split, bounded and exactly planned memory.
-#include <gtest/gtest.h>
+
+#include "src/engine/cpu/cpu_engine.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -9,13 +10,13 @@
 
 #include "lfm/error.h"
 #include "lfm/image.h"
-#include "src/engine/cpu/cpu_engine.h"
 #include "src/engine/network.h"
 #include "src/model/safetensors.h"
 #include "tests/cases/cases.h"
 #include "tests/cases/cpu_paths.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/fixture.h"
+#include "tests/catch.h"
 #include "tests/model/random_model.h"
 
 namespace lfm::cpu {
@@ -33,8 +34,10 @@ std::vector<std::uint8_t> random_pixels(int n, int height, int width, unsigned s
 constexpr double kBf16Logit = 0.2;
 constexpr double kBf16Features = 2e-2;
 
-class CpuEngineTest : public ::testing::TestWithParam<cases::CpuPath> {
+class CpuEngineTest {
  protected:
+  explicit CpuEngineTest(const cases::CpuPath& path) : path_(path) {}
+
   std::vector<float> features(int threads, const PixelBatch& batch) const {
     CpuEngine engine(threads, *path_.kernels, *path_.precision);
     engine.load(model_.architecture, model_.values);
@@ -42,25 +45,26 @@ class CpuEngineTest : public ::testing::TestWithParam<cases::CpuPath> {
     infer(engine, model_.architecture, batch, logits, values);
     return values;
   }
-  const cases::CpuPath& path_ = GetParam();
+  const cases::CpuPath& path_;
   const Model model_ = test::random_model({}, 7);
 };
 
-TEST_P(CpuEngineTest, SameBitsWhateverTheThreadsAndTheBatch) {
+TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.SameBitsWhateverTheThreadsAndTheBatch") {
   constexpr int n = 5, height = 75, width = 131;
   const auto pixels = random_pixels(n, height, width, 3);
   const auto one = features(1, {pixels.data(), n, height, width});
-  EXPECT_EQ(features(2, {pixels.data(), n, height, width}), one);
-  EXPECT_EQ(features(7, {pixels.data(), n, height, width}), one);
+  CHECK(features(2, {pixels.data(), n, height, width}) == one);
+  CHECK(features(7, {pixels.data(), n, height, width}) == one);
   const std::size_t image = std::size_t{3} * height * width;
   for (std::size_t i = 0; i < n; ++i) {
     const auto alone = features(3, {pixels.data() + i * image, 1, height, width});
-    EXPECT_TRUE(std::equal(alone.begin(), alone.end(), one.begin() + static_cast<std::ptrdiff_t>(i * alone.size()))) << "image " << i;
+    CHECK_MESSAGE(std::equal(alone.begin(), alone.end(), one.begin() + static_cast<std::ptrdiff_t>(i * alone.size())),
+                  "image " << i);
   }
 }
 
-TEST_P(CpuEngineTest, NativeImagesMatchTheFixtures) {
-  if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
+TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.NativeImagesMatchTheFixtures") {
+  if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
   const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
   CpuEngine engine(2, *path_.kernels, *path_.precision);
   const auto weights = cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), "");
@@ -78,11 +82,11 @@ TEST_P(CpuEngineTest, NativeImagesMatchTheFixtures) {
       infer(engine, {}, {image.rgb.data(), 1, image.height, image.width}, logit, got);
       const auto features = cases::floats(expected, name + "." + view + ".features");
       if (path_.is_bf16()) {
-        EXPECT_TRUE(cases::close_to_largest(name + " " + view, got, features, kBf16Features));
-        EXPECT_NEAR(logit[0], head(features), kBf16Logit) << name << " " << view;
+        CHECK(cases::close_to_largest(name + " " + view, got, features, kBf16Features));
+        CHECK_THAT_MESSAGE(logit[0], WithinAbs(head(features), kBf16Logit), name << " " << view);
         fmt::print("  {} {}: logit {:.3f}, off by {:.3f}\n", name, view, logit[0], logit[0] - head(features));
       } else {
-        EXPECT_TRUE(cases::close_relative(name + " " + view, got, features, 2e-4));
+        CHECK(cases::close_relative(name + " " + view, got, features, 2e-4));
       }
     }
   }
@@ -101,7 +105,7 @@ Model fresh_model(unsigned seed) {
   return model;
 }
 
-TEST_P(CpuEngineTest, SmallOddImagesStayNearTheReference) {
+TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.SmallOddImagesStayNearTheReference") {
   unsigned seed = 40;
   for (const auto& c : cases::kNetworkTests) {
     const Model model = fresh_model(++seed);
@@ -115,12 +119,12 @@ TEST_P(CpuEngineTest, SmallOddImagesStayNearTheReference) {
     cpu.load({}, model.values);
     infer(cpu, {}, {pixels.data(), c.n, c.h, c.w}, logits, got);
     const std::string what = fmt::format("{}, seed {}", cases::to_string(c), seed);
-    EXPECT_TRUE(cases::close_to_largest(what, got, expected, path_.is_bf16() ? kBf16Features : 1e-4));
-    EXPECT_TRUE(cases::close_relative(what, logits, expected_logits, path_.is_bf16() ? kBf16Logit : 2e-4));
+    CHECK(cases::close_to_largest(what, got, expected, path_.is_bf16() ? kBf16Features : 1e-4));
+    CHECK(cases::close_relative(what, logits, expected_logits, path_.is_bf16() ? kBf16Logit : 2e-4));
   }
 }
 
-TEST_P(CpuEngineTest, StripsOfALargeImageGiveItsFeatures) {
+TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.StripsOfALargeImageGiveItsFeatures") {
   constexpr int height = 411, width = 243;
   const auto pixels = random_pixels(1, height, width, 5);
   const PixelBatch batch{pixels.data(), 1, height, width};
@@ -130,13 +134,14 @@ TEST_P(CpuEngineTest, StripsOfALargeImageGiveItsFeatures) {
     engine.load(model_.architecture, model_.values);
     std::vector<float> logit(1), got(whole.size());
     infer(engine, model_.architecture, batch, logit, got);
-    EXPECT_FALSE(engine.read(Activation::block1).has_value());
-    EXPECT_TRUE(cases::close_relative(fmt::format("strips of {} pixels", strip_pixels), got, whole, path_.is_bf16() ? 2e-3 : 1e-4));
+    CHECK_FALSE(engine.read(Activation::block1).has_value());
+    CHECK(cases::close_relative(fmt::format("strips of {} pixels", strip_pixels), got, whole,
+                                path_.is_bf16() ? 2e-3 : 1e-4));
   }
 }
 
 // A damaged model must not pass for a scored image: no ReLU, maximum or top-k may hide what is no number.
-TEST_P(CpuEngineTest, ADamagedWeightMakesTheLogitNoNumber) {
+TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.ADamagedWeightMakesTheLogitNoNumber") {
   const auto pixels = random_pixels(1, 64, 64, 8);
   const ParameterTable table = parameter_table(model_.architecture);
   CpuEngine engine(2, *path_.kernels, *path_.precision);
@@ -146,12 +151,12 @@ TEST_P(CpuEngineTest, ADamagedWeightMakesTheLogitNoNumber) {
     engine.load(model_.architecture, values);
     std::vector<float> logit(1);
     infer(engine, model_.architecture, {pixels.data(), 1, 64, 64}, logit);
-    EXPECT_FALSE(std::isfinite(logit[0])) << table[id].name << ": " << logit[0];
+    CHECK_MESSAGE(!std::isfinite(logit[0]), table[id].name << ": " << logit[0]);
   }
 }
 
-TEST_P(CpuEngineTest, TrainsInFp32WhateverItInfersIn) {
-  if (!path_.is_bf16()) GTEST_SKIP() << "FP32 itself";
+TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.TrainsInFp32WhateverItInfersIn") {
+  if (!path_.is_bf16()) SKIP("FP32 itself");
   const auto pixels = random_pixels(2, 64, 64, 6);
   const std::vector<std::uint8_t> labels = {0, 1};
   const auto gradients = [&](const PrecisionKernels& precision) {
@@ -162,39 +167,37 @@ TEST_P(CpuEngineTest, TrainsInFp32WhateverItInfersIn) {
     engine.read_gradients(read);
     return read;
   };
-  EXPECT_EQ(gradients(*path_.precision), gradients(path_.kernels->fp32));
+  CHECK(gradients(*path_.precision) == gradients(path_.kernels->fp32));
 }
 
-INSTANTIATE_TEST_SUITE_P(Paths, CpuEngineTest, ::testing::ValuesIn(cases::cpu_paths()), [](const auto& path) { return path.param.name; });
-
-TEST(CpuEngine, MemoryGrowsWithPixelsAndStaysSmallAtTheCommonSize) {
+TEST_CASE("CpuEngine.MemoryGrowsWithPixelsAndStaysSmallAtTheCommonSize") {
   CpuEngine engine(2, *supported_kernels().front(), supported_kernels().front()->fp32);
   const auto bytes = [&](int n, int side) { return static_cast<double>(engine.arena_bytes({n, side, side, PlanMode::inference})); };
-  EXPECT_LT(bytes(1, 256), 24e6);
-  EXPECT_LT(bytes(1, 4096), 240e6);  // strips: beyond them, the maps alone grow
-  EXPECT_LT(bytes(8, 256), 8 * bytes(1, 256));
+  CHECK(bytes(1, 256) < 24e6);
+  CHECK(bytes(1, 4096) < 240e6);  // strips: beyond them, the maps alone grow
+  CHECK(bytes(8, 256) < 8 * bytes(1, 256));
 }
 
-TEST(CpuEngine, TakesBf16WhereTheProcessorHasIt) {
+TEST_CASE("CpuEngine.TakesBf16WhereTheProcessorHasIt") {
   const Kernels& kernels = choose_kernels(std::getenv("LFM_CPU"));
   if (has_bf16(kernels)) {
-    EXPECT_NE(make_cpu_engine(1, Precision::bf16)->description().find("BF16"), std::string::npos);
+    CHECK(make_cpu_engine(1, Precision::bf16)->description().find("BF16") != std::string::npos);
   } else {
-    EXPECT_THROW(make_cpu_engine(1, Precision::bf16), Error);
+    CHECK_THROWS_AS(make_cpu_engine(1, Precision::bf16), Error);
   }
   for (const Precision precision : {Precision::automatic, Precision::fp32}) {
-    EXPECT_EQ(make_cpu_engine(1, precision)->description().find("BF16"), std::string::npos);
+    CHECK(make_cpu_engine(1, precision)->description().find("BF16") == std::string::npos);
   }
-  EXPECT_THROW(make_cpu_engine(1, Precision::fp16), Error);
+  CHECK_THROWS_AS(make_cpu_engine(1, Precision::fp16), Error);
 }
 
-TEST(CpuEngine, RefusesABatchItHasNoRoomFor) {
+TEST_CASE("CpuEngine.RefusesABatchItHasNoRoomFor") {
   CpuEngine engine(1, *supported_kernels().front(), supported_kernels().front()->fp32);
   engine.load({}, test::random_model({}, 1).values);
   engine.reserve({1, 64, 64, PlanMode::inference});
   const auto pixels = random_pixels(2, 64, 96, 1);
-  EXPECT_THROW(engine.infer_first_block({pixels.data(), 2, 64, 64}), Error);
-  EXPECT_THROW(engine.infer_first_block({pixels.data(), 1, 64, 96}), Error);
+  CHECK_THROWS_AS(engine.infer_first_block({pixels.data(), 2, 64, 64}), Error);
+  CHECK_THROWS_AS(engine.infer_first_block({pixels.data(), 1, 64, 96}), Error);
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // The CPU engine's kernels, for every instruction set this machine runs, against plain loops in double.
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,12 +17,15 @@
 #include "src/engine/cpu/weights.h"
 #include "tests/cases/cpu_paths.h"
 #include "tests/cases/deviation.h"
+#include "tests/catch.h"
 
 namespace lfm::cpu {
 namespace {
 
-class CpuKernels : public ::testing::TestWithParam<cases::CpuPath> {
+class CpuKernels {
  protected:
+  explicit CpuKernels(const cases::CpuPath& path) : path_(path) {}
+
   /// Normal noise that the path's precision holds exactly.
   std::vector<float> random(std::size_t count, unsigned seed) const {
     std::mt19937 generator(seed);
@@ -33,11 +35,11 @@ class CpuKernels : public ::testing::TestWithParam<cases::CpuPath> {
     if (path_.is_bf16()) std::ranges::transform(values, values.begin(), [](float value) { return from_bf16(to_bf16(value)); });
     return values;
   }
-  const cases::CpuPath& path_ = GetParam();
+  const cases::CpuPath& path_;
   const PrecisionKernels& kernels_ = *path_.precision;
 };
 
-TEST_P(CpuKernels, ProductOfEveryRowCount) {
+TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.ProductOfEveryRowCount") {
   for (const int depth : {64, 192}) {
     for (int rows = 1; rows <= 2 * path_.kernels->max_rows + 3; ++rows) {
       // A [depth/64][row][64], B [depth][panel]; where two values share a float, B is stored by pairs of rows.
@@ -60,9 +62,10 @@ TEST_P(CpuKernels, ProductOfEveryRowCount) {
             sum += term;
             magnitude += std::abs(term);
           }
-          ASSERT_NEAR(c.data()[r * c_row + j], sum, 0x1p-24 * (4 + 2 * std::sqrt(depth)) * magnitude) << rows << " rows, at " << r << ", " << j;
+          const double bound = 0x1p-24 * (4 + 2 * std::sqrt(depth)) * magnitude;
+          QUICK_REQUIRE(std::abs(c.data()[r * c_row + j] - sum) <= bound, rows << " rows, at " << r << ", " << j);
         }
-        ASSERT_EQ(c.data()[r * c_row + kernels_.panel], 7.0f) << "wrote beside its panel";
+        REQUIRE_MESSAGE(c.data()[r * c_row + kernels_.panel] == 7.0f, "wrote beside its panel");
       }
     }
   }
@@ -90,7 +93,7 @@ double block_output(const ConvShape& s, const float* in, const FoldedBlock& bloc
   return std::max(0.0, largest + block.bias[oc]);
 }
 
-TEST_P(CpuKernels, WinogradBlocksOfEveryRemainder) {
+TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.WinogradBlocksOfEveryRemainder") {
   ThreadPool pool(2);
   for (const bool pooled : {true, false}) {
     for (int size = 3; size < 16; ++size) {
@@ -120,15 +123,15 @@ TEST_P(CpuKernels, WinogradBlocksOfEveryRemainder) {
           }
         }
       }
-      EXPECT_TRUE(cases::close_relative(fmt::format("{}x{}{}", in.h, in.w, pooled ? " pooled" : ""), got, expected,
-                                        path_.is_bf16() ? kWinogradBf16Limit : kWinogradLimit));
+      CHECK(cases::close_relative(fmt::format("{}x{}{}", in.h, in.w, pooled ? " pooled" : ""), got, expected,
+                                  path_.is_bf16() ? kWinogradBf16Limit : kWinogradLimit));
     }
   }
 }
 
 // What tests elsewhere find with the emulation holds for the processor's instructions too.
-TEST_P(CpuKernels, Bf16InstructionsGiveTheEmulationsBits) {
-  if (path_.precision != &path_.kernels->bf16) GTEST_SKIP() << "compares BF16 instructions alone";
+TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.Bf16InstructionsGiveTheEmulationsBits") {
+  if (path_.precision != &path_.kernels->bf16) SKIP("compares BF16 instructions alone");
   const PrecisionKernels& emulated = path_.kernels->bf16_emulated;
   const std::size_t c_row = static_cast<std::size_t>(kernels_.panel);
   constexpr int rows = 29, depth = 256;
@@ -137,29 +140,29 @@ TEST_P(CpuKernels, Bf16InstructionsGiveTheEmulationsBits) {
   const std::size_t slab = rows * kernels_.stored(kSlab);
   kernels_.multiply({rows, depth, a.data(), slab, b.data(), got.data(), c_row});
   emulated.multiply({rows, depth, a.data(), slab, b.data(), expected.data(), c_row});
-  EXPECT_TRUE(std::equal(got.data(), got.data() + got.size(), expected.data()));
+  CHECK(std::equal(got.data(), got.data() + got.size(), expected.data()));
 
   const Buffer pixels = path_.stored(random(25 * 64, 6));
   const std::size_t pixel = kernels_.stored(kSlab);
   Buffer v[2] = {Buffer(25 * pixel), Buffer(25 * pixel)};
   kernels_.tile_input({pixels.data(), 5 * pixel, pixel, kSlab, v[0].data(), pixel, pixel});
   emulated.tile_input({pixels.data(), 5 * pixel, pixel, kSlab, v[1].data(), pixel, pixel});
-  EXPECT_EQ(path_.values(v[0].data(), 25 * kSlab), path_.values(v[1].data(), 25 * kSlab));
+  CHECK(path_.values(v[0].data(), 25 * kSlab) == path_.values(v[1].data(), 25 * kSlab));
 }
 
-TEST(Bf16, RoundsToNearestEvenAndKeepsNan) {
-  EXPECT_EQ(from_bf16(to_bf16(1.0f)), 1.0f);
-  EXPECT_EQ(from_bf16(to_bf16(1.0f + 0x1p-8f)), 1.0f);            // halfway: to the even one
-  EXPECT_EQ(from_bf16(to_bf16(1.0f + 3 * 0x1p-8f)), 1.0f + 0x1p-6f);
-  EXPECT_EQ(from_bf16(to_bf16(-1.0f - 0x1.1p-8f)), -1.0f - 0x1p-7f);
-  EXPECT_EQ(from_bf16(to_bf16(0x1.fffp127f)), std::numeric_limits<float>::infinity());
-  EXPECT_TRUE(std::isnan(from_bf16(to_bf16(std::bit_cast<float>(0x7f800001u)))));
+TEST_CASE("Bf16.RoundsToNearestEvenAndKeepsNan") {
+  CHECK(from_bf16(to_bf16(1.0f)) == 1.0f);
+  CHECK(from_bf16(to_bf16(1.0f + 0x1p-8f)) == 1.0f);  // halfway: to the even one
+  CHECK(from_bf16(to_bf16(1.0f + 3 * 0x1p-8f)) == 1.0f + 0x1p-6f);
+  CHECK(from_bf16(to_bf16(-1.0f - 0x1.1p-8f)) == -1.0f - 0x1p-7f);
+  CHECK(from_bf16(to_bf16(0x1.fffp127f)) == std::numeric_limits<float>::infinity());
+  CHECK(std::isnan(from_bf16(to_bf16(std::bit_cast<float>(0x7f800001u)))));
   const float pair = bf16_pair(2.0f, -3.0f);
-  EXPECT_EQ(stored_bf16(&pair, 0), 2.0f);
-  EXPECT_EQ(stored_bf16(&pair, 1), -3.0f);
+  CHECK(stored_bf16(&pair, 0) == 2.0f);
+  CHECK(stored_bf16(&pair, 1) == -3.0f);
 }
 
-TEST_P(CpuKernels, SelectionIsASort) {
+TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.SelectionIsASort") {
   for (const auto& [positions, k] : {std::pair{16, 16}, {17, 5}, {300, 16}, {40, 1}, {64, 32}}) {
     std::mt19937 generator(static_cast<unsigned>(positions));
     Buffer maps(std::size_t{64} * positions), sorted(std::size_t{64} * k);
@@ -172,30 +175,28 @@ TEST_P(CpuKernels, SelectionIsASort) {
       std::sort(values.begin(), values.end(), std::greater<>());
       values.resize(k);
       const auto* row = features.data() + c * k;
-      EXPECT_EQ(std::vector<float>(row, row + k), values) << "channel " << c;
+      CHECK_MESSAGE(std::vector<float>(row, row + k) == values, "channel " << c);
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Paths, CpuKernels, ::testing::ValuesIn(cases::cpu_paths()), [](const auto& path) { return path.param.name; });
-
-TEST(CpuDispatch, NamesTheChoices) {
-  EXPECT_EQ(&choose_kernels(nullptr), supported_kernels().front());
-  EXPECT_EQ(&choose_kernels(""), supported_kernels().front());
-  for (const Kernels* kernels : supported_kernels()) EXPECT_EQ(&choose_kernels(kernels->name), kernels);
+TEST_CASE("CpuDispatch.NamesTheChoices") {
+  CHECK(&choose_kernels(nullptr) == supported_kernels().front());
+  CHECK(&choose_kernels("") == supported_kernels().front());
+  for (const Kernels* kernels : supported_kernels()) CHECK(&choose_kernels(kernels->name) == kernels);
   try {
     choose_kernels("mmx");
-    FAIL() << "mmx was accepted";
+    FAIL("mmx was accepted");
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::usage);
-    EXPECT_NE(std::string(error.what()).find(supported_kernels().back()->name), std::string::npos) << error.what();
+    CHECK(error.code() == ErrorCode::usage);
+    CHECK_MESSAGE(std::string(error.what()).find(supported_kernels().back()->name) != std::string::npos, error.what());
   }
 }
 
-TEST(ThreadPool, RunsEveryTaskOnce) {
+TEST_CASE("ThreadPool.RunsEveryTaskOnce") {
   for (const int threads : {1, 2, 5}) {
     ThreadPool pool(threads);
-    EXPECT_EQ(pool.threads(), threads);
+    CHECK(pool.threads() == threads);
     std::vector<std::atomic<int>> busy(threads);
     for (int round = 0; round < 500; ++round) {
       const int count = round % 37;
@@ -206,8 +207,8 @@ TEST(ThreadPool, RunsEveryTaskOnce) {
         ++runs[task];
         busy[worker].fetch_sub(1);
       });
-      EXPECT_EQ(std::count(runs.begin(), runs.end(), 1), count) << threads << " threads, round " << round;
-      EXPECT_FALSE(shared_worker);
+      CHECK_MESSAGE(std::count(runs.begin(), runs.end(), 1) == count, threads << " threads, round " << round);
+      CHECK_FALSE(shared_worker);
     }
   }
 }

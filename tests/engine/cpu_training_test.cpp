@@ -1,6 +1,5 @@
 // What the CPU engine's training promises beyond right numbers: the same bits whatever the number of threads, the same result split over
 // processes, inference that follows training, and the ablation's average pooling.
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
@@ -9,6 +8,7 @@
 #include "src/engine/cpu/cpu_engine.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
+#include "tests/catch.h"
 #include "tests/engine/training_case.h"
 
 namespace lfm {
@@ -17,23 +17,30 @@ namespace {
 using cpu::CpuEngine;
 using cpu::Kernels;
 
-class CpuTraining : public ::testing::TestWithParam<const Kernels*> {
+class CpuTraining {
  protected:
-  std::unique_ptr<CpuEngine> engine(int threads) const { return std::make_unique<CpuEngine>(threads, *GetParam(), GetParam()->fp32); }
+  explicit CpuTraining(const Kernels* kernels) : kernels_(*kernels) {}
+
+  std::unique_ptr<CpuEngine> engine(int threads) const {
+    return std::make_unique<CpuEngine>(threads, kernels_, kernels_.fp32);
+  }
+
+  const Kernels& kernels_;
 };
 
-TEST_P(CpuTraining, SameBitsWhateverTheThreads) {
+TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.SameBitsWhateverTheThreads") {
   const DrawnBatch batch(19, 49, 63, 1);
   const auto parameters = random_parameters({}, 2);
   const auto expected = train(*engine(1), batch, parameters);
-  for (const float value : expected) ASSERT_TRUE(std::isfinite(value));
-  for (const int threads : {2, 3, 7}) EXPECT_EQ(train(*engine(threads), batch, parameters), expected) << threads << " threads";
+  for (const float value : expected) QUICK_REQUIRE(std::isfinite(value), value);
+  for (const int threads : {2, 3, 7})
+    CHECK_MESSAGE(train(*engine(threads), batch, parameters) == expected, threads << " threads");
 }
 
 // Every gradient, with negative and zero scales and several tiles of every layer, against the reference. Where two values of a pooling
 // window, or of a map around its k-th largest, lie closer than rounding, engines may choose differently, and that moves gradients by per cents.
 // So a seed that leaves no such choice must agree closely, and every seed roughly: a wrong formula does neither.
-TEST_P(CpuTraining, GradientsOfOddSizes) {
+TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.GradientsOfOddSizes") {
   for (const auto& [h, w] : {std::pair{101, 77}, std::pair{64, 80}, std::pair{75, 122}}) {
     double best = 1;
     for (unsigned seed = 0; seed < 6 && best > 1e-4; ++seed) {
@@ -42,14 +49,14 @@ TEST_P(CpuTraining, GradientsOfOddSizes) {
       const double distance = relative_distance_of_gradients(gradients_of_one_pass(*engine(2), batch, parameters),
                                                              gradients_of_one_pass(*make_reference_engine(), batch, parameters));
       fmt::print("  {}x{} seed {}: relative distance {:.1e}\n", h, w, seed, distance);
-      EXPECT_LE(distance, 0.2) << h << "x" << w << " seed " << seed;
+      CHECK_MESSAGE(distance <= 0.2, h << "x" << w << " seed " << seed);
       best = std::min(best, distance);
     }
-    EXPECT_LE(best, 1e-4) << h << "x" << w;
+    CHECK_MESSAGE(best <= 1e-4, h << "x" << w);
   }
 }
 
-TEST_P(CpuTraining, AveragePooling) {
+TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.AveragePooling") {
   const Architecture architecture{Pooling::average, 1};
   const ParameterTable table = parameter_table(architecture);
   const DrawnBatch batch(3, 52, 60, 5);
@@ -65,11 +72,11 @@ TEST_P(CpuTraining, AveragePooling) {
   const auto got = gradients(*engine(2)), expected = gradients(*make_reference_engine());
   for (int id = 0; id < kTrainable; ++id) {
     const auto g = parameter(std::span<const float>(got), table, id), e = parameter(std::span<const float>(expected), table, id);
-    EXPECT_TRUE(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
+    CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
   }
 }
 
-TEST_P(CpuTraining, InferenceFollowsTraining) {
+TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.InferenceFollowsTraining") {
   const DrawnBatch batch(4, 56, 56, 7);
   auto trained = engine(2);
   const auto state = train(*trained, batch, random_parameters({}, 8));
@@ -78,11 +85,11 @@ TEST_P(CpuTraining, InferenceFollowsTraining) {
   std::vector<float> got(4), expected(4);
   infer(*trained, {}, batch.images(0, 4).pixels, got);
   infer(*fresh, {}, batch.images(0, 4).pixels, expected);
-  EXPECT_EQ(got, expected);
+  CHECK(got == expected);
 }
 
 // The gradient of a convolution's bias is exactly zero, so there Adam sees the given moments and weight decay alone.
-TEST_P(CpuTraining, AdamFromGivenMoments) {
+TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.AdamFromGivenMoments") {
   const ParameterTable table = parameter_table({});
   const DrawnBatch batch(2, 48, 48, 12);
   const auto parameters = random_parameters({}, 13);
@@ -107,10 +114,10 @@ TEST_P(CpuTraining, AdamFromGivenMoments) {
     }
     return picked;
   };
-  EXPECT_TRUE(cases::close_relative("biases and their moments", biases(*engine(2)), biases(*make_reference_engine()), 1e-6));
+  CHECK(cases::close_relative("biases and their moments", biases(*engine(2)), biases(*make_reference_engine()), 1e-6));
 }
 
-TEST_P(CpuTraining, TwoProcessesAreOneBatch) {
+TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.TwoProcessesAreOneBatch") {
   const ParameterTable table = parameter_table({});
   const DrawnBatch batch(5, 50, 64, 9);
   const auto parameters = random_parameters({}, 10);
@@ -132,30 +139,27 @@ TEST_P(CpuTraining, TwoProcessesAreOneBatch) {
   std::vector<float> expected(table.trainable_floats), got(table.trainable_floats);
   whole->read_gradients(expected);
   halves[0]->read_gradients(got);
-  EXPECT_LE(relative_distance_of_gradients(got, expected), 0.01);  // rounding may turn a close maximum, see above
+  CHECK(relative_distance_of_gradients(got, expected) <= 0.01);  // rounding may turn a close maximum, see above
   std::vector<float> one(table.total_floats), two(table.total_floats);
   halves[0]->read_parameters(one);
   halves[1]->read_parameters(two);
-  EXPECT_EQ(one, two);
+  CHECK(one == two);
   whole->read_parameters(two);
   for (int id = kTrainable; id < kParameters; ++id) {
     const auto g = parameter(std::span<const float>(one), table, id), e = parameter(std::span<const float>(two), table, id);
-    EXPECT_TRUE(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
+    CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
   }
 }
 
 // The paper's batch at the paper's size trains in half of what PyTorch's best mode takes (4.3 GB).
-TEST_P(CpuTraining, RoomForThePapersBatch) {
+TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.RoomForThePapersBatch") {
   auto e = engine(2);
   e->load({}, random_parameters({}, 11));
   const std::size_t one = e->arena_bytes({16, 224, 224, PlanMode::training}), two = e->arena_bytes({32, 224, 224, PlanMode::training});
   fmt::print("  batch 32 at 224x224: {} MiB\n", two >> 20);
-  EXPECT_LT(two, std::size_t{1500} << 20);
-  EXPECT_LE(two, 2 * one);
+  CHECK(two < std::size_t{1500} << 20);
+  CHECK(two <= 2 * one);
 }
-
-INSTANTIATE_TEST_SUITE_P(Kernels, CpuTraining, ::testing::ValuesIn(cpu::supported_kernels().begin(), cpu::supported_kernels().end()),
-                         [](const auto& kernels) { return std::string(kernels.param->name); });
 
 }  // namespace
 }  // namespace lfm

@@ -1,7 +1,5 @@
 // The CUDA engine's runtime, on the emulated device or on a GPU: streams that take turns in any order, batches in flight, arenas, refusals.
 // What it computes is compared with the reference engine in against_reference_test and with the fixtures in parity_inference_test.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,12 +15,12 @@
 #include "tests/engine/engine_under_test.h"
 #if defined(LFM_TARGET_EMULATED)
 #include "kernels/simt/memory_limit.h"
+#include "tests/catch.h"
 #endif
 
 namespace lfm {
 namespace {
 
-using ::testing::ElementsAre;
 
 constexpr int kSide = 48;
 constexpr std::size_t kImageBytes = std::size_t{3} * kSide * kSide;
@@ -56,17 +54,17 @@ std::vector<float> logits_of(Engine& engine, const PixelBatch& batch) {
   return logits;
 }
 
-TEST_F(CudaEngineTest, ImagesDoNotDependOnTheirBatch) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ImagesDoNotDependOnTheirBatch") {
   const auto pixels = random_pixels(3, 1);
   auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 1));
   const auto together = logits_of(engine, batch_of(pixels, 0, 3));
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(logits_of(engine, batch_of(pixels, i, 1))[0], together[i]) << "image " << i;
+  for (int i = 0; i < 3; ++i) CHECK_MESSAGE(logits_of(engine, batch_of(pixels, i, 1))[0] == together[i], "image " << i);
 }
 
 // Three batches enter before anything is waited for, so both upload slots are in use and one is used again; whatever the order in
 // which the streams take turns, the first batch, which has gone on to block 2, and the last must each be what they are alone.
-TEST_F(CudaEngineTest, BatchesInFlightDoNotMix) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.BatchesInFlightDoNotMix") {
   const auto pixels = random_pixels(3, 2);
   const auto parameters = random_parameters({}, 2);
   auto alone = engine_under_test();
@@ -79,7 +77,7 @@ TEST_F(CudaEngineTest, BatchesInFlightDoNotMix) {
   const auto last_block1 = *alone.read(Activation::block1);
 
   for (int seed = 0; seed < 12; ++seed) {
-    SCOPED_TRACE("stream order of seed " + std::to_string(seed));
+    INFO("stream order of seed " + std::to_string(seed));
     auto engine = engine_under_test(seed);
     engine.load({}, parameters);
     engine.reserve({1, kSide, kSide});
@@ -89,13 +87,13 @@ TEST_F(CudaEngineTest, BatchesInFlightDoNotMix) {
       std::fill(passing.begin(), passing.end(), std::uint8_t{0});
       if (i == 0) engine.infer_block(1);
     }
-    ASSERT_EQ(*engine.read(Activation::block2), first_block2);
-    ASSERT_EQ(*engine.read(Activation::block1), last_block1);
+    REQUIRE(*engine.read(Activation::block2) == first_block2);
+    REQUIRE(*engine.read(Activation::block1) == last_block1);
   }
 }
 
 // Passes follow each other without a wait, as chunks of a large batch do: each one's logits are its own, whatever turns the streams take.
-TEST_F(CudaEngineTest, PassesInFlightDoNotMix) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.PassesInFlightDoNotMix") {
   constexpr int passes = 3;
   const auto pixels = random_pixels(passes, 6);
   const auto parameters = random_parameters({}, 6);
@@ -105,7 +103,7 @@ TEST_F(CudaEngineTest, PassesInFlightDoNotMix) {
     std::vector<float> want;
     for (int i = 0; i < passes; ++i) want.push_back(logits_of(alone, batch_of(pixels, i, 1))[0]);
     for (int seed = 1; seed < 3; ++seed) {
-      SCOPED_TRACE("stream order of seed " + std::to_string(seed));
+      INFO("stream order of seed " + std::to_string(seed));
       auto engine = engine_under_test(seed, precision);
       engine.load({}, parameters);
       engine.reserve({1, kSide, kSide});
@@ -119,14 +117,14 @@ TEST_F(CudaEngineTest, PassesInFlightDoNotMix) {
         engine.infer_head(std::span(logits).subspan(static_cast<std::size_t>(i), 1));
       }
       engine.infer_wait(0);
-      EXPECT_EQ(logits, want);
+      CHECK(logits == want);
     }
   }
 }
 
 // As benchmarks and detect do it: the next batch is begun before the first is waited for. Pinned pixels are read late: whoever
 // overwrites them too early would see it here.
-TEST_F(CudaEngineTest, BatchesThatOverlapDoNotMix) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.BatchesThatOverlapDoNotMix") {
   constexpr int batches = 4, images = 3;
   const auto pixels = random_pixels(images + batches, 20);
   const auto parameters = random_parameters({}, 20);
@@ -135,10 +133,10 @@ TEST_F(CudaEngineTest, BatchesThatOverlapDoNotMix) {
   alone.load({}, parameters);
   const auto want = logits_of(alone, batch_of(pixels, 0, images + batches));
   for (const PixelMemory memory : {PixelMemory::host, PixelMemory::pinned}) {
-    SCOPED_TRACE(memory == PixelMemory::host ? "pageable" : "pinned");
+    INFO((memory == PixelMemory::host ? "pageable" : "pinned"));
     auto engine = engine_under_test(7, Precision::fp16);
     engine.load({}, parameters);
-    ASSERT_EQ(engine.batches_under_way(), 2);
+    REQUIRE(engine.batches_under_way() == 2);
     const PixelBuffer buffers[] = {engine.host_memory(images * kImageBytes), engine.host_memory(images * kImageBytes)};
     std::vector<std::vector<float>> logits(batches, std::vector<float>(images, -1.0f));
     {
@@ -151,15 +149,17 @@ TEST_F(CudaEngineTest, BatchesThatOverlapDoNotMix) {
         if (memory == PixelMemory::host) std::fill_n(buffer, images * kImageBytes, std::uint8_t{0});
       }
       queue.finish();
-      EXPECT_EQ(queue.under_way(), 1);
+      CHECK(queue.under_way() == 1);
     }  // waits for the last
     for (int i = 0; i < batches; ++i) {
-      EXPECT_EQ(logits[static_cast<std::size_t>(i)], std::vector<float>(want.begin() + i, want.begin() + i + images)) << "batch " << i;
+      CHECK_MESSAGE(
+          logits[static_cast<std::size_t>(i)] == std::vector<float>(want.begin() + i, want.begin() + i + images),
+          "batch " << i);
     }
   }
 }
 
-TEST_F(CudaEngineTest, FinishedLogitsAreThereWhileTheNextBatchIsUnderWay) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.FinishedLogitsAreThereWhileTheNextBatchIsUnderWay") {
   const auto pixels = random_pixels(2, 21);
   const Architecture architecture;
   auto engine = engine_under_test(3, Precision::fp16);
@@ -168,16 +168,16 @@ TEST_F(CudaEngineTest, FinishedLogitsAreThereWhileTheNextBatchIsUnderWay) {
   std::vector<float> first(1, -1.0f), second(1, -1.0f);
   InferenceQueue queue(engine, architecture);
   queue.begin(batch_of(pixels, 0, 1), first);
-  EXPECT_EQ(first[0], -1.0f) << "nobody has waited";
+  CHECK_MESSAGE(first[0] == -1.0f, "nobody has waited");
   queue.begin(batch_of(pixels, 1, 1), second);
   queue.finish();
-  EXPECT_EQ(first[0], want[0]);
-  EXPECT_EQ(second[0], -1.0f);
+  CHECK(first[0] == want[0]);
+  CHECK(second[0] == -1.0f);
   queue.finish();
-  EXPECT_EQ(second[0], want[1]);
+  CHECK(second[0] == want[1]);
 }
 
-TEST_F(CudaEngineTest, PixelsOnTheDeviceGiveTheSameLogits) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.PixelsOnTheDeviceGiveTheSameLogits") {
   const auto pixels = random_pixels(2, 23);
   auto engine = engine_under_test(5, Precision::fp16);
   engine.load({}, random_parameters({}, 23));
@@ -186,13 +186,14 @@ TEST_F(CudaEngineTest, PixelsOnTheDeviceGiveTheSameLogits) {
   const PixelBuffer placed = engine.place(batch);
   batch.pixels = placed.get();
   batch.memory = PixelMemory::device;
-  for (int pass = 0; pass < 3; ++pass) EXPECT_EQ(logits_of(engine, batch), want) << "pass " << pass;  // the second records a graph
+  for (int pass = 0; pass < 3; ++pass)
+    CHECK_MESSAGE(logits_of(engine, batch) == want, "pass " << pass);  // the second records a graph
   infer_pass(engine, batch, {});  // logits stay on the device
   engine.infer_wait(0);
-  EXPECT_TRUE(engine.read(Activation::features));
+  CHECK(engine.read(Activation::features));
 }
 
-TEST_F(CudaEngineTest, MarksTellTheTimeOfEachStage) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.MarksTellTheTimeOfEachStage") {
   const auto pixels = random_pixels(1, 24);
   auto engine = engine_under_test(0, Precision::fp16);
   engine.load({}, random_parameters({}, 24));
@@ -202,15 +203,15 @@ TEST_F(CudaEngineTest, MarksTellTheTimeOfEachStage) {
   double all = 0;
   for (std::size_t stage = 0; stage + 1 < kInferenceStageNames.size(); ++stage) {  // the head is part of pooling
     const double ms = engine.milliseconds_between(stage, stage + 1);
-    EXPECT_GT(ms, 0) << kInferenceStageNames[stage];
+    CHECK_MESSAGE(ms > 0, kInferenceStageNames[stage]);
     all += ms;
   }
-  EXPECT_GE(engine.milliseconds_between(0, kInferenceStageNames.size()), all * 0.999);
+  CHECK(engine.milliseconds_between(0, kInferenceStageNames.size()) >= all * 0.999);
   engine.infer_wait(0);
-  EXPECT_EQ(logits, want) << "marks change nothing";
+  CHECK_MESSAGE(logits == want, "marks change nothing");
 }
 
-TEST_F(CudaEngineTest, GraphsComputeWhatSingleLaunchesDo) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.GraphsComputeWhatSingleLaunchesDo") {
   const auto pixels = random_pixels(2, 7);
   const auto parameters = random_parameters({}, 7);
   setenv("LFM_CUDA_GRAPHS", "off", 1);
@@ -221,16 +222,17 @@ TEST_F(CudaEngineTest, GraphsComputeWhatSingleLaunchesDo) {
   engine.load({}, parameters);
   const auto both = logits_of(single, batch_of(pixels, 0, 2));
   for (const int n : {1, 1, 2, 1, 1}) {  // both slots see one image twice
-    EXPECT_EQ(logits_of(engine, batch_of(pixels, 0, n))[0], both[0]);
+    CHECK(logits_of(engine, batch_of(pixels, 0, n))[0] == both[0]);
   }
   const auto others = random_parameters({}, 8);
   single.load({}, others);
   engine.load({}, others);
-  EXPECT_EQ(logits_of(engine, batch_of(pixels, 1, 1)), logits_of(single, batch_of(pixels, 1, 1))) << "with other weights";
+  CHECK_MESSAGE(logits_of(engine, batch_of(pixels, 1, 1)) == logits_of(single, batch_of(pixels, 1, 1)),
+                "with other weights");
 }
 
 // Both kinds of FP32 are as near to double as FP32 sums of the last convolution's length may be.
-TEST_F(CudaEngineTest, WinogradCanBeSwitchedOff) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WinogradCanBeSwitchedOff") {
   const auto pixels = random_pixels(2, 14);
   const auto parameters = random_parameters({}, 14);
   auto winograd = engine_under_test();
@@ -245,14 +247,14 @@ TEST_F(CudaEngineTest, WinogradCanBeSwitchedOff) {
     maps.push_back(*engine->read(Activation::maps));
   }
   const double limit = cases::error_bound(cases::kRoundoffFp32, 4.0 * kChannels[kBlocks - 1], 1);
-  EXPECT_TRUE(cases::close_to_largest("direct", maps[1], maps[0], limit));
-  EXPECT_TRUE(cases::close_to_largest("Winograd", maps[2], maps[0], limit));
-  EXPECT_NE(maps[1], maps[2]);
+  CHECK(cases::close_to_largest("direct", maps[1], maps[0], limit));
+  CHECK(cases::close_to_largest("Winograd", maps[2], maps[0], limit));
+  CHECK(maps[1] != maps[2]);
 }
 
 #if defined(LFM_TARGET_EMULATED)  // whose memory can be made scarce, and is NaN until something is written there
 
-TEST_F(CudaEngineTest, WithoutRoomForTheBatchHalvesItAndSaysSo) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WithoutRoomForTheBatchHalvesItAndSaysSo") {
   const auto pixels = random_pixels(5, 9);
   const auto parameters = random_parameters({}, 9);
   std::vector<std::string> notes;
@@ -260,21 +262,21 @@ TEST_F(CudaEngineTest, WithoutRoomForTheBatchHalvesItAndSaysSo) {
   roomy.load({}, parameters);
   engine.load({}, parameters);
   const simt::ScopedMemoryLimit limit(engine.arena_bytes({2, kSide, kSide}));
-  EXPECT_EQ(logits_of(engine, batch_of(pixels, 0, 5)), [&] {
+  CHECK(logits_of(engine, batch_of(pixels, 0, 5)) == [&] {
     const simt::ScopedMemoryLimit none(SIZE_MAX);
     return logits_of(roomy, batch_of(pixels, 0, 5));
   }());
-  ASSERT_EQ(notes.size(), 1u);
-  EXPECT_THAT(notes[0], ::testing::HasSubstr("going on with batches of 2"));
+  REQUIRE(notes.size() == 1u);
+  CHECK_THAT(notes[0], ContainsSubstring("going on with batches of 2"));
   logits_of(engine, batch_of(pixels, 0, 5));
-  EXPECT_EQ(notes.size(), 1u) << "it is remembered";
+  CHECK_MESSAGE(notes.size() == 1u, "it is remembered");
   const simt::ScopedMemoryLimit tiny(1000);
   auto hopeless = engine_under_test();
-  EXPECT_THROW(hopeless.load({}, parameters), Error);
+  CHECK_THROWS_AS(hopeless.load({}, parameters), Error);
 }
 
 // A batch that finds no room must take nothing from the one under way.
-TEST_F(CudaEngineTest, ABatchThatFailsLeavesTheOneUnderWayAlone) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ABatchThatFailsLeavesTheOneUnderWayAlone") {
   const auto pixels = random_pixels(1, 22);
   const std::vector<std::uint8_t> large(std::size_t{3} * 400 * 400);
   const Architecture architecture;
@@ -285,15 +287,15 @@ TEST_F(CudaEngineTest, ABatchThatFailsLeavesTheOneUnderWayAlone) {
   const simt::ScopedMemoryLimit limit(engine.arena_bytes({1, kSide, kSide}));
   InferenceQueue queue(engine, architecture);
   queue.begin(batch_of(pixels, 0, 1), first);
-  EXPECT_THROW(queue.begin({large.data(), 1, 400, 400}, second), Error);
-  EXPECT_EQ(queue.under_way(), 1);
+  CHECK_THROWS_AS(queue.begin({large.data(), 1, 400, 400}, second), Error);
+  CHECK(queue.under_way() == 1);
   queue.finish();
-  EXPECT_EQ(first, want);
-  EXPECT_EQ(second[0], -1.0f);
+  CHECK(first == want);
+  CHECK(second[0] == -1.0f);
 }
 
 // As a benchmark does that times the layers one by one.
-TEST_F(CudaEngineTest, LaunchesTheStagesAskedForAlone) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.LaunchesTheStagesAskedForAlone") {
   const auto pixels = random_pixels(1, 13);
   std::vector<float> logits(1);
   auto engine = engine_under_test(0, Precision::fp16);
@@ -303,13 +305,13 @@ TEST_F(CudaEngineTest, LaunchesTheStagesAskedForAlone) {
   engine.infer_head(logits);
   engine.infer_wait(0);
   const auto block1 = *engine.read(Activation::block1), maps = *engine.read(Activation::maps);
-  EXPECT_TRUE(std::none_of(block1.begin(), block1.end(), [](float v) { return std::isnan(v); }));
-  EXPECT_TRUE(std::all_of(maps.begin(), maps.end(), [](float v) { return std::isnan(v); }));
+  CHECK(std::none_of(block1.begin(), block1.end(), [](float v) { return std::isnan(v); }));
+  CHECK(std::all_of(maps.begin(), maps.end(), [](float v) { return std::isnan(v); }));
 }
 
 #endif
 
-TEST_F(CudaEngineTest, GoesInTheMiddleOfAPass) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.GoesInTheMiddleOfAPass") {
   const auto pixels = random_pixels(1, 10);
   std::vector<float> logits(1);
   auto engine = engine_under_test();
@@ -319,7 +321,7 @@ TEST_F(CudaEngineTest, GoesInTheMiddleOfAPass) {
   engine.infer_head(logits);
 }
 
-TEST_F(CudaEngineTest, NotANumberReachesTheLogit) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.NotANumberReachesTheLogit") {
   const auto pixels = random_pixels(1, 11);
   auto parameters = random_parameters({}, 11);
   const ParameterTable table = parameter_table({});
@@ -327,21 +329,21 @@ TEST_F(CudaEngineTest, NotANumberReachesTheLogit) {
   for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::fp16, Precision::bf16}) {
     auto engine = engine_under_test(0, precision);
     engine.load({}, parameters);
-    EXPECT_TRUE(std::isnan(logits_of(engine, batch_of(pixels, 0, 1))[0])) << static_cast<int>(precision);
+    CHECK_MESSAGE(std::isnan(logits_of(engine, batch_of(pixels, 0, 1))[0]), static_cast<int>(precision));
   }
 }
 
-TEST_F(CudaEngineTest, TensorCoresKeepTheLastBlockOnTheChip) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.TensorCoresKeepTheLastBlockOnTheChip") {
   auto engine = engine_under_test(0, Precision::fp16);
   engine.load({}, random_parameters({}, 12));
   logits_of(engine, batch_of(random_pixels(1, 12), 0, 1));
-  EXPECT_TRUE(engine.read(Activation::block3));
-  EXPECT_EQ(engine.read(Activation::block4), std::nullopt);
+  CHECK(engine.read(Activation::block3));
+  CHECK(engine.read(Activation::block4) == std::nullopt);
   const auto fp32 = engine_under_test();
-  EXPECT_LT(2 * engine.arena_bytes({8, 256, 256}), fp32.arena_bytes({8, 256, 256}) + std::size_t{8} * 4 * 3 * 256 * 256);
+  CHECK(2 * engine.arena_bytes({8, 256, 256}) < fp32.arena_bytes({8, 256, 256}) + std::size_t{8} * 4 * 3 * 256 * 256);
 }
 
-TEST_F(CudaEngineTest, AveragePoolingAgreesWithTheReference) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.AveragePoolingAgreesWithTheReference") {
   const Architecture architecture{Pooling::average, 1};
   const auto pixels = random_pixels(2, 3);
   const auto parameters = random_parameters(architecture, 3);
@@ -352,78 +354,87 @@ TEST_F(CudaEngineTest, AveragePoolingAgreesWithTheReference) {
     e->load(architecture, parameters);
     infer(*e, architecture, batch_of(pixels, 0, 2), *logits);
   }
-  EXPECT_TRUE(cases::close_relative("logits", got, want, 2e-4));
+  CHECK(cases::close_relative("logits", got, want, 2e-4));
 }
 
-TEST_F(CudaEngineTest, ReadsWhatTheLastPassComputed) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ReadsWhatTheLastPassComputed") {
   auto engine = engine_under_test();
-  EXPECT_EQ(engine.read(Activation::block1), std::nullopt);
+  CHECK(engine.read(Activation::block1) == std::nullopt);
   engine.load({}, random_parameters({}, 4));
   engine.reserve({2, kSide, kSide});
-  EXPECT_EQ(engine.read(Activation::maps), std::nullopt);
+  CHECK(engine.read(Activation::maps) == std::nullopt);
   logits_of(engine, batch_of(random_pixels(1, 4), 0, 1));  // fits the room for two
   const NetworkShape shape = network_shape({}, kSide, kSide);
   for (int b = 0; b < kBlocks; ++b) {
     const auto values = engine.read(static_cast<Activation>(static_cast<int>(Activation::block1) + b));
-    ASSERT_TRUE(values);
-    EXPECT_EQ(values->size(), static_cast<std::size_t>(shape.out[b].area()) * kChannels[b + 1]);
+    REQUIRE(values);
+    CHECK(values->size() == static_cast<std::size_t>(shape.out[b].area()) * kChannels[b + 1]);
   }
-  EXPECT_EQ(engine.read(Activation::maps)->size(), static_cast<std::size_t>(shape.maps().area()) * kMapChannels);
-  EXPECT_EQ(engine.read(Activation::features)->size(), 1024u);
-  EXPECT_EQ(engine.read(Activation::grad_maps), std::nullopt);
+  CHECK(engine.read(Activation::maps)->size() == static_cast<std::size_t>(shape.maps().area()) * kMapChannels);
+  CHECK(engine.read(Activation::features)->size() == 1024u);
+  CHECK(engine.read(Activation::grad_maps) == std::nullopt);
 }
 
-TEST_F(CudaEngineTest, Refusals) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.Refusals") {
   auto engine = engine_under_test();
-  EXPECT_THROW(engine.load({}, std::vector<float>(5)), Error);
+  CHECK_THROWS_AS(engine.load({}, std::vector<float>(5)), Error);
   const Architecture wide{Pooling::topk, 129};
-  EXPECT_THROW(engine.load(wide, random_parameters(wide, 5)), Error);
+  CHECK_THROWS_AS(engine.load(wide, random_parameters(wide, 5)), Error);
   engine.load({}, random_parameters({}, 5));
   const auto pixels = random_pixels(2, 5);
-  EXPECT_THROW(engine.infer_first_block(batch_of(pixels, 0, 1)), Error) << "nothing is reserved";
+  {
+    INFO("nothing is reserved");
+    CHECK_THROWS_AS(engine.infer_first_block(batch_of(pixels, 0, 1)), Error);
+  }
   engine.reserve({1, kSide, kSide});
-  EXPECT_THROW(engine.infer_first_block(batch_of(pixels, 0, 2)), Error) << "more than reserved";
-  EXPECT_THROW(engine.reserve({1, kSide - 1, kSide}), Error) << "too small an image";
+  {
+    INFO("more than reserved");
+    CHECK_THROWS_AS(engine.infer_first_block(batch_of(pixels, 0, 2)), Error);
+  }
+  {
+    INFO("too small an image");
+    CHECK_THROWS_AS(engine.reserve({1, kSide - 1, kSide}), Error);
+  }
 }
 
-TEST(CudaPlan, RegionsFollowEachOtherAndAreAligned) {
+TEST_CASE("CudaPlan.RegionsFollowEachOtherAndAreAligned") {
   const InferencePlan plan = plan_inference({}, 3, 49, 63);
   const Region regions[] = {plan.pixels[0], plan.pixels[1], plan.blocks[0], plan.blocks[1], plan.blocks[2],
                             plan.blocks[3], plan.maps,      plan.features,  plan.logits};
   std::size_t end = 0;
   for (const Region& region : regions) {
-    EXPECT_EQ(region.offset % 256, 0u) << region.name;
-    EXPECT_GE(region.offset, end) << region.name;
+    CHECK_MESSAGE(region.offset % 256 == 0u, region.name);
+    CHECK_MESSAGE(region.offset >= end, region.name);
     end = region.offset + region.bytes();
   }
-  EXPECT_LE(end, plan.bytes);
-  EXPECT_THAT(plan.blocks[0].shape, ElementsAre(3, 23, 30, 64));
-  EXPECT_THAT(plan.blocks[3].shape, ElementsAre(3, 4, 5, 512));
+  CHECK(end <= plan.bytes);
+  CHECK_THAT(plan.blocks[0].shape, test::ElementsAre(3, 23, 30, 64));
+  CHECK_THAT(plan.blocks[3].shape, test::ElementsAre(3, 4, 5, 512));
 }
 
-TEST_F(CudaEngineTest, ItsArenaIsThePlans) {
-  EXPECT_EQ(engine_under_test().arena_bytes({3, 49, 63}), plan_inference({}, 3, 49, 63).bytes);
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ItsArenaIsThePlans") {
+  CHECK(engine_under_test().arena_bytes({3, 49, 63}) == plan_inference({}, 3, 49, 63).bytes);
 }
 
-TEST_F(CudaEngineTest, ChunksFitTheirBudgetButHoldAnImage) {
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ChunksFitTheirBudgetButHoldAnImage") {
   const auto engine = engine_under_test();
-  EXPECT_EQ(engine.inference_chunk(kSide, kSide), 64);
-  EXPECT_EQ(engine.inference_chunk(8000, 8000), 1);
+  CHECK(engine.inference_chunk(kSide, kSide) == 64);
+  CHECK(engine.inference_chunk(8000, 8000) == 1);
   const int chunk = engine.inference_chunk(512, 512);
-  EXPECT_LE(engine.arena_bytes({chunk, 512, 512}), std::size_t{1} << 30);
-  EXPECT_GT(engine.arena_bytes({chunk + 2, 512, 512}), std::size_t{1} << 30);
+  CHECK(engine.arena_bytes({chunk, 512, 512}) <= std::size_t{1} << 30);
+  CHECK(engine.arena_bytes({chunk + 2, 512, 512}) > std::size_t{1} << 30);
 }
 
-TEST(CudaPack, TransposesWeightsAndActivations) {
+TEST_CASE("CudaPack.TransposesWeightsAndActivations") {
   const std::vector<float> weight = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};  // [oc 2][ic 3][taps 2]
-  EXPECT_THAT(pack_weight(weight, 2, 3, 2), ElementsAre(0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11));
-  EXPECT_THAT(channels_first(weight, 2, 2, 3), ElementsAre(0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11));
+  CHECK_THAT(pack_weight(weight, 2, 3, 2), test::ElementsAre(0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11));
+  CHECK_THAT(channels_first(weight, 2, 2, 3), test::ElementsAre(0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11));
 }
 
-TEST(CudaDevices, AreListedOrTheReasonIsGiven) {
+TEST_CASE("CudaDevices.AreListedOrTheReasonIsGiven") {
   const CudaDevices found = cuda_devices();
-  EXPECT_NE(found.devices.empty(), found.reason.empty()) << found.reason;
-  EXPECT_THROW(make_cuda_engine(1000), Error);
+  CHECK_MESSAGE(found.devices.empty() != found.reason.empty(), found.reason);
+  CHECK_THROWS_AS(make_cuda_engine(1000), Error);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // What the CUDA engine's training promises beyond right numbers, on the emulated device or on a GPU: the same bits in whatever order
 // threads take turns, the same result split over processes, inference that follows training, the ablation's average pooling, room.
-#include <gtest/gtest.h>
 
 #include <thread>
 
@@ -11,6 +10,7 @@
 #include "tests/engine/training_case.h"
 #if defined(LFM_TARGET_EMULATED)
 #include "kernels/simt/grid.h"
+#include "tests/catch.h"
 #endif
 
 namespace lfm {
@@ -18,15 +18,15 @@ namespace {
 
 using CudaTrainingTest = CudaEngineTest;
 
-TEST_F(CudaTrainingTest, SameBitsInEveryOrderOfThreads) {
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.SameBitsInEveryOrderOfThreads") {
   const DrawnBatch batch(3, 48, 50, 1);
   const auto parameters = random_parameters({}, 2);
   auto first = engine_under_test();
   const auto expected = train(first, batch, parameters);
-  for (const float value : expected) ASSERT_TRUE(std::isfinite(value));
+  for (const float value : expected) QUICK_REQUIRE(std::isfinite(value), value);
   const auto train_again = [&] {
     auto engine = engine_under_test(1);
-    EXPECT_EQ(train(engine, batch, parameters), expected);
+    CHECK(train(engine, batch, parameters) == expected);
   };
 #if defined(LFM_TARGET_EMULATED)
   for (const simt::Schedule& schedule : {simt::Schedule{simt::Order::descending, 0}, {simt::Order::shuffled, 3}}) {
@@ -39,7 +39,7 @@ TEST_F(CudaTrainingTest, SameBitsInEveryOrderOfThreads) {
 }
 
 // See the CPU engine's test of the same name: rounding may turn a close maximum, so one seed must agree closely and each roughly.
-TEST_F(CudaTrainingTest, GradientsOfOddSizes) {
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.GradientsOfOddSizes") {
   for (const auto& [h, w] : {std::pair{48, 48}, {49, 63}, {64, 80}}) {
     double best = 1;
     for (unsigned seed = 0; seed < 6 && best > 1e-4; ++seed) {
@@ -49,14 +49,14 @@ TEST_F(CudaTrainingTest, GradientsOfOddSizes) {
       const double distance = relative_distance_of_gradients(gradients_of_one_pass(engine, batch, parameters),
                                                              gradients_of_one_pass(*make_reference_engine(), batch, parameters));
       fmt::print("  {}x{} seed {}: relative distance {:.1e}\n", h, w, seed, distance);
-      EXPECT_LE(distance, 0.2) << h << "x" << w << " seed " << seed;
+      CHECK_MESSAGE(distance <= 0.2, h << "x" << w << " seed " << seed);
       best = std::min(best, distance);
     }
-    EXPECT_LE(best, 1e-4) << h << "x" << w;
+    CHECK_MESSAGE(best <= 1e-4, h << "x" << w);
   }
 }
 
-TEST_F(CudaTrainingTest, AveragePooling) {
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.AveragePooling") {
   const Architecture architecture{Pooling::average, 1};
   const ParameterTable table = parameter_table(architecture);
   const DrawnBatch batch(2, 48, 52, 5);
@@ -65,7 +65,7 @@ TEST_F(CudaTrainingTest, AveragePooling) {
   const auto gradients = [&](Engine& e) {
     e.load(architecture, parameters);
     const auto result = forward_backward(e, batch.images(0, 2), options, {}, 0.5f, GradientMode::overwrite);
-    EXPECT_TRUE(result.logit_b.empty());
+    CHECK(result.logit_b.empty());
     std::vector<float> values(table.trainable_floats);
     e.read_gradients(values);
     return values;
@@ -74,11 +74,11 @@ TEST_F(CudaTrainingTest, AveragePooling) {
   const auto got = gradients(engine), expected = gradients(*make_reference_engine());
   for (int id = 0; id < kTrainable; ++id) {
     const auto g = parameter(std::span<const float>(got), table, id), e = parameter(std::span<const float>(expected), table, id);
-    EXPECT_TRUE(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
+    CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
   }
 }
 
-TEST_F(CudaTrainingTest, InferenceFollowsTraining) {
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.InferenceFollowsTraining") {
   const DrawnBatch batch(2, 48, 48, 7);
   auto trained = engine_under_test(), fresh = engine_under_test();
   const auto state = train(trained, batch, random_parameters({}, 8));
@@ -86,11 +86,11 @@ TEST_F(CudaTrainingTest, InferenceFollowsTraining) {
   std::vector<float> got(2), expected(2);
   infer(trained, {}, batch.images(0, 2).pixels, got);
   infer(fresh, {}, batch.images(0, 2).pixels, expected);
-  EXPECT_EQ(got, expected);
-  EXPECT_EQ(trained.read(Activation::grad_maps), std::nullopt) << "the last pass was inference";
+  CHECK(got == expected);
+  CHECK_MESSAGE(trained.read(Activation::grad_maps) == std::nullopt, "the last pass was inference");
 }
 
-TEST_F(CudaTrainingTest, StateContinuesElsewhere) {
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.StateContinuesElsewhere") {
   const DrawnBatch batch(2, 48, 48, 9);
   const ParameterTable table = parameter_table({});
   const std::size_t n = table.trainable_floats;
@@ -106,12 +106,12 @@ TEST_F(CudaTrainingTest, StateContinuesElsewhere) {
     parameters[i].resize(table.total_floats);
     e.read_parameters(parameters[i]);
   }
-  EXPECT_EQ(parameters[0], parameters[1]);
+  CHECK(parameters[0] == parameters[1]);
 }
 
-TEST_F(CudaTrainingTest, TwoProcessesAreOneBatch) {
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.TwoProcessesAreOneBatch") {
 #if defined(LFM_TEST_NCCL)
-  GTEST_SKIP() << "NCCL wants a GPU of its own for each process; a build with -DLFM_NCCL=OFF runs this";
+  SKIP("NCCL wants a GPU of its own for each process; a build with -DLFM_NCCL=OFF runs this");
 #endif
   const ParameterTable table = parameter_table({});
   const DrawnBatch batch(3, 48, 50, 9);
@@ -133,41 +133,50 @@ TEST_F(CudaTrainingTest, TwoProcessesAreOneBatch) {
   std::vector<float> expected(table.trainable_floats), got(table.trainable_floats);
   whole.read_gradients(expected);
   left.read_gradients(got);
-  EXPECT_LE(relative_distance_of_gradients(got, expected), 0.01);  // rounding may turn a close maximum
+  CHECK(relative_distance_of_gradients(got, expected) <= 0.01);  // rounding may turn a close maximum
   std::vector<float> one(table.total_floats), two(table.total_floats);
   left.read_parameters(one);
   right.read_parameters(two);
-  EXPECT_TRUE(std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(table.trainable_floats), two.begin()));
+  CHECK(std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(table.trainable_floats), two.begin()));
   whole.read_parameters(two);
   for (int id = kTrainable; id < kParameters; ++id) {
     const auto g = parameter(std::span<const float>(one), table, id), e = parameter(std::span<const float>(two), table, id);
-    EXPECT_TRUE(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
+    CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
   }
 }
 
-TEST_F(CudaTrainingTest, Refusals) {
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.Refusals") {
   const DrawnBatch batch(2, 48, 48, 1);
   auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 1));
-  EXPECT_THROW(engine.train_first_block(batch.images(0, 1).pixels), Error) << "nothing is reserved";
+  {
+    INFO("nothing is reserved");
+    CHECK_THROWS_AS(engine.train_first_block(batch.images(0, 1).pixels), Error);
+  }
   engine.reserve({1, 48, 48, PlanMode::training});
-  EXPECT_THROW(engine.train_first_block(batch.images(0, 2).pixels), Error) << "more than reserved";
+  {
+    INFO("more than reserved");
+    CHECK_THROWS_AS(engine.train_first_block(batch.images(0, 2).pixels), Error);
+  }
   const Architecture average{Pooling::average, 1};
   engine.load(average, random_parameters(average, 1));
-  EXPECT_THROW(forward_backward(engine, batch.images(0, 1), {}, {}, 1.0f, GradientMode::overwrite), Error) << "RBLD of averages";
+  {
+    INFO("RBLD of averages");
+    CHECK_THROWS_AS(forward_backward(engine, batch.images(0, 1), {}, {}, 1.0f, GradientMode::overwrite), Error);
+  }
 }
 
-TEST_F(CudaTrainingTest, RoomForThePapersBatch) {
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.RoomForThePapersBatch") {
   auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 11));
   const std::size_t one = engine.arena_bytes({16, 224, 224, PlanMode::training}), two = engine.arena_bytes({32, 224, 224, PlanMode::training});
   fmt::print("  batch 32 at 224x224: {} MiB\n", two >> 20);
-  EXPECT_LE(two, 2 * one);
+  CHECK(two <= 2 * one);
 }
 
-TEST(CudaPack, UnpacksWeights) {
+TEST_CASE("CudaPack.UnpacksWeights") {
   const std::vector<float> weight = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
-  EXPECT_EQ(unpack_weight(pack_weight(weight, 2, 3, 2), 2, 3, 2), weight);
+  CHECK(unpack_weight(pack_weight(weight, 2, 3, 2), 2, 3, 2) == weight);
 }
 
 }  // namespace

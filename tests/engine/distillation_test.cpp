@@ -1,6 +1,5 @@
 // Learning from a teacher: every engine against the reference engine, whose gradients central differences check; and images without a label.
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
@@ -10,6 +9,7 @@
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
 #include "tests/cases/random_network.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -66,59 +66,55 @@ cases::RandomNetwork network_for(const Architecture& architecture) {
   return network;
 }
 
-class DistillationOfEngines : public ::testing::TestWithParam<cases::EngineCase> {};
-
-TEST_P(DistillationOfEngines, EqualsTheReference) {
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(), "DistillationOfEngines.EqualsTheReference") {
   for (const Architecture& architecture : {Architecture{}, Architecture{Pooling::average, 1}}) {
     const auto network = network_for(architecture);
     const Said said(kCase, architecture, 9);
     const ParameterTable table = parameter_table(architecture);
     for (const auto& [maps, logits] : {std::pair{true, true}, {true, false}, {false, true}}) {
-      SCOPED_TRACE(fmt::format("k {}, maps {}, logits {}", architecture.k, maps, logits));
+      INFO(fmt::format("k {}, maps {}, logits {}", architecture.k, maps, logits));
       const Distillation teacher = said.with(maps, logits, 0.6f / kCase.n);
-      const Pass got = run(*GetParam().make(), architecture, network, teacher, 0.4f);
+      const Pass got = run(*tested.make(), architecture, network, teacher, 0.4f);
       const Pass want = run(*make_reference_engine(), architecture, network, teacher, 0.4f);
-      EXPECT_NEAR(got.result.distance_maps, want.result.distance_maps, 1e-5 * want.result.distance_maps);
-      EXPECT_NEAR(got.result.distance_logits, want.result.distance_logits, 1e-3 * want.result.distance_logits);
-      EXPECT_EQ(want.result.distance_maps > 0, maps);
-      EXPECT_EQ(want.result.distance_logits > 0, logits);
-      EXPECT_NEAR(got.result.loss_a, want.result.loss_a, 1e-3 * want.result.loss_a);
+      CHECK_THAT(got.result.distance_maps, WithinAbs(want.result.distance_maps, 1e-5 * want.result.distance_maps));
+      CHECK_THAT(got.result.distance_logits,
+                 WithinAbs(want.result.distance_logits, 1e-3 * want.result.distance_logits));
+      CHECK((want.result.distance_maps > 0) == maps);
+      CHECK((want.result.distance_logits > 0) == logits);
+      CHECK_THAT(got.result.loss_a, WithinAbs(want.result.loss_a, 1e-3 * want.result.loss_a));
       if (!got.grad_maps.empty()) {
-        EXPECT_TRUE(cases::close_to_largest("maps", got.grad_maps, want.grad_maps, 1e-3));
+        CHECK(cases::close_to_largest("maps", got.grad_maps, want.grad_maps, 1e-3));
       }
       for (int id = 0; id < kTrainable; ++id) {
         const auto g = parameter(std::span(got.gradients), table, id), w = parameter(std::span(want.gradients), table, id);
-        EXPECT_TRUE(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {w.begin(), w.end()}, 1e-3));
+        CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {w.begin(), w.end()}, 1e-3));
       }
     }
   }
 }
 
-TEST_P(DistillationOfEngines, UnlabelledImagesAddNothingToTheLossOfLabels) {
-  const auto engine = GetParam().make();
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(), "DistillationOfEngines.UnlabelledImagesAddNothingToTheLossOfLabels") {
+  const auto engine = tested.make();
   cases::RandomNetwork network = network_for({});
   network.labels = {kUnlabelled, kUnlabelled, kUnlabelled};
   const Pass nothing = run(*engine, {}, network, {}, 1);
-  EXPECT_EQ(nothing.result.loss_a, 0);
-  EXPECT_EQ(nothing.result.loss_b, 0);
-  for (const float g : nothing.gradients) ASSERT_EQ(g, 0);
-  EXPECT_EQ(nothing.result.logit_a.size(), 3u);
+  CHECK(nothing.result.loss_a == 0);
+  CHECK(nothing.result.loss_b == 0);
+  for (const float g : nothing.gradients) QUICK_REQUIRE(g == 0, g);
+  CHECK(nothing.result.logit_a.size() == 3u);
 }
 
 // A pass without a teacher after one with: nothing of it is left.
-TEST_P(DistillationOfEngines, TheNextPassForgetsTheTeacher) {
-  const auto engine = GetParam().make();
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(), "DistillationOfEngines.TheNextPassForgetsTheTeacher") {
+  const auto engine = tested.make();
   const auto network = network_for({});
   const Pass before = run(*engine, {}, network, {}, 1);
   const Said said(kCase, {}, 9);
   run(*engine, {}, network, said.with(true, true, 1), 1);
-  EXPECT_EQ(run(*engine, {}, network, {}, 1).gradients, before.gradients);
+  CHECK(run(*engine, {}, network, {}, 1).gradients == before.gradients);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, DistillationOfEngines, ::testing::ValuesIn(cases::engines_beside_reference()),
-                         [](const auto& engine) { return engine.param.name; });
-
-TEST(ReferenceDistillation, GradientsOfMapsAndLogits) {
+TEST_CASE("ReferenceDistillation.GradientsOfMapsAndLogits") {
   constexpr int n = 2, c = 3;
   constexpr double weight = 0.7, step = 1e-6;
   std::mt19937 generator(1);
@@ -135,7 +131,8 @@ TEST(ReferenceDistillation, GradientsOfMapsAndLogits) {
       moved.values[i] += by;
       return reference::map_distance(moved, teacher, scale, weight, ignored);
     };
-    ASSERT_NEAR(gradient.values[i], weight * (at(step) - at(-step)) / (2 * step), 1e-8) << i;
+    INFO(i);
+    REQUIRE_THAT(gradient.values[i], WithinAbs(weight * (at(step) - at(-step)) / (2 * step), 1e-8));
   }
 
   std::vector<double> logits = {0.3, -4.0, 7.0}, grad_logits = {1, 1, 1}, unused(3);
@@ -147,12 +144,12 @@ TEST(ReferenceDistillation, GradientsOfMapsAndLogits) {
       moved[i] += by;
       return reference::logit_distance(moved, taught, 0.8, weight, unused);
     };
-    EXPECT_NEAR(grad_logits[i], 1 + weight * (at(step) - at(-step)) / (2 * step), 1e-8) << i;
+    CHECK_THAT_MESSAGE(grad_logits[i], WithinAbs(1 + weight * (at(step) - at(-step)) / (2 * step), 1e-8), i);
   }
 }
 
 // The whole network, one directional derivative per parameter along the gradient itself, as ReferenceGradient.WholeNetwork.
-TEST(ReferenceDistillation, GradientsOfTheWholeNetwork) {
+TEST_CASE("ReferenceDistillation.GradientsOfTheWholeNetwork") {
   const auto network = network_for({});
   const Said said(kCase, {}, 11);
   constexpr float label_weight = 0.3f, weight = 0.7f;
@@ -186,7 +183,7 @@ TEST(ReferenceDistillation, GradientsOfTheWholeNetwork) {
     for (std::size_t i = 0; i < gradient.size(); ++i) {
       along += (double{up[table[id].offset + i]} - down[table[id].offset + i]) * gradient[i];
     }
-    EXPECT_NEAR((loss(up) - loss(down)) / along, 1.0, 0.01) << table[id].name;
+    CHECK_THAT_MESSAGE((loss(up) - loss(down)) / along, WithinAbs(1.0, 0.01), table[id].name);
   }
 }
 

@@ -2,14 +2,13 @@
 // the tests skip.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <string>
 #include <utility>
 
 #include "src/engine/cuda/cuda_engine.h"
 #include "tests/cases/device_under_test.h"
+#include "tests/catch.h"
 
 namespace lfm {
 
@@ -25,9 +24,9 @@ inline CudaEngine engine_under_test([[maybe_unused]] int order = 0, Precision pr
 }
 
 /// Skips where there is no GPU to test; fails there with LFM_REQUIRE=cuda.
-class CudaEngineTest : public ::testing::Test {
+class CudaEngineTest {
  protected:
-  void SetUp() override { cases::skip_unless_device_runs(Precision::fp32); }
+  CudaEngineTest() { cases::skip_unless_device_runs(Precision::fp32); }
 };
 
 }  // namespace lfm

@@ -1,6 +1,5 @@
 // Every backward operation of the reference engine against central differences of its forward, in double precision:
 // the derivative of  L = sum of weight_i * output_i  with fixed random weights.
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <functional>
@@ -8,6 +7,7 @@
 
 #include "src/engine/network.h"
 #include "src/engine/reference/operations.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -39,7 +39,7 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
 
 /// Checks gradient[i] = dL/dx[i] for every i, where loss() reads x.
 void expect_gradient(const char* what, std::vector<double>& x, const std::function<double()>& loss, const std::vector<double>& gradient) {
-  ASSERT_EQ(x.size(), gradient.size()) << what;
+  REQUIRE_MESSAGE(x.size() == gradient.size(), what);
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double saved = x[i];
     x[i] = saved + kStep;
@@ -48,11 +48,12 @@ void expect_gradient(const char* what, std::vector<double>& x, const std::functi
     const double below = loss();
     x[i] = saved;
     const double difference = (above - below) / (2 * kStep);
-    ASSERT_NEAR(gradient[i], difference, kLimit * std::max(1.0, std::abs(difference))) << what << " [" << i << "]";
+    INFO(what << " [" << i << "]");
+    REQUIRE_THAT(gradient[i], WithinAbs(difference, kLimit * std::max(1.0, std::abs(difference))));
   }
 }
 
-TEST(ReferenceGradient, Conv2x2) {
+TEST_CASE("ReferenceGradient.Conv2x2") {
   Maps x = random_maps(2, 3, 4, 5, 1);
   std::vector<double> weight = random_values(2 * 3 * 4, 2);
   const std::vector<double> bias = random_values(2, 3);
@@ -66,7 +67,7 @@ TEST(ReferenceGradient, Conv2x2) {
   expect_gradient("input", x.values, loss, reference::conv2x2_backward_input(grad_y, weight, x.c).values);
 }
 
-TEST(ReferenceGradient, Projection) {
+TEST_CASE("ReferenceGradient.Projection") {
   Maps x = random_maps(2, 5, 2, 3, 5);
   std::vector<double> weight = random_values(4 * 5, 6);
   const Maps grad_y = random_maps(2, 4, 2, 3, 7);
@@ -78,7 +79,7 @@ TEST(ReferenceGradient, Projection) {
   expect_gradient("input", x.values, loss, reference::project_backward_input(grad_y, weight, x.c).values);
 }
 
-TEST(ReferenceGradient, BatchNormThroughItsStatistics) {
+TEST_CASE("ReferenceGradient.BatchNormThroughItsStatistics") {
   Maps x = random_maps(3, 2, 2, 3, 8);
   std::vector<double> scale = random_values(2, 9), shift = random_values(2, 10);
   const Maps grad_y = random_maps(3, 2, 2, 3, 11);
@@ -94,7 +95,7 @@ TEST(ReferenceGradient, BatchNormThroughItsStatistics) {
   expect_gradient("shift", shift, loss, grad_shift);
 }
 
-TEST(ReferenceGradient, ReluAndMaxPool) {
+TEST_CASE("ReferenceGradient.ReluAndMaxPool") {
   Maps x = random_maps(2, 2, 5, 7, 12);  // odd: the last row and column are not pooled
   const Maps grad_y = random_maps(2, 2, 2, 3, 13);
   const auto loss = [&] { return dot(reference::max_pool2x2(reference::relu(x)).values, grad_y.values); };
@@ -102,7 +103,7 @@ TEST(ReferenceGradient, ReluAndMaxPool) {
   expect_gradient("input", x.values, loss, reference::relu_backward(x, grad_relu).values);
 }
 
-TEST(ReferenceGradient, TopkWithRbldAndRandomPositions) {
+TEST_CASE("ReferenceGradient.TopkWithRbldAndRandomPositions") {
   constexpr int n = 2, c = 3, k = 4, area = 20;
   Maps maps = random_maps(n, c, 4, 5, 14);
   TrainingOptions options;
@@ -126,7 +127,7 @@ TEST(ReferenceGradient, TopkWithRbldAndRandomPositions) {
   expect_gradient("maps", maps.values, loss, grad_maps.values);
 }
 
-TEST(ReferenceGradient, AveragePool) {
+TEST_CASE("ReferenceGradient.AveragePool") {
   Maps maps = random_maps(2, 3, 2, 3, 17);
   const std::vector<double> grad = random_values(6, 18);
   Maps grad_maps(2, 3, 2, 3);
@@ -134,7 +135,7 @@ TEST(ReferenceGradient, AveragePool) {
   expect_gradient("maps", maps.values, [&] { return dot(reference::average_pool(maps), grad); }, grad_maps.values);
 }
 
-TEST(ReferenceGradient, HeadAndLoss) {
+TEST_CASE("ReferenceGradient.HeadAndLoss") {
   constexpr std::size_t n = 3, features = 5;
   std::vector<double> x = random_values(n * features, 19), weight = random_values(features, 20), bias = {0.3};
   const std::vector<double> labels = {1, 0, 1};
@@ -154,17 +155,17 @@ TEST(ReferenceGradient, HeadAndLoss) {
   expect_gradient("bias", bias, loss, grad_bias);
 }
 
-TEST(ReferenceLoss, IsFiniteAtExtremeLogits) {
-  EXPECT_EQ(reference::bce_with_logits(1e4, 1), 0);
-  EXPECT_EQ(reference::bce_with_logits(1e4, 0), 1e4);
-  EXPECT_EQ(reference::bce_with_logits(-1e4, 1), 1e4);
-  EXPECT_EQ(reference::bce_with_logits_derivative(-1e4, 1), -1);
-  EXPECT_EQ(reference::bce_with_logits_derivative(1e4, 1), 0);
+TEST_CASE("ReferenceLoss.IsFiniteAtExtremeLogits") {
+  CHECK(reference::bce_with_logits(1e4, 1) == 0);
+  CHECK(reference::bce_with_logits(1e4, 0) == 1e4);
+  CHECK(reference::bce_with_logits(-1e4, 1) == 1e4);
+  CHECK(reference::bce_with_logits_derivative(-1e4, 1) == -1);
+  CHECK(reference::bce_with_logits_derivative(1e4, 1) == 0);
 }
 
 // The whole network, wired as network.cpp wires it: one directional derivative per parameter, along the gradient itself,
 // whose value must be the gradient's squared length.
-TEST(ReferenceGradient, WholeNetwork) {
+TEST_CASE("ReferenceGradient.WholeNetwork") {
   constexpr int n = 3, side = 48;
   std::mt19937 generator(21);
   std::vector<std::uint8_t> pixels(std::size_t{n} * side * side * 3);
@@ -210,7 +211,7 @@ TEST(ReferenceGradient, WholeNetwork) {
       along += (double{up[table[id].offset + i]} - down[table[id].offset + i]) * gradient[i];
     }
     const double difference = loss(up) - loss(down);
-    EXPECT_NEAR(difference / along, 1.0, 0.01) << table[id].name;
+    CHECK_THAT_MESSAGE(difference / along, WithinAbs(1.0, 0.01), table[id].name);
   }
 }
 

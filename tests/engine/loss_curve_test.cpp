@@ -1,6 +1,5 @@
 // The same seed gives the same loss curve on every engine: some steps of training, draws included, next to the reference's.
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
@@ -8,6 +7,7 @@
 #include "src/engine/network.h"
 #include "src/model/initialise.h"
 #include "tests/cases/engines.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -31,20 +31,15 @@ std::vector<double> loss_curve(Engine& engine) {
   return losses;
 }
 
-class LossCurve : public ::testing::TestWithParam<cases::EngineCase> {};
-
-TEST_P(LossCurve, FollowsTheReferences) {
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(), "LossCurve.FollowsTheReferences") {
   const auto reference = make_reference_engine();
-  const std::vector<double> expected = loss_curve(*reference), got = loss_curve(*GetParam().make());
+  const std::vector<double> expected = loss_curve(*reference), got = loss_curve(*tested.make());
   for (std::size_t step = 0; step < kSteps; ++step) {
     fmt::print("  step {}: {:.7f}, reference {:.7f}\n", step + 1, got[step], expected[step]);
     // Adam divides each gradient by its own size, so rounding grows from step to step.
-    EXPECT_NEAR(got[step], expected[step], 2e-4 * static_cast<double>(step + 1));
+    CHECK_THAT(got[step], WithinAbs(expected[step], 2e-4 * static_cast<double>(step + 1)));
   }
 }
-
-INSTANTIATE_TEST_SUITE_P(Engines, LossCurve, ::testing::ValuesIn(cases::engines_beside_reference()),
-                         [](const auto& engine) { return engine.param.name; });
 
 }  // namespace
 }  // namespace lfm

@@ -1,5 +1,4 @@
 // Every engine against PyTorch's numbers: ../shared/fixtures/inference.{json,safetensors}.
-#include <gtest/gtest.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,18 +9,19 @@
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
 #include "tests/cases/fixture.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
 
 constexpr double kLimit = 2e-4;  // relative to max(1, |value|), FP32
 
-class InferenceParity : public ::testing::TestWithParam<cases::EngineCase> {
+class InferenceParity {
  protected:
-  void SetUp() override {
-    if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
+  explicit InferenceParity(const cases::EngineCase& tested) {
+    if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
     weights_ = cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), "");
-    engine_ = GetParam().make();
+    engine_ = tested.make();
     engine_->load({}, weights_);
   }
 
@@ -37,28 +37,29 @@ float expected_logit(const std::string& image, const std::string& mode) {
   throw std::runtime_error("no record of " + image);
 }
 
-TEST_P(InferenceParity, EveryStageOfOneImage) {
+TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(), "InferenceParity.EveryStageOfOneImage") {
   const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
   const auto pixels = cases::interleave(cases::integers(expected, "chelsea.resize256.pixels"), 1, 256, 256);
   std::vector<float> logit(1), features(1024);
   infer(*engine_, {}, {pixels.data(), 1, 256, 256}, logit, features);
 
-  EXPECT_TRUE(cases::close_relative("logit", logit, {expected_logit("chelsea", "resize256")}, kLimit));
-  EXPECT_TRUE(cases::close_relative("features", features, cases::floats(expected, "chelsea.resize256.features"), kLimit));
+  CHECK(cases::close_relative("logit", logit, {expected_logit("chelsea", "resize256")}, kLimit));
+  CHECK(cases::close_relative("features", features, cases::floats(expected, "chelsea.resize256.features"), kLimit));
   if (const auto maps = engine_->read(Activation::maps)) {
-    EXPECT_TRUE(cases::close_relative("maps", *maps, cases::floats(expected, "chelsea.resize256.maps"), kLimit));
+    CHECK(cases::close_relative("maps", *maps, cases::floats(expected, "chelsea.resize256.maps"), kLimit));
   }
   // The fixture keeps these in FP16: half a unit in the last place, 2^-11, is the fixture's own error.
   const std::pair<Activation, const char*> blocks[] = {{Activation::block1, "block1"}, {Activation::block2, "block2"},
                                                        {Activation::block3, "block3"}, {Activation::block4, "block4"}};
   for (const auto& [activation, name] : blocks) {
     if (const auto got = engine_->read(activation)) {
-      EXPECT_TRUE(cases::close_relative(name, *got, cases::floats(expected, std::string("chelsea.resize256.") + name), kLimit + 0x1p-11));
+      CHECK(cases::close_relative(name, *got, cases::floats(expected, std::string("chelsea.resize256.") + name),
+                                  kLimit + 0x1p-11));
     }
   }
 }
 
-TEST_P(InferenceParity, LogitsAndFeaturesOfFiveImagesResizedAndNative) {
+TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(), "InferenceParity.LogitsAndFeaturesOfFiveImagesResizedAndNative") {
   const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
   for (const std::string name : {"astronaut", "coffee", "chelsea", "noise", "odd_size"}) {
     const Image native = read_image(cases::fixtures() / "images" / (name + ".png"));
@@ -67,14 +68,11 @@ TEST_P(InferenceParity, LogitsAndFeaturesOfFiveImagesResizedAndNative) {
       const std::string what = name + "." + mode;
       std::vector<float> logit(1), features(1024);
       infer(*engine_, {}, {image.rgb.data(), 1, image.height, image.width}, logit, features);
-      EXPECT_TRUE(cases::close_relative(what + " logit", logit, {expected_logit(name, mode)}, kLimit));
-      EXPECT_TRUE(cases::close_relative(what + " features", features, cases::floats(expected, what + ".features"), kLimit));
+      CHECK(cases::close_relative(what + " logit", logit, {expected_logit(name, mode)}, kLimit));
+      CHECK(cases::close_relative(what + " features", features, cases::floats(expected, what + ".features"), kLimit));
     }
   }
 }
-
-INSTANTIATE_TEST_SUITE_P(Engines, InferenceParity, ::testing::ValuesIn(cases::engines()),
-                         [](const auto& engine) { return engine.param.name; });
 
 }  // namespace
 }  // namespace lfm

@@ -1,6 +1,5 @@
 // Every engine's training against PyTorch's numbers: ../shared/fixtures/train_small.safetensors, two Adam steps of a fresh
 // network with injected draws.
-#include <gtest/gtest.h>
 
 #include <cmath>
 
@@ -9,6 +8,7 @@
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
 #include "tests/cases/fixture.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -19,14 +19,14 @@ constexpr int kImages = 4, kSide = 64;
 // A convolution's bias before batch norm has no gradient; PyTorch's rounding noise there moves it by up to lr a step.
 bool is_conv_bias(int id) { return id < kProjection && id % 4 == kConvBias; }
 
-class TrainingParity : public ::testing::TestWithParam<cases::EngineCase> {
+class TrainingParity {
  protected:
-  void SetUp() override {
-    if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
+  explicit TrainingParity(const cases::EngineCase& tested) {
+    if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
     fixture_ = read_safetensors(cases::fixtures() / "train_small.safetensors");
     pixels_ = cases::interleave(cases::integers(fixture_, "pixels"), kImages, kSide, kSide);
     for (const int label : cases::integers(fixture_, "labels")) labels_.push_back(static_cast<std::uint8_t>(label));
-    engine_ = GetParam().make();
+    engine_ = tested.make();
     engine_->load({}, cases::reference_parameters(fixture_, "init."));
   }
 
@@ -41,10 +41,12 @@ class TrainingParity : public ::testing::TestWithParam<cases::EngineCase> {
 
   void expect_losses_and_logits(int step, const TrainingResult& got) {
     const std::string prefix = "step" + std::to_string(step) + ".";
-    EXPECT_TRUE(cases::close_to_largest(prefix + "logit_a", got.logit_a, cases::floats(fixture_, prefix + "logit_a"), kLimit));
-    EXPECT_TRUE(cases::close_to_largest(prefix + "logit_b", got.logit_b, cases::floats(fixture_, prefix + "logit_b"), kLimit));
+    CHECK(
+        cases::close_to_largest(prefix + "logit_a", got.logit_a, cases::floats(fixture_, prefix + "logit_a"), kLimit));
+    CHECK(
+        cases::close_to_largest(prefix + "logit_b", got.logit_b, cases::floats(fixture_, prefix + "logit_b"), kLimit));
     const float a = static_cast<float>(got.loss_a / kImages), b = static_cast<float>(got.loss_b / kImages);
-    EXPECT_TRUE(cases::close_relative(prefix + "loss", {a + 0.1f * b, a, b}, cases::floats(fixture_, prefix + "loss"), 1e-5));
+    CHECK(cases::close_relative(prefix + "loss", {a + 0.1f * b, a, b}, cases::floats(fixture_, prefix + "loss"), 1e-5));
   }
 
   TensorFile fixture_;
@@ -53,11 +55,11 @@ class TrainingParity : public ::testing::TestWithParam<cases::EngineCase> {
   ParameterTable table_ = parameter_table({});
 };
 
-TEST_P(TrainingParity, LogitsLossesAndEveryGradient) {
+TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.LogitsLossesAndEveryGradient") {
   expect_losses_and_logits(0, forward_backward_step(0));
 
   if (const auto grad_maps = engine_->read(Activation::grad_maps)) {
-    EXPECT_TRUE(cases::close_to_largest("maps", *grad_maps, cases::floats(fixture_, "step0.grad.maps"), kLimit));
+    CHECK(cases::close_to_largest("maps", *grad_maps, cases::floats(fixture_, "step0.grad.maps"), kLimit));
   }
   std::vector<float> gradients(table_.trainable_floats);
   engine_->read_gradients(gradients);
@@ -65,19 +67,19 @@ TEST_P(TrainingParity, LogitsLossesAndEveryGradient) {
     const auto span = parameter(std::span(gradients), table_, id);
     const std::vector<float> got(span.begin(), span.end());
     if (is_conv_bias(id)) {
-      EXPECT_EQ(got, std::vector<float>(got.size())) << table_[id].name << " has no gradient in exact arithmetic";
+      CHECK_MESSAGE(got == std::vector<float>(got.size()), table_[id].name << " has no gradient in exact arithmetic");
     } else {
       const auto expected = cases::floats(fixture_, std::string("step0.grad.") + table_[id].reference_name);
-      EXPECT_TRUE(cases::close_to_largest(table_[id].name, got, expected, kLimit));
+      CHECK(cases::close_to_largest(table_[id].name, got, expected, kLimit));
     }
   }
 }
 
-TEST_P(TrainingParity, ParametersAndStatisticsAfterTwoAdamSteps) {
+TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.ParametersAndStatisticsAfterTwoAdamSteps") {
   const AdamOptions adam;
   for (int step = 0; step < 2; ++step) {
     expect_losses_and_logits(step, forward_backward_step(step));
-    EXPECT_GT(engine_->adam_step(adam, static_cast<std::uint64_t>(step) + 1), 0);
+    CHECK(engine_->adam_step(adam, static_cast<std::uint64_t>(step) + 1) > 0);
   }
   const std::vector<float> before = cases::reference_parameters(fixture_, "init."), expected = cases::reference_parameters(fixture_, "after.");
   std::vector<float> after(table_.total_floats);
@@ -89,9 +91,9 @@ TEST_P(TrainingParity, ParametersAndStatisticsAfterTwoAdamSteps) {
   for (int id = 0; id < kParameters; ++id) {
     const auto got = of(after, id), want = of(expected, id);
     if (id >= kTrainable) {
-      EXPECT_TRUE(cases::close_to_largest(table_[id].name, got, want, kLimit));
+      CHECK(cases::close_to_largest(table_[id].name, got, want, kLimit));
     } else if (is_conv_bias(id)) {
-      EXPECT_EQ(got, of(before, id)) << table_[id].name;
+      CHECK_MESSAGE(got == of(before, id), table_[id].name);
     } else {
       // Adam divides a gradient by its own size: where that is rounding noise its sign is arbitrary, so a few entries may differ by up to
       // lr per step and sense; all others must have moved alike.
@@ -103,14 +105,11 @@ TEST_P(TrainingParity, ParametersAndStatisticsAfterTwoAdamSteps) {
         astray += deviation > 0.05;
       }
       fmt::print("  {}: worst deviation {:.3f} lr, {} of {} beyond 0.05 lr\n", table_[id].name, worst, astray, got.size());
-      EXPECT_LE(worst, 4.01) << table_[id].name;
-      EXPECT_LE(static_cast<double>(astray), 2 + 0.01 * static_cast<double>(got.size())) << table_[id].name;
+      CHECK_MESSAGE(worst <= 4.01, table_[id].name);
+      CHECK_MESSAGE(static_cast<double>(astray) <= 2 + 0.01 * static_cast<double>(got.size()), table_[id].name);
     }
   }
 }
-
-INSTANTIATE_TEST_SUITE_P(Engines, TrainingParity, ::testing::ValuesIn(cases::engines()),
-                         [](const auto& engine) { return engine.param.name; });
 
 }  // namespace
 }  // namespace lfm

@@ -5,20 +5,21 @@
 // 1024 features the worst lies several times as far out, and a feature is the smaller the more its terms cancel: its limit is 32 u times the
 // larger of 1 and the feature. The logit sums the features, whose errors cancel in part: 16 u. Trained weights keep both small beside
 // the logit: 4 u of it. All of it scales with u: fp16 and tf32 share limits, bf16's are eight times as wide.
-#include <gtest/gtest.h>
+
+#include "src/engine/precision.h"
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "lfm/image.h"
 #include "src/engine/network.h"
-#include "src/engine/precision.h"
 #include "src/model/safetensors.h"
 #include "tests/cases/cases.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/device_under_test.h"
 #include "tests/cases/fixture.h"
 #include "tests/cases/random_network.h"
+#include "tests/catch.h"
 
 namespace lfm {
 namespace {
@@ -28,22 +29,25 @@ constexpr double kFeatureLimit = 32, kLogitLimit = 16, kTrainedLogitLimit = 4;
 
 double unit_roundoff(Precision precision) { return precision == Precision::bf16 ? 0x1p-8 : 0x1p-11; }
 
-class PrecisionTest : public ::testing::TestWithParam<Precision> {
+constexpr Precision kTensorCores[] = {Precision::fp16, Precision::bf16, Precision::tf32};
+
+class PrecisionTest {
  protected:
-  double limit(double roundoffs) const { return roundoffs * unit_roundoff(GetParam()); }
-  void SetUp() override {
-    cases::skip_unless_device_runs(GetParam());
-    if (IsSkipped() || HasFatalFailure()) return;
+  explicit PrecisionTest(Precision precision) : precision_(precision) {
+    cases::skip_unless_device_runs(precision);
 #if defined(LFM_TARGET_EMULATED)
-    engine_ = make_emulated_engine(GetParam());
+    engine_ = make_emulated_engine(precision);
 #else
-    engine_ = make_cuda_engine(0, GetParam());
+    engine_ = make_cuda_engine(0, precision);
 #endif
   }
+  double limit(double roundoffs) const { return roundoffs * unit_roundoff(precision_); }
+
+  Precision precision_;
   std::unique_ptr<Engine> engine_;
 };
 
-TEST_P(PrecisionTest, RandomNetworksOnOddImages) {
+TEST_CASE_METHOD_FOR_EACH(PrecisionTest, kTensorCores, "PrecisionTest.RandomNetworksOnOddImages") {
   const auto reference = make_reference_engine();
   for (std::size_t i = 0; i < cases::kNetworkTests.size(); ++i) {
     const auto& c = cases::kNetworkTests[i];
@@ -55,13 +59,13 @@ TEST_P(PrecisionTest, RandomNetworksOnOddImages) {
     std::vector<float> got(n), got_features(n * 1024), expected(n), expected_features(n * 1024);
     infer(*engine_, {}, batch, got, got_features);
     infer(*reference, {}, batch, expected, expected_features);
-    EXPECT_TRUE(cases::close_relative("logits " + to_string(c), got, expected, limit(kLogitLimit)));
-    EXPECT_TRUE(cases::close_relative("features " + to_string(c), got_features, expected_features, limit(kFeatureLimit)));
+    CHECK(cases::close_relative("logits " + to_string(c), got, expected, limit(kLogitLimit)));
+    CHECK(cases::close_relative("features " + to_string(c), got_features, expected_features, limit(kFeatureLimit)));
   }
 }
 
-TEST_P(PrecisionTest, OfficialWeightsOnAPhotograph) {
-  if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
+TEST_CASE_METHOD_FOR_EACH(PrecisionTest, kTensorCores, "PrecisionTest.OfficialWeightsOnAPhotograph") {
+  if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
   engine_->load({}, cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), ""));
   std::ifstream file(cases::fixtures() / "inference.json");
   for (const auto& record : nlohmann::json::parse(file)) {
@@ -70,12 +74,9 @@ TEST_P(PrecisionTest, OfficialWeightsOnAPhotograph) {
     const Image image = resize_bilinear(read_image(cases::fixtures() / "images" / (name + ".png")), 256, 256);
     std::vector<float> logit(1);
     infer(*engine_, {}, {image.rgb.data(), 1, image.height, image.width}, logit);
-    EXPECT_TRUE(cases::close_relative(name + " logit", logit, {record["logit"].get<float>()}, limit(kTrainedLogitLimit)));
+    CHECK(cases::close_relative(name + " logit", logit, {record["logit"].get<float>()}, limit(kTrainedLogitLimit)));
   }
 }
-
-INSTANTIATE_TEST_SUITE_P(TensorCores, PrecisionTest, ::testing::Values(Precision::fp16, Precision::bf16, Precision::tf32),
-                         [](const auto& precision) { return std::string(precision_name(precision.param)); });
 
 }  // namespace
 }  // namespace lfm

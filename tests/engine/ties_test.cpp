@@ -1,12 +1,12 @@
 // Ties fall alike on every engine: among equal values the first counts, in a pooling window as in a map's ranking. Where values are equal
 // by construction, every engine must choose as the reference does; elsewhere each must choose by its own values, and by nothing else.
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "src/engine/reference/operations.h"
 #include "tests/cases/engines.h"
+#include "tests/catch.h"
 #include "tests/engine/training_case.h"
 
 namespace lfm {
@@ -21,7 +21,7 @@ struct TrainingEngine {
 
   double rounding() const { return full_precision ? 0.01 : 0.1; }  // a wrong choice of equals costs several times as much
 };
-void PrintTo(const TrainingEngine& e, std::ostream* out) { *out << e.engine.name; }
+std::string case_name(const TrainingEngine& tested) { return tested.engine.name; }
 
 std::vector<TrainingEngine> training_engines() {
   std::vector<TrainingEngine> list;
@@ -57,14 +57,18 @@ std::span<const float> slice(std::span<const float> tensor, std::size_t index, s
   return tensor.subspan(tensor.size() / parts * index, tensor.size() / parts);
 }
 
-class Ties : public ::testing::TestWithParam<TrainingEngine> {
+class Ties {
  protected:
-  std::unique_ptr<Engine> engine() const { return GetParam().engine.make(); }
+  explicit Ties(const TrainingEngine& tested) : tested_(tested) {}
+
+  std::unique_ptr<Engine> engine() const { return tested_.engine.make(); }
+
+  const TrainingEngine& tested_;
 };
 
 // Filters of zeros make one channel of every block, and one map, the same everywhere. A wrong choice gives the filter's gradient other
 // patches, and the projection's other positions.
-TEST_P(Ties, TheFirstOfEqualValuesWins) {
+TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.TheFirstOfEqualValuesWins") {
   const ParameterTable table = parameter_table({});
   auto parameters = random_parameters({}, 21);
   const auto part = [&](int id) { return parameter(std::span(parameters), table, id); };
@@ -82,12 +86,12 @@ TEST_P(Ties, TheFirstOfEqualValuesWins) {
   const auto compare = [&](const char* what, std::span<const float> g, std::span<const float> e) {
     const double distance = relative_distance(g, e);
     fmt::print("  {}: relative distance {:.1e}\n", what, distance);
-    EXPECT_LE(distance, GetParam().rounding()) << what;
+    CHECK_MESSAGE(distance <= tested_.rounding(), what);
   };
   const auto gradient = [&](const Pass& pass, int id, std::size_t parts) {
     return slice(parameter(std::span(pass.gradients), table, id), kTied, parts);
   };
-  for (int b = 0; b + 1 < kBlocks && GetParam().full_precision; ++b) {
+  for (int b = 0; b + 1 < kBlocks && tested_.full_precision; ++b) {
     compare(table[conv_weight(b)].name, gradient(got, conv_weight(b), kChannels[b + 1]), gradient(expected, conv_weight(b), kChannels[b + 1]));
   }
   compare("projection", gradient(got, kProjection, kMapChannels), gradient(expected, kProjection, kMapChannels));
@@ -107,21 +111,21 @@ DrawnBatch flat_pictures(int height, int width) {
   return batch;
 }
 
-TEST_P(Ties, FlatPicturesChooseTheFirstPositions) {
+TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.FlatPicturesChooseTheFirstPositions") {
   const DrawnBatch batch = flat_pictures(kHeight, kWidth);
   const auto parameters = random_parameters({}, 23);
   const Pass got = pass_of(*engine(), batch, parameters), expected = pass_of(*make_reference_engine(), batch, parameters);
   std::size_t differing = 0;
   for (std::size_t i = 0; i < expected.grad_maps.size(); ++i) differing += (got.grad_maps[i] != 0) != (expected.grad_maps[i] != 0);
-  EXPECT_EQ(differing, 0u) << "of " << expected.grad_maps.size();
+  CHECK_MESSAGE(differing == 0u, "of " << expected.grad_maps.size());
   // Else the logits' own rounding scales every value; RanksByItsOwnValues tells whether they are right.
-  if (GetParam().full_precision) {
-    EXPECT_LE(relative_distance(got.grad_maps, expected.grad_maps), GetParam().rounding());
+  if (tested_.full_precision) {
+    CHECK(relative_distance(got.grad_maps, expected.grad_maps) <= tested_.rounding());
   }
 }
 
 // What explains a score ranks the maps of inference, whose tiles are larger.
-TEST_P(Ties, FlatPicturesHaveFlatMaps) {
+TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.FlatPicturesHaveFlatMaps") {
   constexpr int height = 150, width = 166;
   const DrawnBatch batch = flat_pictures(height, width);
   auto parameters = random_parameters({}, 26);
@@ -135,13 +139,13 @@ TEST_P(Ties, FlatPicturesHaveFlatMaps) {
   infer(*e, {}, batch.images(0, 2).pixels, logits, {}, maps);
   for (std::size_t map = 0; map < 2 * kMapChannels; ++map) {
     const auto values = std::span(maps).subspan(map * area, area);
-    EXPECT_EQ(*std::ranges::min_element(values), *std::ranges::max_element(values)) << "map " << map;
+    CHECK_MESSAGE(*std::ranges::min_element(values) == *std::ranges::max_element(values), "map " << map);
   }
 }
 
 // Each rank's gradient lands where the engine's own map has that rank: a choice can differ from another engine's only by what rounding
 // made of the values.
-TEST_P(Ties, RanksByItsOwnValues) {
+TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.RanksByItsOwnValues") {
   const DrawnBatch batch(2, kHeight, kWidth, 24);
   const auto parameters = random_parameters({}, 25);
   const Pass pass = pass_of(*engine(), batch, parameters, {.rbld = false, .rks = false});
@@ -157,11 +161,8 @@ TEST_P(Ties, RanksByItsOwnValues) {
   }
   reference::Maps expected(maps.n, maps.c, maps.h, maps.w);
   reference::select_backward(selection, grad_values, expected);
-  EXPECT_LE(relative_distance(pass.grad_maps, std::vector<float>(expected.values.begin(), expected.values.end())), 1e-5);
+  CHECK(relative_distance(pass.grad_maps, std::vector<float>(expected.values.begin(), expected.values.end())) <= 1e-5);
 }
-
-INSTANTIATE_TEST_SUITE_P(Engines, Ties, ::testing::ValuesIn(training_engines()),
-                         [](const auto& engine) { return engine.param.engine.name; });
 
 }  // namespace
 }  // namespace lfm

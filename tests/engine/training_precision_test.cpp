@@ -1,7 +1,6 @@
 // Training with convolutions on tensor cores, on the emulated device or on a GPU: gradients next to PyTorch's in FP32, the loss curve next to
 // FP32's, the same bits in every order of threads.
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
@@ -20,6 +19,7 @@
 #include "tests/engine/training_case.h"
 #if defined(LFM_TARGET_EMULATED)
 #include "kernels/simt/grid.h"
+#include "tests/catch.h"
 #endif
 
 namespace lfm {
@@ -29,22 +29,26 @@ namespace {
 // the loss and in the head. And it decides close comparisons otherwise (which of a pooling window is the largest, which of a map's values
 // stands before which, what is above zero), and then a gradient flows elsewhere altogether. The share of comparisons that are so close
 // is proportional to u, and the distance, a Euclidean norm, to the square root of that share. The factors are up to twice what is measured.
-class TrainingPrecision : public ::testing::TestWithParam<Precision> {
+class TrainingPrecision {
  protected:
-  const double u_ = GetParam() == Precision::bf16 ? cases::kRoundoffBf16 : cases::kRoundoffTf32;
+  explicit TrainingPrecision(Precision precision) : precision_(precision) {
+    cases::skip_unless_device_runs(precision);
+    made_ = std::make_unique<CudaEngine>(0, "under test", Precision::fp32, nullptr, precision);
+  }
+  CudaEngine& engine() { return *made_; }
+
+  const Precision precision_;
+  const double u_ = precision_ == Precision::bf16 ? cases::kRoundoffBf16 : cases::kRoundoffTf32;
   const double loss_ = 2 * u_;                     // after one step
   const double head_gradient_ = 8 * u_;
   const double gradient_ = 4 * std::sqrt(u_);         // behind max-pooling and ReLU
   const double ranked_gradient_ = 12 * std::sqrt(u_);  // and where top-k pooling ranks, too
-  void SetUp() override {
-    cases::skip_unless_device_runs(GetParam());
-    if (!IsSkipped() && !HasFatalFailure()) made_ = std::make_unique<CudaEngine>(0, "under test", Precision::fp32, nullptr, GetParam());
-  }
-  CudaEngine& engine() { return *made_; }
 
  private:
   std::unique_ptr<CudaEngine> made_;
 };
+
+constexpr Precision kTrained[] = {Precision::tf32, Precision::bf16};
 
 bool is_conv_bias(int id) { return id < kProjection && id % 4 == kConvBias; }
 
@@ -69,15 +73,15 @@ void expect_gradients(Engine& engine, const ParameterTable& table, double limit,
     if (is_conv_bias(id)) continue;
     const std::vector<float> want = expected(id);
     const double distance = relative_distance(parameter(std::span<const float>(gradients), table, id), want);
-    EXPECT_LE(distance, limit) << table[id].name;
+    CHECK_MESSAGE(distance <= limit, table[id].name);
     worst = std::max(worst, distance);
   }
   fmt::print("  gradients: relative distance {:.1e} (limit {:.1e})\n", worst, limit);
 }
 
 // With averages in place of the ranked values, next to the reference.
-TEST_P(TrainingPrecision, GradientsOfTheFixturesNetwork) {
-  if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
+TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.GradientsOfTheFixturesNetwork") {
+  if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
   const Fixture fixture;
   const Architecture average{Pooling::average, 1};
   const ParameterTable table = parameter_table(average), topk = parameter_table({});
@@ -104,8 +108,8 @@ TEST_P(TrainingPrecision, GradientsOfTheFixturesNetwork) {
 
 // Next to PyTorch's in FP32. Every rank has a weight of its own in the head, and RBLD's masks go by rank: where two of a map's values are
 // exchanged, so are their gradients.
-TEST_P(TrainingPrecision, GradientsOfTheFixture) {
-  if (cases::fixtures().empty()) GTEST_SKIP() << cases::kMissingFixtures;
+TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.GradientsOfTheFixture") {
+  if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
   const Fixture fixture;
   std::vector<std::uint8_t> keep;
   for (const int kept : cases::integers(fixture.file, "step0.rbld_keep")) keep.push_back(static_cast<std::uint8_t>(kept));
@@ -114,7 +118,7 @@ TEST_P(TrainingPrecision, GradientsOfTheFixture) {
   const TrainingResult result =
       forward_backward(engine(), fixture.batch(), {}, {}, 1.0f / Fixture::kImages, GradientMode::overwrite, {keep.data(), positions.data()});
   const float a = static_cast<float>(result.loss_a / Fixture::kImages), b = static_cast<float>(result.loss_b / Fixture::kImages);
-  EXPECT_TRUE(cases::close_relative("loss", {a + 0.1f * b, a, b}, cases::floats(fixture.file, "step0.loss"), loss_));
+  CHECK(cases::close_relative("loss", {a + 0.1f * b, a, b}, cases::floats(fixture.file, "step0.loss"), loss_));
 
   const ParameterTable table = parameter_table({});
   const auto expected = [&](int id) { return cases::floats(fixture.file, std::string("step0.grad.") + table[id].reference_name); };
@@ -124,11 +128,11 @@ TEST_P(TrainingPrecision, GradientsOfTheFixture) {
   for (const int id : {kHeadWeight, kHeadBias}) {
     const double distance = relative_distance(parameter(std::span<const float>(gradients), table, id), expected(id));
     fmt::print("  {}: relative distance {:.1e} (limit {:.1e})\n", table[id].name, distance, head_gradient_);
-    EXPECT_LE(distance, head_gradient_) << table[id].name;
+    CHECK_MESSAGE(distance <= head_gradient_, table[id].name);
   }
 }
 
-TEST_P(TrainingPrecision, LossCurveFollowsFp32s) {
+TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.LossCurveFollowsFp32s") {
   constexpr int steps = 4;
   const auto curve = [](Engine& engine) {
     engine.load({}, initial_values({}, 5));
@@ -145,42 +149,39 @@ TEST_P(TrainingPrecision, LossCurveFollowsFp32s) {
   const auto expected = curve(fp32), got = curve(engine());
   for (std::size_t step = 0; step < steps; ++step) {
     fmt::print("  step {}: {:.5f}, in FP32 {:.5f}\n", step + 1, got[step], expected[step]);
-    EXPECT_NEAR(got[step], expected[step], loss_ * static_cast<double>(step + 1));
+    CHECK_THAT(got[step], WithinAbs(expected[step], loss_ * static_cast<double>(step + 1)));
   }
 }
 
-TEST_P(TrainingPrecision, SameBitsInEveryOrderOfThreads) {
+TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.SameBitsInEveryOrderOfThreads") {
   const DrawnBatch batch(2, 48, 50, 1);
   const auto parameters = random_parameters({}, 2);
   const auto expected = train(engine(), batch, parameters);
-  for (const float value : expected) ASSERT_TRUE(std::isfinite(value));
+  for (const float value : expected) QUICK_REQUIRE(std::isfinite(value), value);
 #if defined(LFM_TARGET_EMULATED)
   const simt::ScopedSchedule scoped({simt::Order::shuffled, 3});
   constexpr int streams = 1;  // a seed of the order in which streams take turns
 #else
   constexpr int streams = 0;  // the same GPU
 #endif
-  CudaEngine other(streams, "under test", Precision::fp32, {}, GetParam());
-  EXPECT_EQ(train(other, batch, parameters), expected);
+  CudaEngine other(streams, "under test", Precision::fp32, {}, precision_);
+  CHECK(train(other, batch, parameters) == expected);
   CudaEngine fp32(0, "under test");
-  EXPECT_NE(train(fp32, batch, parameters), expected);
+  CHECK(train(fp32, batch, parameters) != expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, TrainingPrecision,
-                         ::testing::Values(Precision::tf32, Precision::bf16),
-                         [](const auto& precision) { return std::string(precision_name(precision.param)); });
-
 #if defined(LFM_TARGET_EMULATED)
-TEST(TrainingPrecisions, AreTheDevices) {
+TEST_CASE("TrainingPrecisions.AreTheDevices") {
   EngineOptions options;
   options.training = Precision::bf16;
-  EXPECT_EQ(make_engine(parse_device("emulated"), options)->training_precision(), Precision::bf16);
-  EXPECT_EQ(make_engine(parse_device("cpu"))->training_precision(), Precision::fp32);
+  CHECK(make_engine(parse_device("emulated"), options)->training_precision() == Precision::bf16);
+  CHECK(make_engine(parse_device("cpu"))->training_precision() == Precision::fp32);
   for (const char* device : {"cpu", "reference"}) {
-    EXPECT_THROW(make_engine(parse_device(device), options), Error) << device;
+    INFO(device);
+    CHECK_THROWS_AS(make_engine(parse_device(device), options), Error);
   }
   options.training = Precision::fp16;
-  EXPECT_THROW(make_engine(parse_device("emulated"), options), Error);
+  CHECK_THROWS_AS(make_engine(parse_device("emulated"), options), Error);
 }
 #endif
 

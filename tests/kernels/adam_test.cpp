@@ -13,7 +13,7 @@ using kernels::AdamStep;
 using AdamTest = KernelTest;
 
 // Three steps of torch.optim.Adam in double, less than a block and several with a tail.
-TEST_F(AdamTest, EqualsTheDefinition) {
+TEST_CASE_METHOD(AdamTest, "AdamTest.EqualsTheDefinition") {
   for (const std::size_t count : {std::size_t{4}, std::size_t{1024}, std::size_t{2500}}) {
     for (const float decay : {0.0f, 0.01f}) {
       const auto start = uniform(count, 1);
@@ -37,19 +37,20 @@ TEST_F(AdamTest, EqualsTheDefinition) {
           p[i] -= 1e-3 * (m[i] / correction1) / (std::sqrt(v[i] / correction2) + 1e-8);
         }
         const auto sums = partials.read();
-        EXPECT_NEAR(std::accumulate(sums.begin(), sums.end(), 0.0), squares, 1e-12 * squares);
+        CHECK_THAT(std::accumulate(sums.begin(), sums.end(), 0.0), WithinAbs(squares, 1e-12 * squares));
       }
       const auto got = parameters.read(), got_m = m_on.read(), got_v = v_on.read();
       for (std::size_t i = 0; i < count; ++i) {
-        ASSERT_NEAR(got[i], p[i], 3e-7) << i << ", decay " << decay;  // a ten-thousandth of what three steps may move
-        ASSERT_NEAR(got_m[i], m[i], 1e-8);
-        ASSERT_NEAR(got_v[i], v[i], 1e-6 * v[i]);
+        // A ten-thousandth of what three steps may move.
+        QUICK_REQUIRE(std::abs(got[i] - p[i]) <= 3e-7, "parameter " << i << ", decay " << decay);
+        QUICK_REQUIRE(std::abs(got_m[i] - m[i]) <= 1e-8, "first moment " << i << ", decay " << decay);
+        QUICK_REQUIRE(std::abs(got_v[i] - v[i]) <= 1e-6 * v[i], "second moment " << i << ", decay " << decay);
       }
     }
   }
 }
 
-TEST_F(AdamTest, IsTheSameInEveryOrder) {
+TEST_CASE_METHOD(AdamTest, "AdamTest.IsTheSameInEveryOrder") {
   constexpr std::size_t count = 1500;
   const auto g = uniform(count, 5);
   const DeviceArray<float> gradients(g), parameters(g), m(std::vector<float>(count, 0.0f)), v(std::vector<float>(count, 0.0f));
@@ -58,8 +59,8 @@ TEST_F(AdamTest, IsTheSameInEveryOrder) {
   });
 }
 
-TEST_F(AdamTest, RefusesOddCounts) {
-  EXPECT_THROW(kernels::adam(nullptr, nullptr, nullptr, nullptr, nullptr, {}, 6, nullptr), Error);
+TEST_CASE_METHOD(AdamTest, "AdamTest.RefusesOddCounts") {
+  CHECK_THROWS_AS(kernels::adam(nullptr, nullptr, nullptr, nullptr, nullptr, {}, 6, nullptr), Error);
 }
 
 }  // namespace

@@ -97,11 +97,11 @@ void expect_moments(const std::vector<float>& x, std::size_t positions, int c, c
     if (positions > 1) worst_variance = std::max(worst_variance, std::abs(got[c + channel] - deviations) / deviations);
   }
   std::printf("    %s: mean within %.1e of the largest value, variance within %.1e of itself\n", what.c_str(), worst_mean, worst_variance);
-  EXPECT_LE(worst_mean, 3e-7) << what;
-  EXPECT_LE(worst_variance, 1e-4) << what;
+  CHECK_MESSAGE(worst_mean <= 3e-7, what);
+  CHECK_MESSAGE(worst_variance <= 1e-4, what);
 }
 
-TEST_F(BatchNormTest, MomentsEqualTheDefinition) {
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.MomentsEqualTheDefinition") {
   for (const auto& [positions, c] : {std::pair{1, 64}, {5, 64}, {16, 128}, {257, 64}, {1031, 128}}) {
     expect_moments(uniform(static_cast<std::size_t>(positions) * c, static_cast<unsigned>(positions)), static_cast<std::size_t>(positions), c,
                    fmt::format("{} positions of {}", positions, c));
@@ -109,13 +109,13 @@ TEST_F(BatchNormTest, MomentsEqualTheDefinition) {
 }
 
 // The deviation is a thousandth of the mean; the sum of squares minus the squared sum would leave no correct digit of the variance.
-TEST_F(BatchNormTest, MomentsSurviveAMeanFarFromZero) {
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.MomentsSurviveAMeanFarFromZero") {
   auto x = uniform(700 * 64, 5);
   for (float& v : x) v = 1000.0f + v;
   expect_moments(x, 700, 64, "values around 1000");
 }
 
-TEST_F(BatchNormTest, StatisticsFollowPyTorch) {
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.StatisticsFollowPyTorch") {
   const std::vector<double> moments = {3.0, -2.0, 40.0, 0.0};  // two channels of 11 values
   const DeviceArray<double> input(moments);
   const DeviceArray<float> running_mean(std::vector<float>{1.0f, 0.0f}), running_var(std::vector<float>{1.0f, 2.0f});
@@ -124,18 +124,18 @@ TEST_F(BatchNormTest, StatisticsFollowPyTorch) {
   kernels::batch_statistics(statistics.data(), running_mean.data(), running_var.data(), input.data(), 11.0, 2, kEps, 0.1f, stream.handle());
   stream.synchronize();
   const auto got = statistics.read();
-  EXPECT_FLOAT_EQ(got[0], 3.0f);
-  EXPECT_FLOAT_EQ(got[1], -2.0f);
-  EXPECT_FLOAT_EQ(got[2], static_cast<float>(1 / std::sqrt(40.0 / 11 + 1e-5)));
-  EXPECT_FLOAT_EQ(got[3], static_cast<float>(1 / std::sqrt(1e-5)));
-  EXPECT_FLOAT_EQ(running_mean.read()[0], 1.2f);
-  EXPECT_FLOAT_EQ(running_mean.read()[1], -0.2f);
-  EXPECT_FLOAT_EQ(running_var.read()[0], 1.3f);  // unbiased: 40/10
-  EXPECT_FLOAT_EQ(running_var.read()[1], 1.8f);
+  CHECK_THAT(got[0], WithinULP(3.0f, 4));
+  CHECK_THAT(got[1], WithinULP(-2.0f, 4));
+  CHECK_THAT(got[2], WithinULP(static_cast<float>(1 / std::sqrt(40.0 / 11 + 1e-5)), 4));
+  CHECK_THAT(got[3], WithinULP(static_cast<float>(1 / std::sqrt(1e-5)), 4));
+  CHECK_THAT(running_mean.read()[0], WithinULP(1.2f, 4));
+  CHECK_THAT(running_mean.read()[1], WithinULP(-0.2f, 4));
+  CHECK_THAT(running_var.read()[0], WithinULP(1.3f, 4));  // unbiased: 40/10
+  CHECK_THAT(running_var.read()[1], WithinULP(1.8f, 4));
 }
 
 // Three values on one process, one on another, far from zero: as if one process had all four.
-TEST_F(BatchNormTest, MomentsOfTwoProcessesMakeThoseOfTheWholeBatch) {
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.MomentsOfTwoProcessesMakeThoseOfTheWholeBatch") {
   const double values[] = {1e6 + 1, 1e6 + 2, 1e6 + 6, 1e6 + 11};
   const double counts[] = {3, 1};
   const DeviceArray<double> moments[] = {DeviceArray<double>(std::vector<double>{1e6 + 3, 14}),
@@ -148,14 +148,14 @@ TEST_F(BatchNormTest, MomentsOfTwoProcessesMakeThoseOfTheWholeBatch) {
   for (int p = 0; p < 2; ++p) kernels::recentre_moments(moments[p].data(), summed.data(), counts[p], 4, 1, stream.handle());
   stream.synchronize();
   const auto one = moments[0].read(), other = moments[1].read();
-  EXPECT_EQ(one[0], 1e6 + 5);
-  EXPECT_EQ(other[0], 1e6 + 5);
+  CHECK(one[0] == 1e6 + 5);
+  CHECK(other[0] == 1e6 + 5);
   double deviations = 0;
   for (const double v : values) deviations += (v - 1e6 - 5) * (v - 1e6 - 5);
-  EXPECT_EQ(one[1] + other[1], deviations);
+  CHECK(one[1] + other[1] == deviations);
 }
 
-TEST_F(BatchNormTest, ForwardEqualsTheDefinition) {
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.ForwardEqualsTheDefinition") {
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w);
     const Inputs in(c, seed);
@@ -176,7 +176,7 @@ TEST_F(BatchNormTest, ForwardEqualsTheDefinition) {
 }
 
 // The sums and both gradients that come from them, in overwrite and accumulate mode.
-TEST_F(BatchNormTest, BackwardSumsEqualTheDefinition) {
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardSumsEqualTheDefinition") {
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w + 1);
     const Inputs in(c, seed);
@@ -207,14 +207,14 @@ TEST_F(BatchNormTest, BackwardSumsEqualTheDefinition) {
                                              on.grad.data(), accumulate, stream.handle());
       stream.synchronize();
       for (int channel = 0; channel < c.c; ++channel) {
-        ASSERT_EQ(grad_shift.read()[channel], static_cast<float>(sums[channel] + (accumulate ? -3.0 : 0.0)));
-        ASSERT_EQ(grad_scale.read()[channel], static_cast<float>(sums[c.c + channel] + (accumulate ? 2.0 : 0.0)));
+        REQUIRE(grad_shift.read()[channel] == static_cast<float>(sums[channel] + (accumulate ? -3.0 : 0.0)));
+        REQUIRE(grad_scale.read()[channel] == static_cast<float>(sums[c.c + channel] + (accumulate ? 2.0 : 0.0)));
       }
     }
   }
 }
 
-TEST_F(BatchNormTest, BackwardEqualsTheDefinition) {
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardEqualsTheDefinition") {
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w + 2);
     const Inputs in(c, seed);
@@ -252,7 +252,7 @@ TEST_F(BatchNormTest, BackwardEqualsTheDefinition) {
       device::Stream stream(context());  // over x itself
       kernels::batch_norm_relu_backward(on.x.data(), scratch.data(), on.norm(), on.grad.data(), sums_on.data(), count, 0, stream.handle());
       stream.synchronize();
-      EXPECT_EQ(on.x.read(), got) << "in place";
+      CHECK_MESSAGE(on.x.read() == got, "in place");
     }
   }
 }
@@ -263,8 +263,9 @@ void expect_rounded(const Case& c, unsigned seed) {
   const Inputs in(c, seed);
   const OnDevice on(in);
   const auto expect_same = [&](const std::vector<T>& got, const std::vector<float>& exact, const char* what) {
-    ASSERT_EQ(got.size(), exact.size());
-    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i].bits, kernels::round_to<T>(exact[i]).bits) << name(what, c, seed) << " at " << i;
+    REQUIRE(got.size() == exact.size());
+    for (std::size_t i = 0; i < got.size(); ++i)
+      QUICK_REQUIRE(got[i].bits == kernels::round_to<T>(exact[i]).bits, name(what, c, seed) << " at " << i);
   };
   const auto forward = [&](auto* output, kernels::Stream stream) { kernels::batch_norm_relu(output, on.norm(), stream); };
   expect_same(result_of<T>(windows_of(c) * c.c, forward), result_of<float>(windows_of(c) * c.c, forward), "forward, rounded");
@@ -280,15 +281,14 @@ void expect_rounded(const Case& c, unsigned seed) {
 
 template <typename T>
 using BatchNormRoundingTest = TensorKernelTest<T>;
-using Rounded = ::testing::Types<kernels::Bfloat16, kernels::Tf32>;
-TYPED_TEST_SUITE(BatchNormRoundingTest, Rounded);
 
-TYPED_TEST(BatchNormRoundingTest, RoundsForTensorCores) {
-  for (const Case& c : kCases) expect_rounded<TypeParam>(c, 5);
+TEMPLATE_TEST_CASE_METHOD(BatchNormRoundingTest, "BatchNormRoundingTest.RoundsForTensorCores", "", kernels::Bfloat16,
+                          kernels::Tf32) {
+  for (const Case& c : kCases) expect_rounded<TestType>(c, 5);
 }
 
 // A run that diverges must not look healthy.
-TEST_F(BatchNormTest, NaNStays) {
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.NaNStays") {
   Inputs in({1, 4, 4, 64, true}, 1);
   in.x[5] = std::nanf("");
   const OnDevice on(in);
@@ -298,15 +298,17 @@ TEST_F(BatchNormTest, NaNStays) {
   kernels::batch_moments(moments.data(), scratch.data(), on.x.data(), 16, 64, stream.handle());
   kernels::batch_norm_relu(output.data(), on.norm(), stream.handle());
   stream.synchronize();
-  EXPECT_TRUE(std::isnan(moments.read()[5]));
-  EXPECT_TRUE(std::isnan(output.read()[5]));
+  CHECK(std::isnan(moments.read()[5]));
+  CHECK(std::isnan(output.read()[5]));
 }
 
-TEST_F(BatchNormTest, RefusesShapesItCannotTile) {
-  EXPECT_THROW(kernels::batch_moments(nullptr, nullptr, nullptr, 4, 32, nullptr), Error);
-  EXPECT_THROW(kernels::batch_moments(nullptr, nullptr, nullptr, 0, 64, nullptr), Error);
-  EXPECT_THROW(kernels::batch_statistics(nullptr, nullptr, nullptr, nullptr, 1.0, 64, kEps, 0.1f, nullptr), Error);
-  EXPECT_THROW(kernels::batch_norm_relu<float>(nullptr, {nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, true}, nullptr), Error);
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.RefusesShapesItCannotTile") {
+  CHECK_THROWS_AS(kernels::batch_moments(nullptr, nullptr, nullptr, 4, 32, nullptr), Error);
+  CHECK_THROWS_AS(kernels::batch_moments(nullptr, nullptr, nullptr, 0, 64, nullptr), Error);
+  CHECK_THROWS_AS(kernels::batch_statistics(nullptr, nullptr, nullptr, nullptr, 1.0, 64, kEps, 0.1f, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::batch_norm_relu<float>(nullptr, {nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, true}, nullptr),
+      Error);
 }
 
 }  // namespace

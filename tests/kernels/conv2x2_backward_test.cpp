@@ -99,16 +99,16 @@ void check(const Conv2x2Shape& s, bool tuned) {
   expect_close(output.read(), doubled, weight_depth, name("weight, accumulated", s, seed));
 }
 
-TEST_F(Conv2x2BackwardTest, NaiveEqualsTheDefinition) {
+TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.NaiveEqualsTheDefinition") {
   for (const Conv2x2Shape& s : {Conv2x2Shape{1, 2, 2, 1, 1}, {2, 3, 5, 3, 7}, {3, 6, 4, 5, 3}}) check(s, false);
 }
 
 // One position; two slices of 53 and 52; equal slices; 64 and 128 columns of the input's gradient; two taps in a tile, and one.
-TEST_F(Conv2x2BackwardTest, TunedEqualsTheDefinition) {
+TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.TunedEqualsTheDefinition") {
   for (const Conv2x2Shape& s : {Conv2x2Shape{1, 2, 2, 64, 128}, {3, 6, 8, 64, 128}, {3, 5, 9, 128, 128}, {1, 12, 13, 64, 256}}) check(s, true);
 }
 
-TEST_F(Conv2x2BackwardTest, TransposesOddWeights) {
+TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.TransposesOddWeights") {
   constexpr int ic = 37, oc = 5;
   const auto w = uniform(4 * ic * oc, 1);
   const DeviceArray<float> weight(w);
@@ -117,15 +117,17 @@ TEST_F(Conv2x2BackwardTest, TransposesOddWeights) {
   });
   for (int tap = 0; tap < 4; ++tap) {
     for (int c = 0; c < ic; ++c) {
-      for (int o = 0; o < oc; ++o) ASSERT_EQ(got[((3 - tap) * oc + o) * ic + c], w[(tap * ic + c) * oc + o]);
+      for (int o = 0; o < oc; ++o) QUICK_REQUIRE(got[((3 - tap) * oc + o) * ic + c] == w[(tap * ic + c) * oc + o], o);
     }
   }
 }
 
-TEST_F(Conv2x2BackwardTest, RefusesShapesItCannotTile) {
-  EXPECT_THROW(kernels::conv2x2_backward_input(nullptr, nullptr, nullptr, {1, 4, 4, 32, 128}, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_backward_weight(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 64, 64}, false, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_backward_weight(nullptr, nullptr, nullptr, nullptr, {1, 1, 4, 64, 128}, false, nullptr), Error);
+TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.RefusesShapesItCannotTile") {
+  CHECK_THROWS_AS(kernels::conv2x2_backward_input(nullptr, nullptr, nullptr, {1, 4, 4, 32, 128}, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_backward_weight(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 64, 64}, false, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_backward_weight(nullptr, nullptr, nullptr, nullptr, {1, 1, 4, 64, 128}, false, nullptr), Error);
 }
 
 }  // namespace

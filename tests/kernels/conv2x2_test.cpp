@@ -125,26 +125,26 @@ void check(const Case& c, const Variant& variant) {
 
 using Conv2x2Test = KernelTest;
 
-TEST_F(Conv2x2Test, NaiveEqualsTheDefinition) {
+TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.NaiveEqualsTheDefinition") {
   for (const Case& c : {Case{1, 2, 2, 1, 1}, {2, 3, 5, 3, 7}, {3, 6, 4, 5, 3}, {1, 9, 7, 3, 64}}) check(c, kNaive);
 }
 
 // One row, tiles with a tail, windows over image borders, odd sizes whose last row or column no window reads.
-TEST_F(Conv2x2Test, TunedEqualsTheDefinition) {
+TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.TunedEqualsTheDefinition") {
   for (const Case& c : {Case{1, 2, 2, 8, 128}, {3, 5, 4, 16, 128}, {1, 15, 13, 8, 256}, {5, 7, 7, 24, 128}, {2, 12, 12, 64, 128}}) {
     check(c, kTuned);
   }
 }
 
 // One window, half windows at the edges, more windows than a tile, few slabs of channels, several blocks of output channels, several images.
-TEST_F(Conv2x2Test, WinogradEqualsTheDefinition) {
+TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.WinogradEqualsTheDefinition") {
   for (const Case& c : {Case{1, 2, 2, 8, 64}, {1, 3, 3, 8, 64}, {3, 5, 4, 16, 128}, {2, 18, 35, 8, 64}, {2, 8, 21, 24, 192}, {1, 17, 17, 64, 64}}) {
     check(c, kWinograd);
   }
 }
 
 // A thread's maximum and ReLU would hide a weight that is no number; the score must show it.
-TEST_F(Conv2x2Test, NotANumberComesThrough) {
+TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.NotANumberComesThrough") {
   const Case c{1, 5, 5, 8, 128};
   Inputs in(c, 1);
   in.input[(2 * c.w + 3) * c.ic + 5] = std::numeric_limits<float>::quiet_NaN();
@@ -153,18 +153,28 @@ TEST_F(Conv2x2Test, NotANumberComesThrough) {
     const auto got = result_of<float>(output_count(c, Epilogue::bias_relu_pool), [&](float* output, kernels::Stream stream) {
       variant.launch({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, Epilogue::bias_relu_pool, stream);
     });
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(std::isnan(got[i * c.oc + 9]), i != 0 && i != 2) << variant.name << ", window " << i;
+    for (int i = 0; i < 4; ++i)
+      CHECK_MESSAGE(std::isnan(got[i * c.oc + 9]) == (i != 0 && i != 2), variant.name << ", window " << i);
   }
 }
 
-TEST_F(Conv2x2Test, RefusesShapesItCannotTile) {
-  EXPECT_THROW(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 3, 128}, Epilogue::bias, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 64}, Epilogue::bias, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 8, 128}, Epilogue::bias, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 8, 128}, Epilogue::bias_relu_pool, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_winograd({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 12, 64}, Epilogue::bias, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_winograd({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 96}, Epilogue::bias, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_winograd({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 8, 64}, Epilogue::bias_relu_pool, nullptr), Error);
+TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.RefusesShapesItCannotTile") {
+  CHECK_THROWS_AS(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 3, 128}, Epilogue::bias, nullptr),
+                  Error);
+  CHECK_THROWS_AS(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 64}, Epilogue::bias, nullptr),
+                  Error);
+  CHECK_THROWS_AS(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 8, 128}, Epilogue::bias, nullptr),
+                  Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 8, 128}, Epilogue::bias_relu_pool, nullptr),
+      Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_winograd({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 12, 64}, Epilogue::bias, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_winograd({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 96}, Epilogue::bias, nullptr), Error);
+  CHECK_THROWS_AS(kernels::conv2x2_winograd({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 8, 64},
+                                            Epilogue::bias_relu_pool, nullptr),
+                  Error);
 }
 
 }  // namespace

@@ -129,58 +129,59 @@ struct ConvTensorTest : TensorKernelTest<T> {
   }
 };
 
-using Formats = ::testing::Types<Half, Bfloat16, Tf32>;
-TYPED_TEST_SUITE(ConvTensorTest, Formats);
-
-TYPED_TEST(ConvTensorTest, IntegersExactly) {
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.IntegersExactly", "", Half, Bfloat16, Tf32) {
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(c.h);
-    const Inputs<TypeParam> in(c, seed, true);
+    const Inputs<TestType> in(c, seed, true);
     const auto conv = convolved(c, in);
-    const auto want = pooled<TypeParam>(c, conv);
+    const auto want = pooled<TestType>(c, conv);
     const auto got = this->run_conv2x2(c, in);
-    ASSERT_EQ(got.size(), want.size());
-    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], want[i].value) << this->name("conv2x2_tensor", c, seed) << " at " << i;
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < got.size(); ++i)
+      QUICK_REQUIRE(got[i] == want[i].value, this->name("conv2x2_tensor", c, seed) << " at " << i);
     const auto maps = this->run_last_block(c, in);
     const auto want_maps = this->projected(c, in, conv);
-    ASSERT_EQ(maps.size(), want_maps.size());
-    for (std::size_t i = 0; i < maps.size(); ++i) ASSERT_EQ(maps[i], want_maps[i].value) << this->name("last_block_tensor", c, seed) << " at " << i;
+    REQUIRE(maps.size() == want_maps.size());
+    for (std::size_t i = 0; i < maps.size(); ++i)
+      QUICK_REQUIRE(maps[i] == want_maps[i].value, this->name("last_block_tensor", c, seed) << " at " << i);
   }
 }
 
-TYPED_TEST(ConvTensorTest, NumbersWithinTheirBound) {
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NumbersWithinTheirBound", "", Half, Bfloat16, Tf32) {
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(100 + c.h);
-    const Inputs<TypeParam> in(c, seed, false);
+    const Inputs<TestType> in(c, seed, false);
     const auto conv = convolved(c, in);
     std::vector<Bounded> want;
-    for (const Reference& r : pooled<TypeParam>(c, conv)) {
-      want.push_back({r.value, kUnitRoundoff<TypeParam> * r.value + 2 * sum_bound(4.0 * c.ic + 1, r.magnitude)});
+    for (const Reference& r : pooled<TestType>(c, conv)) {
+      want.push_back({r.value, kUnitRoundoff<TestType> * r.value + 2 * sum_bound(4.0 * c.ic + 1, r.magnitude)});
     }
     expect_within(this->run_conv2x2(c, in), want, this->name("conv2x2_tensor", c, seed));
     expect_within(this->run_last_block(c, in), this->projected(c, in, conv), this->name("last_block_tensor", c, seed));
   }
 }
 
-TYPED_TEST(ConvTensorTest, NotANumberComesThrough) {
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NotANumberComesThrough", "", Half, Bfloat16, Tf32) {
   const Case c{1, 5, 5, 32, 128};
-  Inputs<TypeParam> in(c, 7, true);
+  Inputs<TestType> in(c, 7, true);
   in.input[(2 * c.w + 3) * c.ic + 5] = std::numeric_limits<float>::quiet_NaN();
   std::fill(in.weight.begin(), in.weight.end(), 1.0f);
   const auto got = this->run_conv2x2(c, in);
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(std::isnan(got[i * c.oc + 9]), i != 0 && i != 2) << "window " << i;
+  for (int i = 0; i < 4; ++i) CHECK_MESSAGE(std::isnan(got[i * c.oc + 9]) == (i != 0 && i != 2), "window " << i);
   const auto maps = this->run_last_block(c, in);
   for (int y = 0; y < 4; ++y) {
-    for (int x = 0; x < 4; ++x) EXPECT_EQ(std::isnan(maps[y * 4 + x]), (y == 1 || y == 2) && x >= 2) << y << ' ' << x;
+    for (int x = 0; x < 4; ++x)
+      CHECK_MESSAGE(std::isnan(maps[y * 4 + x]) == ((y == 1 || y == 2) && x >= 2), y << ' ' << x);
   }
 }
 
-TYPED_TEST(ConvTensorTest, RefusesShapesItCannotTile) {
-  using T = TypeParam;
-  EXPECT_THROW(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 128}, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, 64}, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 64, 128}, nullptr), Error);
-  EXPECT_THROW(kernels::last_block_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, 128}, nullptr), Error);
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.RefusesShapesItCannotTile", "", Half, Bfloat16, Tf32) {
+  using T = TestType;
+  CHECK_THROWS_AS(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 128}, nullptr), Error);
+  CHECK_THROWS_AS(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, 64}, nullptr), Error);
+  CHECK_THROWS_AS(kernels::conv2x2_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 64, 128}, nullptr), Error);
+  CHECK_THROWS_AS(kernels::last_block_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, 128}, nullptr),
+                  Error);
 }
 
 }  // namespace

@@ -118,24 +118,24 @@ struct ConvTensorTrainingTest : TensorKernelTest<T> {
   }
 };
 
-using Formats = ::testing::Types<Bfloat16, Tf32>;
-TYPED_TEST_SUITE(ConvTensorTrainingTest, Formats);
-
-TYPED_TEST(ConvTensorTrainingTest, WeightGradientOfIntegersExactly) {
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.WeightGradientOfIntegersExactly", "",
+                          Bfloat16, Tf32) {
   for (const Conv2x2Shape& s : kShapes) {
     const unsigned seed = static_cast<unsigned>(s.h);
-    const Inputs<TypeParam> in(s, seed, true, std::numeric_limits<float>::quiet_NaN());
+    const Inputs<TestType> in(s, seed, true, std::numeric_limits<float>::quiet_NaN());
     const auto want = weight_gradient(in);
     const auto got = this->run_weight(in, 2);
-    ASSERT_EQ(got.size(), want.size());
-    for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], 2 * want[i].value) << this->name("weight", s, seed) << " at " << i;
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < got.size(); ++i)
+      QUICK_REQUIRE(got[i] == 2 * want[i].value, this->name("weight", s, seed) << " at " << i);
   }
 }
 
-TYPED_TEST(ConvTensorTrainingTest, WeightGradientWithinItsBound) {
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.WeightGradientWithinItsBound", "", Bfloat16,
+                          Tf32) {
   for (const Conv2x2Shape& s : kShapes) {
     const unsigned seed = static_cast<unsigned>(100 + s.h);
-    const Inputs<TypeParam> in(s, seed, false, 0);
+    const Inputs<TestType> in(s, seed, false, 0);
     std::vector<Bounded> want;
     const double depth = static_cast<double>(s.n) * (s.h - 1) * (s.w - 1);
     for (const Reference& r : weight_gradient(in)) want.push_back({r.value, sum_bound(depth, r.magnitude)});
@@ -146,25 +146,29 @@ TYPED_TEST(ConvTensorTrainingTest, WeightGradientWithinItsBound) {
 // 64 columns of a block for the gradient of 64 channels, 128 for that of 128; tails either way.
 constexpr Conv2x2Shape kConvolutions[] = {{1, 2, 2, 64, 128}, {2, 10, 18, 64, 128}, {1, 6, 33, 128, 256}};
 
-TYPED_TEST(ConvTensorTrainingTest, ConvolutionsOfIntegersExactly) {
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.ConvolutionsOfIntegersExactly", "", Bfloat16,
+                          Tf32) {
   for (const Conv2x2Shape& s : kConvolutions) {
     const unsigned seed = static_cast<unsigned>(s.w);
-    const Inputs<TypeParam> in(s, seed, true, 0);
-    const Convolved<TypeParam> want(in);
-    const auto expect_equal = [&](const std::vector<float>& got, const std::vector<Reference>& expected, const char* what) {
-      ASSERT_EQ(got.size(), expected.size());
-      for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], expected[i].value) << this->name(what, s, seed) << " at " << i;
+    const Inputs<TestType> in(s, seed, true, 0);
+    const Convolved<TestType> want(in);
+    const auto expect_equal = [&](const std::vector<float>& got, const std::vector<Reference>& expected,
+                                  const char* what) {
+      REQUIRE(got.size() == expected.size());
+      for (std::size_t i = 0; i < got.size(); ++i)
+        QUICK_REQUIRE(got[i] == expected[i].value, this->name(what, s, seed) << " at " << i);
     };
     expect_equal(this->run_forward(in), want.output, "forward");
     expect_equal(this->run_backward(in), want.grad_input, "gradient of the input");
   }
 }
 
-TYPED_TEST(ConvTensorTrainingTest, ConvolutionsWithinTheirBound) {
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.ConvolutionsWithinTheirBound", "", Bfloat16,
+                          Tf32) {
   for (const Conv2x2Shape& s : kConvolutions) {
     const unsigned seed = static_cast<unsigned>(100 + s.w);
-    const Inputs<TypeParam> in(s, seed, false, 0);
-    const Convolved<TypeParam> want(in);
+    const Inputs<TestType> in(s, seed, false, 0);
+    const Convolved<TestType> want(in);
     const auto bounded = [](const std::vector<Reference>& sums, double depth) {
       std::vector<Bounded> out;
       for (const Reference& r : sums) out.push_back({r.value, sum_bound(depth, r.magnitude)});
@@ -176,25 +180,33 @@ TYPED_TEST(ConvTensorTrainingTest, ConvolutionsWithinTheirBound) {
 }
 
 // The weights that multiply are those of Adam, rounded to nearest.
-TYPED_TEST(ConvTensorTrainingTest, RoundsWeightsToNearest) {
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.RoundsWeightsToNearest", "", Bfloat16, Tf32) {
   const Conv2x2Shape s{1, 2, 2, 64, 128};
-  Inputs<TypeParam> in(s, 3, true, 0);
+  Inputs<TestType> in(s, 3, true, 0);
   in.weight = uniform(in.weight.size(), 4);
   auto rounded_in = in;
-  for (float& w : rounded_in.weight) w = kernels::to_float(kernels::round_to<TypeParam>(w));
-  EXPECT_EQ(this->run_forward(in), this->run_forward(rounded_in));
-  EXPECT_EQ(this->run_backward(in), this->run_backward(rounded_in));
+  for (float& w : rounded_in.weight) w = kernels::to_float(kernels::round_to<TestType>(w));
+  CHECK(this->run_forward(in) == this->run_forward(rounded_in));
+  CHECK(this->run_backward(in) == this->run_backward(rounded_in));
 }
 
-TYPED_TEST(ConvTensorTrainingTest, RefusesShapesItCannotTile) {
-  using T = TypeParam;
-  EXPECT_THROW(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 128}, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, 32}, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, 128}, nullptr), Error);
-  EXPECT_THROW(kernels::pack_training_weight<T>(nullptr, nullptr, 4, 64, 32, ConvDirection::forward, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 8, 128}, false, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 64, 64}, false, nullptr), Error);
-  EXPECT_THROW(kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 1, 4, 64, 128}, false, nullptr), Error);
+TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.RefusesShapesItCannotTile", "", Bfloat16,
+                          Tf32) {
+  using T = TestType;
+  CHECK_THROWS_AS(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 128}, nullptr),
+                  Error);
+  CHECK_THROWS_AS(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, 32}, nullptr),
+                  Error);
+  CHECK_THROWS_AS(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, 128}, nullptr),
+                  Error);
+  CHECK_THROWS_AS(kernels::pack_training_weight<T>(nullptr, nullptr, 4, 64, 32, ConvDirection::forward, nullptr),
+                  Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 8, 128}, false, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 64, 64}, false, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 1, 4, 64, 128}, false, nullptr), Error);
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
@@ -17,6 +16,7 @@
 #include "tests/cases/error_bound.h"
 #if defined(LFM_TARGET_EMULATED)
 #include "kernels/simt/grid.h"
+#include "tests/catch.h"
 #endif
 
 namespace lfm::test {
@@ -27,16 +27,16 @@ inline const device::Context& context() {
   return instance;
 }
 
-class KernelTest : public ::testing::Test {
+class KernelTest {
  protected:
-  void SetUp() override { cases::skip_unless_device_runs(Precision::fp32); }
+  KernelTest() { cases::skip_unless_device_runs(Precision::fp32); }
 };
 
 /// Of kernels that multiply T.
 template <typename T>
 class TensorKernelTest : public KernelTest {
  protected:
-  void SetUp() override { cases::skip_unless_device_runs(kPrecisionOf<T>); }
+  TensorKernelTest() { cases::skip_unless_device_runs(kPrecisionOf<T>); }
 };
 
 /// An array in the device's memory; copies wait.
@@ -80,7 +80,7 @@ std::vector<T> result_of(std::size_t count, Launch launch) {
   };
   const std::vector<T> first = run();
   const auto expect_same_bits = [&](const std::vector<T>& other, const std::string& what) {
-    EXPECT_EQ(std::memcmp(first.data(), other.data(), count * sizeof(T)), 0) << "results differ: " << what;
+    CHECK_MESSAGE(std::memcmp(first.data(), other.data(), count * sizeof(T)) == 0, "results differ: " << what);
   };
 #if defined(LFM_TARGET_EMULATED)
   for (const simt::Schedule& schedule : {simt::Schedule{simt::Order::descending, 0}, {simt::Order::shuffled, 1}}) {
@@ -114,7 +114,7 @@ struct Reference {
 
 /// Every element within the computed bound of tests/cases/error_bound.h in FP32; prints the margin used, fails with the worst one.
 inline void expect_close(std::span<const float> got, std::span<const Reference> want, double depth, const std::string& what) {
-  ASSERT_EQ(got.size(), want.size()) << what;
+  REQUIRE_MESSAGE(got.size() == want.size(), what);
   double worst = 0;
   std::size_t at = 0;
   for (std::size_t i = 0; i < got.size() && !std::isnan(worst); ++i) {
@@ -122,7 +122,7 @@ inline void expect_close(std::span<const float> got, std::span<const Reference> 
     const double share = error == 0 ? 0 : error / cases::error_bound(cases::kRoundoffFp32, depth, want[i].magnitude);
     if (!(share <= worst)) worst = share, at = i;  // also where the result is no number
   }
-  EXPECT_LE(worst, 1.0) << what << ": worst at " << at << ", got " << got[at] << ", want " << want[at].value;
+  CHECK_MESSAGE(worst <= 1.0, what << ": worst at " << at << ", got " << got[at] << ", want " << want[at].value);
   fmt::print("    {}: {:.2f} of the limit\n", what, worst);
 }
 

@@ -17,7 +17,7 @@ constexpr std::size_t kChannels = 64;
 
 double smooth_l1(double d) { return std::abs(d) < 1 ? 0.5 * d * d : std::abs(d) - 0.5; }
 
-TEST_F(DistillationTest, MapsEqualTheDefinition) {
+TEST_CASE_METHOD(DistillationTest, "DistillationTest.MapsEqualTheDefinition") {
   constexpr float weight = 0.25f;
   for (const auto& [n, area] : {std::tuple{1, 4}, {3, 32}, {2, 77}, {1, 200}}) {
     const std::size_t positions = static_cast<std::size_t>(area), values = static_cast<std::size_t>(n) * kChannels * positions;
@@ -49,7 +49,7 @@ TEST_F(DistillationTest, MapsEqualTheDefinition) {
   }
 }
 
-TEST_F(DistillationTest, LogitsAddToTheGradient) {
+TEST_CASE_METHOD(DistillationTest, "DistillationTest.LogitsAddToTheGradient") {
   const std::vector<float> student = {0.0f, 1.0f, -3.0f, 100.0f, -100.0f}, taught = {0.0f, 1.5f, 2.0f, 1.0f, 1.0f};
   const int n = static_cast<int>(student.size());
   constexpr float scale = 0.5f, weight = 0.25f, before = 3.0f;
@@ -61,14 +61,14 @@ TEST_F(DistillationTest, LogitsAddToTheGradient) {
   const auto got = gradient.read(), got_distances = distances.read();
   for (std::size_t i = 0; i < student.size(); ++i) {
     const double d = (double{student[i]} - taught[i]) * scale;
-    EXPECT_NEAR(got_distances[i], smooth_l1(d), 1e-6 * smooth_l1(d)) << i;
-    EXPECT_NEAR(got[i], before + weight * scale * std::clamp(d, -1.0, 1.0), 1e-6) << i;
+    CHECK_THAT_MESSAGE(got_distances[i], WithinAbs(smooth_l1(d), 1e-6 * smooth_l1(d)), i);
+    CHECK_THAT_MESSAGE(got[i], WithinAbs(before + weight * scale * std::clamp(d, -1.0, 1.0), 1e-6), i);
   }
 }
 
-TEST_F(DistillationTest, RefusesAnEmptyBatch) {
-  EXPECT_THROW(kernels::distill_maps(nullptr, nullptr, nullptr, nullptr, nullptr, 1, 0, 4, nullptr), Error);
-  EXPECT_THROW(kernels::distill_logits(nullptr, nullptr, nullptr, nullptr, nullptr, 1, 0, nullptr), Error);
+TEST_CASE_METHOD(DistillationTest, "DistillationTest.RefusesAnEmptyBatch") {
+  CHECK_THROWS_AS(kernels::distill_maps(nullptr, nullptr, nullptr, nullptr, nullptr, 1, 0, 4, nullptr), Error);
+  CHECK_THROWS_AS(kernels::distill_logits(nullptr, nullptr, nullptr, nullptr, nullptr, 1, 0, nullptr), Error);
 }
 
 }  // namespace

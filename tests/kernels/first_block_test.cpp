@@ -76,7 +76,7 @@ struct FirstBlockTest : KernelTest {
 // Odd sizes, several images in one block of threads, a tail.
 const std::tuple<int, int, int> kCases[] = {{1, 4, 4}, {3, 7, 9}, {2, 33, 48}, {1, 49, 63}};
 
-TEST_F(FirstBlockTest, EqualsTheDefinition) {
+TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.EqualsTheDefinition") {
   for (const auto& [images, image_height, image_width] : kCases) {
     prepare(images, image_height, image_width);
     expect_close(run(), reference(), 13, fmt::format("first_block {}x{}x{}, seed {}", n, height, width, seed));
@@ -99,26 +99,25 @@ std::vector<float> run_rounded(const FirstBlockTest& test) {
 
 template <typename T>
 struct FirstBlockRoundingTest : FirstBlockTest {
-  void SetUp() override { cases::skip_unless_device_runs(kPrecisionOf<T>); }
+  FirstBlockRoundingTest() { cases::skip_unless_device_runs(kPrecisionOf<T>); }
 };
-using Rounded = ::testing::Types<kernels::Half, kernels::Bfloat16, kernels::Tf32>;
-TYPED_TEST_SUITE(FirstBlockRoundingTest, Rounded);
 
-TYPED_TEST(FirstBlockRoundingTest, RoundsForTensorCores) {
+TEMPLATE_TEST_CASE_METHOD(FirstBlockRoundingTest, "FirstBlockRoundingTest.RoundsForTensorCores", "", kernels::Half,
+                          kernels::Bfloat16, kernels::Tf32) {
   this->prepare(2, 11, 14);
-  const auto rounded = run_rounded<TypeParam>(*this), exact = this->run();
+  const auto rounded = run_rounded<TestType>(*this), exact = this->run();
   for (std::size_t i = 0; i < exact.size(); ++i) {
-    ASSERT_EQ(rounded[i], kernels::to_float(kernels::round_to<TypeParam>(exact[i]))) << i;
+    QUICK_REQUIRE(rounded[i] == kernels::to_float(kernels::round_to<TestType>(exact[i])), i);
   }
 }
 
-TEST_F(FirstBlockTest, KeepsNaN) {
+TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.KeepsNaN") {
   prepare(1, 6, 6);
   std::fill(bias.begin(), bias.end(), std::numeric_limits<float>::quiet_NaN());
-  for (const float v : run()) ASSERT_TRUE(std::isnan(v));
+  for (const float v : run()) REQUIRE(std::isnan(v));
 }
 
-TEST_F(FirstBlockTest, EqualsTheComposedKernels) {
+TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.EqualsTheComposedKernels") {
   for (const auto& [images, image_height, image_width] : kCases) {
     prepare(images, image_height, image_width);
     const DeviceArray<std::uint8_t> in(pixels);
@@ -131,16 +130,17 @@ TEST_F(FirstBlockTest, EqualsTheComposedKernels) {
         });
     const auto limits = reference();
     const auto fused = run();
-    ASSERT_EQ(fused.size(), composed.size());
+    REQUIRE(fused.size() == composed.size());
     for (std::size_t i = 0; i < fused.size(); ++i) {
-      ASSERT_NEAR(fused[i], composed[i], 0x1p-22 * 13 * limits[i].magnitude) << "at " << i << ", seed " << seed;
+      QUICK_REQUIRE(std::abs(double{fused[i]} - composed[i]) <= 0x1p-22 * 13 * limits[i].magnitude,
+                    "at " << i << ", seed " << seed);
     }
   }
 }
 
-TEST_F(FirstBlockTest, RefusesImagesWithoutAnOutput) {
-  EXPECT_THROW(kernels::first_block<float>(nullptr, nullptr, nullptr, nullptr, 1, 3, 8, nullptr), Error);
-  EXPECT_THROW(kernels::first_block<float>(nullptr, nullptr, nullptr, nullptr, 0, 8, 8, nullptr), Error);
+TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.RefusesImagesWithoutAnOutput") {
+  CHECK_THROWS_AS(kernels::first_block<float>(nullptr, nullptr, nullptr, nullptr, 1, 3, 8, nullptr), Error);
+  CHECK_THROWS_AS(kernels::first_block<float>(nullptr, nullptr, nullptr, nullptr, 0, 8, 8, nullptr), Error);
 }
 
 }  // namespace

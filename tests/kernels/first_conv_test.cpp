@@ -34,7 +34,7 @@ struct Inputs {
 };
 
 // The smallest image, odd sides, several stages, two slices with a tail.
-TEST_F(FirstConvTest, ForwardAndWeightGradientEqualTheDefinition) {
+TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.ForwardAndWeightGradientEqualTheDefinition") {
   for (const auto& [n, height, width] : {std::tuple{1, 2, 2}, {2, 5, 7}, {1, 17, 18}, {3, 20, 31}}) {
     const unsigned seed = static_cast<unsigned>(height * 100 + width);
     const Inputs in(n, height, width, seed);
@@ -71,9 +71,11 @@ TEST_F(FirstConvTest, ForwardAndWeightGradientEqualTheDefinition) {
   }
 }
 
-TEST_F(FirstConvTest, RefusesEmptyOutputs) {
-  EXPECT_THROW(kernels::first_conv(nullptr, {nullptr, 1, 1, 8, kScale}, nullptr, nullptr, nullptr), Error);
-  EXPECT_THROW(kernels::first_conv_backward_weight(nullptr, nullptr, {nullptr, 0, 8, 8, kScale}, nullptr, false, nullptr), Error);
+TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.RefusesEmptyOutputs") {
+  CHECK_THROWS_AS(kernels::first_conv(nullptr, {nullptr, 1, 1, 8, kScale}, nullptr, nullptr, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::first_conv_backward_weight(nullptr, nullptr, {nullptr, 0, 8, 8, kScale}, nullptr, false, nullptr),
+      Error);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace {
 
 using HeadTest = KernelTest;
 
-TEST_F(HeadTest, EqualsTheDefinition) {
+TEST_CASE_METHOD(HeadTest, "HeadTest.EqualsTheDefinition") {
   struct Size {
     int n, count;
   };

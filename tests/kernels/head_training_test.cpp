@@ -11,7 +11,7 @@ namespace {
 
 using HeadTrainingTest = KernelTest;
 
-TEST_F(HeadTrainingTest, LossAndDerivativeAtOrdinaryAndExtremeLogits) {
+TEST_CASE_METHOD(HeadTrainingTest, "HeadTrainingTest.LossAndDerivativeAtOrdinaryAndExtremeLogits") {
   const std::vector<float> logits = {0.0f, 0.7f, -0.7f, 3.0f, -5.0f, 17.0f, -30.0f, 1e4f, -1e4f};
   const int n = static_cast<int>(logits.size());
   const DeviceArray<float> on(logits), other(logits.size());
@@ -26,13 +26,14 @@ TEST_F(HeadTrainingTest, LossAndDerivativeAtOrdinaryAndExtremeLogits) {
     for (int i = 0; i < n; ++i) {
       const double z = logits[i], towards = label ? -z : z;  // loss = log(1 + e^towards)
       const double loss = std::max(towards, 0.0) + std::log1p(std::exp(-std::abs(z)));
-      EXPECT_NEAR(losses[i], loss, 1e-6 * loss) << "logit " << z << ", label " << label;
-      EXPECT_NEAR(grads[i], 0.25 * (1 / (1 + std::exp(-z)) - label), 3e-8) << "logit " << z << ", label " << label;
+      CHECK_THAT_MESSAGE(losses[i], WithinAbs(loss, 1e-6 * loss), "logit " << z << ", label " << label);
+      CHECK_THAT_MESSAGE(grads[i], WithinAbs(0.25 * (1 / (1 + std::exp(-z)) - label), 3e-8),
+                         "logit " << z << ", label " << label);
     }
   }
 }
 
-TEST_F(HeadTrainingTest, BackwardEqualsTheDefinition) {
+TEST_CASE_METHOD(HeadTrainingTest, "HeadTrainingTest.BackwardEqualsTheDefinition") {
   for (const auto& [n, count] : {std::tuple{1, 1}, {3, 64}, {7, 259}}) {
     const auto x = uniform(static_cast<std::size_t>(n) * count, 1), w = uniform(static_cast<std::size_t>(count), 2),
                g = uniform(static_cast<std::size_t>(n), 3);
@@ -55,13 +56,13 @@ TEST_F(HeadTrainingTest, BackwardEqualsTheDefinition) {
       expect_close(grad_weight.read(), want_weight, n, "weight");
       expect_close(grad_bias.read(), want_bias, n, "bias");
       const auto got = grad_features.read();
-      for (int i = 0; i < n * count; ++i) ASSERT_EQ(got[i], g[i / count] * w[i % count]);
+      for (int i = 0; i < n * count; ++i) QUICK_REQUIRE(got[i] == g[i / count] * w[i % count], i);
     }
   }
 }
 
-TEST_F(HeadTrainingTest, RefusesAnEmptyBatch) {
-  EXPECT_THROW(kernels::bce_with_logits(nullptr, nullptr, nullptr, nullptr, 1.0f, 0, nullptr), Error);
+TEST_CASE_METHOD(HeadTrainingTest, "HeadTrainingTest.RefusesAnEmptyBatch") {
+  CHECK_THROWS_AS(kernels::bce_with_logits(nullptr, nullptr, nullptr, nullptr, 1.0f, 0, nullptr), Error);
 }
 
 }  // namespace

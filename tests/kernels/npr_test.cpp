@@ -10,7 +10,7 @@ namespace {
 
 using Npr = KernelTest;
 
-TEST_F(Npr, EqualsTheDefinition) {
+TEST_CASE_METHOD(Npr, "Npr.EqualsTheDefinition") {
   struct Size {
     int n, height, width;
   };
@@ -30,8 +30,9 @@ TEST_F(Npr, EqualsTheDefinition) {
       for (int y = 0; y < h; ++y) {
         for (int x = 0; x < w; ++x) {
           for (int c = 0; c < 3; ++c, ++at) {
-            ASSERT_EQ(got[at], std::abs(pixel(i, y, x, c) - pixel(i, y / 2 * 2, x / 2 * 2, c)))
-                << "image " << i << ", y " << y << ", x " << x << ", channel " << c << " of " << height << "x" << width;
+            const auto expected = static_cast<float>(std::abs(pixel(i, y, x, c) - pixel(i, y / 2 * 2, x / 2 * 2, c)));
+            QUICK_REQUIRE(got[at] == expected, "image " << i << ", y " << y << ", x " << x << ", channel " << c
+                                                        << " of " << height << "x" << width);
           }
         }
       }

@@ -12,7 +12,7 @@ namespace {
 
 using PoolHeadTest = KernelTest;
 
-TEST_F(PoolHeadTest, EqualsPoolingThenHead) {
+TEST_CASE_METHOD(PoolHeadTest, "PoolHeadTest.EqualsPoolingThenHead") {
   struct Size {
     int n, channels, area, k;
   };
@@ -29,7 +29,7 @@ TEST_F(PoolHeadTest, EqualsPoolingThenHead) {
     const auto features = result_of<float>(count, [&](float* values, kernels::Stream stream) {
       kernels::pool_head(spare.data(), values, maps.data(), weight.data(), bias.data(), n, channels, area, k, stream);
     });
-    EXPECT_EQ(features, want);
+    CHECK(features == want);
     const auto logits = result_of<float>(static_cast<std::size_t>(n), [&](float* values, kernels::Stream stream) {
       kernels::pool_head(values, spare_features.data(), maps.data(), weight.data(), bias.data(), n, channels, area, k, stream);
     });
@@ -40,9 +40,9 @@ TEST_F(PoolHeadTest, EqualsPoolingThenHead) {
   }
 }
 
-TEST_F(PoolHeadTest, RefusesWhatItCannotSelect) {
-  EXPECT_THROW(kernels::pool_head(nullptr, nullptr, nullptr, nullptr, nullptr, 1, 64, 8, 9, nullptr), Error);
-  EXPECT_THROW(kernels::pool_head(nullptr, nullptr, nullptr, nullptr, nullptr, 1, 64, 900, 129, nullptr), Error);
+TEST_CASE_METHOD(PoolHeadTest, "PoolHeadTest.RefusesWhatItCannotSelect") {
+  CHECK_THROWS_AS(kernels::pool_head(nullptr, nullptr, nullptr, nullptr, nullptr, 1, 64, 8, 9, nullptr), Error);
+  CHECK_THROWS_AS(kernels::pool_head(nullptr, nullptr, nullptr, nullptr, nullptr, 1, 64, 900, 129, nullptr), Error);
 }
 
 }  // namespace

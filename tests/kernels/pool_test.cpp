@@ -47,20 +47,21 @@ void expect_topk(const std::vector<float>& maps, int rows, int area, int k, cons
     const float* map = maps.data() + static_cast<std::ptrdiff_t>(row) * area;
     const auto order = ranking(map, area);
     for (int r = 0; r < k; ++r) {
-      ASSERT_EQ(got.positions[row * k + r], order[r]) << what << ": row " << row << ", rank " << r << ", area " << area << ", k " << k;
-      ASSERT_EQ(got.values[row * k + r], map[order[r]]) << what << ": row " << row << ", rank " << r;
+      QUICK_REQUIRE(got.positions[row * k + r] == order[r],
+                      what << ": row " << row << ", rank " << r << ", area " << area << ", k " << k);
+      REQUIRE_MESSAGE(got.values[row * k + r] == map[order[r]], what << ": row " << row << ", rank " << r);
     }
   }
 }
 
-TEST_F(PoolTest, TopKOfRandomMaps) {
+TEST_CASE_METHOD(PoolTest, "PoolTest.TopKOfRandomMaps") {
   for (const auto& [rows, area, k] : {std::tuple{1, 1, 1}, {5, 16, 16}, {3, 33, 7}, {6, 225, 16}, {2, 900, 32}, {2, 300, 33},
                                       {1, 200, 64}, {2, 500, 128}, {1, 128, 128}}) {
     expect_topk(uniform(static_cast<std::size_t>(rows) * area, static_cast<unsigned>(area + k)), rows, area, k, "random");
   }
 }
 
-TEST_F(PoolTest, TopKTiesGoToTheLowerPosition) {
+TEST_CASE_METHOD(PoolTest, "PoolTest.TopKTiesGoToTheLowerPosition") {
   constexpr int area = 150;
   for (const int k : {1, 5, 16, 40}) {
     std::vector<float> equal(2 * area, 0.5f), few = uniform(2 * area, 3);
@@ -70,7 +71,7 @@ TEST_F(PoolTest, TopKTiesGoToTheLowerPosition) {
   }
 }
 
-TEST_F(PoolTest, TopKOfSortedMaps) {
+TEST_CASE_METHOD(PoolTest, "PoolTest.TopKOfSortedMaps") {
   constexpr int area = 131;
   std::vector<float> rising(area);
   std::iota(rising.begin(), rising.end(), -60.0f);
@@ -79,23 +80,23 @@ TEST_F(PoolTest, TopKOfSortedMaps) {
   expect_topk(rising, 1, area, 16, "falling");
 }
 
-TEST_F(PoolTest, TopKOfExtremeValues) {
+TEST_CASE_METHOD(PoolTest, "PoolTest.TopKOfExtremeValues") {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   std::vector<float> maps = {-infinity, -3e38f, -1e-45f, 0.0f, 1e-45f, 3e38f, infinity, -infinity, 1.0f, -1.0f};
   expect_topk(maps, 1, 10, 10, "extremes");
   maps[3] = std::numeric_limits<float>::quiet_NaN();
   const Selected got = run_topk(maps, 1, 10, 3);
-  EXPECT_TRUE(std::isnan(got.values[0]));
-  EXPECT_EQ(got.positions, (std::vector<std::int32_t>{3, 6, 5}));
+  CHECK(std::isnan(got.values[0]));
+  CHECK(got.positions == (std::vector<std::int32_t>{3, 6, 5}));
 }
 
-TEST_F(PoolTest, TopKRefusesWhatItCannotSelect) {
-  EXPECT_THROW(kernels::topk_pool(nullptr, nullptr, nullptr, 1, 8, 9, nullptr), Error);
-  EXPECT_THROW(kernels::topk_pool(nullptr, nullptr, nullptr, 1, 8, 0, nullptr), Error);
-  EXPECT_THROW(kernels::topk_pool(nullptr, nullptr, nullptr, 1, 900, 129, nullptr), Error);
+TEST_CASE_METHOD(PoolTest, "PoolTest.TopKRefusesWhatItCannotSelect") {
+  CHECK_THROWS_AS(kernels::topk_pool(nullptr, nullptr, nullptr, 1, 8, 9, nullptr), Error);
+  CHECK_THROWS_AS(kernels::topk_pool(nullptr, nullptr, nullptr, 1, 8, 0, nullptr), Error);
+  CHECK_THROWS_AS(kernels::topk_pool(nullptr, nullptr, nullptr, 1, 900, 129, nullptr), Error);
 }
 
-TEST_F(PoolTest, Average) {
+TEST_CASE_METHOD(PoolTest, "PoolTest.Average") {
   struct Size {
     int rows, area;
   };

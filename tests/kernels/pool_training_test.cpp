@@ -18,7 +18,7 @@ using PoolTrainingTest = KernelTest;
 constexpr int kChannels = kernels::kProjectionChannels;
 constexpr kernels::DrawOrigin kOrigin{0x123456789abcdefull, 77, 5};
 
-TEST_F(PoolTrainingTest, RbldDropsByRankAsTheGeneratorSays) {
+TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RbldDropsByRankAsTheGeneratorSays") {
   constexpr int rows = 2 * kChannels;
   for (const int k : {1, 16, 21}) {
     const auto drop = rbld_drop_probabilities(0.1f, 0.6f, k), scale = rbld_scales(0.1f, 0.6f, k, RbldScale::rank);
@@ -37,16 +37,16 @@ TEST_F(PoolTrainingTest, RbldDropsByRankAsTheGeneratorSays) {
     for (std::size_t i = 0; i < values.size(); ++i) {
       const int rank = static_cast<int>(i) % k, row = static_cast<int>(i) / k;
       const bool kept = rbld_uniform(kOrigin.seed, kOrigin.step, kOrigin.first_image + row / kChannels, row % kChannels, rank) >= drop[rank];
-      ASSERT_EQ(factors[i], kept ? scale[rank] : 0.0f) << "row " << row << ", rank " << rank;
-      ASSERT_EQ(after[i], values[i] * factors[i]);
+      REQUIRE_MESSAGE(factors[i] == (kept ? scale[rank] : 0.0f), "row " << row << ", rank " << rank);
+      REQUIRE(after[i] == values[i] * factors[i]);
       dropped += !kept;
     }
-    EXPECT_GT(dropped, 0);
-    EXPECT_LT(dropped, static_cast<int>(values.size()));
+    CHECK(dropped > 0);
+    CHECK(dropped < static_cast<int>(values.size()));
   }
 }
 
-TEST_F(PoolTrainingTest, RbldTakesInjectedMasks) {
+TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RbldTakesInjectedMasks") {
   constexpr int rows = kChannels, k = 2;
   std::vector<std::uint8_t> keep(rows * k);
   for (std::size_t i = 0; i < keep.size(); ++i) keep[i] = i % 3 == 0;
@@ -56,10 +56,10 @@ TEST_F(PoolTrainingTest, RbldTakesInjectedMasks) {
   kernels::rbld(values.data(), factors.data(), keep_on.data(), nullptr, scale.data(), {}, rows, k, stream.handle());
   stream.synchronize();
   const auto got = values.read();
-  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], keep[i] ? (i % 2 ? 6.0f : 3.0f) : 0.0f);
+  for (std::size_t i = 0; i < got.size(); ++i) QUICK_REQUIRE(got[i] == (keep[i] ? (i % 2 ? 6.0f : 3.0f) : 0.0f), i);
 }
 
-TEST_F(PoolTrainingTest, RksDrawsWhatTheGeneratorDraws) {
+TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RksDrawsWhatTheGeneratorDraws") {
   for (const auto& [images, area, k] : {std::tuple{1, 16, 16}, {3, 36, 16}, {1, 5, 1}, {1, 700, 128}}) {
     const int rows = images * kChannels;
     const auto got = result_of<std::int32_t>(static_cast<std::size_t>(rows) * k, [&, area = area, k = k](std::int32_t* out, kernels::Stream stream) {
@@ -68,13 +68,14 @@ TEST_F(PoolTrainingTest, RksDrawsWhatTheGeneratorDraws) {
     std::vector<std::int32_t> want(static_cast<std::size_t>(k));
     for (int row = 0; row < rows; ++row) {
       rks_positions(kOrigin.seed, kOrigin.step, kOrigin.first_image + static_cast<std::uint32_t>(row / kChannels), row % kChannels, area, k, want.data());
-      for (int i = 0; i < k; ++i) ASSERT_EQ(got[row * k + i], want[i]) << "row " << row << ", draw " << i << " of area " << area;
+      for (int i = 0; i < k; ++i)
+        QUICK_REQUIRE(got[row * k + i] == want[i], "row " << row << ", draw " << i << " of area " << area);
     }
   }
 }
 
 // Few distinct values, so that the order of equal ones shows; and values with no order of their own.
-TEST_F(PoolTrainingTest, RksSortsDescendingTiesByLowerPosition) {
+TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RksSortsDescendingTiesByLowerPosition") {
   constexpr int rows = kChannels, area = 90, k = 40;
   auto maps = uniform(rows * area, 8);
   for (float& v : maps) v = std::floor(v * 4.0f);
@@ -103,15 +104,15 @@ TEST_F(PoolTrainingTest, RksSortsDescendingTiesByLowerPosition) {
       return map[a] != map[b] ? map[a] > map[b] : a < b;
     });
     for (int i = row * k; i < (row + 1) * k; ++i) {
-      ASSERT_EQ(positions[i], drawn[i]) << "row " << row;
+      QUICK_REQUIRE(positions[i] == drawn[i], "row " << row);
       const float want = map[drawn[i]];
-      ASSERT_TRUE(values[i] == want || (std::isnan(values[i]) && std::isnan(want))) << "row " << row;
+      REQUIRE_MESSAGE((values[i] == want || (std::isnan(values[i]) && std::isnan(want))), "row " << row);
     }
   }
 }
 
 // Top-k positions with factors, then RKS positions that meet some of them.
-TEST_F(PoolTrainingTest, BackwardScattersAndAdds) {
+TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.BackwardScattersAndAdds") {
   constexpr int images = 2, rows = images * kChannels, area = 35, k = 16;
   const auto grad_a = uniform(rows * k, 1), grad_b = uniform(rows * k, 2), factors = uniform(rows * k, 3);
   const auto topk = result_of<std::int32_t>(rows * k, [&](std::int32_t* out, kernels::Stream s) { kernels::rks_draw(out, {1, 0, 0}, rows, area, k, s); });
@@ -132,20 +133,23 @@ TEST_F(PoolTrainingTest, BackwardScattersAndAdds) {
     kernels::pool_backward(out, a.data(), factors_on.data(), topk_on.data(), rows, area, k, s);
     kernels::pool_backward(out, b.data(), nullptr, rks_on.data(), rows, area, k, s);
   });
-  for (std::size_t i = 0; i < count; ++i) ASSERT_NEAR(got[i], want[i], 1e-7) << "at " << i;
+  for (std::size_t i = 0; i < count; ++i) {
+    QUICK_REQUIRE(std::abs(got[i] - want[i]) <= 1e-7, "at " << i << ": " << got[i] << ", expected " << want[i]);
+  }
 }
 
-TEST_F(PoolTrainingTest, AverageBackward) {
+TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.AverageBackward") {
   constexpr int rows = 2 * kChannels, area = 7;
   const auto grad = uniform(rows, 4);
   const DeviceArray<float> on(grad);
   const auto got = result_of<float>(rows * area, [&](float* out, kernels::Stream s) { kernels::average_pool_backward(out, on.data(), rows, area, false, s); });
-  for (int i = 0; i < rows * area; ++i) ASSERT_EQ(got[i], grad[i / kChannels / area * kChannels + i % kChannels] / 7.0f);
+  for (int i = 0; i < rows * area; ++i)
+    REQUIRE(got[i] == grad[i / kChannels / area * kChannels + i % kChannels] / 7.0f);
 }
 
-TEST_F(PoolTrainingTest, RefusesWhatItCannotDraw) {
-  EXPECT_THROW(kernels::rks_draw(nullptr, {}, kChannels, 8, 9, nullptr), Error);
-  EXPECT_THROW(kernels::rbld(nullptr, nullptr, nullptr, nullptr, nullptr, {}, kChannels + 1, 4, nullptr), Error);
+TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RefusesWhatItCannotDraw") {
+  CHECK_THROWS_AS(kernels::rks_draw(nullptr, {}, kChannels, 8, 9, nullptr), Error);
+  CHECK_THROWS_AS(kernels::rbld(nullptr, nullptr, nullptr, nullptr, nullptr, {}, kChannels + 1, 4, nullptr), Error);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ using ProjectionBackwardTest = KernelTest;
 constexpr int kChannels = kernels::kProjectionChannels;
 
 // One position, a tile with a tail, several slices with a tail.
-TEST_F(ProjectionBackwardTest, EqualsTheDefinition) {
+TEST_CASE_METHOD(ProjectionBackwardTest, "ProjectionBackwardTest.EqualsTheDefinition") {
   for (const auto& [positions, ic] : {std::tuple{1, 128}, {35, 128}, {131, 256}, {299, 128}}) {
     const unsigned seed = static_cast<unsigned>(positions);
     const auto x = uniform(static_cast<std::size_t>(positions) * ic, seed);
@@ -42,9 +42,10 @@ TEST_F(ProjectionBackwardTest, EqualsTheDefinition) {
   }
 }
 
-TEST_F(ProjectionBackwardTest, RefusesShapesItCannotTile) {
-  EXPECT_THROW(kernels::projection_backward_input(nullptr, nullptr, nullptr, 4, 64, nullptr), Error);
-  EXPECT_THROW(kernels::projection_backward_weight(nullptr, nullptr, nullptr, nullptr, 0, 128, false, nullptr), Error);
+TEST_CASE_METHOD(ProjectionBackwardTest, "ProjectionBackwardTest.RefusesShapesItCannotTile") {
+  CHECK_THROWS_AS(kernels::projection_backward_input(nullptr, nullptr, nullptr, 4, 64, nullptr), Error);
+  CHECK_THROWS_AS(kernels::projection_backward_weight(nullptr, nullptr, nullptr, nullptr, 0, 128, false, nullptr),
+                  Error);
 }
 
 }  // namespace

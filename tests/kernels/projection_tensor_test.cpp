@@ -77,18 +77,18 @@ struct Results {
 
 template <typename T>
 struct ProjectionTensorTest : TensorKernelTest<T> {};
-using Formats = ::testing::Types<Bfloat16, Tf32>;
-TYPED_TEST_SUITE(ProjectionTensorTest, Formats);
 
-TYPED_TEST(ProjectionTensorTest, IntegersExactly) {
+TEMPLATE_TEST_CASE_METHOD(ProjectionTensorTest, "ProjectionTensorTest.IntegersExactly", "", Bfloat16, Tf32) {
   for (const Shape& s : kShapes) {
-    const Inputs<TypeParam> in(s, static_cast<unsigned>(s.area), true);
-    const Results<TypeParam> got(in);
-    const Definition<TypeParam> want(in);
-    const auto expect_equal = [&](const std::vector<float>& values, const std::vector<Reference>& expected, double times, const char* what) {
-      ASSERT_EQ(values.size(), expected.size());
+    const Inputs<TestType> in(s, static_cast<unsigned>(s.area), true);
+    const Results<TestType> got(in);
+    const Definition<TestType> want(in);
+    const auto expect_equal = [&](const std::vector<float>& values, const std::vector<Reference>& expected,
+                                  double times, const char* what) {
+      REQUIRE(values.size() == expected.size());
       for (std::size_t i = 0; i < values.size(); ++i) {
-        ASSERT_EQ(values[i], times * expected[i].value) << what << ' ' << format_name<TypeParam>() << ' ' << s.n << 'x' << s.area << " at " << i;
+        QUICK_REQUIRE(values[i] == times * expected[i].value,
+                        what << ' ' << format_name<TestType>() << ' ' << s.n << 'x' << s.area << " at " << i);
       }
     };
     expect_equal(got.maps, want.maps, 1, "maps");
@@ -97,16 +97,17 @@ TYPED_TEST(ProjectionTensorTest, IntegersExactly) {
   }
 }
 
-TYPED_TEST(ProjectionTensorTest, NumbersWithinTheirBound) {
+TEMPLATE_TEST_CASE_METHOD(ProjectionTensorTest, "ProjectionTensorTest.NumbersWithinTheirBound", "", Bfloat16, Tf32) {
   for (const Shape& s : kShapes) {
-    const Inputs<TypeParam> in(s, static_cast<unsigned>(100 + s.area), false);
-    const Results<TypeParam> got(in);
-    const Definition<TypeParam> want(in);
+    const Inputs<TestType> in(s, static_cast<unsigned>(100 + s.area), false);
+    const Results<TestType> got(in);
+    const Definition<TestType> want(in);
     const auto expect_bounded = [&](const std::vector<float>& values, const std::vector<Reference>& expected, double times, double depth,
                                     const char* what) {
       std::vector<Bounded> bounded;
       for (const Reference& r : expected) bounded.push_back({times * r.value, times * sum_bound(depth, r.magnitude)});
-      expect_within(values, bounded, fmt::format("{} {} [{}][{}][{}]", what, format_name<TypeParam>(), s.n, s.area, s.ic));
+      expect_within(values, bounded,
+                    fmt::format("{} {} [{}][{}][{}]", what, format_name<TestType>(), s.n, s.area, s.ic));
     };
     expect_bounded(got.maps, want.maps, 1, s.ic, "maps");
     expect_bounded(got.grad_input, want.grad_input, 1, kMaps, "grad_input");
@@ -114,21 +115,23 @@ TYPED_TEST(ProjectionTensorTest, NumbersWithinTheirBound) {
   }
 }
 
-TYPED_TEST(ProjectionTensorTest, RoundsToNearest) {
+TEMPLATE_TEST_CASE_METHOD(ProjectionTensorTest, "ProjectionTensorTest.RoundsToNearest", "", Bfloat16, Tf32) {
   const auto values = uniform(52, 9, -300.0f, 300.0f);
   const DeviceArray<float> on(values);
-  const auto got = result_of<TypeParam>(values.size(), [&](TypeParam* output, kernels::Stream stream) {
-    kernels::round_values<TypeParam>(output, on.data(), values.size(), stream);
+  const auto got = result_of<TestType>(values.size(), [&](TestType* output, kernels::Stream stream) {
+    kernels::round_values<TestType>(output, on.data(), values.size(), stream);
   });
-  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(got[i].bits, kernels::round_to<TypeParam>(values[i]).bits) << i;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    QUICK_REQUIRE(got[i].bits == kernels::round_to<TestType>(values[i]).bits, i);
 }
 
-TYPED_TEST(ProjectionTensorTest, RefusesShapesItCannotTile) {
-  using T = TypeParam;
-  EXPECT_THROW(kernels::projection_tensor<T>(nullptr, nullptr, nullptr, 1, 4, 64, nullptr), Error);
-  EXPECT_THROW(kernels::projection_input_tensor<T>(nullptr, nullptr, nullptr, 0, 128, nullptr), Error);
-  EXPECT_THROW(kernels::projection_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, 4, 64, false, nullptr), Error);
-  EXPECT_THROW(kernels::round_values<T>(nullptr, nullptr, 3, nullptr), Error);
+TEMPLATE_TEST_CASE_METHOD(ProjectionTensorTest, "ProjectionTensorTest.RefusesShapesItCannotTile", "", Bfloat16, Tf32) {
+  using T = TestType;
+  CHECK_THROWS_AS(kernels::projection_tensor<T>(nullptr, nullptr, nullptr, 1, 4, 64, nullptr), Error);
+  CHECK_THROWS_AS(kernels::projection_input_tensor<T>(nullptr, nullptr, nullptr, 0, 128, nullptr), Error);
+  CHECK_THROWS_AS(kernels::projection_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, 4, 64, false, nullptr),
+                  Error);
+  CHECK_THROWS_AS(kernels::round_values<T>(nullptr, nullptr, 3, nullptr), Error);
 }
 
 }  // namespace

@@ -32,20 +32,20 @@ void check(Launcher launcher, int n, int area, int ic, const char* name) {
   expect_close(got, want, ic, fmt::format("{} [{}][{}][{}], seed {}", name, n, area, ic, seed));
 }
 
-TEST_F(ProjectionTest, NaiveEqualsTheDefinition) {
+TEST_CASE_METHOD(ProjectionTest, "ProjectionTest.NaiveEqualsTheDefinition") {
   for (const auto& [n, area, ic] : {std::tuple{1, 1, 1}, {3, 7, 5}, {2, 16, 24}}) check(kernels::projection_naive, n, area, ic, "naive");
 }
 
 // Areas that are and are not multiples of 4; images whose border lies inside a thread's rows; tails.
-TEST_F(ProjectionTest, TunedEqualsTheDefinition) {
+TEST_CASE_METHOD(ProjectionTest, "ProjectionTest.TunedEqualsTheDefinition") {
   for (const auto& [n, area, ic] : {std::tuple{1, 1, 8}, {3, 7, 16}, {2, 64, 24}, {5, 35, 512}, {3, 44, 8}}) {
     check(kernels::projection, n, area, ic, "tuned");
   }
 }
 
-TEST_F(ProjectionTest, RefusesShapesItCannotTile) {
-  EXPECT_THROW(kernels::projection(nullptr, nullptr, nullptr, 1, 4, 12, nullptr), Error);
-  EXPECT_THROW(kernels::projection(nullptr, nullptr, nullptr, 0, 4, 8, nullptr), Error);
+TEST_CASE_METHOD(ProjectionTest, "ProjectionTest.RefusesShapesItCannotTile") {
+  CHECK_THROWS_AS(kernels::projection(nullptr, nullptr, nullptr, 1, 4, 12, nullptr), Error);
+  CHECK_THROWS_AS(kernels::projection(nullptr, nullptr, nullptr, 0, 4, 8, nullptr), Error);
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 // The emulated device itself: kernels that are right give the same bits in every order of the threads, and deliberately broken ones
 // are caught, with file and line.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,13 +9,11 @@
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
 #include "kernels/simt/queue.h"
+#include "tests/catch.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
 namespace {
 
-using ::testing::AllOf;
-using ::testing::HasSubstr;
-using ::testing::ThrowsMessage;
 
 constexpr int kThreads = 96;
 
@@ -121,48 +117,49 @@ void run(void (*kernel)(Parameters...), unsigned blocks, bool synchronises, Argu
 
 // ---- what is right ----
 
-TEST(Simt, BarrierMakesSharedMemoryVisible) {
+TEST_CASE("Simt.BarrierMakesSharedMemoryVisible") {
   std::vector<int> in(2 * kThreads), out(2 * kThreads);
   std::iota(in.begin(), in.end(), 0);
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
     run(reverse_kernel, 2, true, out.data(), in.data());
     for (int i = 0; i < 2 * kThreads; ++i) {
-      ASSERT_EQ(out[i], i / kThreads * kThreads + kThreads - 1 - i % kThreads) << "order " << static_cast<int>(schedule.order);
+      QUICK_REQUIRE(out[i] == i / kThreads * kThreads + kThreads - 1 - i % kThreads,
+                      "order " << static_cast<int>(schedule.order));
     }
   }
 }
 
-TEST(Simt, WarpOperations) {
+TEST_CASE("Simt.WarpOperations") {
   std::vector<int> out(kThreads);
   std::vector<std::uint32_t> votes(kThreads);
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
     run(sum_kernel, 1, true, out.data());
-    for (int i = 0; i < kThreads; ++i) EXPECT_EQ(out[i], i / 32 * 32 * 32 + 31 * 16);
+    for (int i = 0; i < kThreads; ++i) CHECK(out[i] == i / 32 * 32 * 32 + 31 * 16);
     run(vote_kernel, 1, true, votes.data());
     for (int i = 0; i < kThreads; ++i) {
-      for (int lane = 0; lane < 32; ++lane) EXPECT_EQ(votes[i] >> lane & 1u, (i / 32 * 32 + lane) % 3 == 0);
+      for (int lane = 0; lane < 32; ++lane) CHECK((votes[i] >> lane & 1u) == ((i / 32 * 32 + lane) % 3 == 0));
     }
     run(shift_kernel, 1, true, out.data());
     for (int i = 0; i < kThreads; ++i) {
       const int lane = i % 32, warp = i - lane;
-      EXPECT_EQ(out[i], 10000 * (warp + 5) + 100 * (lane < 2 ? i : i - 2) + (lane > 28 ? i : i + 3));
+      CHECK(out[i] == 10000 * (warp + 5) + 100 * (lane < 2 ? i : i - 2) + (lane > 28 ? i : i + 3));
     }
     run(two_halves_kernel, 1, true, out.data());
-    for (int i = 0; i < kThreads; ++i) EXPECT_EQ(out[i], i % 32 < 16 ? 120 : 376);
+    for (int i = 0; i < kThreads; ++i) CHECK(out[i] == (i % 32 < 16 ? 120 : 376));
   }
 }
 
-TEST(Simt, SharedMemoryIsNaNInEveryBlock) {
+TEST_CASE("Simt.SharedMemoryIsNaNInEveryBlock") {
   std::vector<float> out(3 * kThreads);
   run(unwritten_shared_kernel, 3, false, out.data());
-  EXPECT_TRUE(std::all_of(out.begin(), out.end(), [](float v) { return std::isnan(v); }));
+  CHECK(std::all_of(out.begin(), out.end(), [](float v) { return std::isnan(v); }));
 }
 
 // ---- what is broken ----
 
-TEST(Simt, MissingBarrierShowsInSomeOrder) {
+TEST_CASE("Simt.MissingBarrierShowsInSomeOrder") {
   std::vector<int> in(kThreads), ascending(kThreads), descending(kThreads);
   std::iota(in.begin(), in.end(), 0);
   {
@@ -173,76 +170,66 @@ TEST(Simt, MissingBarrierShowsInSomeOrder) {
     const simt::ScopedSchedule scoped({simt::Order::descending});
     run(reverse_without_barrier_kernel, 1, true, descending.data(), in.data());
   }
-  EXPECT_NE(ascending, descending);
+  CHECK(ascending != descending);
 }
 
-TEST(Simt, ExitBeforeABarrierOthersWaitAt) {
+TEST_CASE("Simt.ExitBeforeABarrierOthersWaitAt") {
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
-    EXPECT_THAT([] { run(early_exit_kernel, 1, true, 90); },
-                ThrowsMessage<simt::Failure>(AllOf(HasSubstr("kernel tested"), HasSubstr(here(kExitLine)), HasSubstr("has exited"))));
+    CHECK_THROWS_MATCHES(run(early_exit_kernel, 1, true, 90), simt::Failure, lfm::test::Says(ContainsSubstring("kernel tested") && ContainsSubstring(here(kExitLine)) && ContainsSubstring("has exited")));
   }
 }
 
-TEST(Simt, DifferentBarriers) {
+TEST_CASE("Simt.DifferentBarriers") {
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
-    EXPECT_THAT([] { run(divergent_barrier_kernel, 1, true); },
-                ThrowsMessage<simt::Failure>(AllOf(HasSubstr("different barriers"), HasSubstr(here(kDivergentLine)),
-                                                   HasSubstr(here(kDivergentLine + 2)))));
+    CHECK_THROWS_MATCHES(run(divergent_barrier_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("different barriers") && ContainsSubstring(here(kDivergentLine)) && ContainsSubstring(here(kDivergentLine + 2))));
   }
 }
 
-TEST(Simt, WrongMasks) {
+TEST_CASE("Simt.WrongMasks") {
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
-    EXPECT_THAT([] { run(foreign_mask_kernel, 1, true); },
-                ThrowsMessage<simt::Failure>(HasSubstr("does not name the calling lane")));
-    EXPECT_THAT([] { run(unequal_masks_kernel, 1, true); },
-                ThrowsMessage<simt::Failure>(HasSubstr("different warp operation or mask")));
-    EXPECT_THAT([] { run(absent_lane_kernel, 1, true); },
-                ThrowsMessage<simt::Failure>(AllOf(HasSubstr("waits in shuffle_xor"), HasSubstr("thread (7, 0, 0) has exited"))));
-    EXPECT_THAT([] { run(unnamed_source_kernel, 1, true); },
-                ThrowsMessage<simt::Failure>(HasSubstr("reads lane 9, which takes no part")));
+    CHECK_THROWS_MATCHES(run(foreign_mask_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("does not name the calling lane")));
+    CHECK_THROWS_MATCHES(run(unequal_masks_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("different warp operation or mask")));
+    CHECK_THROWS_MATCHES(run(absent_lane_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("waits in shuffle_xor") && ContainsSubstring("thread (7, 0, 0) has exited")));
+    CHECK_THROWS_MATCHES(run(unnamed_source_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("reads lane 9, which takes no part")));
   }
 }
 
-TEST(Simt, SharedMemoryBounds) {
-  EXPECT_NO_THROW(run(shared_beyond_kernel, 1, false, 3, 7));
+TEST_CASE("Simt.SharedMemoryBounds") {
+  CHECK_NOTHROW(run(shared_beyond_kernel, 1, false, 3, 7));
   for (const auto& [i, j] : {std::pair{4, 0}, {0, 8}, {-1, 0}, {3, -1}}) {
     const auto broken = [i = i, j = j] { run(shared_beyond_kernel, 1, false, i, j); };
-    EXPECT_THAT(broken,
-                ThrowsMessage<simt::Failure>(AllOf(HasSubstr("simt_test.cpp:"), HasSubstr("of a shared array of"))));
+    CHECK_THROWS_MATCHES(broken(), simt::Failure, lfm::test::Says(ContainsSubstring("simt_test.cpp:") && ContainsSubstring("of a shared array of")));
   }
-  EXPECT_NO_THROW(run(vector_beyond_kernel, 1, false, 4));
-  EXPECT_THAT([] { run(vector_beyond_kernel, 1, false, 8); },
-              ThrowsMessage<simt::Failure>(HasSubstr("crosses the end of its array")));
-  EXPECT_THAT([] { run(vector_beyond_kernel, 1, false, 2); }, ThrowsMessage<simt::Failure>(HasSubstr("is not aligned")));
-  EXPECT_THAT([] { run(too_much_shared_kernel, 1, false); }, ThrowsMessage<simt::Failure>(HasSubstr("over the limit")));
+  CHECK_NOTHROW(run(vector_beyond_kernel, 1, false, 4));
+  CHECK_THROWS_MATCHES(run(vector_beyond_kernel, 1, false, 8), simt::Failure, lfm::test::Says(ContainsSubstring("crosses the end of its array")));
+  CHECK_THROWS_MATCHES(run(vector_beyond_kernel, 1, false, 2), simt::Failure, lfm::test::Says(ContainsSubstring("is not aligned")));
+  CHECK_THROWS_MATCHES(run(too_much_shared_kernel, 1, false), simt::Failure, lfm::test::Says(ContainsSubstring("over the limit")));
 }
 
-TEST(Simt, BarrierInAKernelLaunchedAsHavingNone) {
-  EXPECT_THAT([] { run(early_exit_kernel, 1, false, kThreads); }, ThrowsMessage<simt::Failure>(HasSubstr("having none")));
+TEST_CASE("Simt.BarrierInAKernelLaunchedAsHavingNone") {
+  CHECK_THROWS_MATCHES(run(early_exit_kernel, 1, false, kThreads), simt::Failure, lfm::test::Says(ContainsSubstring("having none")));
   std::vector<int> out(kThreads);
-  EXPECT_THAT([&] { run(sum_kernel, 1, false, out.data()); },
-              ThrowsMessage<simt::Failure>(HasSubstr("without synchronisation")));
+  CHECK_THROWS_MATCHES(run(sum_kernel, 1, false, out.data()), simt::Failure, lfm::test::Says(ContainsSubstring("without synchronisation")));
 }
 
-TEST(Simt, RunsOnAfterAFailure) {
-  EXPECT_THROW(run(early_exit_kernel, 1, true, 1), simt::Failure);
+TEST_CASE("Simt.RunsOnAfterAFailure") {
+  CHECK_THROWS_AS(run(early_exit_kernel, 1, true, 1), simt::Failure);
   std::vector<int> out(kThreads);
   run(sum_kernel, 1, true, out.data());
-  EXPECT_EQ(out[0], 496);
+  CHECK(out[0] == 496);
 }
 
-TEST(Simt, InvalidLaunch) {
+TEST_CASE("Simt.InvalidLaunch") {
   std::vector<int> out(kThreads);
-  EXPECT_THROW(run(sum_kernel, 0, true, out.data()), simt::Failure);
+  CHECK_THROWS_AS(run(sum_kernel, 0, true, out.data()), simt::Failure);
 }
 
 // ---- streams ----
 
-TEST(SimtQueue, AMissingEventWaitShowsForSomeSeed) {
+TEST_CASE("SimtQueue.AMissingEventWaitShowsForSomeSeed") {
   const auto consumed = [](std::uint64_t seed, bool wait) {
     simt::Context context(seed);
     simt::Queue &producer = context.create_queue(), &consumer = context.create_queue();
@@ -257,20 +244,20 @@ TEST(SimtQueue, AMissingEventWaitShowsForSomeSeed) {
   };
   int missed = 0;
   for (std::uint64_t seed = 0; seed < 16; ++seed) {
-    EXPECT_EQ(consumed(seed, true), 1);
+    CHECK(consumed(seed, true) == 1);
     missed += consumed(seed, false) != 1;
   }
-  EXPECT_GT(missed, 0);
+  CHECK(missed > 0);
 }
 
-TEST(SimtQueue, NothingRunsBeforeSomebodyWaits) {
+TEST_CASE("SimtQueue.NothingRunsBeforeSomebodyWaits") {
   simt::Context context;
   simt::Queue& queue = context.create_queue();
   int value = 0;
   queue.enqueue([&] { value = 1; });
-  EXPECT_EQ(value, 0);
+  CHECK(value == 0);
   queue.synchronize();
-  EXPECT_EQ(value, 1);
+  CHECK(value == 1);
 }
 
 }  // namespace

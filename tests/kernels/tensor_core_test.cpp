@@ -2,20 +2,16 @@
 // asynchronous copies with and without the waits they need.
 #include "kernels/tensor_core.cuh"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <random>
 #include <vector>
 
 #include "kernels/launch.h"
+#include "tests/catch.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::ThrowsMessage;
 
 const simt::Schedule kSchedules[] = {
     {simt::Order::ascending, 0}, {simt::Order::descending, 0}, {simt::Order::shuffled, 1}, {simt::Order::shuffled, 2}};
@@ -111,29 +107,30 @@ void expect_products(void (*kernel)(float*, const float*, const float*), int dep
     std::vector<float> a(static_cast<std::size_t>(16) * depth), c(16 * 8);
     a[hot] = 1.0f;
     run(kWarp, kernel, c.data(), a.data(), b.data());
-    ASSERT_EQ(c, product(std::vector<float>(16 * 8), a, b, depth)) << "a(" << hot / depth << ", " << hot % depth << ") = 1";
+    REQUIRE_MESSAGE(c == product(std::vector<float>(16 * 8), a, b, depth),
+                    "a(" << hot / depth << ", " << hot % depth << ") = 1");
   }
   const auto a = integers(16 * depth, 3);
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
     auto c = before;
     run(kWarp, kernel, c.data(), a.data(), b.data());
-    ASSERT_EQ(c, product(before, a, b, depth));
+    REQUIRE(c == product(before, a, b, depth));
   }
 }
 
-TEST(TensorCore, ProductsOfHalves) { expect_products(mma_kernel<Half>, 16); }
-TEST(TensorCore, ProductsOfBfloat16) { expect_products(mma_kernel<Bfloat16>, 16); }
-TEST(TensorCore, ProductsOfTf32) { expect_products(mma_kernel<Tf32>, 8); }
-TEST(TensorCore, ProductsOfHalvesAsTuringDoesThem) { expect_products(mma_k8_kernel, 8); }
+TEST_CASE("TensorCore.ProductsOfHalves") { expect_products(mma_kernel<Half>, 16); }
+TEST_CASE("TensorCore.ProductsOfBfloat16") { expect_products(mma_kernel<Bfloat16>, 16); }
+TEST_CASE("TensorCore.ProductsOfTf32") { expect_products(mma_kernel<Tf32>, 8); }
+TEST_CASE("TensorCore.ProductsOfHalvesAsTuringDoesThem") { expect_products(mma_k8_kernel, 8); }
 
-TEST(TensorCore, SumsAreCutOffToFp32) {
+TEST_CASE("TensorCore.SumsAreCutOffToFp32") {
   std::vector<float> a(16 * 16), b(16 * 8), c(16 * 8, 1.0f);
   a[0] = 0.75f * 0x1p-12f, b[0] = 0x1p-11f;  // less than the last place of 1
   a[16] = -0x1p-12f, b[1] = 0x1p-12f;
   run(kWarp, mma_kernel<Half>, c.data(), a.data(), b.data());
-  EXPECT_EQ(c[0], 1.0f);
-  EXPECT_EQ(c[8 + 1], std::nextafter(1.0f, 0.0f));
+  CHECK(c[0] == 1.0f);
+  CHECK(c[8 + 1] == std::nextafter(1.0f, 0.0f));
 }
 
 // ---- ldmatrix ----
@@ -167,13 +164,13 @@ void expect_matrices() {
         const int g = lane / 4, t = lane % 4;
         const std::uint32_t low = kTransposed ? element(2 * t, g) : element(g, 2 * t);
         const std::uint32_t high = kTransposed ? element(2 * t + 1, g) : element(g, 2 * t + 1);
-        ASSERT_EQ(out[lane * kMatrices + m], low | high << 16) << "lane " << lane << ", matrix " << m;
+        REQUIRE_MESSAGE(out[lane * kMatrices + m] == (low | high << 16), "lane " << lane << ", matrix " << m);
       }
     }
   }
 }
 
-TEST(TensorCore, MatricesFromSharedMemory) {
+TEST_CASE("TensorCore.MatricesFromSharedMemory") {
   expect_matrices<1, false>();
   expect_matrices<2, false>();
   expect_matrices<4, false>();
@@ -187,9 +184,9 @@ __global__ void ldmatrix_elsewhere_kernel(const Chunk* global) {
   ldmatrix(r, global);
 }
 
-TEST(TensorCore, LdmatrixReadsSharedMemoryAlone) {
+TEST_CASE("TensorCore.LdmatrixReadsSharedMemoryAlone") {
   const Chunk global{};
-  EXPECT_THAT([&] { run(kWarp, ldmatrix_elsewhere_kernel, &global); }, ThrowsMessage<simt::Failure>(HasSubstr("lies elsewhere")));
+  CHECK_THROWS_MATCHES(run(kWarp, ldmatrix_elsewhere_kernel, &global), simt::Failure, lfm::test::Says(ContainsSubstring("lies elsewhere")));
 }
 
 // ---- asynchronous copies: each thread reverses its part of three chunks through shared memory, one group a chunk ----
@@ -235,12 +232,12 @@ bool reverses_in_every_order() {
   return true;
 }
 
-TEST(AsyncCopy, ArrivesWhereItIsWaitedFor) { EXPECT_TRUE(reverses_in_every_order<Defect::none>()); }
+TEST_CASE("AsyncCopy.ArrivesWhereItIsWaitedFor") { CHECK(reverses_in_every_order<Defect::none>()); }
 
-TEST(AsyncCopy, MissingWaitsAndBarriersShow) {
-  EXPECT_FALSE(reverses_in_every_order<Defect::no_wait>());
-  EXPECT_FALSE(reverses_in_every_order<Defect::waits_for_fewer>());
-  EXPECT_FALSE(reverses_in_every_order<Defect::no_barrier_before_overwriting>());
+TEST_CASE("AsyncCopy.MissingWaitsAndBarriersShow") {
+  CHECK_FALSE(reverses_in_every_order<Defect::no_wait>());
+  CHECK_FALSE(reverses_in_every_order<Defect::waits_for_fewer>());
+  CHECK_FALSE(reverses_in_every_order<Defect::no_barrier_before_overwriting>());
 }
 
 __global__ void half_valid_kernel(Chunk* out, const Chunk* in) {
@@ -252,13 +249,13 @@ __global__ void half_valid_kernel(Chunk* out, const Chunk* in) {
   out[t] = buffer[t];
 }
 
-TEST(AsyncCopy, InvalidOnesAreZeros) {
+TEST_CASE("AsyncCopy.InvalidOnesAreZeros") {
   const std::vector<Chunk> in(kThreads, {{1, 2, 3, 4}});
   std::vector<Chunk> out(kThreads);
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
     run(kThreads, half_valid_kernel, out.data(), in.data());
-    for (int t = 0; t < kThreads; ++t) ASSERT_EQ(out[t].word[3], t % 2 == 0 ? 4u : 0u);
+    for (int t = 0; t < kThreads; ++t) QUICK_REQUIRE(out[t].word[3] == (t % 2 == 0 ? 4u : 0u), t);
   }
 }
 
@@ -267,10 +264,9 @@ __global__ void unaligned_kernel(const void* in) {
   copy_async(&buffer[0], in, true);
 }
 
-TEST(AsyncCopy, IsAlignedTo16Bytes) {
+TEST_CASE("AsyncCopy.IsAlignedTo16Bytes") {
   const Chunk in[2] = {};
-  EXPECT_THAT([&] { run(1, unaligned_kernel, static_cast<const void*>(&in[0].word[1])); },
-              ThrowsMessage<simt::Failure>(HasSubstr("not aligned")));
+  CHECK_THROWS_MATCHES(run(1, unaligned_kernel, static_cast<const void*>(&in[0].word[1])), simt::Failure, lfm::test::Says(ContainsSubstring("not aligned")));
 }
 
 }  // namespace

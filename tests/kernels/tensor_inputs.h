@@ -40,12 +40,12 @@ struct Bounded {
 };
 
 inline void expect_within(const std::vector<float>& got, const std::vector<Bounded>& want, const std::string& what) {
-  ASSERT_EQ(got.size(), want.size()) << what;
+  REQUIRE_MESSAGE(got.size() == want.size(), what);
   double worst = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
     const double error = std::abs(got[i] - want[i].value);
     if (error == 0) continue;
-    ASSERT_LE(error, want[i].limit) << what << ": at " << i << ", got " << got[i] << ", want " << want[i].value;
+    REQUIRE_MESSAGE(error <= want[i].limit, what << ": at " << i << ", got " << got[i] << ", want " << want[i].value);
     worst = std::max(worst, error / want[i].limit);
   }
   fmt::print("    {}: {:.2f} of the limit\n", what, worst);

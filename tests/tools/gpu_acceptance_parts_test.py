@@ -91,20 +91,18 @@ class Said(unittest.TestCase):
         tests = test_program.Tests()
         for line in (
             "[ RUN      ] A.one",
-            "[       OK ] A.one (3 ms)",
-            "[ RUN      ] B/C.two/cuda",
-            "[  FAILED  ] B/C.two/cuda, where GetParam() = cuda (12 ms)",
+            "[       OK ] A.one (3 ms, 2 assertions)",
+            "[ RUN      ] C.two - Half/cuda",
+            "  CHECK( a == b )",
+            "[  FAILED  ] C.two - Half/cuda (12 ms, 1 assertions)",
             "[ RUN      ] A.three",
-            "x.cpp:5: Skipped",
-            "no tensor cores",
-            "",
-            "[  SKIPPED ] A.three (0 ms)",
+            "skipped: no tensor cores",
+            "[  SKIPPED ] A.three (0 ms, 0 assertions)",
             "[ RUN      ] A.crash",
-            "[  FAILED  ] 1 test, listed below:",
-            "[  FAILED  ] B/C.two/cuda",
+            "test cases: 4 | 1 passed | 1 failed",
         ):
             tests.take(line)
-        self.assertEqual(tests.counts(), {"passed": 1, "failed": ["B/C.two/cuda"], "skipped": {"no tensor cores": 1}})
+        self.assertEqual(tests.counts(), {"passed": 1, "failed": ["C.two - Half/cuda"], "skipped": {"no tensor cores": 1}})
         self.assertEqual(tests.running, "A.crash")
 
     def test_by_ncu(self):

@@ -1,6 +1,5 @@
 // Every kernel under the memory checker: no race, no access out of bounds, nothing uninitialised, and the
 // traffic that it promises.
-#include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
@@ -8,6 +7,7 @@
 #include <regex>
 #include <set>
 
+#include "tests/catch.h"
 #include "tests/kernels/memory/counters_table.h"
 #include "tests/kernels/memory/every_kernel.h"
 #include "tests/kernels/memory/promises.h"
@@ -47,53 +47,50 @@ std::set<std::string> launched_in_sources() {
   return names;
 }
 
-TEST(KernelMemory, NoKernelDoesWhatItMustNot) {
-  for (const auto& finding : watched().findings()) ADD_FAILURE() << finding.message;
+TEST_CASE("KernelMemory.NoKernelDoesWhatItMustNot") {
+  for (const auto& finding : watched().findings()) FAIL_CHECK(finding.message);
 }
 
-TEST(KernelMemory, EveryKernelIsRunAndPromises) {
+TEST_CASE("KernelMemory.EveryKernelIsRunAndPromises") {
   std::set<std::string> promised;
   for (const Promise& promise : kPromises) promised.insert(promise.kernel);
   for (const std::string& name : launched_in_sources()) {
-    EXPECT_TRUE(watched().counters().contains(name))
-        << name << " is not run: call its launcher in tests/kernels/memory/*_kernels.cpp";
-    EXPECT_TRUE(promised.contains(name)) << name << " promises nothing: tests/kernels/memory/promises.h";
+    CHECK_MESSAGE(watched().counters().contains(name),
+                  name << " is not run: call its launcher in tests/kernels/memory/*_kernels.cpp");
+    CHECK_MESSAGE(promised.contains(name), name << " promises nothing: tests/kernels/memory/promises.h");
   }
-  EXPECT_EQ(promised.size(), std::size(kPromises)) << "a kernel promises twice";
+  CHECK_MESSAGE(promised.size() == std::size(kPromises), "a kernel promises twice");
 }
 
 // Two sides: a promise that a kernel surpasses by far says nothing.
-TEST(KernelMemory, SectorsAreThosePromised) {
+TEST_CASE("KernelMemory.SectorsAreThosePromised") {
   for (const Promise& promise : kPromises) {
-    ASSERT_TRUE(watched().counters().contains(promise.kernel))
-        << promise.kernel << " promises, but was not run";
+    REQUIRE_MESSAGE(watched().counters().contains(promise.kernel), promise.kernel << " promises, but was not run");
     const auto& counted = watched().counters().at(promise.kernel);
-    EXPECT_NEAR(counted(Space::global, Access::load).taken_each(), promise.sectors_a_load,
-                0.02 * promise.sectors_a_load)
-        << promise.kernel;
-    EXPECT_NEAR(counted(Space::global, Access::store).taken_each(), promise.sectors_a_store,
-                0.02 * promise.sectors_a_store)
-        << promise.kernel;
+    CHECK_THAT_MESSAGE(counted(Space::global, Access::load).taken_each(),
+                       WithinAbs(promise.sectors_a_load, 0.02 * promise.sectors_a_load), promise.kernel);
+    CHECK_THAT_MESSAGE(counted(Space::global, Access::store).taken_each(),
+                       WithinAbs(promise.sectors_a_store, 0.02 * promise.sectors_a_store), promise.kernel);
     if (*promise.because != '\0') continue;
     for (const Access kind : {Access::load, Access::store}) {
-      EXPECT_LE(counted(Space::global, kind).taken,
-                1.005 * static_cast<double>(counted(Space::global, kind).least))
-          << promise.kernel << " takes more sectors than its bytes need, and does not say why";
+      const simt::Requests& requests = counted(Space::global, kind);
+      CHECK_MESSAGE(static_cast<double>(requests.taken) <= 1.005 * static_cast<double>(requests.least),
+                    promise.kernel << " takes more sectors than its bytes need, and does not say why");
     }
   }
 }
 
-TEST(KernelMemory, NoBankConflicts) {
+TEST_CASE("KernelMemory.NoBankConflicts") {
   for (const auto& [kernel, counted] : watched().counters()) {
-    EXPECT_EQ(counted(Space::shared, Access::load).beyond_least(), 0) << kernel;
-    EXPECT_EQ(counted(Space::shared, Access::store).beyond_least(), 0) << kernel;
+    CHECK_MESSAGE(counted(Space::shared, Access::load).beyond_least() == 0, kernel);
+    CHECK_MESSAGE(counted(Space::shared, Access::store).beyond_least() == 0, kernel);
   }
 }
 
-TEST(KernelMemory, TheTableInTheDocsIsCurrent) {
-  EXPECT_EQ(text_of(std::filesystem::path(kSourceFolder) / "docs/KERNEL-COUNTERS.md"),
-            counters_document(watched()))
-      << "tools/kernel-counters --update writes it anew";
+TEST_CASE("KernelMemory.TheTableInTheDocsIsCurrent") {
+  CHECK_MESSAGE(
+      text_of(std::filesystem::path(kSourceFolder) / "docs/KERNEL-COUNTERS.md") == counters_document(watched()),
+      "tools/kernel-counters --update writes it anew");
 }
 
 }  // namespace

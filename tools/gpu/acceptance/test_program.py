@@ -1,4 +1,4 @@
-"""What a test program says: GoogleTest's options and lines, known here alone."""
+"""What a test program says: the options and lines of tests/catch_main.cpp, known here alone."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from dataclasses import dataclass, field
 
 from .place import Program
 
-OUTCOME = re.compile(r"^\[\s*(OK|FAILED|SKIPPED)\s*\] ([\w/.]+)(?:, where .*)? \((\d+) ms\)$")
-STARTED = re.compile(r"^\[ RUN\s*\] (\S+)$")
+OUTCOME = re.compile(r"^\[\s*(OK|FAILED|SKIPPED)\s*\] (.+) \((\d+) ms, \d+ assertions\)$")
+STARTED = re.compile(r"^\[ RUN\s*\] (.+)$")
+ALL_SKIPPED = 4  # an exit code
 
 
 def filter_of(program: Program, device: str) -> list[str]:
     """Of tests that every engine is a parameter of, those of the device."""
-    return [f"--gtest_filter=*/{device}"] if program.every_device else []
+    return [f"*/{device}"] if program.every_device else []
 
 
 def listing(program: Program, device: str) -> list[object]:
-    return [program.path, "--gtest_list_tests", *filter_of(program, device)]
+    return [program.path, "--names", *filter_of(program, device)]
 
 
 def listed(lines: list[str]) -> int:
-    return sum(1 for line in lines if line.startswith("  "))
+    return sum(1 for line in lines if line.strip())
 
 
 def command(program: Program, device: str) -> list[object]:
-    return [program.path, "--gtest_color=no", *filter_of(program, device)]
+    return [program.path, *filter_of(program, device)]
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Tests:
             else:
                 self.skipped[self._said] = self.skipped.get(self._said, 0) + 1
         elif line.strip():
-            self._said = line.strip()[:200]
+            self._said = line.strip().removeprefix("skipped: ")[:200]
 
     def counts(self) -> dict:
         return {"passed": self.passed, "failed": self.failed, "skipped": self.skipped}

@@ -1,10 +1,11 @@
 // What must catch this mutant does, and nothing else does before it. kCaughtBy is a line that CMakeLists.txt writes.
+#include "tests/kernels/memory/mutants/mutant.h"
+
 #include <fmt/core.h>
-#include <gtest/gtest.h>
 
 #include <string_view>
 
-#include "tests/kernels/memory/mutants/mutant.h"
+#include "tests/catch.h"
 
 namespace lfm::test {
 
@@ -14,7 +15,7 @@ namespace {
 
 using simt::Access, simt::FindingKind, simt::Space;
 
-TEST(Mutant, IsCaught) {
+TEST_CASE("Mutant.IsCaught") {
   simt::MemoryChecker checker;
   const double worst = run_mutant(checker);
   const simt::KernelCounters& counted = checker.counters().at(kMutant);
@@ -29,24 +30,24 @@ TEST(Mutant, IsCaught) {
 
   const std::string_view by = kCaughtBy;
   if (by == "race") {
-    EXPECT_TRUE(found(FindingKind::race));
+    CHECK(found(FindingKind::race));
   } else if (by == "uninitialised") {
-    EXPECT_TRUE(found(FindingKind::uninitialised));
+    CHECK(found(FindingKind::uninitialised));
   } else if (by == "bounds") {
-    EXPECT_TRUE(found(FindingKind::out_of_bounds));
+    CHECK(found(FindingKind::out_of_bounds));
   } else {
-    for (const simt::Finding& finding : checker.findings()) ADD_FAILURE() << finding.message;
+    for (const simt::Finding& finding : checker.findings()) FAIL_CHECK(finding.message);
     if (by == "conflicts") {
-      EXPECT_GT(conflicts, 0);
+      CHECK(conflicts > 0);
     } else if (by == "sectors") {
-      EXPECT_GT(sectors, kSectors + 0.03);
+      CHECK(sectors > kSectors + 0.03);
     } else if (by == "result") {
-      EXPECT_GT(worst, 0.1);
+      CHECK(worst > 0.1);
     } else {
-      ASSERT_EQ(by, "nothing");
-      EXPECT_EQ(conflicts, 0);
-      EXPECT_LT(sectors, kSectors + 0.005);
-      EXPECT_LT(worst, 0x1p-10);
+      REQUIRE(by == "nothing");
+      CHECK(conflicts == 0);
+      CHECK(sectors < kSectors + 0.005);
+      CHECK(worst < 0x1p-10);
     }
   }
 }
