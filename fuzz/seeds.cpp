@@ -15,6 +15,7 @@
 #include "src/model/weight_file.h"
 #include "src/report/detections.h"
 #include "src/train/options.h"
+#include "tests/metadata/containers.h"
 #include "tests/model/pickled_tensor.h"
 
 namespace lfm::fuzz {
@@ -115,6 +116,20 @@ void write_pickle(const fs::path& root) {
   corpus.add("strided", std::string("\x80\x02}", 3) + test::pickled("a") + test::pickled_tensor("FloatStorage", "1", 16, 2, shape, strides) + "s.");
 }
 
+void write_metadata(const fs::path& root) {
+  const Corpus corpus(root, "metadata");
+  const std::string xmp = "<rdf:Description Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia\"/>";
+  const std::string exif = test::exif_block({{0x10f, "Maker"}, {0x131, "Program"}}, 6);
+  corpus.add("store", test::c2pa_store());
+  corpus.add("exif", exif);
+  corpus.add("png", std::string("\x89PNG\r\n\x1a\n") + test::png_chunk("tEXt", std::string("parameters\0Steps", 16)) + test::png_chunk("eXIf", exif) +
+                        test::png_chunk("caBX", test::c2pa_store()));
+  corpus.add("jpeg", std::string("\xff\xd8") + test::jpeg_segment(0xe1, std::string("Exif\0\0", 6) + exif) +
+                         test::jpeg_segment(0xe1, std::string("http://ns.adobe.com/xap/1.0/\0", 29) + xmp) +
+                         test::jpeg_segment(0xeb, "JP" + test::big(1, 2) + test::big(1, 4) + test::c2pa_store()));
+  corpus.add("jxl", test::box("JXL ", "\r\n\x87\n") + test::box("Exif", std::string(4, '\0') + exif) + test::box("xml ", xmp) + test::c2pa_store());
+}
+
 void write_texts(const fs::path& root) {
   const Corpus lists(root, "path_list"), lines(root, "command_line"), reports(root, "report");
   lists.add("files", "a.jpg\nb c.png\n\n./d\n.\nlast");
@@ -158,6 +173,7 @@ int main(int argc, char** argv) {
   write_checkpoint(root);
   write_safetensors_seeds(root);
   write_pickle(root);
+  write_metadata(root);
   write_texts(root);
   write_words(root);
   return 0;

@@ -50,6 +50,7 @@ struct DetectorOptions {
   /// verdicts differ, or the odds lie within a factor of 1.5 of the threshold's.
   bool stable = false;
   bool features = false;           ///< also return what enters the last layer
+  bool signs = false;              ///< also return what the file tells of the picture's origin beside the pixels
   bool evidence = false;           ///< also return where in the picture the logit comes from
   int thumbnails = 0;              ///< longer side of a thumbnail to return; 0: none
   std::function<void(const std::string&)> note;  ///< told once when `auto` can't use the GPU a CUDA build was made for
@@ -57,11 +58,19 @@ struct DetectorOptions {
 
 /// Where the logit comes from, in one window of the picture that the network was shown.
 struct Evidence {
-  double x = 0, y = 0, width = 0, height = 0;  ///< of the window, in pixels of the picture as decoded
+  double x = 0, y = 0, width = 0, height = 0;  ///< of the window, in pixels of the picture upright
   int view_width = 0, view_height = 0;         ///< its size as the network saw it
   int rows = 0, columns = 0;                   ///< of the network's last map; position (r, c) sees the 23x23 pixels of the view from (8c, 8r) on
   std::vector<float> contributions;            ///< [rows*columns]; over all windows they sum to the logit less the model's bias
   std::vector<float> grad_cam;                 ///< [rows*columns], 0 or more
+};
+
+/// Something that speaks of a picture's origin beside the pixels the network sees: what its file says, or what processing left behind. It never
+/// enters the score. The man page lists them (WHAT A FILE TELLS BESIDE ITS PIXELS).
+struct Sign {
+  std::string source;  ///< "C2PA", "XMP", "EXIF", "PNG", "JPEG", "pixels", "file"
+  std::string name;    ///< "claim generator", "digitalSourceType", "camera", "quality"
+  std::string value;   ///< as the file has it, cut after 400 bytes: any bytes
 };
 
 /// Why no verdict should rest on a score.
@@ -82,8 +91,10 @@ struct Detection {
   Status status = Status::failed;
   std::filesystem::path path;   ///< empty for an image from memory
   std::string error;            ///< cause, without the path
-  int width = 0;                ///< of the image as decoded
+  std::string part = {};        ///< of a file with several pictures which one, "page 2", "0:00:03.000"; "preview" of a raw file; or ""
+  int width = 0;                ///< of the image upright, as are the evidence and the thumbnail
   int height = 0;
+  int orientation = 1;          ///< how the image as decoded, which is what is scored, was turned to be upright: EXIF's 1 to 8
   float logit = 0;
   float score = 0;              ///< probability of being generated
   bool fake = false;            ///< score > threshold
@@ -99,6 +110,7 @@ struct Detection {
   /// Of the picture as it is, if asked for, a window each that counts; none where that is not among the deliveries.
   std::vector<Evidence> evidence;
   std::vector<std::uint8_t> thumbnail;  ///< WebP, if asked for
+  std::vector<Sign> signs;              ///< if asked for
 
   bool scored() const { return status == Status::scored; }
 };
@@ -109,6 +121,9 @@ struct Input {
   bool from_folder = false;
   std::string error = {};  ///< non-empty: it is known already that this path fails, and why
   std::optional<View> view = {};  ///< for this path another than the detector's
+  std::string part = {};          ///< Detection::part
+  std::shared_ptr<const Image> image = {};  ///< what is scored, where the source has decoded it already: a page of the file, or a frame
+  int orientation = 1;            ///< of `image`, that turns it upright: EXIF's 1 to 8
 };
 
 /// Where a stream's paths come from: one after the other until nothing is returned. Called from one thread at a time, not always the same.

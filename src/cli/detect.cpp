@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -18,9 +20,11 @@
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
 #include "src/image/file.h"
+#include "src/pipeline/media_source.h"
 #include "src/pipeline/path_source.h"
 #include "src/report/detections.h"
 #include "src/report/file_plan.h"
+#include "src/report/file_summary.h"
 #include "src/report/npy.h"
 #include "src/report/output.h"
 #include "src/report/page.h"
@@ -47,6 +51,8 @@ struct DetectArguments {
   fs::path features;
   std::vector<fs::path> pages;
   ListSeparator separator = ListSeparator::line;
+  bool signs = true;
+  MediaOptions media;
   bool force = false;
 };
 
@@ -56,6 +62,7 @@ constexpr const char* kDetectFooter =
     "  lfm-cuda detect --format jsonl --output scores.jsonl photos/ more/photo.png\n"
     "  find photos -newer last-run -name '*.jpg' -print0 | lfm-cuda detect -0 --output new.csv -\n"
     "  lfm-cuda detect --sort score photos/ | head -20          the most suspicious first\n"
+    "  lfm-cuda detect --every 2s --format jsonl clip.mp4       a record a frame, and one of the film\n"
     "\n"
     "Images are JPEG, PNG, WebP, HEIC, AVIF, TIFF, JPEG XL, BMP, GIF, TGA, PSD, PNM or the preview in a camera's raw file, told\n"
     "apart by content, at least 48x48. Folders are searched at any depth, in order of name; what is no image there is skipped\n"
@@ -64,8 +71,13 @@ constexpr const char* kDetectFooter =
     "JSON records: {\"path\", \"logit\", \"score\", \"label\", \"width\", \"height\", \"texture\", \"windows\",\n"
     "\"empty_windows\"} or {\"path\", \"error\"}; label is \"real\", \"fake\" or \"unsure\", which has a \"reason\": \"no-texture\" where\n"
     "neighbouring pixels hardly differ, so that there is nothing to tell by; with --stable also \"flips\" and \"close\". CSV has the\n"
-    "columns path,logit,score,label,width,height,error,reason. --stable adds the lowest and highest score, low and high, and in\n"
-    "JSON that of each delivery.\n"
+    "columns path,logit,score,label,width,height,error,reason,part. --stable adds the lowest and highest score, low and high, and\n"
+    "in JSON that of each delivery. \"part\" is \"preview\" of a raw file; \"orientation\" how a stored picture was turned to be upright.\n"
+    "\n"
+    "JSON and pages also have \"signs\": what a file tells beside its pixels, never part of the score. C2PA manifests, XMP, EXIF and\n"
+    "PNG texts can name a generator; they are read, not verified, can be forged, and are nearly always gone: of 2,259 pictures of\n"
+    "current services found in the web's copies 2 had kept their manifest. JPEG quality, double compression and resampling tell\n"
+    "what was done to a picture, not who made it. The man page says what each is worth.\n"
     "\n"
     "Exit codes: 0 all scored, whatever the verdicts, 1 some inputs failed or the output could not be written, 2 wrong usage,\n"
     "            3 no usable device or model, 130 interrupted.\n";
@@ -110,6 +122,19 @@ class Tally {
   Progress progress_;
   std::size_t reals_ = 0, fakes_ = 0, unsure_ = 0, failed_ = 0, skipped_ = 0;
 };
+
+/// "2", "2s", "0.5s", "500ms" in seconds.
+double parse_interval(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit == "ms") value /= 1000;
+  constexpr double least = 0.001, most = 86'400;
+  if (error != std::errc() || (!unit.empty() && unit != "s" && unit != "ms") || !(value >= least && value <= most)) {
+    throw Error(ErrorCode::usage, fmt::format("--every: '{}' is no interval; give seconds, 1s or 0.5s for instance", text));
+  }
+  return value;
+}
 
 /// The format that an output's ending stands for; a table for any other.
 OutputFormat format_of(const fs::path& output) {
@@ -169,12 +194,22 @@ class Report {
       return a.scored() != b.scored() ? a.scored() : a.score > b.score;  // failed ones last
     });
     for (const Detection& detection : kept_) write(detection);
+    for (const FileSummary& summary : summaries_) write_summary(summary);
     output_.write(report_footer(format_, !first_));
   }
 
   bool is_terminal() const { return output_.is_terminal(); }
 
+  void add_summary(const FileSummary& summary) {
+    if (sort_ != Sort::input) return summaries_.push_back(summary);
+    write_summary(summary);
+  }
+
  private:
+  void write_summary(const FileSummary& summary) {
+    output_.write(summary_record(format_, summary, first_, !deliveries_.empty()));
+    first_ = false;
+  }
   void write(const Detection& detection) {
     output_.write(report_record(format_, detection, first_, deliveries_));
     first_ = false;
@@ -186,6 +221,7 @@ class Report {
   std::vector<std::string> deliveries_;
   bool first_ = true;
   std::vector<Detection> kept_;
+  std::vector<FileSummary> summaries_;
 };
 
 void detect(DetectArguments arguments) {
@@ -196,6 +232,8 @@ void detect(DetectArguments arguments) {
   DetectorOptions& options = arguments.scoring.detector;
   options.features = !arguments.features.empty();
   options.evidence = !arguments.pages.empty();
+  const bool shows_signs = !arguments.pages.empty() || (has_report && (*arguments.format == OutputFormat::json || *arguments.format == OutputFormat::jsonl));
+  options.signs = arguments.signs && shows_signs;
   options.thumbnails = arguments.pages.empty() ? 0 : kThumbnailSide;
   const bool quiet = arguments.scoring.quiet, stable = options.stable;
   const fs::path model_file = find_model(arguments.scoring.model);
@@ -206,7 +244,8 @@ void detect(DetectArguments arguments) {
   const std::vector<fs::path> inputs(arguments.inputs.begin(), arguments.inputs.end());
   const bool listed = std::ranges::find(inputs, fs::path("-")) != inputs.end();
   std::optional<std::size_t> total;
-  if (!quiet || plan.watches()) {
+  const bool in_parts = arguments.media.pages || arguments.media.every;  // how many is not known then
+  if ((!quiet && !in_parts) || plan.watches()) {
     total = count_paths(inputs, [&](const Input& input) {
       if (plan.watches() && input.from_folder && counts_as_picture(input.path)) plan.read(input.path, "an input");
     });
@@ -218,10 +257,17 @@ void detect(DetectArguments arguments) {
   ReportPage page(stable);
   Tally tally(total, quiet);
 
-  PathSource source(inputs, STDIN_FILENO, arguments.separator);
-  const Interruption interruption(source);
+  arguments.media.limits = options.limits;
+  PathSource paths(inputs, STDIN_FILENO, arguments.separator);
+  MediaSource source(paths, arguments.media);
+  SummaryMaker summaries;
+  const auto summarize = [&](const std::optional<FileSummary>& summary) {
+    if (summary && report) report->add_summary(*summary);
+  };
+  const Interruption interruption(paths);
   detector.detect_stream(source, [&](Detection&& detection) {
     if (detection.status == Detection::Status::skipped) return tally.count(detection);
+    if (in_parts) summarize(summaries.add(detection));
     if (listed) plan.read(detection.path, "an input");  // those on a list come to light here
     tally.count(detection);
     if (features) detection.scored() ? features->write_row(detection.features) : features->write_missing_row();
@@ -230,6 +276,7 @@ void detect(DetectArguments arguments) {
     if (report->is_terminal()) tally.make_way_for_output();
     report->add(std::move(detection));
   });
+  summarize(summaries.finish());
   if (interruption.happened()) {
     if (report) report->close();
     tally.summarize(detector.description(), detector.verdict_meaning());
@@ -278,6 +325,13 @@ void add_detect_command(CLI::App& app) {
   command->add_option("--report", a->pages, "Also write a page of the pictures, their scores and where these come\nfrom: one HTML file, for any browser")
       ->expected(1)
       ->type_name("FILE.html");
+  command->add_flag("--pages", a->media.pages, "Score every page of a TIFF, not the first alone");
+  command->add_option_function<std::string>("--every", [a](const std::string& text) { a->media.every = parse_interval(text); },
+                                            "Score films (MP4, MOV, MKV, WebM): a frame every so many seconds,\n"
+                                            "and a summary of each film")
+      ->type_name("SECONDS");
+  command->add_flag_callback("--no-signs", [a] { a->signs = false; },
+                             "Leave out of JSON and pages what files tell beside their pixels, and\nthe time it takes to look for it");
   add_force_flag(*command, a->force);
   add_null_flag(*command, a->separator);
   command->callback([a] { detect(*a); });

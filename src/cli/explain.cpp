@@ -23,6 +23,7 @@
 #include "src/cli/number_checks.h"
 #include "src/eval/evidence.h"
 #include "src/image/encode.h"
+#include "src/image/orientation.h"
 #include "src/io/atomic_file.h"
 #include "src/io/file_name.h"
 #include "src/pipeline/path_source.h"
@@ -59,7 +60,9 @@ constexpr const char* kExplainFooter =
     "\n"
     "Writes NAME.contributions.png (what each place adds to the logit: red towards fake, blue towards real), NAME.grad-cam.png\n"
     "and NAME.sheet.png, which shows the picture and both. The contributions are exact: with the bias they sum to the logit.\n"
-    "A place is 23x23 pixels of what the network sees; coordinates are those of the picture, x, y from its top left corner.\n";
+    "A place is 23x23 pixels of what the network sees; coordinates are those of the picture\n"
+    "upright, x, y from its top left corner. Also told is what the file says beside its pixels, which never enters the score (see\n"
+    "detect --help).\n";
 
 /// Names of the files of one picture; pictures of one name are numbered, and a name too long for kEndings is shortened.
 class FileNames {
@@ -116,7 +119,7 @@ struct Pictures {
 };
 
 Pictures draw(const Detection& detection, const ExplainArguments& arguments) {
-  Image picture = read_image(detection.path, arguments.scoring.detector.limits);
+  Image picture = upright(read_image(detection.path, arguments.scoring.detector.limits), detection.orientation);
   const int longer = std::max(picture.width, picture.height);
   if (longer > arguments.side) {
     const auto scaled = [&](int side) {
@@ -166,6 +169,12 @@ nlohmann::json record(const Detection& detection, const std::vector<PictureRegio
                         {"towards_fake", balance.fake},    {"towards_real", balance.real},
                         {"regions", nlohmann::json::array()},
                         {"files", nlohmann::json::array()}};
+  if (detection.orientation != 1) out["orientation"] = detection.orientation;
+  if (!detection.part.empty()) out["part"] = detection.part;
+  if (!detection.signs.empty()) {
+    out["signs"] = nlohmann::json::array();
+    for (const Sign& sign : detection.signs) out["signs"].push_back({{"source", sign.source}, {"name", sign.name}, {"value", sign.value}});
+  }
   for (const char* ending : kEndings) out["files"].push_back(with_ending(stem, ending).string());
   for (const PictureRegion& r : regions) {
     out["regions"].push_back({{"contribution", r.contribution}, {"x", r.x}, {"y", r.y}, {"width", r.width}, {"height", r.height}});
@@ -185,11 +194,15 @@ std::string text(const Detection& detection, const std::vector<PictureRegion>& r
   for (const PictureRegion& r : regions) {
     out += fmt::format("  {:+9.3f}  {:.0f}x{:.0f} at {:.0f},{:.0f}\n", r.contribution, r.width, r.height, r.x, r.y);
   }
+  for (const Sign& sign : detection.signs) {
+    out += fmt::format("  {}: {}: {}\n", printable(sign.source), printable(sign.name), printable(sign.value));
+  }
   return out + fmt::format("  {}.sheet.png\n", printable(stem.string()));
 }
 
 void explain(ExplainArguments arguments) {
   arguments.scoring.detector.evidence = true;
+  arguments.scoring.detector.signs = true;
   const fs::path model = find_model(arguments.scoring.model);
   Detector detector(model, arguments.scoring.detector);
   settle_files(arguments, model);

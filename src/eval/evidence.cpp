@@ -4,6 +4,9 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
+#include <utility>
+
+#include "src/image/orientation.h"
 
 namespace lfm {
 
@@ -36,6 +39,40 @@ PositionValues position_values(std::span<const float> maps, const MapSize& size,
   PositionValues result{{contributions.begin(), contributions.end()}, {}};
   for (const double value : cam) result.grad_cam.push_back(static_cast<float>(std::max(value, 0.0)));
   return result;
+}
+
+void turn_upright(Evidence& window, int width, int height, int orientation) {
+  const Turn turn = turn_of(orientation);
+  if (turn.transpose) {
+    std::swap(window.x, window.y);
+    std::swap(window.width, window.height);
+    std::swap(window.view_width, window.view_height);
+    std::swap(window.rows, window.columns);
+  }
+  // Positions are counted from the first pixel on. Mirrored, they begin where the last position's field ended, which the view goes beyond.
+  const auto mirror = [](double& at, double& length, int& view, int positions, int side) {
+    constexpr ReceptiveField field = receptive_field();
+    const int covered = std::min(view, field.stride * (positions - 1) + field.side);
+    const double scale = length / view;
+    at = side - at - covered * scale;
+    length = covered * scale;
+    view = covered;
+  };
+  if (turn.mirror_x) mirror(window.x, window.width, window.view_width, window.columns, width);
+  if (turn.mirror_y) mirror(window.y, window.height, window.view_height, window.rows, height);
+  const auto turned = [&](std::vector<float>& values) {
+    if (values.empty()) return;
+    const std::vector<float> stored = values;
+    for (int row = 0; row < window.rows; ++row) {
+      for (int column = 0; column < window.columns; ++column) {
+        const int u = turn.mirror_x ? window.columns - 1 - column : column, v = turn.mirror_y ? window.rows - 1 - row : row;
+        values[static_cast<std::size_t>(row) * window.columns + column] =
+            stored[turn.transpose ? static_cast<std::size_t>(u) * window.rows + v : static_cast<std::size_t>(v) * window.columns + u];
+      }
+    }
+  };
+  turned(window.contributions);
+  turned(window.grad_cam);
 }
 
 std::vector<PictureRegion> top_regions(std::span<const Evidence> evidence, std::size_t count) {

@@ -47,10 +47,13 @@ struct PositionValues {
 PositionValues position_values(std::span<const float> maps, const MapSize& size, const Architecture& architecture,
                                std::span<const float> values);
 
+/// Turns a window's evidence, found in the picture as stored, to the picture upright, whose size is given; orientation: EXIF's.
+void turn_upright(Evidence& window, int width, int height, int orientation);
+
 /// A map position and where it lies in the picture.
 struct PictureRegion {
   float contribution = 0;
-  double x = 0, y = 0, width = 0, height = 0;  ///< the pixels its receptive field covers, of the picture as decoded
+  double x = 0, y = 0, width = 0, height = 0;  ///< the pixels its receptive field covers, of the picture upright
 };
 
 /// The positions of the largest contributions, either sign, the largest first. One that covers more than half of a larger one, along both

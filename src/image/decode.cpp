@@ -67,19 +67,6 @@ auto with_memory(Function&& decode) {
   }
 }
 
-/// Names the file in whatever goes wrong while its bytes are decoded.
-template <typename Function>
-auto from_file(const std::filesystem::path& path, const DecodeLimits& limits, Function&& decode) {
-  const std::vector<std::byte> bytes = read_file(path, limits.max_file_bytes);
-  try {
-    return decode(Bytes(bytes));
-  } catch (const Unavailable& error) {
-    throw Unavailable(fmt::format("{}: {}", path.string(), error.what()));
-  } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("{}: {}", path.string(), error.what()));
-  }
-}
-
 }  // namespace
 
 void check_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& limits) {
@@ -137,12 +124,6 @@ ResizedImage read_image_resized(const std::filesystem::path& path, int width, in
                                 const DecodeLimits& limits) {
   return from_file(path, limits,
                    [&](Bytes bytes) { return decode_image_resized(bytes, width, height, limits); });
-}
-
-SourceSize read_image_resized_into(const std::filesystem::path& path, int width, int height, const DecodeLimits& limits,
-                                   std::uint8_t* out) {
-  return from_file(path, limits,
-                   [&](Bytes bytes) { return decode_image_resized_into(bytes, width, height, limits, out); });
 }
 
 }  // namespace lfm

@@ -42,8 +42,6 @@ struct SourceSize {
 
 /// lfm/image.h's functions without "_into", writing to memory of height rows of width*3 bytes.
 SourceSize decode_image_resized_into(Bytes bytes, int width, int height, const DecodeLimits& limits, std::uint8_t* out);
-SourceSize read_image_resized_into(const std::filesystem::path& path, int width, int height, const DecodeLimits& limits,
-                                   std::uint8_t* out);
 void resize_bilinear_into(const Image& image, int width, int height, std::uint8_t* out);
 
 }  // namespace lfm

@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lfm/error.h"
+#include "lfm/image.h"
 
 namespace lfm {
 
@@ -22,6 +24,19 @@ class Unavailable : public Error {
 /// The file's bytes; it is read, not mapped, so a file that shrinks meanwhile can't crash the reader. Errors name the
 /// file: Unavailable if it can't be opened or read, Error{input} if it is a folder or larger than max_bytes.
 std::vector<std::byte> read_file(const std::filesystem::path& path, std::uint64_t max_bytes);
+
+/// Reads the file, and names it in whatever goes wrong while its bytes are decoded.
+template <typename Function>
+auto from_file(const std::filesystem::path& path, const DecodeLimits& limits, Function&& decode) {
+  const std::vector<std::byte> bytes = read_file(path, limits.max_file_bytes);
+  try {
+    return decode(std::span<const std::byte>(bytes));
+  } catch (const Unavailable& error) {
+    throw Unavailable(path.string() + ": " + error.what());
+  } catch (const Error& error) {
+    throw Error(error.code(), path.string() + ": " + error.what());
+  }
+}
 
 // The one rule for what counts as a picture in a folder, whoever walks it (detect, evaluate, train):
 

@@ -5,7 +5,10 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "src/image/heif_layout.h"
+#include "src/image/jxl.h"
 #include "src/image/tga.h"
+#include "src/image/tiff.h"
 
 namespace lfm {
 namespace {
@@ -23,7 +26,11 @@ constexpr Decoder* kReadHeif = LFM_HAVE_HEIF ? decode_heif : nullptr;
 constexpr Decoder* kReadTiff = LFM_HAVE_TIFF ? decode_tiff : nullptr;
 constexpr Decoder* kReadJxl = LFM_HAVE_JXL ? decode_jxl : nullptr;
 constexpr Decoder* kReadRaw = LFM_HAVE_RAW ? decode_raw : nullptr;
-constexpr const char* kExtractFrames = "extract its frames as PNG first (ffmpeg -i FILE frame-%05d.png)";
+constexpr auto* kTurnJxl = LFM_HAVE_JXL ? jxl_orientation : nullptr;
+constexpr auto* kCountPages = LFM_HAVE_TIFF ? count_tiff_pages : nullptr;
+constexpr auto* kReadPage = LFM_HAVE_TIFF ? decode_tiff_page : nullptr;
+constexpr const char* kExtractFrames =
+    "score its frames with lfm-cuda detect --every 1s, or extract them as PNG first (ffmpeg -i FILE frame-%05d.png)";
 
 std::string_view text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
@@ -134,6 +141,8 @@ bool is_sgi(Bytes head) {
          number_at(head, 4, 2, true) - 1 < 3;
 }
 
+int heif_orientation(Bytes file) { return heif_layout(file).orientation; }
+
 // clang-format off
 constexpr Format kFormats[] = {
     // Pictures that are read. TGA, which has no signature, comes last of all.
@@ -146,17 +155,18 @@ constexpr Format kFormats[] = {
     {"BMP", is_bmp, decode_bmp},
     {"PSD", [](Bytes b) { return begins_with(b, {"8BPS"}); }, decode_psd},
     {"PNM", is_pnm, decode_pnm},
-    {"AVIF", [](Bytes b) { return has_brand(b, {"avif", "avis"}); }, kReadHeif, kConvert, kHeif},
-    {"CR3", [](Bytes b) { return has_brand(b, {"crx "}); }, kReadRaw, kDevelop, kRaw, true},
-    {"HEIF (HEIC)", is_heif, kReadHeif, kConvert, kHeif},
-    {"JPEG XL", [](Bytes b) { return begins_with(b, {"\xff\x0a"sv, "\0\0\0\x0cJXL \r\n\x87\n"sv}); }, kReadJxl, kConvert, kJxl},
-    {"CR2", [](Bytes b) { return is_tiff(b) && has_at(b, 8, "CR"); }, kReadRaw, kDevelop, kRaw, true},
-    {"DNG", is_dng, kReadRaw, kDevelop, kRaw, true},
-    {"NEF or ARW", is_raw_tiff, kReadRaw, kDevelop, kRaw, true},
-    {"TIFF", [](Bytes b) { return is_tiff(b) || begins_with(b, {"II+\0"sv, "MM\0+"sv}); }, kReadTiff, kConvert, kTiff},
-    {"RAF", [](Bytes b) { return begins_with(b, {"FUJIFILMCCD-RAW"}); }, kReadRaw, kDevelop, kRaw, true},
-    {"ORF", [](Bytes b) { return begins_with(b, {"IIRO", "IIRS", "MMOR"}); }, kReadRaw, kDevelop, kRaw, true},
-    {"RW2", [](Bytes b) { return begins_with(b, {"IIU\0"sv}); }, kReadRaw, kDevelop, kRaw, true},
+    {"AVIF", [](Bytes b) { return has_brand(b, {"avif", "avis"}); }, kReadHeif, kConvert, kHeif, heif_orientation},
+    {"CR3", [](Bytes b) { return has_brand(b, {"crx "}); }, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
+    {"HEIF (HEIC)", is_heif, kReadHeif, kConvert, kHeif, heif_orientation},
+    {"JPEG XL", [](Bytes b) { return begins_with(b, {"\xff\x0a"sv, "\0\0\0\x0cJXL \r\n\x87\n"sv}); }, kReadJxl, kConvert, kJxl, kTurnJxl},
+    {"CR2", [](Bytes b) { return is_tiff(b) && has_at(b, 8, "CR"); }, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
+    {"DNG", is_dng, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
+    {"NEF or ARW", is_raw_tiff, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
+    {"TIFF", [](Bytes b) { return is_tiff(b) || begins_with(b, {"II+\0"sv, "MM\0+"sv}); }, kReadTiff, kConvert, kTiff,
+     nullptr, kCountPages, kReadPage},
+    {"RAF", [](Bytes b) { return begins_with(b, {"FUJIFILMCCD-RAW"}); }, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
+    {"ORF", [](Bytes b) { return begins_with(b, {"IIRO", "IIRS", "MMOR"}); }, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
+    {"RW2", [](Bytes b) { return begins_with(b, {"IIU\0"sv}); }, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
 
     // Pictures that aren't.
     {"JPEG 2000", [](Bytes b) { return begins_with(b, {"\0\0\0\x0cjP  \r\n\x87\n"sv, "\xff\x4f\xff\x51"sv}); },
@@ -187,10 +197,10 @@ constexpr Format kFormats[] = {
     {"PostScript", [](Bytes b) { return begins_with(b, {"%!PS", "\xc5\xd0\xd3\xc6"sv}); }, nullptr, kConvert},
 
     // Films.
-    {"QuickTime film (MOV)", is_quicktime, nullptr, kExtractFrames},
-    {"MPEG-4 film", [](Bytes b) { return has_at(b, 4, "ftyp"); }, nullptr, kExtractFrames},
-    {"AVI film", [](Bytes b) { return begins_with(b, {"RIFF"}) && has_at(b, 8, "AVI "); }, nullptr, kExtractFrames},
-    {"Matroska or WebM film", [](Bytes b) { return begins_with(b, {"\x1a\x45\xdf\xa3"sv}); }, nullptr, kExtractFrames},
+    {"QuickTime film (MOV)", is_quicktime, nullptr, kExtractFrames, nullptr, nullptr, nullptr, nullptr, true},
+    {"MPEG-4 film", [](Bytes b) { return has_at(b, 4, "ftyp"); }, nullptr, kExtractFrames, nullptr, nullptr, nullptr, nullptr, true},
+    {"AVI film", [](Bytes b) { return begins_with(b, {"RIFF"}) && has_at(b, 8, "AVI "); }, nullptr, kExtractFrames, nullptr, nullptr, nullptr, nullptr, true},
+    {"Matroska or WebM film", [](Bytes b) { return begins_with(b, {"\x1a\x45\xdf\xa3"sv}); }, nullptr, kExtractFrames, nullptr, nullptr, nullptr, nullptr, true},
 
     {"TGA", is_tga, decode_tga},
 };

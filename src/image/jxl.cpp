@@ -68,9 +68,12 @@ void decode_jxl(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
 }
 
 int jxl_orientation(Bytes bytes) {
-  const Decoding decoder = start(bytes, JXL_DEC_BASIC_INFO);
-  if (JxlDecoderProcessInput(decoder.get()) != JXL_DEC_BASIC_INFO) fail_corrupt();
-  return static_cast<int>(info_of(decoder).orientation);
+  try {
+    const Decoding decoder = start(bytes, JXL_DEC_BASIC_INFO);
+    if (JxlDecoderProcessInput(decoder.get()) == JXL_DEC_BASIC_INFO) return static_cast<int>(info_of(decoder).orientation);
+  } catch (const Error&) {  // told when the picture is decoded
+  }
+  return 1;
 }
 
 }  // namespace lfm

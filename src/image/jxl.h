@@ -5,7 +5,7 @@
 
 namespace lfm {
 
-/// How the picture is to be turned to be upright, as EXIF counts it, 1 to 8. Throws Error{input} for what is no JPEG XL.
+/// How the picture is to be turned to be upright, as EXIF counts it, 1 to 8. 1 for what can't be read.
 int jxl_orientation(Bytes bytes);
 
 }  // namespace lfm

@@ -11,6 +11,7 @@
 
 #include "lfm/error.h"
 #include "src/image/decoders.h"
+#include "src/image/file.h"
 
 namespace lfm {
 namespace {
@@ -108,20 +109,24 @@ std::vector<ViewImage> apply_view(Image image, View view, int most_tiles, PixelS
   return images;
 }
 
-FileView read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits, int most_tiles, PixelSource* source) {
+FileView decode_view(Bytes file, View view, const DecodeLimits& limits, int most_tiles, PixelSource* source) {
   FileView seen;
   if (view == View::resize) {
     seen.images.push_back(make_view_image(kViewSide, kViewSide, source));
-    const SourceSize size = read_image_resized_into(path, kViewSide, kViewSide, limits, pixels_of(seen.images[0]));
+    const SourceSize size = decode_image_resized_into(file, kViewSide, kViewSide, limits, pixels_of(seen.images[0]));
     seen.width = size.width;
     seen.height = size.height;
     return seen;
   }
-  Image image = read_image(path, limits);
+  Image image = decode_image(file, limits);
   seen.width = image.width;
   seen.height = image.height;
   seen.images = apply_view(std::move(image), view, most_tiles, source);
   return seen;
+}
+
+FileView read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits, int most_tiles, PixelSource* source) {
+  return from_file(path, limits, [&](Bytes file) { return decode_view(file, view, limits, most_tiles, source); });
 }
 
 }  // namespace lfm

@@ -98,7 +98,7 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   StreamOptions& stream = impl_->stream;
   stream.architecture = model.architecture;
   stream.presentation = {view, options.tiles, parse_deliveries(options.deliveries),
-                         options.thumbnails};
+                         options.thumbnails, options.signs};
   if (options.deliveries.empty()) stream.presentation.deliveries = options.stable ? stable_deliveries() : std::vector<Delivery>{{}};
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
@@ -123,10 +123,8 @@ Detector::~Detector() = default;
 Detection Detector::detect(const Image& image) {
   const StreamOptions& stream = impl_->stream;
   Detection detection;
-  detection.width = image.width;
-  detection.height = image.height;
   InputViews views = present(image, stream.presentation);
-  detection.thumbnail = std::move(views.thumbnail);
+  take_facts(views, detection);
   Picture picture = cut_up(std::move(views), stream.presentation, stream.architecture, stream.evidence);
   std::vector<float> features(stream.features ? feature_count() : 0), maps;
   for (Piece& piece : picture.pieces) {

@@ -6,6 +6,7 @@
 
 #include "lfm/error.h"
 #include "src/eval/evidence.h"
+#include "src/image/orientation.h"
 #include "src/model/architecture.h"
 #include "src/pipeline/texture.h"
 
@@ -72,6 +73,16 @@ void add_evidence(Picture& picture, const Piece& piece, std::span<const float> m
   evidence.grad_cam = std::move(values.grad_cam);
 }
 
+void take_facts(InputViews& views, Detection& detection) {
+  detection.orientation = views.orientation;
+  detection.width = views.width;
+  detection.height = views.height;
+  if (turn_of(views.orientation).transpose) std::swap(detection.width, detection.height);
+  detection.thumbnail = std::move(views.thumbnail);
+  detection.signs = std::move(views.signs);
+  if (detection.part.empty()) detection.part = std::move(views.part);
+}
+
 void add_score(Piece& piece, float logit, std::span<const float> features) {
   piece.logit = logit;
   if (piece.delivery == 0) piece.features.assign(features.begin(), features.end());
@@ -111,6 +122,7 @@ bool put_together(Picture& picture, Detection& detection) {
   detection.features = std::move(features);
   for (Evidence& window : picture.evidence) {
     for (float& contribution : window.contributions) contribution /= tiles;
+    turn_upright(window, detection.width, detection.height, detection.orientation);
   }
   detection.evidence = std::move(picture.evidence);
   return true;

@@ -52,6 +52,9 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, const Archi
 void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, const Architecture& architecture,
                   std::span<const float> parameters);
 
+/// What there is to tell of a picture before it is scored, out of its views: size upright, orientation, thumbnail and signs.
+void take_facts(InputViews& views, Detection& detection);
+
 /// features: [64*k], or none.
 void add_score(Piece& piece, float logit, std::span<const float> features);
 

@@ -153,15 +153,15 @@ class ScoringStream {
   void decode(Slot& slot) {
     Detection& detection = slot.detection;
     detection.path = slot.input.path;
+    detection.part = slot.input.part;
     try {
       std::optional<InputViews> views = read_input(slot.input, options_.presentation, options_.limits);
       if (!views) {
         detection.status = Detection::Status::skipped;
         return;
       }
-      detection.width = views->width;
-      detection.height = views->height;
-      detection.thumbnail = std::move(views->thumbnail);
+      slot.input.image.reset();  // the slot lives on
+      take_facts(*views, detection);
       slot.picture = cut_up(std::move(*views), options_.presentation, options_.architecture, options_.evidence);
       if (slot.picture.pieces.empty()) put_together(slot.picture, detection);
     } catch (const Error& error) {

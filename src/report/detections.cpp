@@ -28,27 +28,38 @@ std::string json_spread(const Detection& d, Names deliveries) {
   return text + '}';
 }
 
+std::string json_signs(const Detection& d) {
+  std::string text;
+  for (const Sign& sign : d.signs) {
+    text += fmt::format(R"({}{{"source":{},"name":{},"value":{}}})", text.empty() ? "" : ",", json_string(sign.source), json_string(sign.name),
+                        json_string(sign.value));
+  }
+  return text.empty() ? text : ",\"signs\":[" + text + "]";
+}
+
 std::string json_record(const Detection& d, Names deliveries) {
-  const std::string path = json_string(d.path.string());
+  const std::string path = json_string(d.path.string()) + (d.part.empty() ? "" : ",\"part\":" + json_string(d.part));
   if (!d.scored()) return fmt::format(R"({{"path":{},"error":{}}})", path, json_string(d.error));
-  return fmt::format(R"({{"path":{},"logit":{},"score":{},"label":"{}"{},"width":{},"height":{},"texture":{},"windows":{},"empty_windows":{}{}}})",
+  const std::string turned = d.orientation == 1 ? "" : fmt::format(R"(,"orientation":{})", d.orientation);
+  return fmt::format(R"({{"path":{},"logit":{},"score":{},"label":"{}"{},"width":{},"height":{}{},"texture":{},"windows":{},"empty_windows":{}{}{}}})",
                      path, d.logit, d.score, verdict_name(d), d.unsure ? fmt::format(R"(,"reason":"{}")", doubt_name(d.doubt)) : "",
-                     d.width, d.height, d.texture, d.windows, d.empty_windows, json_spread(d, deliveries));
+                     d.width, d.height, turned, d.texture, d.windows, d.empty_windows, json_spread(d, deliveries), json_signs(d));
 }
 
 std::string csv_record(const Detection& d, Names deliveries) {
   const std::string path = csv_text(d.path.string());
-  if (!d.scored()) return fmt::format("{},,,,,,{}{},\n", path, deliveries.empty() ? "" : ",,", csv_text(d.error));
+  if (!d.scored()) return fmt::format("{},,,,,,{}{},,{}\n", path, deliveries.empty() ? "" : ",,", csv_text(d.error), csv_text(d.part));
   std::string spread;
   if (!deliveries.empty()) {
     const auto [low, high] = score_spread(d);
     spread = fmt::format("{},{},", low, high);
   }
-  return fmt::format("{},{},{},{},{},{},{},{}\n", path, d.logit, d.score, verdict_name(d), d.width, d.height, spread, doubt_name(d.doubt));
+  return fmt::format("{},{},{},{},{},{},{},{},{}\n", path, d.logit, d.score, verdict_name(d), d.width, d.height, spread, doubt_name(d.doubt),
+                     csv_text(d.part));
 }
 
 std::string table_record(const Detection& d, Names deliveries) {
-  const std::string path = printable(d.path.string());
+  const std::string path = printable(d.path.string()) + (d.part.empty() ? "" : fmt::format(" ({})", printable(d.part)));
   std::string spread;
   if (!deliveries.empty()) {
     const auto [low, high] = d.scored() ? score_spread(d) : std::pair{0.0f, 0.0f};
@@ -108,7 +119,7 @@ std::string report_header(OutputFormat format, bool with_spread) {
       return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}\n", "score", "verdict", with_spread ? "     spread  " : "", "logit", "size",
                          "file");
     case OutputFormat::csv:
-      return with_spread ? "path,logit,score,label,width,height,low,high,error,reason\n" : "path,logit,score,label,width,height,error,reason\n";
+      return with_spread ? "path,logit,score,label,width,height,low,high,error,reason,part\n" : "path,logit,score,label,width,height,error,reason,part\n";
     case OutputFormat::json:
       return "[";
     case OutputFormat::jsonl:

@@ -43,8 +43,9 @@ std::string report_footer(OutputFormat format, bool any_records);
 
 /// One scored or failed detection. Numbers are written so that they read back as the same float.
 ///   JSON: {"path","logit","score","label","width","height","texture","windows","empty_windows"}, label "real", "fake" or "unsure",
-///         which also has "reason", a doubt_name; or {"path","error"}
-///   CSV:  path,logit,score,label,width,height,error,reason; the cells that don't apply are empty
+///         which also has "reason", a doubt_name; or {"path","error"}. Where there is something to tell also "part" (Detection::part),
+///         "orientation" (if not 1) and "signs", an array of {"source","name","value"}
+///   CSV:  path,logit,score,label,width,height,error,reason,part; the cells that don't apply are empty
 /// deliveries: their names, where there are several. JSON then also has "low", "high" and "deliveries", an object of the scores by name
 /// (null where the picture can't be delivered so), CSV the columns low,high before error.
 std::string report_record(OutputFormat format, const Detection& detection, bool first, std::span<const std::string> deliveries = {});

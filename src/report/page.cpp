@@ -31,6 +31,8 @@ constexpr std::array kLimits = {
     "Where neighbouring pixels hardly differ, in flat or smooth drawn pictures or in ones enlarged pixel by pixel, there is nothing to look "
     "at: the verdict is \"unsure\".",
     "Generators unlike those it was trained on may pass as real. Edited photos may be called fake.",
+    "What a file says of itself (C2PA, XMP, EXIF, a PNG's text) is shown beside the score and never enters it. It is read, not verified: it can be "
+    "removed, forged, or copied from another picture. That it is missing tells nothing.",
     "A calibrated score holds for pictures like those it was calibrated on, with as many fakes as reals.",
 };
 
@@ -189,6 +191,7 @@ constexpr const char* kTools = R"(<div class="tools">
 
 void ReportPage::add(const Detection& detection, std::optional<std::uint8_t> label, const std::string& group) {
   nlohmann::json record = {{"path", detection.path.string()}};
+  if (!detection.part.empty()) record["part"] = detection.part;
   if (label) record["label"] = *label;
   if (!group.empty()) record["group"] = group;
   if (detection.scored()) {
@@ -203,6 +206,10 @@ void ReportPage::add(const Detection& detection, std::optional<std::uint8_t> lab
       const auto [low, high] = score_spread(detection);
       record["low"] = low;
       record["high"] = high;
+    }
+    if (!detection.signs.empty()) {
+      record["signs"] = nlohmann::json::array();
+      for (const Sign& sign : detection.signs) record["signs"].push_back({sign.source + ": " + sign.name, sign.value});
     }
     record["thumbnail"] = base64(detection.thumbnail);
     if (!detection.evidence.empty()) record["heat"] = heat_json(detection);

@@ -84,7 +84,7 @@ TEST_CASE_METHOD(Detect, "Detect.EveryFormatTellsTheSame") {
   std::istringstream table(detect({at("f")}).out);
   std::string line;
   std::getline(csv, line);
-  CHECK(line == "path,logit,score,label,width,height,error,reason");
+  CHECK(line == "path,logit,score,label,width,height,error,reason,part");
   std::getline(table, line);
   CHECK_THAT(line, ContainsSubstring("score"));
   for (const json& record : jsonl) {

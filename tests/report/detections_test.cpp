@@ -99,7 +99,7 @@ TEST_CASE("Records.SayWhyTheyAreUnsure") {
     CHECK(record["label"] == "unsure");
     CHECK(record["reason"] == doubt_name(doubt));
     CHECK(report_record(OutputFormat::csv, d, true) ==
-          std::string("F,8.189055,0.9997224,unsure,640,480,,") + doubt_name(doubt) + "\n");
+          std::string("F,8.189055,0.9997224,unsure,640,480,,") + doubt_name(doubt) + ",\n");
     CHECK(report_record(OutputFormat::table, d, true) ==
           "0.9997  unsure      8.189      640x480  F: " + doubt_text(d) + "\n");
   }
@@ -107,9 +107,9 @@ TEST_CASE("Records.SayWhyTheyAreUnsure") {
 
 TEST_CASE("Csv.QuotesAndNeverStartsAFormula") {
   CHECK(report_record(OutputFormat::csv, scored("a.png", -1.5f, 0.25f, false), true) ==
-        "a.png,-1.5,0.25,real,640,480,,\n");
+        "a.png,-1.5,0.25,real,640,480,,,\n");
   CHECK(report_record(OutputFormat::csv, failed("a,\"b\".png", "two\nlines"), true) ==
-        "\"a,\"\"b\"\".png\",,,,,,\"two\nlines\",\n");
+        "\"a,\"\"b\"\".png\",,,,,,\"two\nlines\",,\n");
   for (const std::string start : {"=", "+", "-", "@", "\t", "\r"}) {
     const std::string record = report_record(OutputFormat::csv, failed(start + "cmd|'/c calc'!A1", "x"), true);
     CHECK_MESSAGE((record.starts_with("'") || record.starts_with("\"'")), record);

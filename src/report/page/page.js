@@ -181,7 +181,7 @@ function open(index) {
   dialog.replaceChildren();
   const frame = picture(image), facts = element('dl');
   const fact = (name, value) => facts.append(element('dt', '', name), element('dd', '', value));
-  fact('file', image.path);
+  fact('file', image.path + (image.part ? ' (' + image.part + ')' : ''));
   if (image.error) {
     fact('failed', image.error);
   } else {
@@ -190,6 +190,7 @@ function open(index) {
     fact('score', percent(image.score) + (image.low !== undefined ? ' (' + percent(image.low) + ' to ' + percent(image.high) + ' as re-delivered)' : ''));
     fact('logit', image.logit.toFixed(3));
     fact('size', image.width + ' × ' + image.height);
+    for (const [name, value] of image.signs ?? []) fact(name, value);
     if (image.label !== undefined) fact('is', (image.label ? 'fake' : 'real') + (image.group ? ', ' + image.group : ''));
   }
   const close = element('button', '', 'Close');

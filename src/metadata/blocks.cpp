@@ -1,0 +1,197 @@
+#include "src/metadata/blocks.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include "src/image/boxes.h"
+#include "src/image/heif_layout.h"
+#include "src/metadata/exif.h"
+
+namespace lfm {
+namespace {
+
+using namespace std::string_view_literals;
+using Bytes = std::span<const std::byte>;
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 20, kMostJumbf = std::size_t{1} << 24, kMostBlocks = 100;
+
+std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+/// The bytes behind the prefix; empty where they don't begin so.
+Bytes behind(Bytes bytes, std::string_view prefix) {
+  return text_of(bytes).starts_with(prefix) ? bytes.subspan(prefix.size()) : Bytes();
+}
+
+class Collector {
+ public:
+  void exif(Bytes bytes) {
+    if (const Bytes rest = behind(bytes, "Exif\0\0"sv); !rest.empty()) bytes = rest;
+    if (fits(bytes, blocks_.exif.size(), kMostBytes)) blocks_.exif.emplace_back(bytes.begin(), bytes.end());
+  }
+  void xmp(Bytes bytes) {
+    if (fits(bytes, blocks_.xmp.size(), kMostBytes)) blocks_.xmp.emplace_back(text_of(bytes));
+  }
+  void jumbf(Bytes bytes) {
+    if (fits(bytes, blocks_.jumbf.size(), kMostJumbf)) blocks_.jumbf.emplace_back(bytes.begin(), bytes.end());
+  }
+  void text(std::string_view key, std::string_view value) {
+    if (value.size() <= kMostBytes && blocks_.texts.size() < kMostBlocks) blocks_.texts.emplace_back(key, value);
+  }
+  MetadataBlocks finish() { return std::move(blocks_); }
+
+ private:
+  static bool fits(Bytes bytes, std::size_t count, std::size_t most) { return !bytes.empty() && bytes.size() <= most && count < kMostBlocks; }
+  MetadataBlocks blocks_;
+};
+
+// ---- JPEG ----
+
+/// JUMBF boxes that are spread over segments: the pieces of one have a number in common, and all but the first repeat the box's head.
+class JumbfPieces {
+ public:
+  void add(Bytes segment) {
+    const Bytes piece = behind(segment, "JP");
+    constexpr std::size_t numbers = 6;  // of the box, and of the piece
+    if (piece.size() < numbers + 8) return;
+    const std::uint64_t box = big_endian_at(piece, 0, 2);
+    const Bytes body = piece.subspan(numbers);
+    ByteBlock& whole = boxes_[box];
+    const std::size_t head = whole.empty() ? 0 : big_endian_at(body, 0, 4) == 1 ? 16 : 8;
+    if (head > body.size() || whole.size() + body.size() > kMostJumbf) return;
+    whole.insert(whole.end(), body.begin() + static_cast<std::ptrdiff_t>(head), body.end());
+  }
+  void finish(Collector& into) const {
+    for (const auto& [number, box] : boxes_) into.jumbf(box);
+  }
+
+ private:
+  std::map<std::uint64_t, ByteBlock> boxes_;
+};
+
+void read_jpeg(Bytes file, Collector& into) {
+  JumbfPieces jumbf;
+  for (std::size_t at = 2; at + 4 <= file.size() && file[at] == std::byte{0xff};) {
+    const auto marker = static_cast<unsigned>(file[at + 1]);
+    if (marker == 0xff) {  // fill
+      ++at;
+      continue;
+    }
+    const std::uint64_t length = big_endian_at(file, at + 2, 2);
+    if (marker == 0xda || marker == 0xd9 || length < 2 || length > file.size() - at - 2) break;
+    const Bytes segment = file.subspan(at + 4, static_cast<std::size_t>(length) - 2);
+    if (marker == 0xe1) {
+      if (text_of(segment).starts_with("Exif\0\0"sv)) into.exif(segment);
+      into.xmp(behind(segment, "http://ns.adobe.com/xap/1.0/\0"sv));
+    }
+    if (marker == 0xeb) jumbf.add(segment);
+    if (marker == 0xfe) into.text("comment", text_of(segment));
+    at += 2 + static_cast<std::size_t>(length);
+  }
+  jumbf.finish(into);
+}
+
+// ---- PNG ----
+
+std::string inflated(Bytes bytes) {
+  std::string text(kMostBytes, '\0');
+  uLongf size = text.size();
+  const int status = uncompress(reinterpret_cast<Bytef*>(text.data()), &size, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  text.resize(status == Z_OK ? size : 0);
+  return text;
+}
+
+/// "keyword\0…" cut at the zero.
+std::pair<std::string_view, Bytes> cut(Bytes bytes) {
+  const std::string_view all = text_of(bytes);
+  const std::size_t zero = all.find('\0');
+  if (zero == std::string_view::npos) return {{}, {}};
+  return {all.substr(0, zero), bytes.subspan(zero + 1)};
+}
+
+void read_png(Bytes file, Collector& into) {
+  constexpr std::size_t signature = 8, around = 12;  // length, type, checksum
+  int inflations = 0;
+  const auto inflate_some = [&](Bytes bytes) { return ++inflations > 20 ? std::string() : inflated(bytes); };
+  for (std::size_t at = signature; at + around <= file.size();) {
+    const std::uint64_t length = big_endian_at(file, at, 4);
+    if (length > file.size() - at - around) break;
+    const std::string_view type = text_of(file.subspan(at + 4, 4));
+    const Bytes chunk = file.subspan(at + 8, static_cast<std::size_t>(length));
+    if (type == "eXIf") into.exif(chunk);
+    if (type == "caBX") into.jumbf(chunk);
+    if (type == "tEXt" || type == "zTXt" || type == "iTXt") {
+      const auto [keyword, rest] = cut(chunk);
+      if (type == "tEXt") into.text(keyword, text_of(rest));
+      if (type == "zTXt" && !rest.empty()) into.text(keyword, inflate_some(rest.subspan(1)));
+      if (type == "iTXt" && rest.size() >= 2) {
+        const bool compressed = rest[0] != std::byte{0};
+        const Bytes text = cut(cut(rest.subspan(2)).second).second;  // behind language and translated keyword
+        const std::string grown = compressed ? inflate_some(text) : std::string();
+        const Bytes plain = compressed ? std::as_bytes(std::span(grown)) : text;
+        keyword == "XML:com.adobe.xmp" ? into.xmp(plain) : into.text(keyword, text_of(plain));
+      }
+    }
+    at += around + static_cast<std::size_t>(length);
+  }
+}
+
+// ---- the others ----
+
+void read_webp(Bytes file, Collector& into) {
+  for (std::size_t at = 12; at + 8 <= file.size();) {
+    std::uint64_t length = 0;  // least significant byte first
+    for (std::size_t i = 4; i-- > 0;) length = length << 8 | static_cast<std::uint64_t>(file[at + 4 + i]);
+    if (length > file.size() - at - 8) break;
+    const std::string_view type = text_of(file.subspan(at, 4));
+    const Bytes chunk = file.subspan(at + 8, static_cast<std::size_t>(length));
+    if (type == "EXIF") into.exif(chunk);
+    if (type == "XMP ") into.xmp(chunk);
+    if (type == "C2PA") into.jumbf(chunk);
+    at += 8 + static_cast<std::size_t>(length + length % 2);
+  }
+}
+
+void read_tiff(Bytes file, Collector& into) {
+  const Exif exif = read_exif(file);
+  into.xmp(exif.xmp);
+  into.jumbf(exif.jumbf);
+}
+
+/// HEIF, AVIF, films and JPEG XL in its container.
+void read_boxes(Bytes file, Collector& into) {
+  constexpr std::string_view c2pa = "\xd8\xfe\xc3\xd6\x1b\x0e\x48\x3c\x92\x97\x58\x28\x87\x7e\xc4\x81"sv;
+  for (const Box& box : boxes_in(file)) {
+    if (box.type == "Exif") into.exif(bytes_from(box.body, 4 + big_endian_at(box.body, 0, 4)));
+    if (box.type == "xml ") into.xmp(box.body);
+    if (box.type == "jumb") {  // with its head, which stands before the body
+      const std::byte* const begin = box.body.data() - 8;
+      into.jumbf({begin, box.body.size() + 8});
+    }
+    if (box.type == "uuid") {
+      const Bytes body = behind(box.body, c2pa);
+      const auto [purpose, rest] = cut(bytes_from(body, 4));  // behind version and flags
+      if (purpose == "manifest") into.jumbf(bytes_from(rest, 8));
+    }
+  }
+  const HeifLayout layout = heif_layout(file);
+  for (const Bytes exif : layout.exif) into.exif(exif);
+  for (const Bytes xmp : layout.xmp) into.xmp(xmp);
+}
+
+}  // namespace
+
+MetadataBlocks metadata_blocks(Bytes file) {
+  Collector into;
+  const std::string_view head = text_of(file.first(std::min<std::size_t>(file.size(), 16)));
+  if (head.starts_with("\xff\xd8\xff"sv)) read_jpeg(file, into);
+  if (head.starts_with("\x89PNG\r\n\x1a\n"sv)) read_png(file, into);
+  if (head.starts_with("RIFF") && head.size() >= 12 && head.substr(8, 4) == "WEBP") read_webp(file, into);
+  if (head.starts_with("II*\0"sv) || head.starts_with("MM\0*"sv)) read_tiff(file, into);
+  if (head.size() >= 8 && (head.substr(4, 4) == "ftyp" || head.substr(4, 4) == "JXL ")) read_boxes(file, into);
+  return into.finish();
+}
+
+}  // namespace lfm

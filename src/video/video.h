@@ -1,0 +1,35 @@
+// Frames of films, through the video module.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "lfm/image.h"
+
+namespace lfm {
+
+struct VideoFrame {
+  Image image;
+  int orientation = 1;  ///< EXIF's, that turns it upright
+  double seconds = 0;   ///< from the film's beginning
+};
+
+class Video {
+ public:
+  /// Throws Error{input} where the file can't be read as a film, and where the module isn't installed: its name and package are told then.
+  Video(const std::filesystem::path& file, const DecodeLimits& limits);
+  ~Video();
+  Video(const Video&) = delete;
+  Video& operator=(const Video&) = delete;
+
+  /// The first frame that is shown at that time or later and hasn't been given before; nothing at the end. Throws Error{input}.
+  std::optional<VideoFrame> next(double seconds);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lfm
