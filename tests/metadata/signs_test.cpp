@@ -1,13 +1,12 @@
 // What files say of themselves comes out as lines; which way up a picture is.
 #include "src/metadata/signs.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "src/image/encode.h"
 #include "src/image/file.h"
+#include "tests/catch.h"
 #include "tests/image/random_image.h"
 #include "tests/metadata/containers.h"
 #include "tests/paths.h"
@@ -17,7 +16,6 @@ namespace {
 
 using namespace std::string_literals;
 using namespace test;
-using ::testing::HasSubstr;
 
 /// The value of the first sign of that name, or "".
 std::string value_of(const std::vector<Sign>& signs, const std::string& source, const std::string& name) {
@@ -25,20 +23,20 @@ std::string value_of(const std::vector<Sign>& signs, const std::string& source, 
   return found == signs.end() ? "" : found->value;
 }
 
-TEST(Signs, OfAGeneratorsPng) {
+TEST_CASE("Signs.OfAGeneratorsPng") {
   const Image image = random_image(64, 64, 1);
   const std::string file = with_chunks(text_of(encode_png(image)), png_chunk("tEXt", "parameters\0a cat\nSteps: 20"s) +
                                                                       png_chunk("tEXt", "Unknown\0nothing"s) + png_chunk("caBX", c2pa_store()));
   const std::vector<Sign> signs = find_signs(bytes_of(file), image);
-  EXPECT_EQ(value_of(signs, "PNG", "parameters"), "a cat\nSteps: 20");
-  EXPECT_EQ(value_of(signs, "PNG", "Unknown"), "");
-  EXPECT_THAT(value_of(signs, "C2PA", "manifest"), HasSubstr("not verified"));
-  EXPECT_EQ(value_of(signs, "C2PA", "claim generator"), "Paintery");
-  EXPECT_EQ(value_of(signs, "C2PA", "action"), "c2pa.created by Painter 3");
-  EXPECT_EQ(value_of(signs, "C2PA", "digitalSourceType"), "trainedAlgorithmicMedia");
+  CHECK((value_of(signs, "PNG", "parameters") == "a cat\nSteps: 20"));
+  CHECK((value_of(signs, "PNG", "Unknown") == ""));
+  CHECK_THAT(value_of(signs, "C2PA", "manifest"), ContainsSubstring("not verified"));
+  CHECK((value_of(signs, "C2PA", "claim generator") == "Paintery"));
+  CHECK((value_of(signs, "C2PA", "action") == "c2pa.created by Painter 3"));
+  CHECK((value_of(signs, "C2PA", "digitalSourceType") == "trainedAlgorithmicMedia"));
 }
 
-TEST(Signs, OfACamerasJpeg) {
+TEST_CASE("Signs.OfACamerasJpeg") {
   const Image image = random_image(64, 64, 1);
   const std::string xmp =
       "<rdf:Description Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture\">"
@@ -47,31 +45,31 @@ TEST(Signs, OfACamerasJpeg) {
                                          jpeg_segment(0xe1, "Exif\0\0"s + exif_block({{0x10f, "Maker"}, {0x110, "M1"}, {0x131, "Firmware"}})) +
                                              jpeg_segment(0xe1, "http://ns.adobe.com/xap/1.0/\0"s + xmp));
   const std::vector<Sign> signs = find_signs(bytes_of(file), image);
-  EXPECT_EQ(value_of(signs, "EXIF", "camera"), "Maker M1");
-  EXPECT_EQ(value_of(signs, "EXIF", "software"), "Firmware");
-  EXPECT_EQ(value_of(signs, "XMP", "DigitalSourceType"), "digitalCapture");
-  EXPECT_EQ(value_of(signs, "XMP", "CreatorTool"), "Editor 1");
-  EXPECT_EQ(value_of(signs, "JPEG", "quality"), "83, by libjpeg's tables");
+  CHECK((value_of(signs, "EXIF", "camera") == "Maker M1"));
+  CHECK((value_of(signs, "EXIF", "software") == "Firmware"));
+  CHECK((value_of(signs, "XMP", "DigitalSourceType") == "digitalCapture"));
+  CHECK((value_of(signs, "XMP", "CreatorTool") == "Editor 1"));
+  CHECK((value_of(signs, "JPEG", "quality") == "83, by libjpeg's tables"));
 }
 
-TEST(Signs, LongValuesAreCutBetweenLetters) {
+TEST_CASE("Signs.LongValuesAreCutBetweenLetters") {
   const Image image = random_image(64, 64, 1);
   std::string text;
   for (int i = 0; i < 300; ++i) text += "é";
   const std::vector<Sign> signs = find_signs(bytes_of(with_chunks(text_of(encode_png(image)), png_chunk("tEXt", "prompt\0"s + text))), image);
   const std::string value = value_of(signs, "PNG", "prompt");
-  EXPECT_LE(value.size(), 404u);
-  EXPECT_TRUE(value.ends_with("é…")) << value;
+  CHECK(value.size() <= 404u);
+  CHECK(value.ends_with("é…"));
 }
 
-TEST(Orientation, IsReadFromEveryContainer) {
+TEST_CASE("Orientation.IsReadFromEveryContainer") {
   const std::filesystem::path folder = std::filesystem::path(kTestFixtures) / "images";
-  EXPECT_EQ(orientation_of(read_file(folder / "exif_rotated.jpg", 1 << 20)), 6);
-  EXPECT_EQ(orientation_of(read_file(folder / "libraries/rotated.tif", 1 << 20)), 6);
-  EXPECT_EQ(orientation_of(read_file(folder / "rgb.png", 1 << 20)), 1);
+  CHECK((orientation_of(read_file(folder / "exif_rotated.jpg", 1 << 20)) == 6));
+  CHECK((orientation_of(read_file(folder / "libraries/rotated.tif", 1 << 20)) == 6));
+  CHECK((orientation_of(read_file(folder / "rgb.png", 1 << 20)) == 1));
   const std::string png = with_chunks(text_of(encode_png(random_image(8, 8, 1))), png_chunk("eXIf", exif_block({}, 8)));
-  EXPECT_EQ(orientation_of(bytes_of(png)), 8);
-  EXPECT_EQ(orientation_of({}), 1);
+  CHECK(orientation_of(bytes_of(png)) == 8);
+  CHECK(orientation_of({}) == 1);
 }
 
 }  // namespace
