@@ -90,6 +90,7 @@ struct Detection {
   };
   Status status = Status::failed;
   std::filesystem::path path;   ///< empty for an image from memory
+  std::uint64_t ticket = 0;     ///< of its Input
   std::string error;            ///< cause, without the path
   std::string part = {};        ///< of a file with several pictures which one, "page 2", "0:00:03.000"; "preview" of a raw file; or ""
   int width = 0;                ///< of the image upright, as are the evidence and the thumbnail
@@ -115,7 +116,7 @@ struct Detection {
   bool scored() const { return status == Status::scored; }
 };
 
-/// A path to score. Only a folder's members may be skipped for being no image.
+/// A path to score, or a picture in memory. Only a folder's members may be skipped for being no image.
 struct Input {
   std::filesystem::path path;
   bool from_folder = false;
@@ -124,6 +125,11 @@ struct Input {
   std::string part = {};          ///< Detection::part
   std::shared_ptr<const Image> image = {};  ///< what is scored, where the source has decoded it already: a page of the file, or a frame
   int orientation = 1;            ///< of `image`, that turns it upright: EXIF's 1 to 8
+  /// A file's bytes, in place of `path`. Errors name none then.
+  std::shared_ptr<const std::vector<std::byte>> bytes = {};
+  std::uint64_t ticket = 0;     ///< handed back in the Detection
+  bool stable = false;          ///< as DetectorOptions::stable, for this picture
+  bool evidence = false;        ///< as DetectorOptions::evidence, for this picture
 };
 
 /// Where a stream's paths come from: one after the other until nothing is returned. Called from one thread at a time, not always the same.
@@ -135,9 +141,13 @@ class InputSource {
   /// Called from any thread, as is cancel(), which makes a waiting next() return nothing.
   virtual bool starved() const { return false; }
   virtual void cancel() {}
+  /// For a source that becomes starved while next() waits: what it then has to call, from any thread, holding none of its locks.
+  virtual void when_starved(std::function<void()> tell) { static_cast<void>(tell); }
+  /// Whether results go to the sink in the order of the source; else as they are ready.
+  virtual bool in_order() const { return true; }
 };
 
-/// A model on a device. One caller at a time; movable.
+/// A model on a device. One caller at a time, but for what is const; movable.
 class Detector {
  public:
   /// Throws Error{model}, Error{device}, Error{usage}.
@@ -164,6 +174,7 @@ class Detector {
   /// table of thresholds does not tell.
   std::string verdict_meaning() const;
   std::vector<std::string> deliveries() const;  ///< names, in the order of delivered_scores
+  std::vector<std::string> deliveries_when_stable() const;  ///< the same of an Input that is to be `stable`
   std::size_t feature_count() const;
   std::string description() const;  ///< of the device, for people
 

@@ -152,6 +152,7 @@ int run_command(int argc, char** argv) {
   add_train_command(app);
   add_convert_command(app);
   add_info_command(app);
+  add_serve_command(app);
   add_bench_command(app);
 
   if (argc == 1) {

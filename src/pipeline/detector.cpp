@@ -30,6 +30,12 @@ std::size_t arena_limit(const Device& device) {
   return static_cast<std::size_t>(pages) * static_cast<std::size_t>(page) / 4 * 3;
 }
 
+std::vector<std::string> names_of(const std::vector<Delivery>& deliveries) {
+  std::vector<std::string> names;
+  for (const Delivery& delivery : deliveries) names.push_back(delivery.name());
+  return names;
+}
+
 }  // namespace
 
 struct Detector::Impl {
@@ -38,9 +44,9 @@ struct Detector::Impl {
   StreamOptions stream;
   Calibration calibration;
   float threshold = 0.5f;
-  bool stable = false;
+  bool stable = false;  ///< whatever an input asks for
   std::string verdict_meaning;
-  std::vector<float> parameters;  ///< kept for evidence alone
+  std::vector<float> parameters;  ///< for evidence
 
   float score(float logit) const { return calibrated_score(calibration, logit); }
 
@@ -64,14 +70,14 @@ struct Detector::Impl {
   }
 
   /// Scores and verdict.
-  void finish(Detection& detection) const {
+  void finish(Detection& detection, bool of_stable) const {
     if (!std::isfinite(detection.logit)) {
       detection.error = "the network's output is not finite: the model is damaged or was never trained";
       return;
     }
     for (const float logit : detection.delivered_logits) detection.delivered_scores.push_back(score(logit));
     detection.score = score(detection.logit);
-    if (stable) stabilise(detection);
+    if (of_stable) stabilise(detection);
     if (detection.empty_windows == detection.windows) detection.doubt = Doubt::no_texture;
     detection.unsure = detection.doubt != Doubt::none;
     detection.fake = detection.score > threshold;
@@ -100,6 +106,7 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   stream.presentation = {view, options.tiles, parse_deliveries(options.deliveries),
                          options.thumbnails, options.signs};
   if (options.deliveries.empty()) stream.presentation.deliveries = options.stable ? stable_deliveries() : std::vector<Delivery>{{}};
+  stream.stable_deliveries = options.stable ? stream.presentation.deliveries : stable_deliveries();
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
   stream.workers = threads;
@@ -107,7 +114,7 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   stream.batch = options.batch > 0 ? options.batch : chunk;
   stream.features = options.features;
   stream.evidence = options.evidence;
-  if (options.evidence) impl_->parameters = model.values;
+  impl_->parameters = model.values;
   stream.parameters = impl_->parameters;
   stream.arena_limit = arena_limit(device);
   if (first.prefers_own_memory()) {
@@ -139,7 +146,7 @@ Detection Detector::detect(const Image& image) {
     add_score(piece, logit, features);
   }
   if (!put_together(picture, detection)) throw Error(ErrorCode::input, detection.error);
-  impl_->finish(detection);
+  impl_->finish(detection, impl_->stable);
   return detection;
 }
 
@@ -155,15 +162,13 @@ std::vector<Detection> Detector::detect_files(const std::vector<std::filesystem:
 void Detector::detect_stream(InputSource& source, const std::function<void(Detection&&)>& sink) {
   std::vector<Engine*> engines;
   for (const auto& engine : impl_->engines) engines.push_back(engine.get());
-  score_stream(engines, impl_->stream, source, [this](Detection& d) { impl_->finish(d); }, sink);
+  score_stream(engines, impl_->stream, source, [this](Detection& d, const Input& input) { impl_->finish(d, impl_->stable || input.stable); },
+               sink);
 }
 
 View Detector::view() const { return impl_->stream.presentation.view; }
-std::vector<std::string> Detector::deliveries() const {
-  std::vector<std::string> names;
-  for (const Delivery& delivery : impl_->stream.presentation.deliveries) names.push_back(delivery.name());
-  return names;
-}
+std::vector<std::string> Detector::deliveries() const { return names_of(impl_->stream.presentation.deliveries); }
+std::vector<std::string> Detector::deliveries_when_stable() const { return names_of(impl_->stream.stable_deliveries); }
 float Detector::threshold() const { return impl_->threshold; }
 std::string Detector::verdict_meaning() const { return impl_->verdict_meaning; }
 std::size_t Detector::feature_count() const {

@@ -103,6 +103,7 @@ std::optional<InputViews> read_input(const Input& input, const Presentation& pre
   Presentation wanted = presentation;
   if (input.view) wanted.view = *input.view;
   if (input.image) return present(*input.image, wanted, input.orientation);
+  if (input.bytes) return read_views(*input.bytes, wanted, limits);
   return from_file(input.path, limits, [&](std::span<const std::byte> file) { return std::optional(read_views(file, wanted, limits)); });
 }
 

@@ -30,6 +30,7 @@ struct Slot {
     waiting,  ///< with pieces that the engine has not taken
     scoring,  ///< all that is left is with the engine
     done,
+    emitted,
   };
   State state = State::decoding;
   Input input;
@@ -68,16 +69,21 @@ struct Scorer {
 class ScoringStream {
  public:
   ScoringStream(std::span<Engine* const> engines, const StreamOptions& options, InputSource& source,
-                const std::function<void(Detection&)>& finish)
+                const std::function<void(Detection&, const Input&)>& finish)
       : engines_(engines),
         options_(options),
         source_(source),
         finish_(finish),
         lookahead_(static_cast<std::size_t>(4 * options.batch + 32)),
-        window_((1 + engines.size()) * lookahead_) {}
+        window_((1 + engines.size()) * lookahead_),
+        in_order_(source.in_order()) {}
 
   void run(const std::function<void(Detection&&)>& sink) {
     std::vector<std::thread> threads;
+    source_.when_starved([this] {
+      { const std::lock_guard lock(mutex_); }  // whoever is about to wait either sees that the source is starved, or waits already
+      changed_.notify_all();
+    });
     try {
       for (int i = 0; i < options_.workers; ++i) threads.emplace_back([this] { guarded([this] { work(); }); });
       for (Engine* engine : engines_) threads.emplace_back([this, engine] { guarded([&] { score(*engine); }); });
@@ -86,6 +92,7 @@ class ScoringStream {
       stop(std::current_exception());
     }
     for (std::thread& thread : threads) thread.join();
+    source_.when_starved({});
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -154,15 +161,23 @@ class ScoringStream {
     Detection& detection = slot.detection;
     detection.path = slot.input.path;
     detection.part = slot.input.part;
+    detection.ticket = slot.input.ticket;
+    Presentation stable;
+    if (slot.input.stable) {
+      stable = options_.presentation;
+      stable.deliveries = options_.stable_deliveries;
+    }
+    const Presentation& presentation = slot.input.stable ? stable : options_.presentation;
     try {
-      std::optional<InputViews> views = read_input(slot.input, options_.presentation, options_.limits);
+      std::optional<InputViews> views = read_input(slot.input, presentation, options_.limits);
       if (!views) {
         detection.status = Detection::Status::skipped;
         return;
       }
       slot.input.image.reset();  // the slot lives on
+      slot.input.bytes.reset();
       take_facts(*views, detection);
-      slot.picture = cut_up(std::move(*views), options_.presentation, options_.architecture, options_.evidence);
+      slot.picture = cut_up(std::move(*views), presentation, options_.architecture, options_.evidence || slot.input.evidence);
       if (slot.picture.pieces.empty()) put_together(slot.picture, detection);
     } catch (const Error& error) {
       detection.error = cause(error, slot.input.path);
@@ -244,14 +259,14 @@ class ScoringStream {
     return complete;
   }
 
-  /// The first waiting piece and those of its size behind it, up to the first slot still being decoded; empty while more of them
-  /// can come within the lookahead.
+  /// The first waiting piece and those of its size behind it, up to the first slot still being decoded where results go out in order;
+  /// empty while more of them can come within the lookahead.
   std::vector<Member> due_group() {
     std::vector<Member> group;
     std::size_t bytes = 0;
     const auto first = first_unscored();
     auto slot = first;
-    for (; slot != slots_.end() && slot->state != Slot::State::decoding; ++slot) {
+    for (; slot != slots_.end() && (!in_order_ || slot->state != Slot::State::decoding); ++slot) {
       if (slot->state != Slot::State::waiting) continue;
       for (Piece& piece : slot->picture.pieces) {
         const Image& pixels = piece.pixels.image;
@@ -342,7 +357,7 @@ class ScoringStream {
     changed_.notify_all();
     lock.unlock();
     for (Slot* slot : complete) {
-      if (put_together(slot->picture, slot->detection)) finish_(slot->detection);
+      if (put_together(slot->picture, slot->detection)) finish_(slot->detection, slot->input);
     }
     lock.lock();
     for (Slot* slot : complete) slot->state = Slot::State::done;
@@ -358,18 +373,29 @@ class ScoringStream {
                             image.width, image.height, static_cast<double>(needed) / 1e9));
   }
 
-  // ---- caller: results in input order ----
+  // ---- caller: results in input order, or as they are ready ----
+
+  /// The slot whose result goes out next; null while there is none.
+  Slot* next_done() {
+    for (Slot& slot : slots_) {
+      if (slot.state == Slot::State::done) return &slot;
+      if (in_order_) break;
+    }
+    return nullptr;
+  }
 
   void emit(const std::function<void(Detection&&)>& sink) {
     std::unique_lock lock(mutex_);
     for (;;) {
+      Slot* done = nullptr;
       changed_.wait(lock, [&] {
-        return stopped_ || (slots_.empty() ? exhausted_ : slots_.front().state == Slot::State::done);
+        done = next_done();
+        return done != nullptr || stopped_ || (slots_.empty() && exhausted_);
       });
-      // What was done before a failure still goes out.
-      if (slots_.empty() || slots_.front().state != Slot::State::done) return;
-      Detection detection = std::move(slots_.front().detection);
-      slots_.pop_front();
+      if (done == nullptr) return;  // what was done before a failure still goes out
+      Detection detection = std::move(done->detection);
+      done->state = Slot::State::emitted;
+      while (!slots_.empty() && slots_.front().state == Slot::State::emitted) slots_.pop_front();
       lock.unlock();
       changed_.notify_all();
       sink(std::move(detection));
@@ -380,13 +406,14 @@ class ScoringStream {
   const std::span<Engine* const> engines_;
   const StreamOptions& options_;
   InputSource& source_;
-  const std::function<void(Detection&)>& finish_;
+  const std::function<void(Detection&, const Input&)>& finish_;
   const std::size_t lookahead_;  ///< slots from the first unscored one on: bounds the pixels, and where batches may come from
   const std::size_t window_;     ///< slots in all, with results that wait for the sink
+  const bool in_order_;
 
   std::mutex mutex_;  ///< guards all below; a slot that is decoding or scoring belongs to the thread that does it
   std::condition_variable changed_;
-  std::deque<Slot> slots_;  ///< in input order, from the first not yet emitted
+  std::deque<Slot> slots_;  ///< in input order, from the first not yet emitted on
   std::size_t waiting_bytes_ = 0;
   int without_room_ = 0;  ///< workers that hold an image the pixel budget has no room for
   bool source_in_use_ = false;
@@ -398,7 +425,7 @@ class ScoringStream {
 }  // namespace
 
 void score_stream(std::span<Engine* const> engines, const StreamOptions& options, InputSource& source,
-                  const std::function<void(Detection&)>& finish, const std::function<void(Detection&&)>& sink) {
+                  const std::function<void(Detection&, const Input&)>& finish, const std::function<void(Detection&&)>& sink) {
   ScoringStream(engines, options, source, finish).run(sink);
 }
 

@@ -25,20 +25,21 @@ namespace lfm {
 struct StreamOptions {
   Architecture architecture;
   Presentation presentation;
+  std::vector<Delivery> stable_deliveries;  ///< of inputs that are to be stable, in place of the presentation's
   DecodeLimits limits;
   int workers = 1;
   int batch = 8;
   bool features = false;
-  bool evidence = false;
-  std::span<const float> parameters;  ///< the model's, for the evidence
+  bool evidence = false;  ///< of every picture, whatever its input asks for
+  std::span<const float> parameters;  ///< the model's, for evidence
   std::size_t pixel_budget = std::size_t{256} << 20;  ///< bytes of pieces waiting for the network, where more than one path waits
   std::size_t arena_limit = 0;  ///< an image whose activations need more bytes is refused
 };
 
 /// engines: one or more, with the same model; batches go to whichever is free, and the results don't depend on which. finish turns logits
-/// into score and verdict; engines' threads call it at the same time, each for a Detection of its own. Errors of single images end up in their Detection; a failing engine, source or sink
+/// into score and verdict; engines' threads call it at the same time, each for a Detection and an Input of its own. Errors of single images end up in their Detection; a failing engine, source or sink
 /// ends the run and is thrown.
 void score_stream(std::span<Engine* const> engines, const StreamOptions& options, InputSource& source,
-                  const std::function<void(Detection&)>& finish, const std::function<void(Detection&&)>& sink);
+                  const std::function<void(Detection&, const Input&)>& finish, const std::function<void(Detection&&)>& sink);
 
 }  // namespace lfm

@@ -1,0 +1,22 @@
+// What a server says, as JSON.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lfm/detector.h"
+
+namespace lfm {
+
+/// One picture's record: that of `detect --format json`, where the path is what the client called the picture; with evidence also
+///   "explanation": [{"x","y","width","height","rows","columns","contributions":[rows*columns]}], a window each
+std::string record_json(const Detection& detection, std::span<const std::string> deliveries);
+
+/// An array of records.
+std::string records_json(std::span<const Detection> detections, std::span<const std::string> deliveries);
+
+/// {"error": message}
+std::string error_json(const std::string& message);
+
+}  // namespace lfm
