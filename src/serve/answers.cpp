@@ -25,7 +25,7 @@ std::string explanation_json(std::span<const Evidence> windows) {
 }  // namespace
 
 std::string record_json(const Detection& detection, std::span<const std::string> deliveries) {
-  std::string record = report_record(Format::jsonl, detection, true, deliveries);
+  std::string record = report_record(OutputFormat::jsonl, detection, true, deliveries);
   while (!record.empty() && record.back() != '}') record.pop_back();
   if (detection.evidence.empty()) return record;
   record.pop_back();
