@@ -94,6 +94,7 @@ void serve(ServeArguments& arguments) {
     throw Error(ErrorCode::usage, fmt::format("--host {} lets other machines ask: give them tokens by --token-file (lines made by openssl rand -hex 24)",
                                               options.host));
   }
+  arguments.scoring.detector.signs = true;
   StopOnSignal stop;
   const bool quiet = arguments.scoring.quiet;
   const fs::path model_file = find_model(arguments.scoring.model);

@@ -72,9 +72,7 @@ function drawHeat(card, record) {
   const canvas = card.querySelector("canvas");
   const windows = record.explanation;
   if (!windows?.length || !image.naturalWidth) return;
-  // Scores are of the pixels as stored; what a camera noted about its orientation turns only what is shown.
-  const upright = image.naturalWidth === record.width && image.naturalHeight === record.height;
-  if (!upright) return;
+  if (image.naturalWidth !== record.width || image.naturalHeight !== record.height) return;  // the browser shows another picture of the file
   canvas.width = record.width;
   canvas.height = record.height;
   const scale = image.clientWidth / record.width;
@@ -115,7 +113,7 @@ function showDetails(card, record) {
     const pull = w.contributions.reduce((sum, value) => sum + value, 0);
     addDetail(list, `window ${i + 1}`, `at ${w.x}, ${w.y}: ${pull >= 0 ? "+" : ""}${pull.toFixed(3)}`);
   });
-  for (const line of record.evidence ?? []) addDetail(list, line.name ?? "file", line.text ?? String(line));
+  for (const sign of record.signs ?? []) addDetail(list, `${sign.source}: ${sign.name}`, sign.value);
   card.querySelector(".more").hidden = false;
 }
 
