@@ -7,11 +7,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <random>
 
 #include "lfm/error.h"
@@ -56,27 +54,18 @@ Model random_model() {
   return model;
 }
 
-constexpr std::array<const char*, 6> kStages = {"block1", "block2", "block3", "block4+1x1", "topk", "head"};
-
-/// Adds one pass's time per stage to times, chunked as network.cpp does.
-void time_stages(Engine& engine, const PixelBatch& batch, std::span<float> logits, std::array<double, 6>& times) {
+/// Adds one batch's time per stage to times, chunked as network.cpp does.
+void time_stages(Engine& engine, const PixelBatch& batch, std::span<float> logits, std::vector<double>& times) {
   const int chunk = std::min(batch.n, engine.inference_chunk(batch.height, batch.width));
+  engine.reserve({chunk, batch.height, batch.width});
   for (int first = 0; first < batch.n; first += chunk) {
     const int n = std::min(chunk, batch.n - first);
-    const std::size_t offset = std::size_t{3} * batch.height * batch.width * first;
-    const auto time = [&](std::size_t stage, auto&& run) {
-      const auto start = Clock::now();
-      run();
-      times[stage] += seconds_since(start);
-    };
-    time(0, [&] { engine.infer_first_block({batch.pixels + offset, n, batch.height, batch.width}); });
-    time(1, [&] { engine.infer_block(1); });
-    time(2, [&] { engine.infer_block(2); });
-    time(3, [&] { engine.infer_last_block(); });
-    time(4, [&] { engine.infer_pool(); });
-    time(5, [&] {
-      engine.infer_head(logits.subspan(first, n));
-      engine.infer_wait(0);
+    auto last = Clock::now();
+    infer_pass(engine, batch.part(first, n), logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), [&](int stages) {
+      if (stages == static_cast<int>(times.size())) engine.infer_wait(0);
+      const auto now = Clock::now();
+      if (stages > 0) times[static_cast<std::size_t>(stages) - 1] += std::chrono::duration<double>(now - last).count();
+      last = now;
     });
   }
 }
@@ -130,21 +119,22 @@ int run(const Options& options) {
   const PixelBatch batch{pixels.data(), options.batch, options.height, options.width};
 
   std::vector<double> times;
-  std::array<std::vector<double>, 6> stages;
+  const std::vector<ObservedStage> layers = inference_stages(model.architecture, options.height, options.width);
+  std::vector<std::vector<double>> stages(layers.size());
   for (int i = -options.warm_up; i < options.runs; ++i) {
     const auto begin = Clock::now();
     infer(*engine, model.architecture, batch, logits);
     if (i >= 0) times.push_back(seconds_since(begin));
     if (options.layers) {
-      std::array<double, 6> pass{};
-      engine->reserve({std::min(options.batch, engine->inference_chunk(options.height, options.width)), options.height, options.width});
+      std::vector<double> pass(layers.size());
       time_stages(*engine, batch, logits, pass);
       for (std::size_t s = 0; i >= 0 && s < pass.size(); ++s) stages[s].push_back(pass[s]);
     }
   }
 
-  const auto macs = multiply_adds(model.architecture, options.height, options.width);
-  const double flops = 2.0 * static_cast<double>(n) * static_cast<double>(std::accumulate(macs.begin(), macs.end(), std::int64_t{0}));
+  const auto flops_of = [&](const ObservedStage& layer) { return 2.0 * static_cast<double>(n) * static_cast<double>(layer.multiply_adds); };
+  double flops = 0;
+  for (const ObservedStage& layer : layers) flops += flops_of(layer);
   nlohmann::ordered_json report = {{"engine", engine->description()},
                                    {"batch", options.batch},
                                    {"height", options.height},
@@ -158,11 +148,10 @@ int run(const Options& options) {
                                    {"direct_gflops", flops / median(times) / 1e9},
                                    {"peak_mebibytes", peak_mebibytes()}};
   for (std::size_t s = 0; s < stages.size() && options.layers; ++s) {
-    const double stage_flops = 2.0 * static_cast<double>(n) * static_cast<double>(s < 3 ? macs[s] : s == 3 ? macs[3] + macs[4] : s == 5 ? macs[5] : 0);
-    report["stages"].push_back({{"stage", kStages[s]},
+    report["stages"].push_back({{"stage", layers[s].name},
                                 {"median_seconds", median(stages[s])},
                                 {"min_seconds", smallest(stages[s])},
-                                {"direct_gflops", stage_flops / median(stages[s]) / 1e9}});
+                                {"direct_gflops", flops_of(layers[s]) / median(stages[s]) / 1e9}});
   }
   if (options.peak) report["sgemm_gflops"] = sgemm_peak(options.threads);
 
@@ -175,7 +164,7 @@ int run(const Options& options) {
              report["images_per_second"].get<double>(), report["images_per_second_best"].get<double>(), median(times) * 1e3,
              flops / median(times) / 1e9, load * 1e3, peak_mebibytes());
   for (const auto& stage : report.value("stages", nlohmann::ordered_json::array())) {
-    fmt::print("  {:<11} {:8.3f} ms (best {:.3f})  {:6.0f} GFLOP/s\n", stage["stage"].get<std::string>(),
+    fmt::print("  {:<22} {:8.3f} ms (best {:.3f})  {:6.0f} GFLOP/s\n", stage["stage"].get<std::string>(),
                stage["median_seconds"].get<double>() * 1e3, stage["min_seconds"].get<double>() * 1e3, stage["direct_gflops"].get<double>());
   }
   if (options.peak) fmt::print("  SGEMM micro-kernel: {:.0f} GFLOP/s\n", report["sgemm_gflops"].get<double>());

@@ -7,10 +7,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <functional>
 #include <random>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "src/engine/device.h"
@@ -44,17 +42,13 @@ struct Time {
   double wall = 0, processor = 0;
 };
 
-double processor_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
+Time operator-(const Time& a, const Time& b) { return {a.wall - b.wall, a.processor - b.processor}; }
 
-Time timed(const std::function<void()>& work) {
-  const auto start = Clock::now();
-  const double processor = processor_seconds();
-  work();
-  return {std::chrono::duration<double>(Clock::now() - start).count(), processor_seconds() - processor};
+Time now() {
+  timespec processor{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &processor);
+  return {std::chrono::duration<double>(Clock::now().time_since_epoch()).count(),
+          static_cast<double>(processor.tv_sec) + 1e-9 * static_cast<double>(processor.tv_nsec)};
 }
 
 Time median(const std::vector<Time>& times) {
@@ -88,47 +82,28 @@ int main(int argc, char** argv) try {
   for (auto& pixel : pixels) pixel = static_cast<std::uint8_t>(generator());
   for (int i = 0; i < arguments.batch; ++i) labels.push_back(static_cast<std::uint8_t>(i % 2));
 
-  const lfm::PixelBatch batch{pixels.data(), arguments.batch, arguments.side, arguments.side};
-  constexpr auto overwrite = GradientMode::overwrite;
-  std::uint64_t step = 0;
-  const std::vector<std::pair<std::string, std::function<void()>>> stages = {
-      {"forward block 1", [&] { engine->train_first_block(batch); }},
-      {"forward block 2", [&] { engine->train_block(1); }},
-      {"forward block 3", [&] { engine->train_block(2); }},
-      {"forward block 4, 1x1", [&] { engine->train_last_block(); }},
-      {"forward pool, head", [&] {
-         engine->train_pool({}, {1, step, 0}, {});
-         engine->train_head(labels, 1.0f / static_cast<float>(arguments.batch));
-       }},
-      {"backward head, pool", [&] {
-         engine->backward_head(overwrite);
-         engine->backward_pool();
-       }},
-      {"backward block 4, 1x1", [&] { engine->backward_last_block(overwrite); }},
-      {"backward block 3", [&] { engine->backward_block(2, overwrite); }},
-      {"backward block 2", [&] { engine->backward_block(1, overwrite); }},
-      {"backward block 1", [&] { engine->backward_first_block(overwrite); }},
-      {"Adam", [&] { engine->adam_step({}, step); }}};
-
-  std::vector<std::vector<Time>> times(stages.size() + 1);
+  std::vector<std::string> names = lfm::training_stage_names();
+  names.push_back("Adam");
+  const lfm::TrainingBatch batch{{pixels.data(), arguments.batch, arguments.side, arguments.side}, labels};
+  std::vector<std::vector<Time>> times(names.size() + 1);
   for (int i = 0; i <= arguments.steps; ++i) {
-    ++step;
-    Time total;
-    for (std::size_t s = 0; s < stages.size(); ++s) {
-      const Time time = timed(stages[s].second);
-      total.wall += time.wall;
-      total.processor += time.processor;
-      if (i > 0) times[s].push_back(time);
-    }
-    if (i > 0) times.back().push_back(total);
+    const auto step = static_cast<std::uint64_t>(i) + 1;
+    std::vector<Time> marks;
+    lfm::forward_backward(*engine, batch, {}, {1, step, 0}, 1.0f / static_cast<float>(arguments.batch), GradientMode::overwrite, {},
+                          [&](int) { marks.push_back(now()); });
+    engine->adam_step({}, step);
+    marks.push_back(now());
+    if (i == 0) continue;
+    for (std::size_t s = 0; s < names.size(); ++s) times[s].push_back(marks[s + 1] - marks[s]);
+    times.back().push_back(marks.back() - marks.front());
   }
 
   fmt::print("{}, batch {} of {}x{}, medians of {} steps: wall, processor\n", engine->description(), arguments.batch, arguments.side,
              arguments.side, arguments.steps);
   const auto print = [](const std::string& name, const Time& time) {
-    fmt::print("  {:<22} {:8.2f} {:8.2f} ms\n", name, 1e3 * time.wall, 1e3 * time.processor);
+    fmt::print("  {:<31} {:8.2f} {:8.2f} ms\n", name, 1e3 * time.wall, 1e3 * time.processor);
   };
-  for (std::size_t s = 0; s < stages.size(); ++s) print(stages[s].first, median(times[s]));
+  for (std::size_t s = 0; s < names.size(); ++s) print(names[s], median(times[s]));
   const Time whole = median(times.back());
   print("step", whole);
   fmt::print("  {:.1f} images/s; {:.1f} per second of processor time\n", arguments.batch / whole.wall, arguments.batch / whole.processor);

@@ -9,15 +9,33 @@
 
 namespace lfm {
 
+/// What turns pixels into the maps that the trunk convolves (src/model/front_end.h).
+enum class FrontEnd {
+  npr,  ///< differences to the top-left pixel of each 2x2 cell (paper, section 3.1)
+};
+
+/// The convolutions (src/model/stages.h).
+enum class Trunk {
+  snet,  ///< four blocks and a 1x1 (paper, section 3.2)
+};
+
 enum class Pooling {
   topk,     ///< per channel, the k largest activations, descending (paper, section 3.3)
   average,  ///< global average: the paper's ablation baseline
 };
 
-/// What varies between models of this family; everything else is fixed by the paper (src/model/architecture.h).
+/// From pooled values to the logit.
+enum class Head {
+  linear,
+};
+
+/// What varies between models of this family; everything else is fixed by the paper.
 struct Architecture {
   Pooling pooling = Pooling::topk;
   int k = 16;  ///< values kept per channel; 1 for Pooling::average
+  FrontEnd front_end = FrontEnd::npr;
+  Trunk trunk = Trunk::snet;
+  Head head = Head::linear;
   bool operator==(const Architecture&) const = default;
 };
 

@@ -47,9 +47,9 @@ std::string text_of(const BenchReport& report, const BenchOptions& options) {
     const std::string spread = fmt::format("{:10.3f} ms ({:.3f} ... {:.3f})", time.median, time.p10, time.p90);
     if (row.part == "batch") {
       const std::string name = row.variant.empty() ? row.operation : row.operation + ", " + row.variant;
-      text += fmt::format("{:<25} {}  {:.1f} images/s, {:.3f} TFLOP/s as direct convolution\n", name, spread, row.images_per_second, row.tflops);
+      text += fmt::format("{:<33} {}  {:.1f} images/s, {:.3f} TFLOP/s as direct convolution\n", name, spread, row.images_per_second, row.tflops);
     } else {
-      text += fmt::format("  {:<23} {} {:5.1f} %\n", row.operation, spread, 100 * row.share);
+      text += fmt::format("  {:<31} {} {:5.1f} %\n", row.operation, spread, 100 * row.share);
     }
   }
   for (const std::string& note : report.notes) text += note + "\n";

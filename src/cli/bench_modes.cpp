@@ -3,12 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <numeric>
 #include <random>
 #include <span>
 #include <utility>
@@ -18,7 +16,6 @@
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/engine/precision.h"
-#include "src/model/architecture.h"
 #include "src/model/initialise.h"
 #include "src/report/terminal.h"
 
@@ -46,15 +43,16 @@ std::vector<std::vector<double>> time_marked(Engine& engine, int count, std::siz
   return samples;
 }
 
-double sum_of(std::span<const double> values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+double flops_of(const ObservedStage& stage) { return 2.0 * static_cast<double>(stage.multiply_adds); }
 
-/// Operations of each stage of inference for one image, as direct convolutions.
-std::array<double, kInferenceStageNames.size()> stage_flops(const Architecture& architecture, int size) {
-  const auto macs = multiply_adds(architecture, size, size);
-  std::array<double, kInferenceStageNames.size()> flops{};
-  for (std::size_t b = 0; b < kBlocks; ++b) flops[b] = 2.0 * static_cast<double>(macs[b]);
-  flops[kBlocks - 1] += 2.0 * static_cast<double>(macs[kBlocks]);
-  flops.back() = 2.0 * static_cast<double>(macs[kBlocks + 1]);
+std::vector<ObservedStage> stages_of(const BenchSubject& subject) {
+  return inference_stages(subject.architecture(), subject.size(), subject.size());
+}
+
+/// Of one image's inference, as direct convolutions.
+double flops_of(const BenchSubject& subject) {
+  double flops = 0;
+  for (const ObservedStage& stage : stages_of(subject)) flops += flops_of(stage);
   return flops;
 }
 
@@ -71,12 +69,12 @@ Measurement row_of(const BenchSubject& subject, const char* part, std::string op
 }
 
 /// Rows of what a pass or step consists of, and what each takes of all.
-void add_layers(BenchReport& report, const BenchSubject& subject, std::span<const char* const> names,
-                const std::vector<std::vector<double>>& samples, std::span<const double> flops) {
+void add_layers(BenchReport& report, const BenchSubject& subject, std::span<const ObservedStage> layers,
+                const std::vector<std::vector<double>>& samples) {
   const std::size_t first = report.rows.size();
   double all = 0;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    report.rows.push_back(row_of(subject, "layer", names[i], "", samples[i], flops.empty() ? 0 : flops[i]));
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    report.rows.push_back(row_of(subject, "layer", layers[i].name, "", samples[i], flops_of(layers[i])));
     report.rows.back().images_per_second = 0;  // of the whole alone
     all += report.rows.back().milliseconds->median;
   }
@@ -101,19 +99,20 @@ std::size_t sets_for(const BenchSubject& subject) {
 
 /// The layers of passes over pixels on the device. A batch of several passes has each layer several times.
 void add_inference_layers(BenchReport& report, BenchSubject& subject, std::span<const PixelBatch> sets, int chunk) {
-  constexpr std::size_t marks = kInferenceStageNames.size() + 1;
+  const std::vector<ObservedStage> stages = stages_of(subject);
+  const std::size_t marks = stages.size() + 1;
   const auto passes = static_cast<std::size_t>((subject.batch() + chunk - 1) / chunk);
   const auto all = time_marked(subject.engine(), subject.iterations(), passes * marks, [&](int i, std::size_t base) {
     std::size_t at = base;
     pass_all(subject, sets[static_cast<std::size_t>(i) % sets.size()], chunk, {}, [&](int) { subject.engine().mark(at++); });
   });
-  std::vector<std::vector<double>> layers(kInferenceStageNames.size(), std::vector<double>(all[0].size()));
+  std::vector<std::vector<double>> layers(stages.size(), std::vector<double>(all[0].size()));
   for (std::size_t pass = 0; pass < passes; ++pass) {
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
       for (std::size_t i = 0; i < layers[layer].size(); ++i) layers[layer][i] += all[pass * marks + layer][i];
     }
   }
-  add_layers(report, subject, kInferenceStageNames, layers, stage_flops(subject.architecture(), subject.size()));
+  add_layers(report, subject, stages, layers);
 }
 
 int reserve_passes(BenchSubject& subject) {
@@ -237,10 +236,10 @@ BenchReport time_end_to_end(BenchSubject& subject) {
     });
     return samples;
   };
-  const auto flops = stage_flops(subject.architecture(), subject.size());
+  const double flops = flops_of(subject);
   BenchReport report = report_of(subject, "end-to-end", "host", batches.sets());
-  report.rows.push_back(row_of(subject, "batch", "batch", depth > 1 ? "overlapping" : "", time(depth), sum_of(flops)));
-  if (depth > 1) report.rows.push_back(row_of(subject, "batch", "batch", "alone", time(1), sum_of(flops)));
+  report.rows.push_back(row_of(subject, "batch", "batch", depth > 1 ? "overlapping" : "", time(depth), flops));
+  if (depth > 1) report.rows.push_back(row_of(subject, "batch", "batch", "alone", time(1), flops));
   const int chunk = reserve_passes(subject);
   const std::vector<PixelBatch> placed = subject.batches(2, PixelMemory::device);
   add_inference_layers(report, subject, placed, chunk);
@@ -261,7 +260,7 @@ BenchReport time_resident(BenchSubject& subject) {
   });
   BenchReport report = report_of(subject, "resident", engine.clock(), sets.size());
   report.warm_up = warm_up;
-  report.rows.push_back(row_of(subject, "batch", "batch", "", samples[0], sum_of(stage_flops(subject.architecture(), subject.size()))));
+  report.rows.push_back(row_of(subject, "batch", "batch", "", samples[0], flops_of(subject)));
   add_inference_layers(report, subject, sets, chunk);
   const std::size_t pixels = sets.size() * sets[0].bytes();
   if (engine.cache_bytes() > pixels) {
@@ -275,7 +274,10 @@ BenchReport time_training(BenchSubject& subject) {
   Engine& engine = subject.engine();
   TrainingSteps steps(subject);
   for (int i = 0; i < subject.warm_up(); ++i) steps.run();
-  constexpr std::size_t marks = kTrainingStageNames.size() + 2;
+  std::vector<ObservedStage> stages;
+  for (const std::string& name : training_stage_names()) stages.push_back({name});
+  stages.push_back({"Adam"});
+  const std::size_t marks = stages.size() + 1;
   const auto samples = time_marked(engine, subject.iterations(), marks, [&](int, std::size_t base) {
     steps.run([&](int stages) { engine.mark(base + static_cast<std::size_t>(stages)); });
     engine.mark(base + marks - 1);
@@ -285,11 +287,8 @@ BenchReport time_training(BenchSubject& subject) {
     for (const std::vector<double>& stage : samples) whole[i] += stage[i];
   }
   BenchReport report = report_of(subject, "training", engine.clock(), steps.sets());
-  const double forward = sum_of(stage_flops(subject.architecture(), subject.size()));
-  report.rows.push_back(row_of(subject, "batch", "training step", "", whole, 3 * forward));
-  std::vector<const char*> names(kTrainingStageNames.begin(), kTrainingStageNames.end());
-  names.push_back("Adam");
-  add_layers(report, subject, names, samples, {});
+  report.rows.push_back(row_of(subject, "batch", "training step", "", whole, 3 * flops_of(subject)));
+  add_layers(report, subject, stages, samples);
   report.notes.emplace_back("TFLOP/s of a step count the gradients of a convolution as two more of it");
   return report;
 }

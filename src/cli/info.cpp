@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -40,27 +39,25 @@ struct Layer {
   std::int64_t multiply_adds;  ///< for one image
 };
 
-std::int64_t parameters_of(const ParameterTable& table, std::initializer_list<int> ids) {
-  std::int64_t count = 0;
-  for (const int id : ids) count += static_cast<std::int64_t>(table[id].count());
-  return count;
+std::string shape_text(const Stage& stage) {
+  const auto& [channels, size] = stage.out;
+  if (stage.kind == StageKind::pooling) return fmt::format("{} x {}", channels, size.h);
+  if (stage.kind == StageKind::head) return fmt::format("{}", channels);
+  return fmt::format("{} x {} x {}", channels, size.h, size.w);
+}
+
+std::string pooling_text(const Architecture& architecture) {
+  return architecture.pooling == Pooling::topk ? fmt::format("top-{} pooling", architecture.k) : "average pooling";
 }
 
 std::vector<Layer> layers_of(const Architecture& architecture, int size) {
   const ParameterTable table = parameter_table(architecture);
-  const NetworkShape shape = network_shape(architecture, size, size);
-  const auto multiplies = multiply_adds(architecture, size, size);
-  const auto maps = [](int channels, const MapSize& map) { return fmt::format("{} x {} x {}", channels, map.h, map.w); };
-
-  std::vector<Layer> layers = {{"residual", maps(kChannels[0], shape.input), 0, 0}};
-  for (int b = 0; b < kBlocks; ++b) {
-    layers.push_back({fmt::format("block {}", b + 1), maps(kChannels[b + 1], shape.out[b]),
-                      parameters_of(table, {conv_weight(b), conv_bias(b), norm_scale(b), norm_shift(b)}), multiplies[b]});
+  std::vector<Layer> layers;
+  for (const Stage& stage : stages(architecture, size, size)) {
+    Layer& layer = layers.emplace_back(stage.name, shape_text(stage), 0, stage.multiply_adds);
+    if (stage.kind == StageKind::pooling) layer.name = pooling_text(architecture);
+    for (int i = 0; i < stage.parameters.count; ++i) layer.parameters += static_cast<std::int64_t>(table[stage.parameters.first + i].count());
   }
-  layers.push_back({"projection", maps(kMapChannels, shape.maps()), parameters_of(table, {kProjection}), multiplies[kBlocks]});
-  layers.push_back({architecture.pooling == Pooling::topk ? fmt::format("top-{} pooling", architecture.k) : "average pooling",
-                    fmt::format("{} x {}", kMapChannels, values_per_channel(architecture)), 0, 0});
-  layers.push_back({"head", "1", parameters_of(table, {kHeadWeight, kHeadBias}), multiplies[kBlocks + 1]});
   return layers;
 }
 

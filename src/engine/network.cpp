@@ -60,7 +60,36 @@ class StageCounter {
   int stages_ = 0;
 };
 
+std::vector<ObservedStage> observed(const StageTable& table) {
+  std::vector<ObservedStage> all;
+  bool joined = false;  // the row before with this one
+  for (const Stage& stage : table) {
+    if (joined) {
+      all.back().name += std::string(" and ") + stage.name;
+      all.back().multiply_adds += stage.multiply_adds;
+    } else {
+      all.push_back({stage.name, stage.multiply_adds});
+    }
+    joined = stage.joined;
+  }
+  return all;
+}
+
 }  // namespace
+
+std::vector<ObservedStage> inference_stages() { return observed(kStages); }
+
+std::vector<ObservedStage> inference_stages(const Architecture& architecture, int height, int width) {
+  return observed(stages(architecture, height, width));
+}
+
+std::vector<std::string> training_stage_names() {
+  const std::vector<ObservedStage> all = inference_stages();
+  std::vector<std::string> names;
+  for (auto stage = all.begin(); stage != all.end(); ++stage) names.push_back("forward " + stage->name);
+  for (auto stage = all.rbegin(); stage != all.rend(); ++stage) names.push_back("backward " + stage->name);
+  return names;
+}
 
 void infer_pass(Engine& engine, const PixelBatch& batch, std::span<float> logits, const StageObserver& observe) {
   StageCounter stage(observe);

@@ -1,23 +1,30 @@
 // The whole network, forward and backward, written once for every engine.
 #pragma once
 
-#include <array>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "src/engine/engine.h"
 
 namespace lfm {
 
-/// The stages of a pass, as people call them.
-inline constexpr std::array<const char*, 6> kInferenceStageNames = {"block 1", "block 2", "block 3", "block 4 and 1x1", "pooling", "head"};
-inline constexpr std::array<const char*, 12> kTrainingStageNames = {
-    "forward block 1", "forward block 2",  "forward block 3",          "forward block 4 and 1x1", "forward pooling",  "forward head and loss",
-    "backward head",   "backward pooling", "backward block 4 and 1x1", "backward block 3",        "backward block 2", "backward block 1"};
+/// What an observer is told of as one: a stage, or several that engines may compute together.
+struct ObservedStage {
+  std::string name;
+  std::int64_t multiply_adds = 0;  ///< of one image's inference
+};
+/// Of infer_pass(), in order; names alone where no size is given.
+std::vector<ObservedStage> inference_stages();
+std::vector<ObservedStage> inference_stages(const Architecture& architecture, int height, int width);
+/// Of forward_backward(): forward, then backward.
+std::vector<std::string> training_stage_names();
 
-/// Told 0 before the first stage of a pass, and after each stage how many there have been.
+/// Told 0 before the first of a pass's observed stages, and after each how many there have been.
 using StageObserver = std::function<void(int stages)>;
 
 /// One pass of at most reserved images; what infer_head() says of logits holds.

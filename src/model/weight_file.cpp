@@ -17,13 +17,15 @@
 #include "lfm/words.h"
 #include "src/io/json.h"
 #include "src/model/architecture.h"
+#include "src/model/front_end.h"
 
 namespace lfm {
 namespace {
 
 constexpr const char* kModelFormat = "lfm-model";
 constexpr const char* kCheckpointFormat = "lfm-checkpoint";
-constexpr const char* kResidual = "npr-nearest-2";
+constexpr const char* kTrunk = "snet";   // the only ones: not written, so that older programs read the file
+constexpr const char* kHead = "linear";
 constexpr int kInputSide = 256;
 
 std::vector<Tensor> model_tensors(const Model& model) {
@@ -117,8 +119,15 @@ Model read_header(const nlohmann::json& header) {
   }
   model.architecture.k = k.get<int>();
 
-  if (header.at("residual") != kResidual) {
-    throw std::runtime_error(fmt::format("its residual {} is unknown; use a newer lfm-cuda", header.at("residual").dump()));
+  const nlohmann::json& residual = header.at("residual");
+  const auto front_end = residual.is_string() ? front_end_from_word(residual.get<std::string>()) : std::nullopt;
+  if (!front_end) throw std::runtime_error(fmt::format("its residual {} is unknown; use a newer lfm-cuda", residual.dump()));
+  model.architecture.front_end = *front_end;
+  for (const auto& [part, known] : {std::pair{"trunk", kTrunk}, {"head", kHead}}) {
+    const nlohmann::json& architecture = header.at("architecture");
+    if (architecture.contains(part) && architecture.at(part) != known) {
+      throw std::runtime_error(fmt::format("its {} {} is unknown; use a newer lfm-cuda", part, architecture.at(part).dump()));
+    }
   }
   const nlohmann::json& input = header.at("input");
   if (input.at("size") != kInputSide || input.at("mean") != nlohmann::json(kPixelMean) ||
@@ -187,7 +196,7 @@ nlohmann::json model_header(const Model& model) {
   nlohmann::json header = {
       {"format", kModelFormat},
       {"architecture", {{"pooling", word_of(model.architecture.pooling)}, {"k", model.architecture.k}}},
-      {"residual", kResidual},
+      {"residual", front_end(model.architecture).word},
       {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}},
       {"threshold", model.threshold},
       {"calibration", {{"temperature", model.calibration.temperature}, {"bias", model.calibration.bias}}},

@@ -15,11 +15,11 @@ refused() {  # refused ARGUMENTS...: as a misuse
   [ $status -eq 2 ] || { echo "bench $* ends with $status, not 2"; exit 1; }
 }
 
-layers=('block 1' 'block 2' 'block 3' 'block 4 and 1x1' 'pooling' 'head')
+layers=('residual and block 1' 'block 2' 'block 3' 'block 4 and projection' 'pooling' 'head')
 contains "$("$program" bench --device cpu "${small[@]}")" 'end-to-end: batches of 2 images of 48x48, 3 after 1' 'images/s' "${layers[@]}"
 contains "$("$program" bench --device cpu --resident "${small[@]}")" 'resident: batches of 2 images of 48x48' 'images/s' "${layers[@]}"
 contains "$("$program" bench --device reference --resident --batch 1 --size 48 --iterations 1 --warm-up 1)" 'images/s' "${layers[@]}"
-contains "$("$program" bench --device cpu --training "${small[@]}")" 'training step' 'forward block 1' 'backward block 1' 'Adam'
+contains "$("$program" bench --device cpu --training "${small[@]}")" 'training step' 'forward residual and block 1' 'backward residual and block 1' 'Adam'
 
 json=$("$program" bench --device cpu --precision fp32 --batch 1 --size 49 --iterations 2 --warm-up 1 --json)
 contains "$json" '"schema": "lfm-bench/1"' '"mode": "end-to-end"' images_per_second '"operation": "block 2"' '"precision": "fp32"' '"p90"' share
@@ -33,7 +33,7 @@ refused --device cpu --training --precision bf16
 
 if "$program" bench --device emulated --batch 1 --size 48 --iterations 1 --warm-up 1 --precision fp16 >/dev/null 2>&1; then
   contains "$("$program" bench --device emulated "${small[@]}" --json)" '"variant": "overlapping"' '"variant": "alone"' '"precision": "fp16"'
-  contains "$("$program" bench --device emulated --resident "${small[@]}" --json)" '"mode": "resident"' '"input_sets": 2' '"operation": "block 4 and 1x1"'
+  contains "$("$program" bench --device emulated --resident "${small[@]}" --json)" '"mode": "resident"' '"input_sets": 2' '"operation": "block 4 and projection"'
   contains "$("$program" bench --device emulated --training --precision bf16 "${small[@]}" --json)" '"mode": "training"' '"precision": "bf16"'
   for mode in '' --resident --training; do
     contains "$("$program" bench --device emulated $mode "${small[@]}" --profile 2)" ': 2 batches of 2 images'

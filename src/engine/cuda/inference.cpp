@@ -120,8 +120,8 @@ void launch_stage(const InferencePass& pass, int stage, kernels::Stream stream) 
 }
 
 const char* stage_name(int stage) {
-  static constexpr const char* names[kInferenceStages] = {"block 1", "block 2", "block 3", "block 4", "pool", "head"};
-  return names[stage];
+  static constexpr const char* kBehind[] = {stage_of(StageKind::pooling).name, stage_of(StageKind::head).name};
+  return stage < kBlocks ? block_stage(stage).name : kBehind[stage - kBlocks];
 }
 
 }  // namespace lfm::inline LFM_TARGET
