@@ -56,13 +56,13 @@ Model random_model() {
 
 /// Adds one batch's time per stage to times, chunked as network.cpp does.
 void time_stages(Engine& engine, const PixelBatch& batch, std::span<float> logits, std::vector<double>& times) {
-  const int chunk = std::min(batch.n, engine.inference_chunk(batch.height, batch.width));
+  const int chunk = std::min(batch.n, engine.inference().chunk(batch.height, batch.width));
   engine.reserve({chunk, batch.height, batch.width});
   for (int first = 0; first < batch.n; first += chunk) {
     const int n = std::min(chunk, batch.n - first);
     auto last = Clock::now();
     infer_pass(engine, batch.part(first, n), logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), [&](int stages) {
-      if (stages == static_cast<int>(times.size())) engine.infer_wait(0);
+      if (stages == static_cast<int>(times.size())) engine.inference().wait(0);
       const auto now = Clock::now();
       if (stages > 0) times[static_cast<std::size_t>(stages) - 1] += std::chrono::duration<double>(now - last).count();
       last = now;

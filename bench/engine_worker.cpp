@@ -63,7 +63,7 @@ void serve_training(lfm::Engine& engine, const Arguments& arguments, const lfm::
   const auto train_once = [&] {
     lfm::forward_backward(engine, {batch, labels}, {}, {.seed = 1, .step = step},
                           1.0f / static_cast<float>(arguments.batch), lfm::GradientMode::overwrite);
-    engine.adam_step({}, ++step);
+    engine.training().adam({}, ++step);
   };
   train_once();
   announce({{"description", engine.description()}});

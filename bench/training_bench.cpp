@@ -91,7 +91,7 @@ int main(int argc, char** argv) try {
     std::vector<Time> marks;
     lfm::forward_backward(*engine, batch, {}, {1, step, 0}, 1.0f / static_cast<float>(arguments.batch), GradientMode::overwrite, {},
                           [&](int) { marks.push_back(now()); });
-    engine->adam_step({}, step);
+    engine->training().adam({}, step);
     marks.push_back(now());
     if (i == 0) continue;
     for (std::size_t s = 0; s < names.size(); ++s) times[s].push_back(marks[s + 1] - marks[s]);

@@ -119,7 +119,7 @@ int reserve_passes(BenchSubject& subject) {
   // Scoring a batch finds out how many images there is room for.
   std::vector<float> logits(static_cast<std::size_t>(subject.batch()));
   infer(subject.engine(), subject.architecture(), subject.batches(1, PixelMemory::pinned)[0], logits);
-  return std::min(subject.batch(), subject.engine().inference_chunk(subject.size(), subject.size()));
+  return std::min(subject.batch(), subject.engine().inference().chunk(subject.size(), subject.size()));
 }
 
 BenchReport report_of(const BenchSubject& subject, const char* mode, const char* clock, std::size_t sets) {
@@ -131,7 +131,7 @@ BenchReport report_of(const BenchSubject& subject, const char* mode, const char*
 class HostBatches {
  public:
   explicit HostBatches(BenchSubject& subject)
-      : sets_(subject.batches(static_cast<std::size_t>(subject.engine().batches_under_way()) + 1, PixelMemory::pinned)),
+      : sets_(subject.batches(static_cast<std::size_t>(subject.engine().inference().batches_under_way()) + 1, PixelMemory::pinned)),
         logits_(sets_.size(), std::vector<float>(static_cast<std::size_t>(subject.batch()))),
         queue_(subject.engine(), subject.architecture()) {}
 
@@ -165,7 +165,7 @@ class TrainingSteps {
     const float loss_scale = 1.0f / static_cast<float>(batch.n);
     forward_backward(engine_, {batch, labels_}, {}, {.seed = 1, .step = step_, .first_image = 0}, loss_scale, GradientMode::overwrite, {},
                      observe);
-    engine_.adam_step({}, ++step_);
+    engine_.training().adam({}, ++step_);
   }
   std::size_t sets() const { return sets_.size(); }
 
@@ -222,7 +222,7 @@ std::vector<PixelBatch> BenchSubject::batches(std::size_t count, PixelMemory mem
 }
 
 BenchReport time_end_to_end(BenchSubject& subject) {
-  const int depth = subject.engine().batches_under_way();
+  const int depth = subject.engine().inference().batches_under_way();
   HostBatches batches(subject);
   // Milliseconds from the end of one batch to the end of the next.
   const auto time = [&](int under_way) {
@@ -316,7 +316,7 @@ void run_for_profiler(BenchSubject& subject, const BenchOptions& options, int co
     });
   } else {
     HostBatches batches(subject);
-    between([&](int n) { batches.run(n, engine.batches_under_way(), [] {}); });
+    between([&](int n) { batches.run(n, engine.inference().batches_under_way(), [] {}); });
   }
 }
 

@@ -32,7 +32,7 @@ class BenchSubject {
   int size() const { return options_.size; }
   int iterations() const { return options_.iterations; }
   int warm_up() const { return options_.warm_up; }
-  Precision precision() const { return options_.training ? engine_->training_precision() : engine_->inference_precision(); }
+  Precision precision() const { return engine_->precision(options_.training ? PlanMode::training : PlanMode::inference); }
 
   /// That many batches, each of other pixels: in the host memory that the engine reads fastest, or where it computes.
   std::vector<PixelBatch> batches(std::size_t count, PixelMemory memory);

@@ -1,9 +1,30 @@
-// What an engine that computes in the host's memory, at once, need not say itself.
+// What all engines have in common, and what one that computes in the host's memory, at once, need not say itself.
 #include "src/engine/engine.h"
+
+#include <fmt/core.h>
 
 #include <algorithm>
 
+#include "lfm/error.h"
+
 namespace lfm {
+
+void Engine::load(const Architecture& architecture, std::span<const float> values) {
+  const std::size_t floats = parameter_table(architecture).total_floats;
+  if (values.size() != floats) {
+    throw Error(ErrorCode::model, fmt::format("the model has {} floats, its architecture needs {}", values.size(), floats));
+  }
+  for (PlanRequest& room : room_) room = {};
+  take_model(architecture, values);
+  architecture_ = architecture;
+}
+
+void Engine::reserve(const PlanRequest& request) {
+  PlanRequest& room = room_[static_cast<std::size_t>(request.mode)];
+  room = {};
+  make_room(request);
+  room = request;
+}
 
 PixelBuffer Engine::host_memory(std::size_t bytes) { return std::make_shared_for_overwrite<std::uint8_t[]>(bytes); }
 

@@ -1,6 +1,6 @@
-// The interface every engine implements: the network's stages, forward and backward. engine/network.cpp calls them in order
-// and is the one place that shows the whole model. An engine owns the layout of its buffers and fuses inside a stage
-// as it likes; nothing virtual lies below a stage.
+// What every engine implements: the network's stages (model/stages.h), forward and backward, and where pixels and parameters lie.
+// engine/network.cpp runs the table of stages and is the one place that shows the whole model, and that checks what it is given. An engine
+// owns the layout of its buffers and fuses stages as it likes; nothing virtual lies below a stage.
 //
 // Stages communicate through the engine's own activations, which live in one arena per role, sized by reserve() and never
 // reallocated per step. Calls come from one thread. All errors are lfm::Error.
@@ -89,7 +89,7 @@ struct AdamOptions {
 ///   mean over channels c and positions p of smooth((map[c][p] - maps[c][p]) * scale[c])  +  smooth((logit_a - logit) * scale[64])
 /// with smooth(d) = d^2 / 2 where |d| < 1, else |d| - 1/2. Empty members are not compared.
 struct Distillation {
-  std::span<const float> maps;    ///< [n][64][h][w], as read(Activation::maps) of another engine gives them
+  std::span<const float> maps;    ///< [n][64][h][w], as Inference::read(Activation::maps) of another engine gives them
   std::span<const float> logits;  ///< [n]
   std::span<const float> scale;   ///< [65]: of each channel's maps, and of the logits
   float weight = 0;               ///< of the gradient: 1 / images of the whole batch is a part of it
@@ -139,6 +139,64 @@ struct Communicator {
   }
 };
 
+/// What a micro-batch's forward pass needs beside its pixels; what it points to must stay until Training::end().
+struct TrainingStep {
+  std::span<const std::uint8_t> labels;  ///< kReal, kFake, or kUnlabelled, whose image adds nothing to losses A and B
+  /// 1 / images of the whole (global) batch; the gradients are those of
+  /// loss_scale * (sum A + alpha * sum B) + the teacher's weight * sum of distances.
+  float loss_scale = 1;
+  TrainingOptions options = {};
+  DrawKey key = {};
+  InjectedDraws injected = {};
+  Distillation teacher = {};
+};
+
+/// Passes with running statistics, neither RBLD nor RKS: begin(), every stage in order, end().
+class Inference {
+ public:
+  virtual ~Inference() = default;
+
+  /// Takes the images, for which room was reserved. Their pixels must stay until end(), unless PixelMemory asks for longer.
+  virtual void begin(const PixelBatch& batch) = 0;
+  virtual void run(const Stage& stage) = 0;
+  /// The pass's logits [n], which are on the host once it has been waited for; with an empty span they stay in the engine.
+  virtual void end(std::span<float> logits) = 0;
+  /// Waits until at most `left` passes are under way, the latest ones. Until a pass has been waited for, its logits must stay where
+  /// they were; the next one may begin before.
+  virtual void wait([[maybe_unused]] int left) {}
+  /// Copies an activation of the last pass to the host; nothing where the engine never materialises it.
+  virtual std::optional<std::vector<float>> read(Activation activation) = 0;
+
+  /// Images of this size that are best passed through all stages together; larger batches are cut up by network.cpp.
+  /// Smaller after reserve() has thrown OutOfMemory.
+  virtual int chunk(int height, int width) const = 0;
+  /// Batches that should have begun before the first of them is waited for: one is copied while another is computed.
+  virtual int batches_under_way() const { return 1; }
+};
+
+/// Training steps: begin(), every stage forward with batch statistics, end(), every stage backward from the last on; then Adam. Running
+/// statistics are updated on the way.
+class Training {
+ public:
+  virtual ~Training() = default;
+
+  /// Takes the images, as many as room was reserved for. Their pixels must stay until the first block has gone backward.
+  virtual void begin(const PixelBatch& batch, const TrainingStep& step) = 0;
+  virtual void forward(const Stage& stage) = 0;
+  virtual TrainingResult end() = 0;
+  virtual void backward(const Stage& stage, GradientMode mode) = 0;
+  /// On all trainable parameters; step counts from 1. Returns the L2 norm of the gradient it applied.
+  virtual double adam(const AdamOptions& options, std::uint64_t step) = 0;
+  /// As Inference::read(), of the last step.
+  virtual std::optional<std::vector<float>> read(Activation activation) = 0;
+
+  // State, laid out by parameter_table.
+  virtual void read_parameters(std::span<float> values) = 0;              ///< total_floats
+  virtual void read_gradients(std::span<float> gradients) = 0;            ///< trainable_floats
+  virtual void read_moments(std::span<float> m, std::span<float> v) = 0;  ///< trainable_floats each
+  virtual void write_moments(std::span<const float> m, std::span<const float> v) = 0;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -146,21 +204,28 @@ class Engine {
   /// For people: "cpu (AVX-512, 2 threads)".
   virtual std::string description() const = 0;
 
-  /// Copies the model's parameters; folds and packs what its inference path wants. Resets the optimizer.
-  virtual void load(const Architecture& architecture, std::span<const float> values) = 0;
+  /// Copies the model's parameters; folds and packs what inference wants. Resets the optimizer and gives up the room that was reserved.
+  /// Throws Error{model} where they are not as many as the architecture has.
+  void load(const Architecture& architecture, std::span<const float> values);
+  const Architecture& architecture() const { return architecture_; }
 
   /// Makes room for the request, and keeps the arena if it already has.
-  virtual void reserve(const PlanRequest& request) = 0;
+  void reserve(const PlanRequest& request);
+  /// What there is room for; n = 0: nothing.
+  const PlanRequest& room(PlanMode mode) const { return room_[static_cast<std::size_t>(mode)]; }
 
   /// Bytes that reserve(request) would take, by arithmetic alone.
   virtual std::size_t arena_bytes(const PlanRequest& request) const = 0;
 
-  /// Images of this size that are best passed through all stages together; larger batches are cut up by network.cpp.
-  /// Smaller after reserve() has thrown OutOfMemory.
-  virtual int inference_chunk(int height, int width) const = 0;
+  virtual Inference& inference() = 0;
+  /// Of the model that was loaded last; goes with it.
+  virtual Training& training() = 0;
+  /// What the convolutions multiply; parameters, sums, statistics and moments are FP32 always.
+  virtual Precision precision([[maybe_unused]] PlanMode mode) const { return Precision::fp32; }
+  /// Sums gradients over processes, and batch-norm statistics inside the stages.
+  virtual void set_communicator(Communicator communicator) = 0;
 
-  /// Batches that should have begun before the first of them is waited for: one is copied while another is computed.
-  virtual int batches_under_way() const { return 1; }
+  // ---- memory ----
 
   /// Host memory for pixels, uninitialised, that passes need not copy before they use it: page-locked where they cross to a device. Any
   /// thread may ask for it at any time.
@@ -172,54 +237,7 @@ class Engine {
   /// Bytes of the last cache before the device's memory; 0: pixels in a cache make no difference.
   virtual std::size_t cache_bytes() const { return 0; }
 
-  // ---- inference: running statistics, neither RBLD nor RKS ----
-  virtual void infer_first_block(const PixelBatch& batch) = 0;  ///< pixels -> residual -> block1 [n][64]
-  virtual void infer_block(int block) = 0;                      ///< block = 1, 2: -> [n][128], [n][256]
-  virtual void infer_last_block() = 0;                          ///< block 3 and the 1x1: -> maps [n][64]
-  virtual void infer_pool() = 0;                                ///< maps -> features
-  /// features -> logits [n], which are on the host once the pass has been waited for; with an empty span they stay in the engine.
-  virtual void infer_head(std::span<float> logits) = 0;
-  /// Waits until at most `left` passes are under way, the latest ones. Until a pass has been waited for, its logits must stay where
-  /// they were; the next one may begin before.
-  virtual void infer_wait([[maybe_unused]] int left) {}
-
-  /// Copies an activation of the last pass to the host; nothing where the engine never materialises it.
-  virtual std::optional<std::vector<float>> read(Activation activation) = 0;
-
-  /// What the convolutions of inference multiply.
-  virtual Precision inference_precision() const { return Precision::fp32; }
-  /// What the convolutions of training multiply; parameters, sums, statistics and moments are FP32 always.
-  virtual Precision training_precision() const { return Precision::fp32; }
-
-  // ---- training, forward: batch statistics; running ones are updated ----
-  virtual void train_first_block(const PixelBatch& batch) = 0;
-  virtual void train_block(int block) = 0;
-  virtual void train_last_block() = 0;
-  virtual void train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) = 0;
-  /// labels: kReal, kFake, or kUnlabelled, whose image adds nothing to losses A and B. loss_scale: 1 / images of the whole (global) batch;
-  /// the gradients are those of loss_scale * (sum A + alpha * sum B) + the teacher's weight * sum of distances.
-  virtual TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher = {}) = 0;
-
-  // ---- training, backward: the mirror image ----
-  virtual void backward_head(GradientMode mode) = 0;
-  virtual void backward_pool() = 0;
-  virtual void backward_last_block(GradientMode mode) = 0;
-  virtual void backward_block(int block, GradientMode mode) = 0;
-  virtual void backward_first_block(GradientMode mode) = 0;
-
-  /// Adam on all trainable parameters; step counts from 1. Returns the L2 norm of the gradient it applied.
-  virtual double adam_step(const AdamOptions& options, std::uint64_t step) = 0;
-
-  // ---- state, laid out by parameter_table ----
-  virtual void read_parameters(std::span<float> values) = 0;          ///< total_floats
-  virtual void read_gradients(std::span<float> gradients) = 0;        ///< trainable_floats
-  virtual void read_moments(std::span<float> m, std::span<float> v) = 0;  ///< trainable_floats each
-  virtual void write_moments(std::span<const float> m, std::span<const float> v) = 0;
-
-  /// Sums gradients over processes, and batch-norm statistics inside the stages.
-  virtual void set_communicator(Communicator communicator) = 0;
-
-  // ---- benchmarks ----
+  // ---- time, for benchmarks ----
 
   /// Takes the time when all work asked for before is done: by an event on a GPU, by the host's clock elsewhere. Never waits.
   virtual void mark(std::size_t index);
@@ -227,7 +245,13 @@ class Engine {
   virtual double milliseconds_between(std::size_t from, std::size_t to);
   virtual const char* clock() const { return "host"; }
 
+ protected:
+  virtual void take_model(const Architecture& architecture, std::span<const float> values) = 0;
+  virtual void make_room(const PlanRequest& request) = 0;
+
  private:
+  Architecture architecture_;
+  PlanRequest room_[2];  // by PlanMode
   std::vector<std::chrono::steady_clock::time_point> marks_;
 };
 

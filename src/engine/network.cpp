@@ -1,5 +1,7 @@
 #include "src/engine/network.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <new>
@@ -15,13 +17,13 @@ namespace {
 
 /// Makes room for as many of the batch as go through the engine together: half as many where memory does not suffice.
 int reserve_chunk(Engine& engine, const PixelBatch& batch) {
-  int chunk = std::min(batch.n, engine.inference_chunk(batch.height, batch.width));
+  int chunk = std::min(batch.n, engine.inference().chunk(batch.height, batch.width));
   for (;;) {
     try {
       engine.reserve({chunk, batch.height, batch.width, PlanMode::inference});
       return chunk;
     } catch (const OutOfMemory&) {
-      const int smaller = std::min(chunk, engine.inference_chunk(batch.height, batch.width));
+      const int smaller = std::min(chunk, engine.inference().chunk(batch.height, batch.width));
       if (smaller == chunk) throw;
       chunk = smaller;
     }
@@ -60,7 +62,22 @@ class StageCounter {
   int stages_ = 0;
 };
 
-std::vector<ObservedStage> observed(const StageTable& table) {
+void check_room(const Engine& engine, const PixelBatch& batch, PlanMode mode) {
+  const PlanRequest& room = engine.room(mode);
+  if (batch.n >= 1 && batch.n <= room.n && batch.height == room.height && batch.width == room.width) return;
+  throw Error(ErrorCode::usage, fmt::format("no room was reserved for {} images of {}x{}", batch.n, batch.width, batch.height));
+}
+
+void check_step(const Engine& engine, const TrainingBatch& batch, const TrainingOptions& options) {
+  if (engine.architecture().pooling == Pooling::average && (options.rbld || options.rks)) {
+    throw Error(ErrorCode::usage, "RBLD and RKS select among top-k values: average pooling trains without them");
+  }
+  if (batch.labels.size() != static_cast<std::size_t>(batch.pixels.n)) {
+    throw Error(ErrorCode::usage, fmt::format("{} labels for {} images", batch.labels.size(), batch.pixels.n));
+  }
+}
+
+std::vector<ObservedStage> observed_of(const StageTable& table) {
   std::vector<ObservedStage> all;
   bool joined = false;  // the row before with this one
   for (const Stage& stage : table) {
@@ -77,10 +94,10 @@ std::vector<ObservedStage> observed(const StageTable& table) {
 
 }  // namespace
 
-std::vector<ObservedStage> inference_stages() { return observed(kStages); }
+std::vector<ObservedStage> inference_stages() { return observed_of(kStages); }
 
 std::vector<ObservedStage> inference_stages(const Architecture& architecture, int height, int width) {
-  return observed(stages(architecture, height, width));
+  return observed_of(stages(architecture, height, width));
 }
 
 std::vector<std::string> training_stage_names() {
@@ -92,20 +109,15 @@ std::vector<std::string> training_stage_names() {
 }
 
 void infer_pass(Engine& engine, const PixelBatch& batch, std::span<float> logits, const StageObserver& observe) {
-  StageCounter stage(observe);
-  //                               at 256 x 256:
-  engine.infer_first_block(batch);  // pixels   [n][256][256][3] -> residual -> conv, norm, ReLU, pool [n][ 64][127][127]
-  stage.done();
-  engine.infer_block(1);            //                                       -> conv, norm, ReLU, pool [n][128][ 63][ 63]
-  stage.done();
-  engine.infer_block(2);            //                                       -> conv, norm, ReLU, pool [n][256][ 31][ 31]
-  stage.done();
-  engine.infer_last_block();        // conv, norm, ReLU [n][512][30][30]     -> 1x1                    [n][ 64][ 30][ 30]
-  stage.done();
-  engine.infer_pool();              // the k largest of each map             -> features               [n][ 64][ 16]
-  stage.done();
-  engine.infer_head(logits);        // linear                                -> logits                 [n]
-  stage.done();
+  check_room(engine, batch, PlanMode::inference);
+  Inference& inference = engine.inference();
+  StageCounter observed(observe);
+  inference.begin(batch);
+  for (const Stage& stage : kStages) {
+    inference.run(stage);
+    if (stage.kind == StageKind::head) inference.end(logits);
+    if (!stage.joined) observed.done();
+  }
 }
 
 void infer(Engine& engine, const Architecture& architecture, const PixelBatch& batch, std::span<float> logits,
@@ -117,7 +129,7 @@ void infer(Engine& engine, const Architecture& architecture, const PixelBatch& b
 
 InferenceQueue::~InferenceQueue() {
   try {
-    engine_.infer_wait(0);
+    engine_.inference().wait(0);
   } catch (const Error&) {  // the first error is the one to tell
   }
 }
@@ -130,7 +142,7 @@ void InferenceQueue::run_passes(const PixelBatch& batch, std::span<float> logits
   // What a pass leaves in the engine is read before the next one begins, which waits for it.
   const auto read = [&](Activation activation, std::size_t first, std::size_t n, std::size_t floats, std::span<float> to) {
     if (to.empty()) return;
-    const auto values = engine_.read(activation);
+    const auto values = engine_.inference().read(activation);
     std::copy_n(values->begin(), n * floats, to.begin() + static_cast<std::ptrdiff_t>(first * floats));
   };
   for (int first = 0; first < batch.n; first += chunk) {
@@ -151,7 +163,7 @@ void InferenceQueue::begin(const PixelBatch& batch, std::span<float> logits, std
     if (is_of_the_device()) failure_ = std::current_exception();  // perhaps of a pass under way: none can be trusted
     // Nothing may write to this batch's logits any more. Those under way get theirs, or finish() says why not.
     try {
-      engine_.infer_wait(0);
+      engine_.inference().wait(0);
     } catch (...) {
       failure_ = std::current_exception();
     }
@@ -163,40 +175,28 @@ void InferenceQueue::begin(const PixelBatch& batch, std::span<float> logits, std
 void InferenceQueue::finish() {
   passes_.pop_front();
   if (failure_) std::rethrow_exception(failure_);
-  engine_.infer_wait(std::accumulate(passes_.begin(), passes_.end(), 0));
+  engine_.inference().wait(std::accumulate(passes_.begin(), passes_.end(), 0));
 }
 
 TrainingResult forward_backward(Engine& engine, const TrainingBatch& batch, const TrainingOptions& options,
                                 const DrawKey& key, float loss_scale, GradientMode mode, const InjectedDraws& injected,
                                 const StageObserver& observe) {
+  check_step(engine, batch, options);
   engine.reserve({batch.pixels.n, batch.pixels.height, batch.pixels.width, PlanMode::training, batch.teacher.any()});
+  Training& training = engine.training();
+  StageCounter observed(observe);
 
-  StageCounter stage(observe);
-  engine.train_first_block(batch.pixels);
-  stage.done();
-  engine.train_block(1);
-  stage.done();
-  engine.train_block(2);
-  stage.done();
-  engine.train_last_block();
-  stage.done();
-  engine.train_pool(options, key, injected);
-  stage.done();
-  TrainingResult result = engine.train_head(batch.labels, loss_scale, batch.teacher);
-  stage.done();
-
-  engine.backward_head(mode);
-  stage.done();
-  engine.backward_pool();
-  stage.done();
-  engine.backward_last_block(mode);
-  stage.done();
-  engine.backward_block(2, mode);
-  stage.done();
-  engine.backward_block(1, mode);
-  stage.done();
-  engine.backward_first_block(mode);
-  stage.done();
+  TrainingResult result;
+  training.begin(batch.pixels, {batch.labels, loss_scale, options, key, injected, batch.teacher});
+  for (const Stage& stage : kStages) {
+    training.forward(stage);
+    if (stage.kind == StageKind::head) result = training.end();
+    if (!stage.joined) observed.done();
+  }
+  for (std::size_t i = kStages.size(); i-- > 0;) {
+    training.backward(kStages[i], mode);
+    if (i == 0 || !kStages[i - 1].joined) observed.done();
+  }
   return result;
 }
 

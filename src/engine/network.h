@@ -27,7 +27,7 @@ std::vector<std::string> training_stage_names();
 /// Told 0 before the first of a pass's observed stages, and after each how many there have been.
 using StageObserver = std::function<void(int stages)>;
 
-/// One pass of at most reserved images; what infer_head() says of logits holds.
+/// One pass of at most as many images as are reserved; what Inference::end() says of logits holds. Throws Error{usage} for others.
 void infer_pass(Engine& engine, const PixelBatch& batch, std::span<float> logits, const StageObserver& observe = {});
 
 /// Logits of n images [n]; with features non-empty also the head's inputs [n][feature_count], with maps non-empty also what was pooled,
@@ -36,7 +36,7 @@ void infer(Engine& engine, const Architecture& architecture, const PixelBatch& b
            std::span<float> features = {}, std::span<float> maps = {});
 
 /// The same for batches that follow each other: one is begun while another is under way, so that its pixels reach the device in the
-/// meantime. Engine::batches_under_way() says how many should be. All else that is asked of the engine has to wait until none is.
+/// meantime. Inference::batches_under_way() says how many should be. All else that is asked of the engine has to wait until none is.
 class InferenceQueue {
  public:
   InferenceQueue(Engine& engine, const Architecture& architecture) : engine_(engine), architecture_(architecture) {}
@@ -68,7 +68,8 @@ struct TrainingBatch {
   Distillation teacher = {};             ///< of these images, if there is one
 };
 
-/// Forward and backward of one micro-batch: gradients are left in the engine.
+/// Forward and backward of one micro-batch: gradients are left in the engine. Makes room by itself. Throws Error{usage} for RBLD or RKS with
+/// average pooling.
 TrainingResult forward_backward(Engine& engine, const TrainingBatch& batch, const TrainingOptions& options,
                                 const DrawKey& key, float loss_scale, GradientMode mode,
                                 const InjectedDraws& injected = {}, const StageObserver& observe = {});

@@ -110,7 +110,7 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
   stream.workers = threads;
-  const int chunk = std::clamp(first.inference_chunk(256, 256), 1, 64);
+  const int chunk = std::clamp(first.inference().chunk(256, 256), 1, 64);
   stream.batch = options.batch > 0 ? options.batch : chunk;
   stream.features = options.features;
   stream.evidence = options.evidence;

@@ -56,7 +56,7 @@ struct Round {
 /// An engine, and the batches it has under way. Their memory serves batch after batch.
 struct Scorer {
   Scorer(Engine& engine_, const Architecture& architecture)
-      : engine(engine_), rounds(static_cast<std::size_t>(engine.batches_under_way())), queue(engine, architecture) {}
+      : engine(engine_), rounds(static_cast<std::size_t>(engine.inference().batches_under_way())), queue(engine, architecture) {}
   Round& next() { return rounds[(first + static_cast<std::size_t>(queue.under_way())) % rounds.size()]; }
   bool is_full() const { return queue.under_way() == static_cast<int>(rounds.size()); }
 

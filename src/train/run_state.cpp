@@ -90,7 +90,7 @@ void save_run(const std::filesystem::path& path, const TrainOptions& options, co
               Engine& engine, std::span<const float> distillation_scale) {
   const std::size_t trainable = parameter_table(model.architecture).trainable_floats;
   std::vector<float> m(trainable), v(trainable);
-  engine.read_moments(m, v);
+  engine.training().read_moments(m, v);
   std::vector<Tensor> tensors = {float_tensor(kMomentM, {trainable}, m), float_tensor(kMomentV, {trainable}, v)};
   if (!distillation_scale.empty()) {
     tensors.push_back(float_tensor(kDistillationScale, {distillation_scale.size()}, distillation_scale));

@@ -58,10 +58,10 @@ class Run {
     check_data(resumed);
     const Device device = device_of(o_, group_);
     engine_ = make_engine(device, {thread_count(o_, group_), Precision::fp32, [this](const std::string& text) { say(text); }, o_.precision});
-    o_.precision = engine_->training_precision();  // checkpoints and models tell what was done
+    o_.precision = engine_->precision(PlanMode::training);  // checkpoints and models tell what was done
     engine_->set_communicator(group_.communicator);
     engine_->load(model_.architecture, model_.values);
-    if (resumed) engine_->write_moments(saved.m, saved.v);
+    if (resumed) engine_->training().write_moments(saved.m, saved.v);
     if (group_.is_root()) report_unreadable(loader_);
     if (teacher) {
       teacher_.emplace(*teacher, make_engine(device, {thread_count(o_, group_), Precision::fp32, {}}), o_);
@@ -242,7 +242,7 @@ class Run {
 
     AdamOptions adam = o_.adam;
     adam.learning_rate = learning_rate(o_, state_.epoch);
-    const double norm = engine_->adam_step(adam, state_.step + 1);
+    const double norm = engine_->training().adam(adam, state_.step + 1);
     demand_sane("gradient's norm", norm, std::numeric_limits<double>::max());
 
     ++state_.step;
@@ -347,7 +347,7 @@ class Run {
 
   void read_model() {
     model_.values.resize(parameter_table(model_.architecture).total_floats);
-    engine_->read_parameters(model_.values);
+    engine_->training().read_parameters(model_.values);
   }
 
   void save() {

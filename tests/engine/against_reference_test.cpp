@@ -67,8 +67,8 @@ TEST_CASE_METHOD_FOR_EACH(AgainstReference, cases::engines_beside_reference(), "
     forward_backward(*engine_, batch, options, next, loss_scale, GradientMode::accumulate);
     forward_backward(*reference_, batch, options, next, loss_scale, GradientMode::accumulate);
     std::vector<float> got_gradients(table_.trainable_floats), expected_gradients(table_.trainable_floats);
-    engine_->read_gradients(got_gradients);
-    reference_->read_gradients(expected_gradients);
+    engine_->training().read_gradients(got_gradients);
+    reference_->training().read_gradients(expected_gradients);
     for (int id = 0; id < kTrainable; ++id) {
       const auto g = parameter(std::span<const float>(got_gradients), table_, id);
       const auto e = parameter(std::span<const float>(expected_gradients), table_, id);

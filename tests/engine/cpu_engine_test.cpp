@@ -164,7 +164,7 @@ TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.Trai
     engine.load(model_.architecture, model_.values);
     forward_backward(engine, {{pixels.data(), 2, 64, 64}, labels}, {}, {}, 0.5f, GradientMode::overwrite);
     std::vector<float> read(parameter_table(model_.architecture).trainable_floats);
-    engine.read_gradients(read);
+    engine.training().read_gradients(read);
     return read;
   };
   CHECK(gradients(*path_.precision) == gradients(path_.kernels->fp32));

@@ -66,7 +66,7 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Av
     e.load(architecture, parameters);
     forward_backward(e, batch.images(0, 3), options, {}, 1.0f / 3, GradientMode::overwrite);
     std::vector<float> values(table.trainable_floats);
-    e.read_gradients(values);
+    e.training().read_gradients(values);
     return values;
   };
   const auto got = gradients(*engine(2)), expected = gradients(*make_reference_engine());
@@ -100,12 +100,12 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Ad
   for (float& value : v) value = std::abs(noise(generator));
   const auto biases = [&](Engine& e) {
     e.load({}, parameters);
-    e.write_moments(m, v);
+    e.training().write_moments(m, v);
     forward_backward(e, batch.images(0, 2), {}, {}, 0.5f, GradientMode::overwrite);
-    e.adam_step({.learning_rate = 0.1f, .weight_decay = 0.3f}, 3);
+    e.training().adam({.learning_rate = 0.1f, .weight_decay = 0.3f}, 3);
     std::vector<float> all(table.total_floats), new_m(m.size()), new_v(v.size()), picked;
-    e.read_parameters(all);
-    e.read_moments(new_m, new_v);
+    e.training().read_parameters(all);
+    e.training().read_moments(new_m, new_v);
     for (const std::vector<float>* values : {&all, &new_m, &new_v}) {
       for (int b = 0; b < kBlocks; ++b) {
         const auto part = parameter(std::span(*values), table, conv_bias(b));
@@ -124,7 +124,7 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Tw
   const auto step = [&](Engine& e, int first, int count) {
     e.load({}, parameters);
     forward_backward(e, batch.images(first, count), {}, {3, 1, first}, 1.0f / 5, GradientMode::overwrite);
-    e.adam_step({}, 1);
+    e.training().adam({}, 1);
   };
   auto whole = engine(2);
   step(*whole, 0, 5);

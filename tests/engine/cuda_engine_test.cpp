@@ -70,10 +70,12 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.BatchesInFlightDoNotMix") {
   auto alone = engine_under_test();
   alone.load({}, parameters);
   alone.reserve({1, kSide, kSide});
-  alone.infer_first_block(batch_of(pixels, 0, 1));
-  alone.infer_block(1);
+  alone.begin(batch_of(pixels, 0, 1));
+  alone.run(block_stage(0));
+  alone.run(block_stage(1));
   const auto first_block2 = *alone.read(Activation::block2);
-  alone.infer_first_block(batch_of(pixels, 2, 1));
+  alone.begin(batch_of(pixels, 2, 1));
+  alone.run(block_stage(0));
   const auto last_block1 = *alone.read(Activation::block1);
 
   for (int seed = 0; seed < 12; ++seed) {
@@ -83,9 +85,10 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.BatchesInFlightDoNotMix") {
     engine.reserve({1, kSide, kSide});
     for (int i = 0; i < 3; ++i) {
       auto passing = pixels;  // the caller's memory may change as soon as the call returns
-      engine.infer_first_block(batch_of(passing, i, 1));
+      engine.begin(batch_of(passing, i, 1));
+      engine.run(block_stage(0));
       std::fill(passing.begin(), passing.end(), std::uint8_t{0});
-      if (i == 0) engine.infer_block(1);
+      if (i == 0) engine.run(block_stage(1));
     }
     REQUIRE(*engine.read(Activation::block2) == first_block2);
     REQUIRE(*engine.read(Activation::block1) == last_block1);
@@ -109,12 +112,7 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.PassesInFlightDoNotMix") {
       engine.reserve({1, kSide, kSide});
       std::vector<float> logits(passes, -1.0f);
       for (int i = 0; i < passes; ++i) {
-        engine.infer_first_block(batch_of(pixels, i, 1));
-        engine.infer_block(1);
-        engine.infer_block(2);
-        engine.infer_last_block();
-        engine.infer_pool();
-        engine.infer_head(std::span(logits).subspan(static_cast<std::size_t>(i), 1));
+        infer_pass(engine, batch_of(pixels, i, 1), std::span(logits).subspan(static_cast<std::size_t>(i), 1));
       }
       engine.infer_wait(0);
       CHECK(logits == want);
@@ -245,7 +243,7 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WinogradCanBeSwitchedOff") {
   for (Engine* engine : {reference.get(), static_cast<Engine*>(&direct), static_cast<Engine*>(&winograd)}) {
     engine->load({}, parameters);
     logits_of(*engine, batch_of(pixels, 0, 2));
-    maps.push_back(*engine->read(Activation::maps));
+    maps.push_back(*engine->inference().read(Activation::maps));
   }
   const double limit = cases::error_bound(cases::kRoundoffFp32, 4.0 * kChannels[kBlocks - 1], 1);
   CHECK(cases::close_to_largest("direct", maps[1], maps[0], limit));
@@ -302,9 +300,11 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.LaunchesTheStagesAskedForAlone"
   auto engine = engine_under_test(0, Precision::fp16);
   engine.load({}, random_parameters({}, 13));
   engine.reserve({1, kSide, kSide});
-  engine.infer_first_block(batch_of(pixels, 0, 1));
-  engine.infer_head(logits);
-  engine.infer_wait(0);
+  engine.begin(batch_of(pixels, 0, 1));
+  engine.run(block_stage(0));
+  engine.run(stage_of(StageKind::head));
+  engine.end(logits);
+  engine.wait(0);
   const auto block1 = *engine.read(Activation::block1), maps = *engine.read(Activation::maps);
   CHECK(std::none_of(block1.begin(), block1.end(), [](float v) { return std::isnan(v); }));
   CHECK(std::all_of(maps.begin(), maps.end(), [](float v) { return std::isnan(v); }));
@@ -318,8 +318,10 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.GoesInTheMiddleOfAPass") {
   auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 10));
   engine.reserve({1, kSide, kSide});
-  engine.infer_first_block(batch_of(pixels, 0, 1));
-  engine.infer_head(logits);
+  engine.begin(batch_of(pixels, 0, 1));
+  engine.run(block_stage(0));
+  engine.run(stage_of(StageKind::head));
+  engine.end(logits);
 }
 
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.NotANumberReachesTheLogit") {

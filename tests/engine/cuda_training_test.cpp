@@ -67,7 +67,7 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.AveragePooling") {
     const auto result = forward_backward(e, batch.images(0, 2), options, {}, 0.5f, GradientMode::overwrite);
     CHECK(result.logit_b.empty());
     std::vector<float> values(table.trainable_floats);
-    e.read_gradients(values);
+    e.training().read_gradients(values);
     return values;
   };
   auto engine = engine_under_test();
@@ -97,14 +97,14 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.StateContinuesElsewhere") {
   auto one = engine_under_test(), other = engine_under_test();
   const auto state = train(one, batch, random_parameters({}, 10));
   other.load({}, std::span(state).first(table.total_floats));
-  other.write_moments(std::span(state).subspan(table.total_floats + n, n), std::span(state).last(n));
+  other.training().write_moments(std::span(state).subspan(table.total_floats + n, n), std::span(state).last(n));
   std::vector<float> parameters[2];
   for (int i = 0; i < 2; ++i) {
     CudaEngine& e = i == 0 ? one : other;
     forward_backward(e, batch.images(0, 2), {}, {7, 3, 0}, 0.5f, GradientMode::overwrite);
-    e.adam_step({}, 3);
+    e.training().adam({}, 3);
     parameters[i].resize(table.total_floats);
-    e.read_parameters(parameters[i]);
+    e.training().read_parameters(parameters[i]);
   }
   CHECK(parameters[0] == parameters[1]);
 }
@@ -119,7 +119,7 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.TwoProcessesAreOneBatch") {
   const auto step = [&](Engine& e, int first, int count) {
     e.load({}, parameters);
     forward_backward(e, batch.images(first, count), {}, {3, 1, first}, 1.0f / 3, GradientMode::overwrite);
-    e.adam_step({}, 1);
+    e.training().adam({}, 1);
   };
   auto whole = engine_under_test(), left = engine_under_test(), right = engine_under_test();
   step(whole, 0, 3);

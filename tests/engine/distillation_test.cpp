@@ -54,8 +54,8 @@ Pass run(Engine& engine, const Architecture& architecture, const cases::RandomNe
   Pass pass;
   pass.result = forward_backward(engine, batch, options, {3, 4, 0}, label_weight / kCase.n, GradientMode::overwrite);
   pass.gradients.resize(parameter_table(architecture).trainable_floats);
-  engine.read_gradients(pass.gradients);
-  if (auto maps = engine.read(Activation::grad_maps)) pass.grad_maps = std::move(*maps);
+  engine.training().read_gradients(pass.gradients);
+  if (auto maps = engine.training().read(Activation::grad_maps)) pass.grad_maps = std::move(*maps);
   return pass;
 }
 

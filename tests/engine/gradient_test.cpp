@@ -190,7 +190,7 @@ TEST_CASE("ReferenceGradient.WholeNetwork") {
   };
   loss(values);
   std::vector<float> gradients(table.trainable_floats);
-  engine->read_gradients(gradients);
+  engine->training().read_gradients(gradients);
 
   for (int id = 0; id < kTrainable; ++id) {
     const auto gradient = parameter(std::span<const float>(gradients), table, id);

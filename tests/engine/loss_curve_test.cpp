@@ -26,7 +26,7 @@ std::vector<double> loss_curve(Engine& engine) {
     const auto result = forward_backward(engine, {{pixels.data(), kImages, kSide, kSide}, labels}, {}, {kSeed, step, 0},
                                          1.0f / kImages, GradientMode::overwrite);
     losses.push_back((result.loss_a + 0.1 * result.loss_b) / kImages);
-    engine.adam_step({}, step + 1);
+    engine.training().adam({}, step + 1);
   }
   return losses;
 }

@@ -62,7 +62,7 @@ TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.Logi
     CHECK(cases::close_to_largest("maps", *grad_maps, cases::floats(fixture_, "step0.grad.maps"), kLimit));
   }
   std::vector<float> gradients(table_.trainable_floats);
-  engine_->read_gradients(gradients);
+  engine_->training().read_gradients(gradients);
   for (int id = 0; id < kTrainable; ++id) {
     const auto span = parameter(std::span(gradients), table_, id);
     const std::vector<float> got(span.begin(), span.end());
@@ -83,7 +83,7 @@ TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.Para
   }
   const std::vector<float> before = cases::reference_parameters(fixture_, "init."), expected = cases::reference_parameters(fixture_, "after.");
   std::vector<float> after(table_.total_floats);
-  engine_->read_parameters(after);
+  engine_->training().read_parameters(after);
   const auto of = [&](const std::vector<float>& values, int id) {
     const auto span = parameter(std::span(values), table_, id);
     return std::vector<float>(span.begin(), span.end());

@@ -45,10 +45,10 @@ Pass pass_of(Engine& engine, const DrawnBatch& batch, std::span<const float> par
   Pass pass;
   pass.result = forward_backward(engine, batch.images(0, batch.n), options, {1, 2, 0}, 1.0f / static_cast<float>(batch.n),
                                  GradientMode::overwrite);
-  pass.maps = *engine.read(Activation::maps);
-  pass.grad_maps = *engine.read(Activation::grad_maps);
+  pass.maps = *engine.training().read(Activation::maps);
+  pass.grad_maps = *engine.training().read(Activation::grad_maps);
   pass.gradients.resize(parameter_table({}).trainable_floats);
-  engine.read_gradients(pass.gradients);
+  engine.training().read_gradients(pass.gradients);
   return pass;
 }
 

@@ -58,13 +58,13 @@ inline std::vector<float> train(Engine& engine, const DrawnBatch& batch, std::sp
     const float scale = 1.0f / static_cast<float>(batch.n);
     forward_backward(engine, batch.images(0, half), {}, {7, step, 0}, scale, GradientMode::overwrite);
     forward_backward(engine, batch.images(half, batch.n - half), {}, {7, step, half}, scale, GradientMode::accumulate);
-    engine.adam_step({.weight_decay = 0.01f}, step);
+    engine.training().adam({.weight_decay = 0.01f}, step);
   }
   std::vector<float> state(table.total_floats + 3 * table.trainable_floats);
   const std::span all(state);
-  engine.read_parameters(all.first(table.total_floats));
-  engine.read_gradients(all.subspan(table.total_floats, table.trainable_floats));
-  engine.read_moments(all.subspan(table.total_floats + table.trainable_floats, table.trainable_floats), all.last(table.trainable_floats));
+  engine.training().read_parameters(all.first(table.total_floats));
+  engine.training().read_gradients(all.subspan(table.total_floats, table.trainable_floats));
+  engine.training().read_moments(all.subspan(table.total_floats + table.trainable_floats, table.trainable_floats), all.last(table.trainable_floats));
   return state;
 }
 
@@ -72,7 +72,7 @@ inline std::vector<float> gradients_of_one_pass(Engine& engine, const DrawnBatch
   engine.load({}, parameters);
   forward_backward(engine, batch.images(0, batch.n), {}, {1, 2, 3}, 1.0f / static_cast<float>(batch.n), GradientMode::overwrite);
   std::vector<float> values(parameter_table({}).trainable_floats);
-  engine.read_gradients(values);
+  engine.training().read_gradients(values);
   return values;
 }
 

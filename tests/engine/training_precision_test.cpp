@@ -67,7 +67,7 @@ struct Fixture {
 template <typename Expected>
 void expect_gradients(Engine& engine, const ParameterTable& table, double limit, Expected expected) {
   std::vector<float> gradients(table.trainable_floats);
-  engine.read_gradients(gradients);
+  engine.training().read_gradients(gradients);
   double worst = 0;
   for (int id = 0; id < kTrainable; ++id) {
     if (is_conv_bias(id)) continue;
@@ -99,7 +99,7 @@ TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.Gradie
   pass(*reference);
   pass(engine());
   std::vector<float> expected(table.trainable_floats);
-  reference->read_gradients(expected);
+  reference->training().read_gradients(expected);
   expect_gradients(engine(), table, gradient_, [&](int id) {
     const auto span = parameter(std::span(expected), table, id);
     return std::vector<float>(span.begin(), span.end());
@@ -124,7 +124,7 @@ TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.Gradie
   const auto expected = [&](int id) { return cases::floats(fixture.file, std::string("step0.grad.") + table[id].reference_name); };
   expect_gradients(engine(), table, ranked_gradient_, expected);
   std::vector<float> gradients(table.trainable_floats);
-  engine().read_gradients(gradients);
+  engine().training().read_gradients(gradients);
   for (const int id : {kHeadWeight, kHeadBias}) {
     const double distance = relative_distance(parameter(std::span<const float>(gradients), table, id), expected(id));
     fmt::print("  {}: relative distance {:.1e} (limit {:.1e})\n", table[id].name, distance, head_gradient_);
@@ -141,7 +141,7 @@ TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.LossCu
       const DrawnBatch batch(4, 50, 50, static_cast<unsigned>(step));
       const auto result = forward_backward(engine, batch.images(0, 4), {}, {5, step, 0}, 0.25f, GradientMode::overwrite);
       losses.push_back((result.loss_a + 0.1 * result.loss_b) / 4);
-      engine.adam_step({}, step + 1);
+      engine.training().adam({}, step + 1);
     }
     return losses;
   };

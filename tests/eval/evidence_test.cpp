@@ -44,8 +44,8 @@ Pass run(Engine& engine, const Model& model, const Image& image) {
   Pass pass;
   infer(engine, model.architecture, {image.rgb.data(), 1, image.height, image.width}, std::span(&pass.logit, 1));
   pass.size = network_shape(model.architecture, image.height, image.width).maps();
-  pass.maps = engine.read(Activation::maps).value();
-  pass.block4 = engine.read(Activation::block4).value_or(std::vector<float>{});
+  pass.maps = engine.inference().read(Activation::maps).value();
+  pass.block4 = engine.inference().read(Activation::block4).value_or(std::vector<float>{});
   return pass;
 }
 

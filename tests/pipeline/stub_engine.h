@@ -14,7 +14,7 @@
 
 namespace lfm::test {
 
-class StubEngine : public Engine {
+class StubEngine : public Engine, public Inference {
  public:
   std::vector<int> batch_sizes;
   std::function<void(const PixelBatch&)> on_batch;  ///< may throw
@@ -23,11 +23,15 @@ class StubEngine : public Engine {
   int most_under_way = 0, pinned_batches = 0;
 
   std::string description() const override { return "stub"; }
-  void load(const Architecture&, std::span<const float>) override {}
-  void reserve(const PlanRequest&) override {}
   std::size_t arena_bytes(const PlanRequest& r) const override { return std::size_t{1} * r.n * r.height * r.width; }
-  int inference_chunk(int, int) const override { return 1 << 20; }
-  void infer_first_block(const PixelBatch& batch) override {
+  Inference& inference() override { return *this; }
+  Training& training() override { throw std::logic_error("the stub does not train"); }
+  void set_communicator(Communicator) override {}
+  bool prefers_own_memory() const override { return depth > 1; }
+
+  int chunk(int, int) const override { return 1 << 20; }
+  int batches_under_way() const override { return depth; }
+  void begin(const PixelBatch& batch) override {
     batch_sizes.push_back(batch.n);
     if (on_batch) on_batch(batch);
     pinned_batches += batch.memory == PixelMemory::pinned;
@@ -38,17 +42,13 @@ class StubEngine : public Engine {
       if (batch.memory == PixelMemory::pinned) images_.push_back(batch.image(i));
     }
   }
-  int batches_under_way() const override { return depth; }
-  bool prefers_own_memory() const override { return depth > 1; }
-  void infer_block(int) override {}
-  void infer_last_block() override {}
-  void infer_pool() override {}
-  void infer_head(std::span<float> logits) override {
+  void run(const Stage&) override {}
+  void end(std::span<float> logits) override {
     passes_.push_back({logits_, images_, logits});
     most_under_way = std::max(most_under_way, static_cast<int>(passes_.size()));
-    if (depth == 1) infer_wait(0);
+    if (depth == 1) wait(0);
   }
-  void infer_wait(int left) override {
+  void wait(int left) override {
     for (; passes_.size() > static_cast<std::size_t>(left); passes_.pop_front()) {
       if (on_wait) on_wait();
       Pass& pass = passes_.front();
@@ -58,25 +58,10 @@ class StubEngine : public Engine {
   }
   std::optional<std::vector<float>> read(Activation) override { return std::vector<float>(logits_.size() * 1024, 1.0f); }
 
-  void train_first_block(const PixelBatch&) override { untrained(); }
-  void train_block(int) override { untrained(); }
-  void train_last_block() override { untrained(); }
-  void train_pool(const TrainingOptions&, const DrawKey&, const InjectedDraws&) override { untrained(); }
-  TrainingResult train_head(std::span<const std::uint8_t>, float, const Distillation&) override { untrained(); }
-  void backward_head(GradientMode) override { untrained(); }
-  void backward_pool() override { untrained(); }
-  void backward_last_block(GradientMode) override { untrained(); }
-  void backward_block(int, GradientMode) override { untrained(); }
-  void backward_first_block(GradientMode) override { untrained(); }
-  double adam_step(const AdamOptions&, std::uint64_t) override { untrained(); }
-  void read_parameters(std::span<float>) override { untrained(); }
-  void read_gradients(std::span<float>) override { untrained(); }
-  void read_moments(std::span<float>, std::span<float>) override { untrained(); }
-  void write_moments(std::span<const float>, std::span<const float>) override { untrained(); }
-  void set_communicator(Communicator) override {}
-
  private:
-  [[noreturn]] static void untrained() { throw std::logic_error("the stub does not train"); }
+  void take_model(const Architecture&, std::span<const float>) override {}
+  void make_room(const PlanRequest&) override {}
+
   struct Pass {
     std::vector<float> values;
     std::vector<const std::uint8_t*> images;  // to be read late

@@ -67,13 +67,19 @@ std::string CpuEngine::description() const {
   return fmt::format("cpu ({}{}, {} thread{})", kernels_.title, bf16, pool_.threads(), pool_.threads() == 1 ? "" : "s");
 }
 
-void CpuEngine::load(const Architecture& architecture, std::span<const float> values) {
-  architecture_ = architecture;
+void CpuEngine::take_model(const Architecture& architecture, std::span<const float> values) {
   parameters_.assign(values.begin(), values.end());
-  weights_ = pack_weights(architecture, values, inference_, pool_);
-  weights_stale_ = false;
-  plan_ = {};
   training_.load(architecture, parameters_);
+  weights_ = pack_weights(architecture, values, inference_, pool_);
+  packed_changes_ = training_.changes();
+  plan_ = {};
+}
+
+// What training has changed since.
+void CpuEngine::pack() {
+  if (packed_changes_ == training_.changes()) return;
+  weights_ = pack_weights(architecture(), parameters_, inference_, pool_);
+  packed_changes_ = training_.changes();
 }
 
 /// keep_all: every block keeps its own place, so that it can be read afterwards; else blocks 3 and 4 take block 1's.
@@ -103,7 +109,7 @@ ActivationPlan CpuEngine::plan_activations(int n, int height, int width, bool ke
 
 InferencePlan CpuEngine::plan_inference(int n, int height, int width) const {
   InferencePlan plan;
-  plan.shape = network_shape(architecture_, height, width);
+  plan.shape = network_shape(architecture(), height, width);
   const int map_rows = plan.shape.maps().h;
   if (n == 1 && std::int64_t{height} * width > strip_pixels_) {
     const std::int64_t rows = std::max<std::int64_t>(kMinStripRows, (strip_pixels_ / width - 16) / 8);
@@ -115,21 +121,19 @@ InferencePlan CpuEngine::plan_inference(int n, int height, int width) const {
   const std::size_t images = static_cast<std::size_t>(n);
   Layout layout;
   plan.maps = layout.add(images * plan.shape.maps().area() * kMapChannels);
-  plan.features = layout.add(images * feature_count(architecture_));
-  plan.selection = layout.add(static_cast<std::size_t>(pool_.threads()) * kMapChannels * architecture_.k);
+  plan.features = layout.add(images * feature_count(architecture()));
+  plan.selection = layout.add(static_cast<std::size_t>(pool_.threads()) * kMapChannels * architecture().k);
   plan.parts = layout.add(plan.part.total);
   plan.total = layout.total();
   return plan;
 }
 
-void CpuEngine::reserve(const PlanRequest& request) {
-  mode_ = request.mode;
+void CpuEngine::make_room(const PlanRequest& request) {
   if (request.mode == PlanMode::training) {
     training_.reserve(request);
     return;
   }
-  if (weights_stale_) weights_ = pack_weights(architecture_, parameters_, inference_, pool_);
-  weights_stale_ = false;
+  pack();
   plan_ = plan_inference(request.n, request.height, request.width);
   if (arena_.size() < plan_.total) {
     arena_ = {};
@@ -142,45 +146,54 @@ std::size_t CpuEngine::arena_bytes(const PlanRequest& request) const {
   return plan_inference(request.n, request.height, request.width).total * sizeof(float);
 }
 
-int CpuEngine::inference_chunk(int height, int width) const {
+int CpuEngine::chunk(int height, int width) const {
   // One 256 x 256 image keeps two threads busy; more images at once only push each other out of the caches.
   const std::int64_t pixels = std::int64_t{256} * 256 * std::max(1, pool_.threads() / 2);
   return static_cast<int>(std::clamp<std::int64_t>(pixels / (std::int64_t{height} * width), 1, 64));
 }
 
-// ---- the stages: directly, or put off until the last block runs them strip by strip ----
+// ---- the stages: directly, or put off until the projection, which runs them strip by strip ----
 
-void CpuEngine::infer_first_block(const PixelBatch& batch) {
-  if (batch.n > plan_.part.n || network_shape(architecture_, batch.height, batch.width).input != plan_.shape.input) {
-    throw Error(ErrorCode::usage, "the batch is not the one that room was reserved for");
-  }
+void CpuEngine::begin(const PixelBatch& batch) {
   if (batch.n != plan_.part.n) plan_ = plan_inference(batch.n, batch.height, batch.width);
   batch_ = batch;
-  if (plan_.strips == 1) first_block(plan_.part, batch);
 }
 
-void CpuEngine::infer_block(int block) {
-  if (plan_.strips == 1) middle_block(plan_.part, block);
-}
-
-void CpuEngine::infer_last_block() {
-  if (plan_.strips == 1) {
-    last_block(plan_.part, arena_.data() + plan_.maps);
-  } else {
-    infer_strips();
+void CpuEngine::run(const Stage& stage) {
+  switch (stage.kind) {
+    case StageKind::front_end:
+      return;  // block 1 computes it
+    case StageKind::block:
+      if (plan_.strips == 1) block(plan_.part, batch_, stage.block);
+      return;
+    case StageKind::projection:
+      return plan_.strips == 1 ? project(plan_.part, arena_.data() + plan_.maps) : run_strips();
+    case StageKind::pooling:
+      return pool();
+    case StageKind::head:
+      return head();
   }
 }
 
-void CpuEngine::infer_strips() {
+void CpuEngine::end(std::span<float> logits) {
+  if (!logits.empty()) std::ranges::copy(logits_, logits.begin());
+}
+
+void CpuEngine::block(const ActivationPlan& plan, const PixelBatch& batch, int block) {
+  if (block == 0) return first_block(plan, batch);
+  if (block + 1 == kBlocks) return last_block(plan);
+  middle_block(plan, block);
+}
+
+void CpuEngine::run_strips() {
   const MapSize maps = plan_.shape.maps();
   for (int strip = 0; strip < plan_.strips; ++strip) {
     const int first = static_cast<int>(std::int64_t{maps.h} * strip / plan_.strips);
     const int rows = static_cast<int>(std::int64_t{maps.h} * (strip + 1) / plan_.strips) - first;
     const ActivationPlan plan = plan_activations(1, strip_height(rows), batch_.width, false);
-    first_block(plan, {batch_.image(0) + std::size_t{3} * batch_.width * 8 * first, 1, strip_height(rows), batch_.width});
-    middle_block(plan, 1);
-    middle_block(plan, 2);
-    last_block(plan, arena_.data() + plan_.maps + static_cast<std::size_t>(first) * maps.w * kMapChannels);
+    const PixelBatch pixels = {batch_.image(0) + std::size_t{3} * batch_.width * 8 * first, 1, strip_height(rows), batch_.width};
+    for (int b = 0; b < kBlocks; ++b) block(plan, pixels, b);
+    project(plan, arena_.data() + plan_.maps + static_cast<std::size_t>(first) * maps.w * kMapChannels);
   }
 }
 
@@ -208,15 +221,18 @@ void CpuEngine::middle_block(const ActivationPlan& plan, int block) {
              {arena + plan.block[b], inference_.stored(kChannels[b + 1]), inference_.stored(kGroup)}, arena + plan.scratch, inference_, pool_);
 }
 
-void CpuEngine::last_block(const ActivationPlan& plan, float* maps) {
+void CpuEngine::last_block(const ActivationPlan& plan) {
   float* arena = arena_.data() + plan_.parts;
-  float* last = arena + plan.last;
+  const std::size_t pixel = inference_.stored(kSlab);
+  conv_block(conv_shape(plan, 3), plan.conv[2], weights_.conv[2], arena + plan.block[2],
+             {arena + plan.last, pixel, plan.n * plan.shape.maps().area() * pixel}, arena + plan.scratch, inference_, pool_);
+}
+
+/// [pixels][512] x [512][64].
+void CpuEngine::project(const ActivationPlan& plan, float* maps) {
+  const float* last = arena_.data() + plan_.parts + plan.last;
   const int pixels = plan.n * plan.shape.maps().area();
   const std::size_t pixel = inference_.stored(kSlab), slab = pixels * pixel;
-  conv_block(conv_shape(plan, 3), plan.conv[2], weights_.conv[2], arena + plan.block[2], {last, pixel, slab}, arena + plan.scratch,
-             inference_, pool_);
-
-  // The 1x1: [pixels][512] x [512][64].
   constexpr int rows = 56;  // pixels of a task
   pool_.run((pixels + rows - 1) / rows, [&](int task, int) {
     const int first = task * rows;
@@ -228,15 +244,15 @@ void CpuEngine::last_block(const ActivationPlan& plan, float* maps) {
   });
 }
 
-void CpuEngine::infer_pool() {
+void CpuEngine::pool() {
   const int positions = plan_.shape.maps().area();
-  const std::size_t features = static_cast<std::size_t>(feature_count(architecture_));
+  const std::size_t features = static_cast<std::size_t>(feature_count(architecture()));
   pool_.run(plan_.part.n, [&](int image, int worker) {
     const float* maps = arena_.data() + plan_.maps + static_cast<std::size_t>(image) * positions * kMapChannels;
     float* out = arena_.data() + plan_.features + image * features;
-    if (architecture_.pooling == Pooling::topk) {
-      const std::size_t scratch = static_cast<std::size_t>(kMapChannels) * architecture_.k;
-      kernels_.select_largest({maps, positions, architecture_.k, arena_.data() + plan_.selection + worker * scratch, out});
+    if (architecture().pooling == Pooling::topk) {
+      const std::size_t scratch = static_cast<std::size_t>(kMapChannels) * architecture().k;
+      kernels_.select_largest({maps, positions, architecture().k, arena_.data() + plan_.selection + worker * scratch, out});
       return;
     }
     for (std::size_t c = 0; c < kMapChannels; ++c) {
@@ -247,13 +263,13 @@ void CpuEngine::infer_pool() {
   });
 }
 
-void CpuEngine::infer_head(std::span<float> logits) {
+void CpuEngine::head() {
   const float* features = arena_.data() + plan_.features;
-  float unread = 0;
-  for (int image = 0; image < plan_.part.n; ++image) {
+  logits_.resize(static_cast<std::size_t>(plan_.part.n));
+  for (float& logit : logits_) {
     double sum = weights_.head_bias;
     for (const float w : weights_.head) sum += static_cast<double>(w) * *features++;
-    (logits.empty() ? unread : logits[image]) = static_cast<float>(sum);
+    logit = static_cast<float>(sum);
   }
 }
 
@@ -276,7 +292,6 @@ std::vector<float> CpuEngine::channels_first(const float* data, MapSize size, in
 
 /// The blocks stay readable up to the next pass, unless the image went through in strips.
 std::optional<std::vector<float>> CpuEngine::read(Activation activation) {
-  if (mode_ == PlanMode::training) return training_.read(activation);
   const float* part = arena_.data() + plan_.parts;
   const float* features = arena_.data() + plan_.features;
   const MapSize maps = plan_.shape.maps();
@@ -296,7 +311,7 @@ std::optional<std::vector<float>> CpuEngine::read(Activation activation) {
     case Activation::maps:
       return channels_first(arena_.data() + plan_.maps, maps, kMapChannels, kMapChannels, kGroup, Precision::fp32);
     case Activation::features:
-      return std::vector<float>(features, features + static_cast<std::size_t>(plan_.part.n) * feature_count(architecture_));
+      return std::vector<float>(features, features + static_cast<std::size_t>(plan_.part.n) * feature_count(architecture()));
     case Activation::grad_maps:
       break;
   }

@@ -1,11 +1,13 @@
-// The CPU engine: see src/engine/engine.h for the contract. Inference is in cpu_engine.cpp, training in cpu_training.cpp.
+// The CPU engine: see src/engine/engine.h for the contract. Inference is in cpu_engine.cpp, training in training/training.cpp.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/engine/cpu/buffer.h"
@@ -45,50 +47,38 @@ struct InferencePlan {
 /// Images of more pixels are cut into strips.
 inline constexpr std::int64_t kStripPixels = 1'500'000;
 
-class CpuEngine final : public Engine {
+class CpuEngine final : public Engine, public Inference {
  public:
   /// precision: one of the kernels' own; training always takes their FP32.
   CpuEngine(int threads, const Kernels& kernels, const PrecisionKernels& precision, std::int64_t strip_pixels = kStripPixels);
 
   std::string description() const override;
-  void load(const Architecture& architecture, std::span<const float> values) override;
-  void reserve(const PlanRequest& request) override;
   std::size_t arena_bytes(const PlanRequest& request) const override;
-  int inference_chunk(int height, int width) const override;
+  Inference& inference() override { return *this; }
+  Training& training() override { return training_; }
+  Precision precision(PlanMode mode) const override { return mode == PlanMode::inference ? inference_.precision : Precision::fp32; }
+  void set_communicator(Communicator communicator) override { training_.set_communicator(std::move(communicator)); }
 
-  void infer_first_block(const PixelBatch& batch) override;
-  void infer_block(int block) override;
-  void infer_last_block() override;
-  void infer_pool() override;
-  void infer_head(std::span<float> logits) override;
+  void begin(const PixelBatch& batch) override;
+  void run(const Stage& stage) override;
+  void end(std::span<float> logits) override;
   std::optional<std::vector<float>> read(Activation activation) override;
-  Precision inference_precision() const override { return inference_.precision; }
-
-  void train_first_block(const PixelBatch& batch) override;
-  void train_block(int block) override;
-  void train_last_block() override;
-  void train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) override;
-  TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) override;
-  void backward_head(GradientMode mode) override;
-  void backward_pool() override;
-  void backward_last_block(GradientMode mode) override;
-  void backward_block(int block, GradientMode mode) override;
-  void backward_first_block(GradientMode mode) override;
-  double adam_step(const AdamOptions& options, std::uint64_t step) override;
-
-  void read_parameters(std::span<float> values) override;
-  void read_gradients(std::span<float> gradients) override;
-  void read_moments(std::span<float> m, std::span<float> v) override;
-  void write_moments(std::span<const float> m, std::span<const float> v) override;
-  void set_communicator(Communicator communicator) override;
+  int chunk(int height, int width) const override;
 
  private:
+  void take_model(const Architecture& architecture, std::span<const float> values) override;
+  void make_room(const PlanRequest& request) override;
+  void pack();
   InferencePlan plan_inference(int n, int height, int width) const;
   ActivationPlan plan_activations(int n, int height, int width, bool keep_all) const;
   void first_block(const ActivationPlan& plan, const PixelBatch& batch);
   void middle_block(const ActivationPlan& plan, int block);
-  void last_block(const ActivationPlan& plan, float* maps);
-  void infer_strips();
+  void last_block(const ActivationPlan& plan);
+  void project(const ActivationPlan& plan, float* maps);
+  void block(const ActivationPlan& plan, const PixelBatch& batch, int block);
+  void run_strips();
+  void pool();
+  void head();
 
   std::vector<float> channels_first(const float* data, MapSize size, int channels, std::size_t pixel, std::size_t group,
                                     Precision precision) const;
@@ -97,15 +87,14 @@ class CpuEngine final : public Engine {
   const PrecisionKernels& inference_;
   std::int64_t strip_pixels_;
   ThreadPool pool_;
-  Architecture architecture_;
   std::vector<float> parameters_;
   InferenceWeights weights_;
-  bool weights_stale_ = false;  // training went on since they were packed
+  std::uint64_t packed_changes_ = 0;  // training's changes of parameters that are in them
   InferencePlan plan_;
   PixelBatch batch_;  ///< of the pass under way; strips read it late
   Buffer arena_;
-  Training training_;
-  PlanMode mode_ = PlanMode::inference;  // of the last reserve(): whose activations read() finds
+  std::vector<float> logits_;
+  CpuTraining training_;
 };
 
 }  // namespace lfm::cpu

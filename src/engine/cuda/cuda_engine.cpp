@@ -75,33 +75,27 @@ std::string CudaEngine::description() const {
   return fmt::format("{} ({}, {}{})", description_, context_.name(), precision_name(precision_), training);
 }
 
-void CudaEngine::load(const Architecture& architecture, std::span<const float> values) {
+void CudaEngine::take_model(const Architecture& architecture, std::span<const float> values) {
   if (architecture.pooling == Pooling::topk && architecture.k > kernels::kMaxListK) {
     throw Error(ErrorCode::model, fmt::format("the model selects k = {} values per channel; this engine can up to {}: use --device cpu",
                                               architecture.k, kernels::kMaxListK));
   }
-  const ParameterTable table = parameter_table(architecture);
-  if (values.size() != table.total_floats) {
-    throw Error(ErrorCode::model, fmt::format("the model has {} floats, its architecture needs {}", values.size(), table.total_floats));
-  }
   context_.make_current();
-  infer_wait(0);
+  wait(0);
   compute_.synchronize();
   training_.reset();
-  trained_ = false;
-  mode_ = PlanMode::inference;
+  folded_changes_ = 0;
   n_ = 0;
   waiting_ = 0;
-  if (architecture != architecture_) plan_ = {};
-  architecture_ = architecture;
+  if (architecture != this->architecture()) plan_ = {};
   parameters_.assign(values.begin(), values.end());
-  upload_weights(values);
+  upload_weights(architecture, values);
 }
 
-void CudaEngine::upload_weights(std::span<const float> values) {
-  const WeightPlan plan = plan_weights(architecture_, precision_, convolution_);
+void CudaEngine::upload_weights(const Architecture& architecture, std::span<const float> values) {
+  const WeightPlan plan = plan_weights(architecture, precision_, convolution_);
   device::PinnedMemory staging(context_, plan.bytes);
-  pack_weights(staging.data(), plan, architecture_, values);
+  pack_weights(staging.data(), plan, architecture, values);
   if (weights_.bytes() != plan.bytes) weights_ = device::Memory(context_, plan.bytes);
   compute_.copy_to_device(weights_.data(), staging.data(), plan.bytes);
   compute_.synchronize();
@@ -109,12 +103,12 @@ void CudaEngine::upload_weights(std::span<const float> values) {
   forget_graphs();
 }
 
-void CudaEngine::reserve(const PlanRequest& request) {
-  if (request.mode == PlanMode::training) return training().reserve(request);
+void CudaEngine::make_room(const PlanRequest& request) {
+  if (request.mode == PlanMode::training) return training().make_room(request);
   if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
   context_.make_current();
-  const InferencePlan plan = plan_inference(architecture_, request.n, request.height, request.width, precision_);
-  infer_wait(0);
+  const InferencePlan plan = plan_inference(architecture(), request.n, request.height, request.width, precision_);
+  wait(0);
   upload_.synchronize();
   compute_.synchronize();
   plan_ = {};  // nothing is planned should an allocation fail
@@ -150,28 +144,24 @@ void CudaEngine::take_memory(const InferencePlan& plan) {
 
 std::size_t CudaEngine::arena_bytes(const PlanRequest& request) const {
   if (request.mode == PlanMode::training) {
-    return plan_training(architecture_, request.n, request.height, request.width, training_precision_, request.teacher).bytes;
+    return plan_training(architecture(), request.n, request.height, request.width, training_precision_, request.teacher).bytes;
   }
-  return plan_inference(architecture_, request.n, request.height, request.width, precision_).bytes;
+  return plan_inference(architecture(), request.n, request.height, request.width, precision_).bytes;
 }
 
-int CudaEngine::inference_chunk(int height, int width) const {
-  const std::size_t image = plan_inference(architecture_, 1, height, width, precision_).bytes;
+int CudaEngine::chunk(int height, int width) const {
+  const std::size_t image = plan_inference(architecture(), 1, height, width, precision_).bytes;
   return static_cast<int>(std::clamp<std::size_t>(kChunkBytes / image, 1, static_cast<std::size_t>(chunk_limit_)));
 }
 
 InferencePass CudaEngine::pass() const {
-  return {&plan_, arena_.data(), &weight_plan_, weights_.data(), architecture_, n_, pixels_};
+  return {&plan_, arena_.data(), &weight_plan_, weights_.data(), architecture(), n_, pixels_};
 }
 
-void CudaEngine::infer_first_block(const PixelBatch& batch) {
-  if (batch.n < 1 || batch.n > plan_.n || batch.height != plan_.height || batch.width != plan_.width) {
-    throw Error(ErrorCode::usage, fmt::format("no room was reserved for {} images of {}x{}", batch.n, batch.width, batch.height));
-  }
+void CudaEngine::begin(const PixelBatch& batch) {
   context_.make_current();
   launch_stages();  // of a pass that was left in the middle
   refresh_weights();
-  mode_ = PlanMode::inference;
   n_ = batch.n;
   slot_ ^= 1;
   Slot& slot = slots_[slot_];
@@ -182,7 +172,6 @@ void CudaEngine::infer_first_block(const PixelBatch& batch) {
   } else {
     upload(slot, batch);
   }
-  request(0);
 }
 
 // Pageable memory is copied to pinned memory first, by this thread.
@@ -218,13 +207,8 @@ PixelBuffer CudaEngine::place(const PixelBatch& batch) {
   return {memory, reinterpret_cast<std::uint8_t*>(memory->data())};
 }
 
-void CudaEngine::infer_block(int block) { request(block); }
-void CudaEngine::infer_last_block() { request(kBlocks - 1); }
-void CudaEngine::infer_pool() { request(kBlocks); }
-
-void CudaEngine::infer_head(std::span<float> logits) {
+void CudaEngine::end(std::span<float> logits) {
   context_.make_current();
-  request(kInferenceStages - 1);
   launch_pass();
   if (logits.empty()) return;
   Slot& slot = slots_[slot_];
@@ -235,25 +219,26 @@ void CudaEngine::infer_head(std::span<float> logits) {
 
 // Launches what was asked for and is not yet on its way.
 void CudaEngine::launch_stages() {
-  const unsigned stages = std::exchange(waiting_, 0);
-  for (int stage = 0; stage < kInferenceStages; ++stage) {
-    if ((stages >> stage & 1u) == 0) continue;
-    const device::Range range(stage_name(stage), n_, stage);
-    launch_stage(pass(), stage, compute_.handle());
-    if (stage == 0) slots_[slot_].consumed.record(compute_);
+  const unsigned waiting = std::exchange(waiting_, 0);
+  const InferencePass work = pass();
+  for (const Stage& stage : kStages) {
+    if ((waiting >> stage.index & 1u) == 0 || is_fused(work, stage)) continue;
+    const device::Range range(stage.name, n_, stage.index);
+    launch_stage(work, stage, compute_.handle());
+    if (stage.block == 0) slots_[slot_].consumed.record(compute_);
   }
 }
 
 // What is left of the pass; a whole one as a graph, if its shape has come before.
 void CudaEngine::launch_pass() {
-  constexpr unsigned whole = (1u << kInferenceStages) - 1;
+  constexpr unsigned whole = (1u << kStages.size()) - 1;
   if (!use_graphs_ || waiting_ != whole) return launch_stages();
   if (graphs_.size() >= kMaxGraphs && !graphs_.contains({n_, pixels_})) graphs_.clear();
   PassGraph& known = graphs_[{n_, pixels_}];
   if (known.seen++ == 0) return launch_stages();
   if (!known.graph) {
     known.graph = device::Graph(compute_, [work = pass(), stream = compute_.handle()] {
-      for (int stage = 0; stage < kInferenceStages; ++stage) launch_stage(work, stage, stream);
+      for (const Stage& stage : kStages) launch_stage(work, stage, stream);
     });
   }
   const device::Range range("pass", n_);
@@ -269,7 +254,7 @@ void CudaEngine::deliver(Slot& slot) {
   std::memcpy(results.data(), slot.logits.data(), results.size_bytes());
 }
 
-void CudaEngine::infer_wait(int left) {
+void CudaEngine::wait(int left) {
   context_.make_current();
   if (left < 2) deliver(slots_[slot_ ^ 1]);  // the earlier one
   if (left < 1) deliver(slots_[slot_]);
@@ -296,7 +281,6 @@ std::vector<std::byte> CudaEngine::download(const Region& region) {
 }
 
 std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
-  if (mode_ == PlanMode::training) return training().read(activation);
   if (n_ == 0 || plan_.n == 0) return std::nullopt;
   const auto block = [&](int b) -> std::optional<std::vector<float>> {
     const Region& region = plan_.blocks[b];
@@ -313,6 +297,33 @@ std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
     case Activation::grad_maps: return std::nullopt;
   }
   return std::nullopt;
+}
+
+// ---- training ----
+
+// Most engines only infer: the optimizer's memory is taken when training first asks for it.
+CudaTraining& CudaEngine::training() {
+  context_.make_current();
+  if (!training_) {
+    training_ = std::make_unique<CudaTraining>(context_, compute_, architecture(), parameters_, training_precision_);
+    training_->set_communicator(communicator_, collective_.get());
+  }
+  return *training_;
+}
+
+// Before inference: folds the parameters and statistics that training has moved.
+void CudaEngine::refresh_weights() {
+  if (!training_ || training_->changes() == folded_changes_) return;
+  training_->read_parameters(parameters_);
+  upload_weights(architecture(), parameters_);
+  folded_changes_ = training_->changes();
+}
+
+void CudaEngine::set_communicator(Communicator communicator) {
+  communicator_ = std::move(communicator);
+  compute_.synchronize();
+  collective_ = communicator_.size > 1 ? device::make_collective(context_, communicator_) : nullptr;
+  if (training_) training_->set_communicator(communicator_, collective_.get());
 }
 
 }  // namespace lfm::inline LFM_TARGET

@@ -1,5 +1,5 @@
 // The CUDA engine, on the GPU or on the emulated device: see src/engine/engine.h for the contract. Inference is in cuda_engine.cpp and
-// inference.cpp, training in cuda_training.cpp.
+// inference.cpp, training in training.h.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@
 
 namespace lfm::inline LFM_TARGET {
 
-class CudaEngine final : public Engine {
+class CudaEngine final : public Engine, public Inference {
  public:
   /// ordinal: as device::Context takes it. precision: of inference, not automatic. note is told when memory does not suffice. training: FP32,
   /// TF32 or BF16.
@@ -30,47 +30,28 @@ class CudaEngine final : public Engine {
   ~CudaEngine() override;
 
   std::string description() const override;
-  void load(const Architecture& architecture, std::span<const float> values) override;
-  void reserve(const PlanRequest& request) override;
   std::size_t arena_bytes(const PlanRequest& request) const override;
-  int inference_chunk(int height, int width) const override;
-  int batches_under_way() const override { return 2; }
+  Inference& inference() override { return *this; }
+  CudaTraining& training() override;
+  Precision precision(PlanMode mode) const override { return mode == PlanMode::inference ? precision_ : training_precision_; }
+  void set_communicator(Communicator communicator) override;
+
   PixelBuffer host_memory(std::size_t bytes) override;
   bool prefers_own_memory() const override { return true; }
   PixelBuffer place(const PixelBatch& batch) override;
   std::size_t cache_bytes() const override { return context_.cache_bytes(); }
 
-  void infer_first_block(const PixelBatch& batch) override;
-  void infer_block(int block) override;
-  void infer_last_block() override;
-  void infer_pool() override;
-  void infer_head(std::span<float> logits) override;
-  void infer_wait(int left) override;
-  std::optional<std::vector<float>> read(Activation activation) override;
-
-  Precision inference_precision() const override { return precision_; }
-  Precision training_precision() const override { return training_precision_; }
-  void train_first_block(const PixelBatch& batch) override;
-  void train_block(int block) override;
-  void train_last_block() override;
-  void train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) override;
-  TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) override;
-  void backward_head(GradientMode mode) override;
-  void backward_pool() override;
-  void backward_last_block(GradientMode mode) override;
-  void backward_block(int block, GradientMode mode) override;
-  void backward_first_block(GradientMode mode) override;
-  double adam_step(const AdamOptions& options, std::uint64_t step) override;
-
-  void read_parameters(std::span<float> values) override;
-  void read_gradients(std::span<float> gradients) override;
-  void read_moments(std::span<float> m, std::span<float> v) override;
-  void write_moments(std::span<const float> m, std::span<const float> v) override;
-  void set_communicator(Communicator communicator) override;
-
   void mark(std::size_t index) override;
   double milliseconds_between(std::size_t from, std::size_t to) override;
   const char* clock() const override { return device::Timestamp::clock(); }
+
+  void begin(const PixelBatch& batch) override;
+  void run(const Stage& stage) override { waiting_ |= 1u << stage.index; }
+  void end(std::span<float> logits) override;
+  void wait(int left) override;
+  std::optional<std::vector<float>> read(Activation activation) override;
+  int chunk(int height, int width) const override;
+  int batches_under_way() const override { return 2; }
 
  private:
   // One of two passes under way: its images on their way to the device, its logits on their way back.
@@ -89,17 +70,17 @@ class CudaEngine final : public Engine {
     device::Graph graph;
   };
 
-  void upload_weights(std::span<const float> values);
+  void take_model(const Architecture& architecture, std::span<const float> values) override;
+  void make_room(const PlanRequest& request) override;
+  void upload_weights(const Architecture& architecture, std::span<const float> values);
   void refresh_weights();
   void forget_graphs() { graphs_.clear(); }
   InferencePass pass() const;
   void upload(Slot& slot, const PixelBatch& batch);
-  void request(int stage) { waiting_ |= 1u << stage; }
   void launch_stages();
   void launch_pass();
   void deliver(Slot& slot);
   void take_memory(const InferencePlan& plan);
-  CudaTraining& training();
   std::vector<std::byte> download(const Region& region);
 
   device::Context context_;
@@ -114,7 +95,6 @@ class CudaEngine final : public Engine {
   std::array<Slot, 2> slots_;
   std::size_t slot_ = 0;  // of the pass under way
 
-  Architecture architecture_;
   std::vector<float> parameters_;
   WeightPlan weight_plan_;
   device::Memory weights_;
@@ -126,12 +106,10 @@ class CudaEngine final : public Engine {
   // The pass under way. Stages are launched when somebody needs their results, so that a whole pass can be one graph.
   int n_ = 0;  // images, at most plan_.n
   const std::uint8_t* pixels_ = nullptr;  // where they are on the device
-  unsigned waiting_ = 0;  // a bit for each stage that was asked for and is not yet launched
-  PlanMode mode_ = PlanMode::inference;  // of the last pass, for read()
+  unsigned waiting_ = 0;  // a bit for each stage that was asked for and is not yet launched, by its index
 
   std::unique_ptr<CudaTraining> training_;  // once there is any; it then has the parameters
-  bool trained_ = false;                    // since the weights of inference were folded
-  int n_trained_ = 0;                       // images of the last training pass
+  std::uint64_t folded_changes_ = 0;        // of training's changes, those that the weights of inference have
   Communicator communicator_;
   std::unique_ptr<device::Collective> collective_;
 };

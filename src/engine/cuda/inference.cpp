@@ -73,7 +73,6 @@ class Stages {
     }
   }
   void head() const {
-    if (pass_.architecture.pooling == Pooling::topk) return;  // pool() has
     kernels::head(at<float>(plan_.logits), at<float>(plan_.features), weight(weight_plan_.head_weight),
                   weight(weight_plan_.head_bias), pass_.n, feature_count(pass_.architecture), stream_);
   }
@@ -92,36 +91,44 @@ class Stages {
   kernels::Stream stream_;
 };
 
+// Block 4 is computed with the projection: its maps never leave the chip.
 template <typename T>
-void launch_tensor_block(const Stages& stages, int stage) {
-  if (stage == 0) return stages.first_block<T>();
-  if (stage == kBlocks - 1) return stages.last_block_tensor<T>();
-  stages.convolve_tensor<T>(stage);
+void launch_tensor(const Stages& stages, const Stage& stage) {
+  if (stage.kind == StageKind::projection) return stages.last_block_tensor<T>();
+  if (stage.block == 0) return stages.first_block<T>();
+  stages.convolve_tensor<T>(stage.block);
 }
 
-void launch_fp32_block(const Stages& stages, int stage) {
-  if (stage == 0) return stages.first_block<float>();
-  stages.convolve(stage, stage + 1 < kBlocks ? kernels::Epilogue::bias_relu_pool : kernels::Epilogue::bias_relu);
-  if (stage == kBlocks - 1) stages.project();
+void launch_fp32(const Stages& stages, const Stage& stage) {
+  if (stage.kind == StageKind::projection) return stages.project();
+  if (stage.block == 0) return stages.first_block<float>();
+  stages.convolve(stage.block, stage.block + 1 < kBlocks ? kernels::Epilogue::bias_relu_pool : kernels::Epilogue::bias_relu);
 }
 
 }  // namespace
 
-void launch_stage(const InferencePass& pass, int stage, kernels::Stream stream) {
-  const Stages stages(pass, stream);
-  if (stage == kBlocks) return stages.pool();
-  if (stage > kBlocks) return stages.head();
-  switch (pass.plan->precision) {
-    case Precision::fp16: return launch_tensor_block<kernels::Half>(stages, stage);
-    case Precision::bf16: return launch_tensor_block<kernels::Bfloat16>(stages, stage);
-    case Precision::tf32: return launch_tensor_block<kernels::Tf32>(stages, stage);
-    default: return launch_fp32_block(stages, stage);
+bool is_fused(const InferencePass& pass, const Stage& stage) {
+  switch (stage.kind) {
+    case StageKind::front_end: return true;  // in block 1
+    case StageKind::block: return pass.plan->precision != Precision::fp32 && stage.block + 1 == kBlocks;  // in the projection
+    case StageKind::head: return pass.architecture.pooling == Pooling::topk;  // in pooling
+    case StageKind::projection:
+    case StageKind::pooling: return false;
   }
+  return false;
 }
 
-const char* stage_name(int stage) {
-  static constexpr const char* kBehind[] = {stage_of(StageKind::pooling).name, stage_of(StageKind::head).name};
-  return stage < kBlocks ? block_stage(stage).name : kBehind[stage - kBlocks];
+void launch_stage(const InferencePass& pass, const Stage& stage, kernels::Stream stream) {
+  if (is_fused(pass, stage)) return;
+  const Stages stages(pass, stream);
+  if (stage.kind == StageKind::pooling) return stages.pool();
+  if (stage.kind == StageKind::head) return stages.head();
+  switch (pass.plan->precision) {
+    case Precision::fp16: return launch_tensor<kernels::Half>(stages, stage);
+    case Precision::bf16: return launch_tensor<kernels::Bfloat16>(stages, stage);
+    case Precision::tf32: return launch_tensor<kernels::Tf32>(stages, stage);
+    default: return launch_fp32(stages, stage);
+  }
 }
 
 }  // namespace lfm::inline LFM_TARGET

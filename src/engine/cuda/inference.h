@@ -20,12 +20,10 @@ struct InferencePass {
   const std::uint8_t* pixels = nullptr;  ///< on the device, [n][height][width][3]
 };
 
-inline constexpr int kInferenceStages = 6;
+/// Whether the precision computes the stage as part of another, and launches nothing for it.
+bool is_fused(const InferencePass& pass, const Stage& stage);
 
-/// 0: first block, 1, 2: blocks, 3: last block and 1x1, 4: pooling, 5: head. Some are fused with the one before and launch nothing. Never waits.
-void launch_stage(const InferencePass& pass, int stage, kernels::Stream stream);
-
-/// For people who profile: "block 2".
-const char* stage_name(int stage);
+/// Launches the stage's kernels. Never waits.
+void launch_stage(const InferencePass& pass, const Stage& stage, kernels::Stream stream);
 
 }  // namespace lfm::inline LFM_TARGET

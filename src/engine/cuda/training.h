@@ -1,9 +1,9 @@
 // Training on the device: the stages of engine.h, forward (training_forward.cpp) and backward (training_backward.cpp), their convolutions in
-// every precision (training_convolutions.cpp), and the state that persists between steps (training_state.cpp). Owned by CudaEngine, which
-// passes its own calls on.
+// every precision (training_convolutions.cpp), and the state that persists between steps (training_state.cpp). Owned by CudaEngine.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -18,34 +18,28 @@
 
 namespace lfm::inline LFM_TARGET {
 
-class CudaTraining {
+class CudaTraining final : public Training {
  public:
   /// parameters: laid out by the table. All work goes to `stream`. precision: FP32, TF32 or BF16, of what the convolutions multiply;
   /// everything else is FP32.
   CudaTraining(const device::Context& context, device::Stream& stream, const Architecture& architecture,
                std::span<const float> parameters, Precision precision = Precision::fp32);
 
-  void reserve(const PlanRequest& request);
-  std::optional<std::vector<float>> read(Activation activation);
+  void make_room(const PlanRequest& request);
+  /// How often a stage has changed parameters or running statistics.
+  std::uint64_t changes() const { return changes_; }
 
-  void first_block(const PixelBatch& batch);
-  void block(int b);
-  void last_block();
-  void pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected);
-  TrainingResult head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher);
+  void begin(const PixelBatch& batch, const TrainingStep& step) override;
+  void forward(const Stage& stage) override;
+  TrainingResult end() override;
+  void backward(const Stage& stage, GradientMode mode) override;
+  double adam(const AdamOptions& options, std::uint64_t step) override;
+  std::optional<std::vector<float>> read(Activation activation) override;
 
-  void backward_head(GradientMode mode);
-  void backward_pool();
-  void backward_last_block(GradientMode mode);
-  void backward_block(int b, GradientMode mode);
-  void backward_first_block(GradientMode mode);
-
-  double adam_step(const AdamOptions& options, std::uint64_t step);
-
-  void read_parameters(std::span<float> values);
-  void read_gradients(std::span<float> gradients);
-  void read_moments(std::span<float> m, std::span<float> v);
-  void write_moments(std::span<const float> m, std::span<const float> v);
+  void read_parameters(std::span<float> values) override;
+  void read_gradients(std::span<float> gradients) override;
+  void read_moments(std::span<float> m, std::span<float> v) override;
+  void write_moments(std::span<const float> m, std::span<const float> v) override;
   /// collective: null if sums pass through the host; must live as long as this.
   void set_communicator(Communicator communicator, device::Collective* collective) {
     communicator_ = std::move(communicator);
@@ -79,6 +73,12 @@ class CudaTraining {
   kernels::FirstConvInput first_input() const;
   kernels::BatchNorm batch_norm(int b) const;
   kernels::Conv2x2Shape conv_shape(int b) const;
+  void forward_block(int b);
+  void pool();
+  void head();
+  void backward_head(GradientMode mode);
+  void backward_pool();
+  void backward_block(int b, GradientMode mode);
   void convolve(int b);
   template <typename T>
   void convolve(int b);
@@ -94,7 +94,7 @@ class CudaTraining {
   template <typename T>
   void backward_convolution(int b, GradientMode mode);
   void run_branch(int branch, float weight);
-  void compare_with_teacher(const Distillation& teacher);
+  void compare_with_teacher();
 
   void upload(const Region& input, const void* from, std::size_t bytes);
   std::byte* transfer(std::size_t bytes);
@@ -121,7 +121,8 @@ class CudaTraining {
   device::PinnedMemory transfer_;
   int n_ = 0;                    // images of the pass under way, at most plan_.n
   double images_ = 0;            // of all processes
-  TrainingOptions options_;
+  TrainingStep step_;
+  std::uint64_t changes_ = 0;
   bool maps_taught_ = false;     // the maps' gradient already has a teacher's part
   std::array<double, kBlocks> count_{};  // positions of the whole batch that a block's statistics were taken over
 };

@@ -5,8 +5,31 @@
 
 namespace lfm::inline LFM_TARGET {
 
+void CudaTraining::backward(const Stage& stage, GradientMode mode) {
+  switch (stage.kind) {
+    case StageKind::head: {
+      const device::Range range("backward head", n_, stage.index);
+      return backward_head(mode);
+    }
+    case StageKind::pooling: {
+      const device::Range range("backward pool", n_, stage.index);
+      return backward_pool();
+    }
+    case StageKind::projection: {
+      const device::Range range("backward projection", n_, stage.index);
+      return backward_projection(mode);
+    }
+    case StageKind::block: {
+      const device::Range range("backward block", n_, stage.index);
+      return backward_block(stage.block, mode);
+    }
+    case StageKind::front_end:
+      return;  // has no parameters
+  }
+}
+
 void CudaTraining::backward_head(GradientMode mode) {
-  for (int branch = 0; branch < (options_.rks ? 2 : 1); ++branch) {
+  for (int branch = 0; branch < (step_.options.rks ? 2 : 1); ++branch) {
     const bool accumulate = branch > 0 || mode == GradientMode::accumulate;  // the branches share the layer
     kernels::head_backward(branch_at(plan_.grad_features, branch), gradient_at(kHeadWeight), gradient_at(kHeadBias),
                            branch_at(plan_.features, branch), parameter_at(kHeadWeight), branch_at(plan_.grad_logits, branch), n_,
@@ -20,27 +43,18 @@ void CudaTraining::backward_pool() {
     return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), area, maps_taught_, stream_.handle());
   }
   if (!maps_taught_) stream_.zero(at(plan_.grad_maps), static_cast<std::size_t>(rows()) * area * sizeof(float));
-  kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 0), options_.rbld ? at(plan_.factors) : nullptr,
+  kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 0), step_.options.rbld ? at(plan_.factors) : nullptr,
                          at<std::int32_t>(plan_.topk_positions), rows(), area, k, stream_.handle());
-  if (options_.rks) {
+  if (step_.options.rks) {
     kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 1), nullptr, at<std::int32_t>(plan_.rks_positions),
                            rows(), area, k, stream_.handle());
   }
 }
 
-void CudaTraining::backward_last_block(GradientMode mode) {
-  backward_projection(mode);
-  backward_block(kBlocks - 1, mode);
-}
-
 // grad_out: the gradient of the block's output -> of its input
 void CudaTraining::backward_block(int b, GradientMode mode) {
   backward_normalise(b, mode);
-  backward_convolution(b, mode);
-}
-
-void CudaTraining::backward_first_block(GradientMode mode) {
-  backward_normalise(0, mode);
+  if (b > 0) return backward_convolution(b, mode);
   kernels::first_conv_backward_weight(gradient_at(conv_weight(0)), at(plan_.scratch), first_input(), at(plan_.conv[0]),
                                       mode == GradientMode::accumulate, stream_.handle());
 }

@@ -1,6 +1,4 @@
 // Training, forward: batch statistics, RBLD, RKS, both losses.
-#include <fmt/core.h>
-
 #include <cstring>
 
 #include "kernels/average_pool.h"
@@ -35,28 +33,47 @@ kernels::BatchNorm CudaTraining::batch_norm(int b) const {
           .pool = b + 1 < kBlocks};
 }
 
-// pixels -> residual -> convolution -> batch norm, ReLU, pooling
-void CudaTraining::first_block(const PixelBatch& batch) {
-  if (batch.n < 1 || batch.n > plan_.n || batch.height != plan_.height || batch.width != plan_.width) {
-    throw Error(ErrorCode::usage, fmt::format("no room was reserved to train on {} images of {}x{}", batch.n, batch.width, batch.height));
-  }
+void CudaTraining::begin(const PixelBatch& batch, const TrainingStep& step) {
+  const device::Range range("upload", batch.n);
+  ++changes_;
+  step_ = step;
   n_ = batch.n;
   images_ = batch.n;
   communicator_.sum({&images_, 1});
   uploaded_.synchronize();
-  upload(plan_.pixels, batch.pixels, std::size_t{3} * batch.n * batch.height * batch.width);
-  kernels::first_conv(at(plan_.conv[0]), first_input(), parameter_at(conv_weight(0)), parameter_at(conv_bias(0)), stream_.handle());
-  normalise(0);
+  upload(plan_.pixels, batch.pixels, batch.bytes());
 }
 
-void CudaTraining::block(int b) {
-  convolve(b);
+void CudaTraining::forward(const Stage& stage) {
+  switch (stage.kind) {
+    case StageKind::front_end:
+      return;  // block 1 computes it
+    case StageKind::block: {
+      const device::Range range("forward block", n_, stage.index);
+      return forward_block(stage.block);
+    }
+    case StageKind::projection: {
+      const device::Range range("forward projection", n_, stage.index);
+      return project();
+    }
+    case StageKind::pooling: {
+      const device::Range range("forward pool", n_, stage.index);
+      return pool();
+    }
+    case StageKind::head: {
+      const device::Range range("forward head", n_, stage.index);
+      return head();
+    }
+  }
+}
+
+void CudaTraining::forward_block(int b) {
+  if (b == 0) {
+    kernels::first_conv(at(plan_.conv[0]), first_input(), parameter_at(conv_weight(0)), parameter_at(conv_bias(0)), stream_.handle());
+  } else {
+    convolve(b);
+  }
   normalise(b);
-}
-
-void CudaTraining::last_block() {
-  block(kBlocks - 1);
-  project();
 }
 
 void CudaTraining::normalise(int b) {
@@ -81,14 +98,13 @@ void CudaTraining::merge_moments(int b) {
   sum_over_processes(moments + c, static_cast<std::size_t>(c));
 }
 
-void CudaTraining::pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) {
-  options_ = options;
+void CudaTraining::pool() {
+  const TrainingOptions& options = step_.options;
+  const DrawKey& key = step_.key;
+  const InjectedDraws& injected = step_.injected;
   const int area = plan_.shape.maps().area(), k = architecture_.k;
   const kernels::DrawOrigin origin{key.seed, key.step, static_cast<std::uint32_t>(key.first_image)};
   if (architecture_.pooling == Pooling::average) {
-    if (options.rbld || options.rks) {
-      throw Error(ErrorCode::usage, "RBLD and RKS select among top-k values: average pooling trains without them");
-    }
     return kernels::average_pool(at(plan_.features), at(plan_.maps), rows(), area, stream_.handle());
   }
   const std::size_t selected = static_cast<std::size_t>(rows()) * k;
@@ -124,7 +140,8 @@ void CudaTraining::run_branch(int branch, float weight) {
 }
 
 // Behind the branches, whose gradient it adds to: the logit's is theirs plus the teacher's; the maps' begins with the teacher's.
-void CudaTraining::compare_with_teacher(const Distillation& teacher) {
+void CudaTraining::compare_with_teacher() {
+  const Distillation& teacher = step_.teacher;
   maps_taught_ = !teacher.maps.empty();
   if (!teacher.any()) return;
   if (!plan_.teacher) throw Error(ErrorCode::usage, "no room was reserved for a teacher");
@@ -144,22 +161,21 @@ void CudaTraining::compare_with_teacher(const Distillation& teacher) {
   }
 }
 
-TrainingResult CudaTraining::head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) {
-  if (labels.size() != static_cast<std::size_t>(n_)) {
-    throw Error(ErrorCode::usage, fmt::format("{} labels for {} images", labels.size(), n_));
-  }
-  upload(plan_.labels, labels.data(), labels.size());
-  run_branch(0, loss_scale);
-  if (options_.rks) run_branch(1, options_.alpha * loss_scale);
-  compare_with_teacher(teacher);
+void CudaTraining::head() {
+  upload(plan_.labels, step_.labels.data(), step_.labels.size());
+  run_branch(0, step_.loss_scale);
+  if (step_.options.rks) run_branch(1, step_.options.alpha * step_.loss_scale);
+  compare_with_teacher();
+}
 
+TrainingResult CudaTraining::end() {
   std::vector<float> results(plan_.results.count());
   download(results.data(), at(plan_.results), plan_.results.bytes());
-  const auto row = [&](int index) { return std::span(results).subspan(static_cast<std::size_t>(index) * plan_.n, labels.size()); };
+  const auto row = [&](int index) { return std::span(results).subspan(static_cast<std::size_t>(index) * plan_.n, step_.labels.size()); };
   TrainingResult result;
   result.logit_a.assign(row(0).begin(), row(0).end());
   for (const float loss : row(2)) result.loss_a += loss;
-  if (options_.rks) {
+  if (step_.options.rks) {
     result.logit_b.assign(row(1).begin(), row(1).end());
     for (const float loss : row(3)) result.loss_b += loss;
   }
@@ -167,7 +183,7 @@ TrainingResult CudaTraining::head(std::span<const std::uint8_t> labels, float lo
     for (const float distance : row(4)) result.distance_maps += distance;
     result.distance_maps /= kMapChannels * plan_.shape.maps().area();
   }
-  if (!teacher.logits.empty()) {
+  if (!step_.teacher.logits.empty()) {
     for (const float distance : row(5)) result.distance_logits += distance;
   }
   return result;

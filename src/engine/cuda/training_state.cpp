@@ -59,7 +59,7 @@ CudaTraining::CudaTraining(const device::Context& context, device::Stream& strea
   overwrite(in_state(state_plan_.parameters), packed.data(), packed.size() * sizeof(float));
 }
 
-void CudaTraining::reserve(const PlanRequest& request) {
+void CudaTraining::make_room(const PlanRequest& request) {
   const bool has_room = plan_.teacher || !request.teacher;
   if (has_room && request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
   const TrainingPlan plan = plan_training(architecture_, request.n, request.height, request.width, precision_, request.teacher);
@@ -142,7 +142,9 @@ std::optional<std::vector<float>> CudaTraining::read(Activation activation) {
   return std::nullopt;
 }
 
-double CudaTraining::adam_step(const AdamOptions& options, std::uint64_t step) {
+double CudaTraining::adam(const AdamOptions& options, std::uint64_t step) {
+  const device::Range range("Adam", n_);
+  ++changes_;
   const std::size_t count = table_.trainable_floats;
   sum_over_processes(in_state(state_plan_.gradients), count);
   const auto correction = [&](float beta) { return static_cast<float>(1 - std::pow(double{beta}, static_cast<double>(step))); };

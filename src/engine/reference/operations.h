@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/engine/engine.h"
+#include "src/model/front_end.h"
 
 namespace lfm::reference {
 
@@ -29,8 +30,8 @@ struct Maps {
 
 // ---- residual.cpp ----
 
-/// NPR: |x - up(down(x))| of the normalised image, [n][3][h & ~1][w & ~1].
-Maps residual(const PixelBatch& batch);
+/// The front end's residual of the normalised images, [n][3] of its input_size(). NPR: |x - up(down(x))|.
+Maps residual(const FrontEndRow& front_end, const PixelBatch& batch);
 
 // ---- convolution.cpp ----
 

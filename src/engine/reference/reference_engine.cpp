@@ -6,6 +6,7 @@
 
 #include "lfm/error.h"
 #include "src/engine/reference/operations.h"
+#include "src/model/front_end.h"
 
 namespace lfm {
 namespace {
@@ -33,23 +34,12 @@ struct Head {
 
 std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
 
-class ReferenceEngine final : public Engine {
+class ReferenceEngine final : public Engine, private Inference, private Training {
  public:
   std::string description() const override { return "reference (double precision)"; }
 
-  void load(const Architecture& architecture, std::span<const float> values) override {
-    architecture_ = architecture;
-    table_ = parameter_table(architecture);
-    parameters_.assign(values.begin(), values.end());
-    gradients_.assign(table_.trainable_floats, 0.0);
-    m_.assign(table_.trainable_floats, 0.0f);
-    v_.assign(table_.trainable_floats, 0.0f);
-  }
-
-  void reserve(const PlanRequest& request) override { network_shape(architecture_, request.height, request.width); }
-
   std::size_t arena_bytes(const PlanRequest& request) const override {
-    const NetworkShape shape = network_shape(architecture_, request.height, request.width);
+    const NetworkShape shape = network_shape(architecture(), request.height, request.width);
     std::size_t values = std::size_t{3} * shape.input.area() + std::size_t{kMapChannels} * shape.maps().area();
     for (int b = 0; b < kBlocks; ++b) {
       values += static_cast<std::size_t>(kChannels[b + 1]) * (3 * shape.conv[b].area() + shape.out[b].area());
@@ -57,38 +47,51 @@ class ReferenceEngine final : public Engine {
     return values * sizeof(double) * request.n * (request.mode == PlanMode::training ? 2 : 1);
   }
 
-  int inference_chunk(int, int) const override { return 4; }
+  Inference& inference() override { return *this; }
+  Training& training() override { return *this; }
+  void set_communicator(Communicator communicator) override { communicator_ = std::move(communicator); }
+
+ private:
+  void take_model(const Architecture& architecture, std::span<const float> values) override {
+    table_ = parameter_table(architecture);
+    parameters_.assign(values.begin(), values.end());
+    gradients_.assign(table_.trainable_floats, 0.0);
+    m_.assign(table_.trainable_floats, 0.0f);
+    v_.assign(table_.trainable_floats, 0.0f);
+  }
+
+  void make_room(const PlanRequest& request) override { network_shape(architecture(), request.height, request.width); }
 
   // ---- inference ----
 
-  void infer_first_block(const PixelBatch& batch) override {
-    npr_ = reference::residual(batch);
-    infer_conv_norm_relu(0, npr_);
-    blocks_[0].out = reference::max_pool2x2(blocks_[0].relu);
-  }
+  int chunk(int, int) const override { return 4; }
 
-  void infer_block(int block) override {
-    infer_conv_norm_relu(block, blocks_[block - 1].out);
-    blocks_[block].out = reference::max_pool2x2(blocks_[block].relu);
-  }
+  void begin(const PixelBatch& batch) override { batch_ = batch; }
 
-  void infer_last_block() override {
-    infer_conv_norm_relu(3, blocks_[2].out);
-    blocks_[3].out = blocks_[3].relu;
-    maps_ = reference::project(blocks_[3].out, value(kProjection));
-  }
-
-  void infer_pool() override {
-    if (architecture_.pooling == Pooling::average) {
-      head_.features = reference::average_pool(maps_);
-    } else {
-      head_.features = reference::select_topk(maps_, architecture_.k).value;
+  void run(const Stage& stage) override {
+    switch (stage.kind) {
+      case StageKind::front_end:
+        residual_ = reference::residual(front_end(architecture()), batch_);
+        break;
+      case StageKind::block:
+        infer_conv_norm_relu(stage.block, input_of(stage.block));
+        pool(stage.block);
+        break;
+      case StageKind::projection:
+        maps_ = reference::project(blocks_.back().out, value(kProjection));
+        break;
+      case StageKind::pooling:
+        head_.features = architecture().pooling == Pooling::average ? reference::average_pool(maps_)
+                                                                    : reference::select_topk(maps_, architecture().k).value;
+        break;
+      case StageKind::head:
+        logits_ = to_float(reference::head(head_.features, value(kHeadWeight), value(kHeadBias)[0]));
+        break;
     }
   }
 
-  void infer_head(std::span<float> logits) override {
-    const auto values = to_float(reference::head(head_.features, value(kHeadWeight), value(kHeadBias)[0]));
-    if (!logits.empty()) std::ranges::copy(values, logits.begin());
+  void end(std::span<float> logits) override {
+    if (!logits.empty()) std::ranges::copy(logits_, logits.begin());
   }
 
   std::optional<std::vector<float>> read(Activation activation) override {
@@ -106,120 +109,126 @@ class ReferenceEngine final : public Engine {
 
   // ---- training, forward ----
 
-  void train_first_block(const PixelBatch& batch) override {
-    npr_ = reference::residual(batch);
-    train_conv_norm_relu(0, npr_);
-    blocks_[0].out = reference::max_pool2x2(blocks_[0].relu);
+  void begin(const PixelBatch& batch, const TrainingStep& step) override {
+    batch_ = batch;
+    step_ = step;
   }
 
-  void train_block(int block) override {
-    train_conv_norm_relu(block, blocks_[block - 1].out);
-    blocks_[block].out = reference::max_pool2x2(blocks_[block].relu);
+  void forward(const Stage& stage) override {
+    switch (stage.kind) {
+      case StageKind::front_end:
+      case StageKind::projection:
+        return run(stage);  // without statistics or draws: as inference does
+      case StageKind::block:
+        train_conv_norm_relu(stage.block, input_of(stage.block));
+        return pool(stage.block);
+      case StageKind::pooling:
+        return train_pool();
+      case StageKind::head:
+        return train_head();
+    }
   }
 
-  void train_last_block() override {
-    train_conv_norm_relu(3, blocks_[2].out);
-    blocks_[3].out = blocks_[3].relu;
-    maps_ = reference::project(blocks_[3].out, value(kProjection));
-  }
+  TrainingResult end() override { return result_; }
 
-  void train_pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) override {
-    options_ = options;
-    if (architecture_.pooling == Pooling::average) {
-      if (options.rbld || options.rks) {
-        throw Error(ErrorCode::usage, "RBLD and RKS select among top-k values: average pooling trains without them");
-      }
+  void train_pool() {
+    const TrainingStep& step = step_;
+    if (architecture().pooling == Pooling::average) {
       head_.features = reference::average_pool(maps_);
       return;
     }
-    const int n = maps_.n, k = architecture_.k;
+    const int n = maps_.n, k = architecture().k;
     const std::size_t selected = static_cast<std::size_t>(n) * kMapChannels * k;
     head_.topk = reference::select_topk(maps_, k);
     head_.features = head_.topk.value;
-    if (options.rbld) {
-      const auto keep = injected.rbld_keep ? std::vector(injected.rbld_keep, injected.rbld_keep + selected)
-                                           : reference::draw_rbld_keep(options, key, n, kMapChannels, k);
-      head_.rbld_factors = reference::rbld_factors(options, k, keep);
+    if (step.options.rbld) {
+      const auto keep = step.injected.rbld_keep ? std::vector(step.injected.rbld_keep, step.injected.rbld_keep + selected)
+                                           : reference::draw_rbld_keep(step.options, step.key, n, kMapChannels, k);
+      head_.rbld_factors = reference::rbld_factors(step.options, k, keep);
       for (std::size_t i = 0; i < selected; ++i) head_.features[i] *= head_.rbld_factors[i];
     }
-    if (options.rks) {
-      const auto positions = injected.rks_index ? std::vector(injected.rks_index, injected.rks_index + selected)
-                                                : reference::draw_rks_positions(key, n, kMapChannels, k, maps_.h * maps_.w);
+    if (step.options.rks) {
+      const auto positions = step.injected.rks_index ? std::vector(step.injected.rks_index, step.injected.rks_index + selected)
+                                                : reference::draw_rks_positions(step.key, n, kMapChannels, k, maps_.h * maps_.w);
       head_.rks = reference::select_at(maps_, positions, k);
     }
   }
 
-  TrainingResult train_head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) override {
-    TrainingResult result;
+  void train_head() {
+    const TrainingStep& step = step_;
+    TrainingResult& result = result_ = {};
     const auto branch = [&](const std::vector<double>& features, double weight, double& loss, std::vector<double>& grad_logits) {
       const std::vector<double> logits = reference::head(features, value(kHeadWeight), value(kHeadBias)[0]);
       grad_logits.assign(logits.size(), 0.0);
       for (std::size_t i = 0; i < logits.size(); ++i) {
-        if (labels[i] == kUnlabelled) continue;
-        loss += reference::bce_with_logits(logits[i], labels[i]);
-        grad_logits[i] = weight * loss_scale * reference::bce_with_logits_derivative(logits[i], labels[i]);
+        if (step.labels[i] == kUnlabelled) continue;
+        loss += reference::bce_with_logits(logits[i], step.labels[i]);
+        grad_logits[i] = weight * step.loss_scale * reference::bce_with_logits_derivative(logits[i], step.labels[i]);
       }
       return logits;
     };
     const std::vector<double> logits = branch(head_.features, 1.0, result.loss_a, head_.grad_logits_a);
     result.logit_a = to_float(logits);
-    if (options_.rks) result.logit_b = to_float(branch(head_.rks.value, options_.alpha, result.loss_b, head_.grad_logits_b));
+    if (step.options.rks) result.logit_b = to_float(branch(head_.rks.value, step.options.alpha, result.loss_b, head_.grad_logits_b));
     grad_maps_ = Maps(maps_.n, maps_.c, maps_.h, maps_.w);
+    const Distillation& teacher = step.teacher;
     if (!teacher.maps.empty()) result.distance_maps = reference::map_distance(maps_, teacher.maps, teacher.scale, teacher.weight, grad_maps_);
     if (!teacher.logits.empty()) {
       result.distance_logits = reference::logit_distance(logits, teacher.logits, teacher.scale[kMapChannels], teacher.weight,
                                                          head_.grad_logits_a);
     }
-    return result;
   }
 
   // ---- training, backward ----
 
-  void backward_head(GradientMode mode) override {
+  void backward(const Stage& stage, GradientMode mode) override {
+    switch (stage.kind) {
+      case StageKind::head:
+        return backward_head(mode);
+      case StageKind::pooling:
+        return backward_pool();
+      case StageKind::projection:
+        reference::project_backward_weight(blocks_.back().out, grad_maps_, gradient(kProjection, mode));
+        blocks_.back().grad_out = reference::project_backward_input(grad_maps_, value(kProjection), kChannels[kBlocks]);
+        return;
+      case StageKind::block:
+        return backward_block(stage.block, mode);
+      case StageKind::front_end:
+        return;  // has no parameters
+    }
+  }
+
+  void backward_head(GradientMode mode) {
     const auto grad_weight = gradient(kHeadWeight, mode);
     double& grad_bias = gradient(kHeadBias, mode)[0];
     head_.grad_features = reference::head_backward(head_.features, value(kHeadWeight), head_.grad_logits_a, grad_weight, grad_bias);
-    if (options_.rks) {
+    if (step_.options.rks) {
       head_.grad_rks = reference::head_backward(head_.rks.value, value(kHeadWeight), head_.grad_logits_b, grad_weight, grad_bias);
     }
   }
 
   // Adds to what a teacher's maps left.
-  void backward_pool() override {
-    if (architecture_.pooling == Pooling::average) {
+  void backward_pool() {
+    if (architecture().pooling == Pooling::average) {
       reference::average_pool_backward(head_.grad_features, grad_maps_);
       return;
     }
-    if (options_.rbld) {
+    if (step_.options.rbld) {
       for (std::size_t i = 0; i < head_.grad_features.size(); ++i) head_.grad_features[i] *= head_.rbld_factors[i];
     }
     reference::select_backward(head_.topk, head_.grad_features, grad_maps_);
-    if (options_.rks) reference::select_backward(head_.rks, head_.grad_rks, grad_maps_);
+    if (step_.options.rks) reference::select_backward(head_.rks, head_.grad_rks, grad_maps_);
   }
 
-  void backward_last_block(GradientMode mode) override {
-    Block& block = blocks_[3];
-    reference::project_backward_weight(block.out, grad_maps_, gradient(kProjection, mode));
-    block.grad_out = reference::project_backward_input(grad_maps_, value(kProjection), kChannels[4]);
-    const Maps grad_conv = backward_norm_relu(3, block.grad_out, mode);
-    reference::conv2x2_backward_weight(blocks_[2].out, grad_conv, gradient(conv_weight(3), mode));
-    blocks_[2].grad_out = reference::conv2x2_backward_input(grad_conv, value(conv_weight(3)), kChannels[3]);
-  }
-
-  void backward_block(int b, GradientMode mode) override {
+  void backward_block(int b, GradientMode mode) {
     Block& block = blocks_[b];
-    const Maps grad_conv = backward_norm_relu(b, reference::max_pool2x2_backward(block.relu, block.grad_out), mode);
-    reference::conv2x2_backward_weight(blocks_[b - 1].out, grad_conv, gradient(conv_weight(b), mode));
-    blocks_[b - 1].grad_out = reference::conv2x2_backward_input(grad_conv, value(conv_weight(b)), kChannels[b]);
+    const Maps grad_conv =
+        backward_norm_relu(b, pools(b) ? reference::max_pool2x2_backward(block.relu, block.grad_out) : block.grad_out, mode);
+    reference::conv2x2_backward_weight(input_of(b), grad_conv, gradient(conv_weight(b), mode));
+    if (b > 0) blocks_[b - 1].grad_out = reference::conv2x2_backward_input(grad_conv, value(conv_weight(b)), kChannels[b]);
   }
 
-  void backward_first_block(GradientMode mode) override {
-    Block& block = blocks_[0];
-    const Maps grad_conv = backward_norm_relu(0, reference::max_pool2x2_backward(block.relu, block.grad_out), mode);
-    reference::conv2x2_backward_weight(npr_, grad_conv, gradient(conv_weight(0), mode));
-  }
-
-  double adam_step(const AdamOptions& options, std::uint64_t step) override {
+  double adam(const AdamOptions& options, std::uint64_t step) override {
     communicator_.sum(gradients_);
     double squares = 0;
     for (const double g : gradients_) squares += g * g;
@@ -239,9 +248,11 @@ class ReferenceEngine final : public Engine {
     m_.assign(m.begin(), m.end());
     v_.assign(v.begin(), v.end());
   }
-  void set_communicator(Communicator communicator) override { communicator_ = std::move(communicator); }
+  // ---- of both ----
 
- private:
+  static bool pools(int b) { return b + 1 < kBlocks; }
+  const Maps& input_of(int b) const { return b == 0 ? residual_ : blocks_[b - 1].out; }
+  void pool(int b) { blocks_[b].out = pools(b) ? reference::max_pool2x2(blocks_[b].relu) : blocks_[b].relu; }
   std::span<double> value(int id) { return parameter(std::span(parameters_), table_, id); }
 
   // Where a stage adds its gradient: emptied first unless micro-batches accumulate.
@@ -277,18 +288,20 @@ class ReferenceEngine final : public Engine {
                                           gradient(norm_scale(b), mode), gradient(norm_shift(b), mode), communicator_);
   }
 
-  Architecture architecture_;
   ParameterTable table_ = parameter_table({});
   std::vector<double> parameters_;  // always numbers that a float holds, as checkpoints keep floats
   std::vector<double> gradients_;
   std::vector<float> m_, v_;
   Communicator communicator_;
-  TrainingOptions options_;
+  PixelBatch batch_;
+  TrainingStep step_;
+  TrainingResult result_;
 
-  Maps npr_;
+  Maps residual_;
   std::array<Block, kBlocks> blocks_;
   Maps maps_, grad_maps_;
   Head head_;
+  std::vector<float> logits_;
 };
 
 }  // namespace

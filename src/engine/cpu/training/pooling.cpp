@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "lfm/error.h"
 #include "src/model/architecture.h"
 #include "src/model/rbld.h"
 #include "src/random/philox.h"
@@ -92,9 +91,6 @@ void pool_map(const PoolingPass& pass, const ImageDraws& draws, std::size_t imag
 void pool_forward(ThreadPool& threads, const PoolingPass& pass, const TrainingOptions& options, const DrawKey& key,
                   const InjectedDraws& injected) {
   if (pass.architecture.pooling == Pooling::average) {
-    if (options.rbld || options.rks) {
-      throw Error(ErrorCode::usage, "RBLD and RKS select among top-k values: average pooling trains without them");
-    }
     threads.run(pass.n, [&](int image, int) { average_image(pass, static_cast<std::size_t>(image)); });
     return;
   }

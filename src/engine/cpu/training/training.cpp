@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lfm/error.h"
 
 namespace lfm::cpu {
 namespace {
@@ -49,7 +48,7 @@ TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& 
   return plan;
 }
 
-Training::Training(const Kernels& kernels, ThreadPool& pool)
+CpuTraining::CpuTraining(const Kernels& kernels, ThreadPool& pool)
     : machine_{kernels, training_kernels(kernels), pool},
       norm_{BatchNorm(kChannels[2]), BatchNorm(kChannels[3]), BatchNorm(kChannels[4])},
       sums_(2 * kLastChannels),
@@ -59,7 +58,8 @@ Training::Training(const Kernels& kernels, ThreadPool& pool)
   for (std::size_t i = 0; i < 3; ++i) grad_sums_[i].resize(2 * static_cast<std::size_t>(kChannels[i + 2]));
 }
 
-void Training::load(const Architecture& architecture, std::span<float> values) {
+void CpuTraining::load(const Architecture& architecture, std::span<float> values) {
+  ++changes_;
   architecture_ = architecture;
   table_ = parameter_table(architecture);
   values_ = values;
@@ -67,7 +67,7 @@ void Training::load(const Architecture& architecture, std::span<float> values) {
   plan_ = {};
 }
 
-std::span<float> Training::state(std::size_t index) {
+std::span<float> CpuTraining::state(std::size_t index) {
   const std::size_t count = table_.trainable_floats;
   if (state_.size() == 0) {
     state_ = Buffer(3 * count);
@@ -76,7 +76,7 @@ std::span<float> Training::state(std::size_t index) {
   return {state_.data() + index * count, count};
 }
 
-void Training::reserve(const PlanRequest& request) {
+void CpuTraining::reserve(const PlanRequest& request) {
   plan_ = plan_training(architecture_, request, machine_.pool.threads(), machine_.training.winner_bytes);
   if (arena_.size() < plan_.total) {
     arena_ = {};
@@ -84,15 +84,15 @@ void Training::reserve(const PlanRequest& request) {
   }
 }
 
-std::size_t Training::arena_bytes(const PlanRequest& request) const {
+std::size_t CpuTraining::arena_bytes(const PlanRequest& request) const {
   return plan_training(architecture_, request, machine_.pool.threads(), machine_.training.winner_bytes).total * sizeof(float);
 }
 
-NormParameters Training::norm_parameters(int b) const {
+NormParameters CpuTraining::norm_parameters(int b) const {
   return {value(conv_bias(b)), value(norm_scale(b)), value(norm_shift(b)), value(running_mean(b)), value(running_var(b))};
 }
 
-FirstBlock::Pass Training::first_pass() const {
+FirstBlock::Pass CpuTraining::first_pass() const {
   return {batch_,
           plan_.shape,
           norm_parameters(0),
@@ -103,39 +103,45 @@ FirstBlock::Pass Training::first_pass() const {
           at(plan_.workers)};
 }
 
-PoolingPass Training::pooling_pass() const {
+PoolingPass CpuTraining::pooling_pass() const {
   return {architecture_, plan_.n, plan_.shape.maps().area(), at(plan_.maps),
           {at(plan_.features), at(plan_.auxiliary), at(plan_.factor), reinterpret_cast<std::int32_t*>(at(plan_.position)),
            reinterpret_cast<std::int32_t*>(at(plan_.drawn))}};
 }
 
-Projection Training::projection() const {
+Projection CpuTraining::projection() const {
   return {plan_.n, plan_.shape.maps().area(), at(plan_.conv_out[2]), norm_[2].norm(), value(kProjection)};
 }
 
 /// What block b does to its input as it reads it: ReLU follows, which changes nothing of block 1's output.
-Affine Training::input_norm(int b) const {
+Affine CpuTraining::input_norm(int b) const {
   return b == 1 ? Affine{identity_.data(), identity_.data() + kLastChannels} : norm_[static_cast<std::size_t>(b) - 2].norm();
 }
 
 // ---- forward ----
 
-void Training::first_block(const PixelBatch& batch) {
-  if (batch.n != plan_.n || network_shape(architecture_, batch.height, batch.width).input != plan_.shape.input) {
-    throw Error(ErrorCode::usage, "the batch is not the one that room was reserved for");
-  }
+void CpuTraining::begin(const PixelBatch& batch, const TrainingStep& step) {
   batch_ = batch;
-  first_.forward(machine_, first_pass(), communicator_);
+  step_ = step;
+  ++changes_;
 }
 
-void Training::block(int b) { forward_conv(b); }
-
-void Training::last_block() {
-  forward_conv(3);
-  projection_forward(machine_, projection(), at(plan_.maps), at(plan_.filters), at(plan_.workers));
+void CpuTraining::forward(const Stage& stage) {
+  switch (stage.kind) {
+    case StageKind::front_end:
+      return;  // block 1 computes it
+    case StageKind::block:
+      return stage.block == 0 ? first_.forward(machine_, first_pass(), communicator_) : forward_conv(stage.block);
+    case StageKind::projection:
+      return projection_forward(machine_, projection(), at(plan_.maps), at(plan_.filters), at(plan_.workers));
+    case StageKind::pooling:
+      return pool_forward(machine_.pool, pooling_pass(), step_.options, step_.key, step_.injected);
+    case StageKind::head:
+      return head();
+  }
 }
 
-void Training::forward_conv(int b) {
+void CpuTraining::forward_conv(int b) {
   const std::size_t i = static_cast<std::size_t>(b) - 1;
   const ConvTraining& plan = plan_.conv[i];
   const std::span<double> sums(sums_.data(), 2 * static_cast<std::size_t>(plan.oc));
@@ -148,22 +154,20 @@ void Training::forward_conv(int b) {
   norm.finish(norm_parameters(b), sums, static_cast<double>(plan.n) * plan.conv.area(), communicator_);
 }
 
-void Training::pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected) {
-  options_ = options;
-  pool_forward(machine_.pool, pooling_pass(), options, key, injected);
-}
-
-TrainingResult Training::head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher) {
+void CpuTraining::head() {
+  const auto labels = step_.labels;
+  const float loss_scale = step_.loss_scale;
+  const Distillation& teacher = step_.teacher;
   const auto weight = value(kHeadWeight);
   const float bias = value(kHeadBias)[0];
-  TrainingResult result;
+  TrainingResult& result = result_ = {};
   main_.features = at(plan_.features);
   head_forward(main_, weight, bias, labels, double{loss_scale});
   result.logit_a = main_.logits;
   result.loss_a = main_.loss;
-  if (options_.rks) {
+  if (step_.options.rks) {
     auxiliary_.features = at(plan_.auxiliary);
-    head_forward(auxiliary_, weight, bias, labels, double{options_.alpha} * double{loss_scale});
+    head_forward(auxiliary_, weight, bias, labels, double{step_.options.alpha} * double{loss_scale});
     result.logit_b = auxiliary_.logits;
     result.loss_b = auxiliary_.loss;
   }
@@ -173,32 +177,42 @@ TrainingResult Training::head(std::span<const std::uint8_t> labels, float loss_s
         map_distance(machine_.pool, plan_.n, plan_.shape.maps().area(), at(plan_.maps), teacher, at(plan_.grad_maps));
   }
   if (!teacher.logits.empty()) result.distance_logits = logit_distance(main_, teacher);
-  return result;
 }
 
 // ---- backward ----
 
-void Training::backward_head(GradientMode mode) {
-  const Branch* branches[] = {&main_, &auxiliary_};
-  head_backward(std::span(branches).first(options_.rks ? 2 : 1), gradient(kHeadWeight), gradient(kHeadBias)[0], mode);
+void CpuTraining::backward(const Stage& stage, GradientMode mode) {
+  switch (stage.kind) {
+    case StageKind::head:
+      return backward_head(mode);
+    case StageKind::pooling:
+      return backward_pool();
+    case StageKind::projection:
+      return projection_backward(machine_, projection(),
+                                 {at(plan_.grad_maps), at(plan_.grad_pooled[3]), at(plan_.grad_filters), gradient(kProjection), mode,
+                                  reinterpret_cast<double*>(at(plan_.partial)), grad_sums_[2]});
+    case StageKind::block:
+      if (stage.block > 0) return backward_conv(stage.block, mode);
+      return first_.backward(machine_, first_pass(),
+                             {at(plan_.grad_pooled[0]), gradient(conv_weight(0)), gradient(norm_scale(0)), gradient(norm_shift(0)), mode},
+                             communicator_);
+    case StageKind::front_end:
+      return;  // has no parameters
+  }
 }
 
-void Training::backward_pool() {
-  const std::span<const double> auxiliary = options_.rks ? std::span<const double>(auxiliary_.grad_logits) : std::span<const double>();
+void CpuTraining::backward_head(GradientMode mode) {
+  const Branch* branches[] = {&main_, &auxiliary_};
+  head_backward(std::span(branches).first(step_.options.rks ? 2 : 1), gradient(kHeadWeight), gradient(kHeadBias)[0], mode);
+}
+
+void CpuTraining::backward_pool() {
+  const std::span<const double> auxiliary = step_.options.rks ? std::span<const double>(auxiliary_.grad_logits) : std::span<const double>();
   pool_backward(machine_.pool, pooling_pass(), main_.grad_logits, auxiliary, value(kHeadWeight),
                 maps_taught_ ? GradientMode::accumulate : GradientMode::overwrite, at(plan_.grad_maps));
 }
 
-void Training::backward_last_block(GradientMode mode) {
-  projection_backward(machine_, projection(),
-                      {at(plan_.grad_maps), at(plan_.grad_pooled[3]), at(plan_.grad_filters), gradient(kProjection), mode,
-                       reinterpret_cast<double*>(at(plan_.partial)), grad_sums_[2]});
-  backward_conv(3, mode);
-}
-
-void Training::backward_block(int b, GradientMode mode) { backward_conv(b, mode); }
-
-void Training::backward_conv(int b, GradientMode mode) {
+void CpuTraining::backward_conv(int b, GradientMode mode) {
   const std::size_t i = static_cast<std::size_t>(b) - 1;
   norm_[i].backward(norm_parameters(b), grad_sums_[i], communicator_, gradient(norm_scale(b)), gradient(norm_shift(b)), mode);
   const std::span<double> in_sums = b > 1 ? std::span(grad_sums_[i - 1]) : std::span<double>();
@@ -208,13 +222,8 @@ void Training::backward_conv(int b, GradientMode mode) {
                  reinterpret_cast<double*>(at(plan_.partial)), in_sums});
 }
 
-void Training::backward_first_block(GradientMode mode) {
-  first_.backward(machine_, first_pass(),
-                  {at(plan_.grad_pooled[0]), gradient(conv_weight(0)), gradient(norm_scale(0)), gradient(norm_shift(0)), mode},
-                  communicator_);
-}
-
-double Training::adam_step(const AdamOptions& options, std::uint64_t step) {
+double CpuTraining::adam(const AdamOptions& options, std::uint64_t step) {
+  ++changes_;
   constexpr int ranges = 32;  // tasks; the norm is summed in their order
   const std::span<float> gradient = gradients(), m = moments_m(), v = moments_v();
   communicator_.sum(gradient);
@@ -238,8 +247,19 @@ double Training::adam_step(const AdamOptions& options, std::uint64_t step) {
 
 // ---- reading ----
 
+void CpuTraining::read_parameters(std::span<float> values) { std::ranges::copy(values_, values.begin()); }
+void CpuTraining::read_gradients(std::span<float> values) { std::ranges::copy(gradients(), values.begin()); }
+void CpuTraining::read_moments(std::span<float> m, std::span<float> v) {
+  std::ranges::copy(moments_m(), m.begin());
+  std::ranges::copy(moments_v(), v.begin());
+}
+void CpuTraining::write_moments(std::span<const float> m, std::span<const float> v) {
+  std::ranges::copy(m, moments_m().begin());
+  std::ranges::copy(v, moments_v().begin());
+}
+
 /// [n][pixel][channel] to [n][channel][pixel], normalised and through ReLU.
-std::vector<float> Training::channels_first(const float* data, MapSize size, int channels, const Affine& norm) const {
+std::vector<float> CpuTraining::channels_first(const float* data, MapSize size, int channels, const Affine& norm) const {
   const std::size_t area = static_cast<std::size_t>(size.area()), count = static_cast<std::size_t>(channels);
   std::vector<float> out(static_cast<std::size_t>(plan_.n) * area * count);
   for (std::size_t image = 0; image < static_cast<std::size_t>(plan_.n); ++image) {
@@ -252,7 +272,7 @@ std::vector<float> Training::channels_first(const float* data, MapSize size, int
   return out;
 }
 
-std::optional<std::vector<float>> Training::read(Activation activation) const {
+std::optional<std::vector<float>> CpuTraining::read(Activation activation) {
   switch (activation) {
     case Activation::block1:
     case Activation::block2:

@@ -36,9 +36,9 @@ struct TrainingPlan {
 };
 TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& request, int threads, int winner_bytes);
 
-class Training {
+class CpuTraining final : public Training {
  public:
-  Training(const Kernels& kernels, ThreadPool& pool);
+  CpuTraining(const Kernels& kernels, ThreadPool& pool);
 
   /// values: the engine's parameters, which outlive this. Resets the optimizer.
   void load(const Architecture& architecture, std::span<float> values);
@@ -46,28 +46,26 @@ class Training {
   std::size_t arena_bytes(const PlanRequest& request) const;
   void set_communicator(Communicator communicator) { communicator_ = std::move(communicator); }
 
-  void first_block(const PixelBatch& batch);
-  void block(int b);
-  void last_block();
-  void pool(const TrainingOptions& options, const DrawKey& key, const InjectedDraws& injected);
-  TrainingResult head(std::span<const std::uint8_t> labels, float loss_scale, const Distillation& teacher);
+  /// How often a stage has changed parameters or running statistics.
+  std::uint64_t changes() const { return changes_; }
 
-  void backward_head(GradientMode mode);
-  void backward_pool();
-  void backward_last_block(GradientMode mode);
-  void backward_block(int b, GradientMode mode);
-  void backward_first_block(GradientMode mode);
-  double adam_step(const AdamOptions& options, std::uint64_t step);
+  void begin(const PixelBatch& batch, const TrainingStep& step) override;
+  void forward(const Stage& stage) override;
+  TrainingResult end() override { return result_; }
+  void backward(const Stage& stage, GradientMode mode) override;
+  double adam(const AdamOptions& options, std::uint64_t step) override;
+  std::optional<std::vector<float>> read(Activation activation) override;
 
-  std::span<float> gradients() { return state(0); }
-  std::span<float> moments_m() { return state(1); }
-  std::span<float> moments_v() { return state(2); }
-
-  /// Of the last micro-batch, as the engine's read().
-  std::optional<std::vector<float>> read(Activation activation) const;
+  void read_parameters(std::span<float> values) override;
+  void read_gradients(std::span<float> gradients) override;
+  void read_moments(std::span<float> m, std::span<float> v) override;
+  void write_moments(std::span<const float> m, std::span<const float> v) override;
 
  private:
   std::span<float> state(std::size_t index);
+  std::span<float> gradients() { return state(0); }
+  std::span<float> moments_m() { return state(1); }
+  std::span<float> moments_v() { return state(2); }
   std::span<float> value(int id) const { return parameter(values_, table_, id); }
   std::span<float> gradient(int id) { return parameter(gradients(), table_, id); }
   NormParameters norm_parameters(int b) const;
@@ -77,6 +75,9 @@ class Training {
   Affine input_norm(int b) const;
   void forward_conv(int b);
   void backward_conv(int b, GradientMode mode);
+  void head();
+  void backward_head(GradientMode mode);
+  void backward_pool();
   float* at(std::size_t offset) const { return arena_.data() + offset; }
   std::vector<float> channels_first(const float* data, MapSize size, int channels, const Affine& norm) const;
 
@@ -88,9 +89,11 @@ class Training {
   Buffer arena_;
   TrainingPlan plan_;
   Communicator communicator_;
-  TrainingOptions options_;
+  TrainingStep step_;
+  TrainingResult result_;
   bool maps_taught_ = false;  // the maps' gradient already has a teacher's part
   PixelBatch batch_;
+  std::uint64_t changes_ = 0;
 
   FirstBlock first_;
   std::array<BatchNorm, 3> norm_;                 // blocks 2 to 4
