@@ -176,7 +176,7 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   CLI::App app{"Time one engine's inference on random images"};
   Options options;
-  app.add_option("--device", options.device, std::string("one of ") + kDeviceNames)->capture_default_str();
+  app.add_option("--device", options.device, "one of " + device_names())->capture_default_str();
   app.add_option("--precision", options.precision, std::string("one of ") + kPrecisionNames)->capture_default_str();
   app.add_option("--model", options.model, "a .lfmw file; random weights without it");
   app.add_option("--batch", options.batch)->capture_default_str()->check(CLI::PositiveNumber);

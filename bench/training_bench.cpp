@@ -66,7 +66,7 @@ Time median(const std::vector<Time>& times) {
 int main(int argc, char** argv) try {
   Arguments arguments;
   CLI::App app("Time one engine's training step");
-  app.add_option("--device", arguments.device, lfm::kDeviceNames)->capture_default_str();
+  app.add_option("--device", arguments.device, lfm::device_names())->capture_default_str();
   app.add_option("--batch", arguments.batch)->capture_default_str();
   app.add_option("--size", arguments.side, "Side of the images")->capture_default_str();
   app.add_option("--threads", arguments.threads, "0: all cores")->capture_default_str();
@@ -109,7 +109,7 @@ int main(int argc, char** argv) try {
   fmt::print("  {:.1f} images/s; {:.1f} per second of processor time\n", arguments.batch / whole.wall, arguments.batch / whole.processor);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  fmt::print("  arena {} MiB, peak of the process {} MiB\n", engine->arena_bytes(request) >> 20, usage.ru_maxrss >> 10);
+  fmt::print("  arena {} MiB, peak of the process {} MiB\n", engine->plan(request).bytes >> 20, usage.ru_maxrss >> 10);
   return 0;
 } catch (const std::exception& error) {
   fmt::print(stderr, "lfm-bench-training: {}\n", error.what());

@@ -74,7 +74,7 @@ void run_bench(const BenchOptions& options) {
 void add_bench_command(CLI::App& app) {
   const auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "Times a device's inference or training, or runs batches for a profiler");
-  command->add_option("-d,--device", options->device, std::string("One of ") + kDeviceNames)->capture_default_str();
+  command->add_option("-d,--device", options->device, "One of " + device_names())->capture_default_str();
   command->add_option("--precision", options->precision, "One of " + list_of_words<Precision>())->capture_default_str();
   command->add_option("-m,--model", options->model, "Weights (.lfmw); default: a fresh network's");
   command->add_flag("--resident", options->resident, "Time the network alone, on pixels that are on the device");

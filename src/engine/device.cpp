@@ -1,69 +1,87 @@
 #include "src/engine/device.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
 #include "src/engine/precision.h"
+#include "src/engine/registry.h"
 
 namespace lfm {
 namespace {
 
-void require_fp32_training(const EngineOptions& options, const char* engine) {
-  if (options.training == Precision::fp32) return;
-  throw Error(ErrorCode::usage, fmt::format("{} trains in fp32 alone; leave out --precision {}, or train on a GPU with --device cuda", engine,
-                                            precision_name(options.training)));
+void require_training(const EngineRow& row, const EngineOptions& options) {
+  if (std::ranges::find(row.training, options.training) != row.training.end()) return;
+  std::vector<std::string_view> names;
+  for (const Precision precision : row.training) names.push_back(precision_name(precision));
+  throw Error(ErrorCode::usage, fmt::format("{} trains in {} alone; leave out --precision {}, or train on a GPU with --device cuda", row.who,
+                                            fmt::join(names, ", "), precision_name(options.training)));
 }
 
-std::unique_ptr<Engine> cpu_engine(const EngineOptions& options) {
-  require_fp32_training(options, "the CPU engine");
-  return make_cpu_engine(options.threads, options.precision);
+std::unique_ptr<Engine> make(DeviceKind kind, int index, const EngineOptions& options) {
+  const EngineRow& row = engine_row(kind);
+  if (kind == DeviceKind::reference) require_precision(options.precision, row.who, row.inference());
+  require_training(row, options);
+  if (kind == DeviceKind::emulated) {
+    if (const std::string missing = row.missing(); !missing.empty()) throw Error(ErrorCode::device, missing);
+  }
+  return row.make(index, options);
 }
 
-std::unique_ptr<Engine> automatic_engine(const EngineOptions& options) {
-  if (!built_with_cuda()) return cpu_engine(options);
+std::unique_ptr<Engine> make_automatic(const EngineOptions& options) {
+  if (!built_with_cuda()) return make(DeviceKind::cpu, 0, options);
   try {
-    return make_cuda_engine(0, options.precision, options.note, options.training);
+    return make(DeviceKind::cuda, 0, options);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::device) throw;
     if (options.note) options.note(fmt::format("using the CPU: {}", error.what()));
-    return cpu_engine(options);
+    return make(DeviceKind::cpu, 0, options);
   }
-}
-
-std::unique_ptr<Engine> reference_engine(const EngineOptions& options) {
-  require_precision(options.precision, "the reference engine", {Precision::fp32});  // computes in double
-  require_fp32_training(options, "the reference engine");
-  return make_reference_engine();
-}
-
-std::unique_ptr<Engine> emulated_engine([[maybe_unused]] const EngineOptions& options) {
-#if defined(LFM_HAVE_EMULATION)
-  return make_emulated_engine(options.precision, options.note, options.training);
-#else
-  throw Error(ErrorCode::device, "this build has no emulated device; build with -DLFM_EMULATION=ON");
-#endif
 }
 
 }  // namespace
 
+const char* device_words(Devices devices) {
+  const auto words = [](bool all) {
+    std::string text = "auto";
+    for (const EngineRow& row : engine_rows()) {
+      text += fmt::format("|{}", row.name);
+      if (row.numbered) text += fmt::format("|{}:N", row.name);
+      if (row.numbered && all) text += fmt::format("|{}:all", row.name);
+    }
+    return text;
+  };
+  static const std::string one = words(false), every = words(true);
+  return devices == Devices::all ? every.c_str() : one.c_str();
+}
+
+std::string device_names() {
+  std::vector<std::string> names = {"auto"};
+  for (const EngineRow& row : engine_rows()) {
+    names.emplace_back(row.name);
+    if (row.numbered) names.push_back(fmt::format("{}:N", row.name));
+  }
+  const std::string last = names.back();
+  names.pop_back();
+  return fmt::format("{} or {}", fmt::join(names, ", "), last);
+}
+
 Device parse_device(std::string_view name) {
   if (name == "auto") return {DeviceKind::automatic};
-  if (name == "cpu") return {DeviceKind::cpu};
-  if (name == "cuda") return {DeviceKind::cuda};
-  if (name == "reference") return {DeviceKind::reference};
-  if (name == "emulated") return {DeviceKind::emulated};
-  constexpr std::string_view prefix = "cuda:";
-  if (name.substr(0, prefix.size()) == prefix) {
-    const std::string_view number = name.substr(prefix.size());
-    if (number == "all") return {DeviceKind::cuda, 0, true};
+  for (const EngineRow& row : engine_rows()) {
+    if (name == row.name) return {row.kind};
+    if (!row.numbered || !name.starts_with(row.name) || name.substr(row.name.size(), 1) != ":") continue;
+    const std::string_view number = name.substr(row.name.size() + 1);
+    if (number == "all") return {row.kind, 0, true};
     int index = -1;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
-    if (error == std::errc{} && end == number.data() + number.size() && index >= 0) return {DeviceKind::cuda, index};
+    if (error == std::errc{} && end == number.data() + number.size() && index >= 0) return {row.kind, index};
   }
-  throw Error(ErrorCode::usage, fmt::format("there is no device '{}'; the devices are {}; detect and evaluate also take cuda:all", name, kDeviceNames));
+  throw Error(ErrorCode::usage,
+              fmt::format("there is no device '{}'; the devices are {}; detect and evaluate also take cuda:all", name, device_names()));
 }
 
 std::vector<std::unique_ptr<Engine>> make_engines(const Device& device, const EngineOptions& options) {
@@ -77,19 +95,7 @@ std::vector<std::unique_ptr<Engine>> make_engines(const Device& device, const En
 
 std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& options) {
   if (device.all) throw Error(ErrorCode::usage, "only detect and evaluate work on several GPUs at once; name one, such as cuda:0");
-  switch (device.kind) {
-    case DeviceKind::automatic:
-      return automatic_engine(options);
-    case DeviceKind::cpu:
-      return cpu_engine(options);
-    case DeviceKind::cuda:
-      return make_cuda_engine(device.index, options.precision, options.note, options.training);
-    case DeviceKind::reference:
-      return reference_engine(options);
-    case DeviceKind::emulated:
-      return emulated_engine(options);
-  }
-  throw Error(ErrorCode::usage, "unknown device");
+  return device.kind == DeviceKind::automatic ? make_automatic(options) : make(device.kind, device.index, options);
 }
 
 }  // namespace lfm

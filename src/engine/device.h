@@ -25,14 +25,12 @@ struct Device {
   bool all = false;  ///< every GPU: make_engines() alone takes it
 };
 
-/// The names of devices, "|" between them; Devices::all: with cuda:all, every GPU. N stands for a number.
+/// The names of devices, "|" between them, from the table of engines; Devices::all: with cuda:all, every GPU. N stands for a number.
 enum class Devices { one, all };
-constexpr const char* device_words(Devices devices) {
-  return devices == Devices::all ? "auto|cpu|cuda|cuda:N|cuda:all|reference|emulated" : "auto|cpu|cuda|cuda:N|reference|emulated";
-}
+const char* device_words(Devices devices);
 
-/// The names parse_device knows, for help texts.
-inline constexpr const char* kDeviceNames = "auto, cpu, cuda, cuda:N, reference or emulated";
+/// The same for sentences: "auto, cpu, cuda, cuda:N, ...".
+std::string device_names();
 
 /// Throws Error{usage} for any other name, but for "cuda:all".
 Device parse_device(std::string_view name);

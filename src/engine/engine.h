@@ -18,6 +18,7 @@
 
 #include "lfm/model.h"
 #include "lfm/precision.h"
+#include "src/engine/plan.h"
 #include "src/model/architecture.h"
 #include "src/model/label.h"
 #include "src/model/rbld.h"
@@ -214,8 +215,10 @@ class Engine {
   /// What there is room for; n = 0: nothing.
   const PlanRequest& room(PlanMode mode) const { return room_[static_cast<std::size_t>(mode)]; }
 
-  /// Bytes that reserve(request) would take, by arithmetic alone.
-  virtual std::size_t arena_bytes(const PlanRequest& request) const = 0;
+  /// The arena that reserve(request) would take for a model of that architecture, by arithmetic alone: none need be loaded.
+  virtual Plan plan_for(const Architecture& architecture, const PlanRequest& request) const = 0;
+  /// The same, of the model that is.
+  Plan plan(const PlanRequest& request) const { return plan_for(architecture_, request); }
 
   virtual Inference& inference() = 0;
   /// Of the model that was loaded last; goes with it.

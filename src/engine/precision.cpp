@@ -17,7 +17,7 @@ Precision parse_precision(std::string_view name) {
               fmt::format("there is no precision '{}'; the precisions are {}", name, list_of_words<Precision>()));
 }
 
-void require_precision(Precision precision, std::string_view engine, std::initializer_list<Precision> supported) {
+void require_precision(Precision precision, std::string_view engine, const std::vector<Precision>& supported) {
   if (precision == Precision::automatic || std::find(supported.begin(), supported.end(), precision) != supported.end()) return;
   std::string choices(precision_name(Precision::automatic));
   for (const Precision other : supported) choices += fmt::format(", {}", precision_name(other));

@@ -1,8 +1,8 @@
 // Precisions by the names that users give them.
 #pragma once
 
-#include <initializer_list>
 #include <string_view>
+#include <vector>
 
 #include "lfm/precision.h"
 
@@ -17,6 +17,6 @@ std::string_view precision_name(Precision precision);
 Precision parse_precision(std::string_view name);
 
 /// Throws Error{usage} naming what there is, unless the precision is `automatic` or among those supported. engine: "the CPU engine".
-void require_precision(Precision precision, std::string_view engine, std::initializer_list<Precision> supported);
+void require_precision(Precision precision, std::string_view engine, const std::vector<Precision>& supported);
 
 }  // namespace lfm

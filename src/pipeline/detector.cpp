@@ -94,7 +94,7 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   if (options.batch < 0) throw Error(ErrorCode::usage, "a batch has at least one image");
   impl_->engines = make_engines(device, {threads, options.precision, options.note});
   for (const auto& engine : impl_->engines) engine->load(model.architecture, model.values);
-  const Engine& first = *impl_->engines[0];
+  Engine& first = *impl_->engines[0];
   impl_->calibration = model.calibration;
   const View view = options.view.value_or(model.view);
   if (options.threshold && options.threshold_at) throw Error(ErrorCode::usage, "give a threshold or a rate of false alarms, not both");

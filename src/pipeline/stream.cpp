@@ -365,7 +365,7 @@ class ScoringStream {
   }
 
   void require_memory(const Engine& engine, const Image& image) const {
-    const std::size_t needed = engine.arena_bytes({1, image.height, image.width, PlanMode::inference});
+    const std::size_t needed = engine.plan({1, image.height, image.width, PlanMode::inference}).bytes;
     if (options_.arena_limit == 0 || needed <= options_.arena_limit) return;
     throw Error(ErrorCode::input,
                 fmt::format("at {}x{} the network needs {:.1f} GB of memory, more than this machine can spare; use --view "

@@ -155,7 +155,7 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Tw
 TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.RoomForThePapersBatch") {
   auto e = engine(2);
   e->load({}, random_parameters({}, 11));
-  const std::size_t one = e->arena_bytes({16, 224, 224, PlanMode::training}), two = e->arena_bytes({32, 224, 224, PlanMode::training});
+  const std::size_t one = e->plan({16, 224, 224, PlanMode::training}).bytes, two = e->plan({32, 224, 224, PlanMode::training}).bytes;
   fmt::print("  batch 32 at 224x224: {} MiB\n", two >> 20);
   CHECK(two < std::size_t{1500} << 20);
   CHECK(two <= 2 * one);

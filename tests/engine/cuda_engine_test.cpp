@@ -283,7 +283,7 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ABatchThatFailsLeavesTheOneUnde
   engine.load({}, random_parameters({}, 22));
   const auto want = logits_of(engine, batch_of(pixels, 0, 1));
   std::vector<float> first(1, -1.0f), second(1, -1.0f);
-  const simt::ScopedMemoryLimit limit(engine.arena_bytes({1, kSide, kSide}));
+  const simt::ScopedMemoryLimit limit(engine.plan({1, kSide, kSide}).bytes);
   InferenceQueue queue(engine, architecture);
   queue.begin(batch_of(pixels, 0, 1), first);
   CHECK_THROWS_AS(queue.begin({large.data(), 1, 400, 400}, second), Error);

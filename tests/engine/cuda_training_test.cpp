@@ -169,7 +169,7 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.Refusals") {
 TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.RoomForThePapersBatch") {
   auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 11));
-  const std::size_t one = engine.arena_bytes({16, 224, 224, PlanMode::training}), two = engine.arena_bytes({32, 224, 224, PlanMode::training});
+  const std::size_t one = engine.plan({16, 224, 224, PlanMode::training}).bytes, two = engine.plan({32, 224, 224, PlanMode::training}).bytes;
   fmt::print("  batch 32 at 224x224: {} MiB\n", two >> 20);
   CHECK(two <= 2 * one);
 }

@@ -23,7 +23,7 @@ class StubEngine : public Engine, public Inference {
   int most_under_way = 0, pinned_batches = 0;
 
   std::string description() const override { return "stub"; }
-  std::size_t arena_bytes(const PlanRequest& r) const override { return std::size_t{1} * r.n * r.height * r.width; }
+  Plan plan_for(const Architecture&, const PlanRequest& r) const override { return {{}, std::size_t{1} * r.n * r.height * r.width}; }
   Inference& inference() override { return *this; }
   Training& training() override { throw std::logic_error("the stub does not train"); }
   void set_communicator(Communicator) override {}

@@ -25,6 +25,12 @@ Buffer::Buffer(std::size_t floats) : floats_(floats) {
 #endif
 }
 
+void Buffer::grow(const Plan& plan) {
+  if (floats_ * sizeof(float) >= plan.bytes) return;
+  *this = {};  // first, so that both never take memory at once
+  *this = Buffer(plan.bytes / sizeof(float));
+}
+
 void Buffer::Free::operator()(float* p) const { std::free(p); }
 
 }  // namespace lfm::cpu

@@ -29,23 +29,7 @@ std::vector<Precision> cpu_precisions() {
 namespace cpu {
 namespace {
 
-constexpr std::size_t kAlign = 16;  // floats
-
-std::size_t padded(std::size_t floats) { return (floats + kAlign - 1) / kAlign * kAlign; }
-
-/// Hands out places in the arena.
-class Layout {
- public:
-  std::size_t add(std::size_t floats) {
-    const std::size_t offset = total_;
-    total_ += padded(floats);
-    return offset;
-  }
-  std::size_t total() const { return total_; }
-
- private:
-  std::size_t total_ = 0;
-};
+std::size_t padded(std::size_t floats) { return padded_floats(floats); }
 
 ConvShape conv_shape(const ActivationPlan& plan, int block) {
   return {plan.n, plan.shape.out[block - 1], plan.shape.out[block], kChannels[block], kChannels[block + 1], block + 1 < kBlocks};
@@ -88,13 +72,15 @@ ActivationPlan CpuEngine::plan_activations(int n, int height, int width, bool ke
   plan.n = n;
   plan.shape = network_shape({Pooling::average, 1}, height, width);  // a strip may have fewer positions than k
   const std::size_t images = static_cast<std::size_t>(n), threads = static_cast<std::size_t>(pool_.threads());
-  Layout layout;
-  for (std::size_t b = 0; b < 2; ++b) plan.block[b] = layout.add(images * plan.shape.out[b].area() * inference_.stored(kChannels[b + 1]));
+  ArenaLayout layout(kAlignment);
+  for (std::size_t b = 0; b < 2; ++b) {
+    plan.block[b] = add_floats(layout, block_stage(static_cast<int>(b)).name, images * plan.shape.out[b].area() * inference_.stored(kChannels[b + 1]));
+  }
   const std::size_t third = images * plan.shape.out[2].area() * inference_.stored(kChannels[3]);
   const std::size_t last = images * plan.shape.maps().area() * inference_.stored(kChannels[kBlocks]);
   const bool fits = padded(third) + last <= plan.block[1];
-  plan.block[2] = keep_all || !fits ? layout.add(third) : plan.block[0];
-  plan.last = keep_all || !fits ? layout.add(last) : plan.block[0] + padded(third);
+  plan.block[2] = keep_all || !fits ? add_floats(layout, block_stage(2).name, third) : plan.block[0];
+  plan.last = keep_all || !fits ? add_floats(layout, block_stage(3).name, last) : plan.block[0] + padded(third);
 
   std::size_t scratch = threads * padded(first_block_scratch(plan.shape.out[0].w));
   for (int block = 1; block < kBlocks; ++block) {
@@ -102,14 +88,14 @@ ActivationPlan CpuEngine::plan_activations(int n, int height, int width, bool ke
     scratch = std::max(scratch, conv.shared_floats + threads * conv.worker_floats);
     plan.conv[static_cast<std::size_t>(block - 1)] = conv;
   }
-  plan.scratch = layout.add(scratch);
-  plan.total = layout.total();
+  plan.scratch = add_floats(layout, "scratch", scratch);
+  plan.arena = layout.plan();
   return plan;
 }
 
-InferencePlan CpuEngine::plan_inference(int n, int height, int width) const {
+InferencePlan CpuEngine::plan_inference(const Architecture& architecture, int n, int height, int width) const {
   InferencePlan plan;
-  plan.shape = network_shape(architecture(), height, width);
+  plan.shape = network_shape(architecture, height, width);
   const int map_rows = plan.shape.maps().h;
   if (n == 1 && std::int64_t{height} * width > strip_pixels_) {
     const std::int64_t rows = std::max<std::int64_t>(kMinStripRows, (strip_pixels_ / width - 16) / 8);
@@ -119,12 +105,12 @@ InferencePlan CpuEngine::plan_inference(int n, int height, int width) const {
   plan.part = plan.strips == 1 ? plan_activations(n, height, width, true) : plan_activations(1, strip_height(tallest), width, false);
 
   const std::size_t images = static_cast<std::size_t>(n);
-  Layout layout;
-  plan.maps = layout.add(images * plan.shape.maps().area() * kMapChannels);
-  plan.features = layout.add(images * feature_count(architecture()));
-  plan.selection = layout.add(static_cast<std::size_t>(pool_.threads()) * kMapChannels * architecture().k);
-  plan.parts = layout.add(plan.part.total);
-  plan.total = layout.total();
+  ArenaLayout layout(kAlignment);
+  plan.maps = add_floats(layout, "maps", images * plan.shape.maps().area() * kMapChannels);
+  plan.features = add_floats(layout, "features", images * feature_count(architecture));
+  plan.selection = add_floats(layout, "selection", static_cast<std::size_t>(pool_.threads()) * kMapChannels * architecture.k);
+  plan.parts = layout.add(plan.part.arena) / sizeof(float);
+  plan.arena = layout.plan();
   return plan;
 }
 
@@ -134,16 +120,13 @@ void CpuEngine::make_room(const PlanRequest& request) {
     return;
   }
   pack();
-  plan_ = plan_inference(request.n, request.height, request.width);
-  if (arena_.size() < plan_.total) {
-    arena_ = {};
-    arena_ = Buffer(plan_.total);
-  }
+  plan_ = plan_inference(architecture(), request.n, request.height, request.width);
+  arena_.grow(plan_.arena);
 }
 
-std::size_t CpuEngine::arena_bytes(const PlanRequest& request) const {
-  if (request.mode == PlanMode::training) return training_.arena_bytes(request);
-  return plan_inference(request.n, request.height, request.width).total * sizeof(float);
+Plan CpuEngine::plan_for(const Architecture& architecture, const PlanRequest& request) const {
+  if (request.mode == PlanMode::training) return training_.plan_for(architecture, request);
+  return plan_inference(architecture, request.n, request.height, request.width).arena;
 }
 
 int CpuEngine::chunk(int height, int width) const {
@@ -155,7 +138,7 @@ int CpuEngine::chunk(int height, int width) const {
 // ---- the stages: directly, or put off until the projection, which runs them strip by strip ----
 
 void CpuEngine::begin(const PixelBatch& batch) {
-  if (batch.n != plan_.part.n) plan_ = plan_inference(batch.n, batch.height, batch.width);
+  if (batch.n != plan_.part.n) plan_ = plan_inference(architecture(), batch.n, batch.height, batch.width);
   batch_ = batch;
 }
 

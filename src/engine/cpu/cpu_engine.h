@@ -28,7 +28,7 @@ struct ActivationPlan {
   std::array<std::size_t, 3> block{};  ///< [n][h][w][c] of blocks 1 to 3, in the engine's precision
   std::size_t last = 0;                ///< [512/64][n][h][w][64], likewise: slabs for the projection
   std::size_t scratch = 0;
-  std::size_t total = 0;
+  Plan arena;
 };
 
 /// One inference request. A large image passes through the network in strips of map rows, each computed from its own rows of pixels
@@ -41,7 +41,7 @@ struct InferencePlan {
   std::size_t features = 0;  ///< [n][feature_count]
   std::size_t selection = 0;  ///< [threads][k][64]: scratch of the top-k
   std::size_t parts = 0;      ///< where part begins
-  std::size_t total = 0;
+  Plan arena;
 };
 
 /// Images of more pixels are cut into strips.
@@ -53,7 +53,7 @@ class CpuEngine final : public Engine, public Inference {
   CpuEngine(int threads, const Kernels& kernels, const PrecisionKernels& precision, std::int64_t strip_pixels = kStripPixels);
 
   std::string description() const override;
-  std::size_t arena_bytes(const PlanRequest& request) const override;
+  Plan plan_for(const Architecture& architecture, const PlanRequest& request) const override;
   Inference& inference() override { return *this; }
   Training& training() override { return training_; }
   Precision precision(PlanMode mode) const override { return mode == PlanMode::inference ? inference_.precision : Precision::fp32; }
@@ -69,7 +69,7 @@ class CpuEngine final : public Engine, public Inference {
   void take_model(const Architecture& architecture, std::span<const float> values) override;
   void make_room(const PlanRequest& request) override;
   void pack();
-  InferencePlan plan_inference(int n, int height, int width) const;
+  InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width) const;
   ActivationPlan plan_activations(int n, int height, int width, bool keep_all) const;
   void first_block(const ActivationPlan& plan, const PixelBatch& batch);
   void middle_block(const ActivationPlan& plan, int block);

@@ -94,10 +94,10 @@ void CudaEngine::take_model(const Architecture& architecture, std::span<const fl
 
 void CudaEngine::upload_weights(const Architecture& architecture, std::span<const float> values) {
   const WeightPlan plan = plan_weights(architecture, precision_, convolution_);
-  device::PinnedMemory staging(context_, plan.bytes);
+  device::PinnedMemory staging(context_, plan.arena.bytes);
   pack_weights(staging.data(), plan, architecture, values);
-  if (weights_.bytes() != plan.bytes) weights_ = device::Memory(context_, plan.bytes);
-  compute_.copy_to_device(weights_.data(), staging.data(), plan.bytes);
+  if (weights_.bytes() != plan.arena.bytes) weights_ = device::Memory(context_, plan.arena.bytes);
+  compute_.copy_to_device(weights_.data(), staging.data(), plan.arena.bytes);
   compute_.synchronize();
   weight_plan_ = plan;
   forget_graphs();
@@ -127,9 +127,9 @@ void CudaEngine::make_room(const PlanRequest& request) {
 }
 
 void CudaEngine::take_memory(const InferencePlan& plan) {
-  if (arena_.bytes() < plan.bytes) {
+  if (arena_.bytes() < plan.arena.bytes) {
     arena_ = {};
-    arena_ = device::Memory(context_, plan.bytes);
+    arena_ = device::Memory(context_, plan.arena.bytes);
   }
   const auto grow = [&](device::PinnedMemory& memory, std::size_t bytes) {
     if (memory.bytes() >= bytes) return;
@@ -142,15 +142,15 @@ void CudaEngine::take_memory(const InferencePlan& plan) {
   }
 }
 
-std::size_t CudaEngine::arena_bytes(const PlanRequest& request) const {
+Plan CudaEngine::plan_for(const Architecture& architecture, const PlanRequest& request) const {
   if (request.mode == PlanMode::training) {
-    return plan_training(architecture(), request.n, request.height, request.width, training_precision_, request.teacher).bytes;
+    return plan_training(architecture, request.n, request.height, request.width, training_precision_, request.teacher).arena;
   }
-  return plan_inference(architecture(), request.n, request.height, request.width, precision_).bytes;
+  return plan_inference(architecture, request.n, request.height, request.width, precision_).arena;
 }
 
 int CudaEngine::chunk(int height, int width) const {
-  const std::size_t image = plan_inference(architecture(), 1, height, width, precision_).bytes;
+  const std::size_t image = plan_inference(architecture(), 1, height, width, precision_).arena.bytes;
   return static_cast<int>(std::clamp<std::size_t>(kChunkBytes / image, 1, static_cast<std::size_t>(chunk_limit_)));
 }
 
@@ -285,7 +285,7 @@ std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
   const auto block = [&](int b) -> std::optional<std::vector<float>> {
     const Region& region = plan_.blocks[b];
     if (region.bytes() == 0) return std::nullopt;
-    return channels_first(to_floats(download(region), plan_.precision), n_, region.shape[1] * region.shape[2], region.shape[3]);
+    return channels_first(to_floats(download(region), plan_.precision), n_, plan_.shape.out[b].area(), kChannels[b + 1]);
   };
   switch (activation) {
     case Activation::block1: return block(0);

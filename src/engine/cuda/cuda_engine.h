@@ -30,7 +30,7 @@ class CudaEngine final : public Engine, public Inference {
   ~CudaEngine() override;
 
   std::string description() const override;
-  std::size_t arena_bytes(const PlanRequest& request) const override;
+  Plan plan_for(const Architecture& architecture, const PlanRequest& request) const override;
   Inference& inference() override { return *this; }
   CudaTraining& training() override;
   Precision precision(PlanMode mode) const override { return mode == PlanMode::inference ? precision_ : training_precision_; }

@@ -4,31 +4,23 @@
 
 namespace lfm {
 
-Region Layout::add(const char* name, std::array<int, 4> shape, std::size_t item_bytes) {
-  constexpr std::size_t alignment = 256;
-  Region region{name, shape, item_bytes, bytes_};
-  bytes_ += (region.bytes() + alignment - 1) / alignment * alignment;
-  return region;
-}
-
 InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, Precision precision) {
-  static constexpr const char* names[kBlocks] = {"block1", "block2", "block3", "block4"};
   InferencePlan plan;
   plan.precision = precision;
   plan.n = n, plan.height = height, plan.width = width;
   plan.shape = network_shape(architecture, height, width);
-  Layout layout;
+  ArenaLayout layout(kDeviceAlignment);
   for (Region& slot : plan.pixels) slot = layout.add("pixels", {n, height, width, 3}, sizeof(std::uint8_t));
   for (int b = 0; b < kBlocks; ++b) {
     const MapSize& out = plan.shape.out[b];
     const bool fused = precision != Precision::fp32 && b + 1 == kBlocks;
-    plan.blocks[b] = layout.add(names[b], {fused ? 0 : n, out.h, out.w, kChannels[b + 1]}, item_bytes(precision));
+    plan.blocks[b] = layout.add(block_stage(b).name, {fused ? 0 : n, out.h, out.w, kChannels[b + 1]}, item_bytes(precision));
   }
   const MapSize& maps = plan.shape.maps();
   plan.maps = layout.add("maps", {n, kMapChannels, maps.h, maps.w}, sizeof(float));
   plan.features = layout.add("features", {n, kMapChannels, values_per_channel(architecture), 1}, sizeof(float));
   plan.logits = layout.add("logits", {n, 1, 1, 1}, sizeof(float));
-  plan.bytes = layout.bytes();
+  plan.arena = layout.plan();
   return plan;
 }
 
@@ -37,7 +29,7 @@ WeightPlan plan_weights(const Architecture& architecture, Precision precision, F
   WeightPlan plan;
   plan.precision = precision;
   plan.convolution = convolution;
-  Layout layout;
+  ArenaLayout layout(kDeviceAlignment);
   for (int b = 0; b < kBlocks; ++b) {
     const int factors = fp32 && b > 0 && convolution == Fp32Convolution::winograd ? kernels::WinogradTile::kPoints : 4;
     const int maps = fp32 || b + 1 < kBlocks ? 0 : kMapChannels;  // whose projection follows
@@ -47,7 +39,7 @@ WeightPlan plan_weights(const Architecture& architecture, Precision precision, F
   plan.projection = layout.add("projection", {fp32 ? kChannels[kBlocks] : 0, kMapChannels, 1, 1}, sizeof(float));
   plan.head_weight = layout.add("head weight", {feature_count(architecture), 1, 1, 1}, sizeof(float));
   plan.head_bias = layout.add("head bias", {1, 1, 1, 1}, sizeof(float));
-  plan.bytes = layout.bytes();
+  plan.arena = layout.plan();
   return plan;
 }
 

@@ -1,4 +1,4 @@
-// Where the engine's buffers lie: names -> shapes -> offsets, by host arithmetic alone. One arena of device memory holds all of a plan.
+// Where inference's buffers lie (engine/plan.h).
 #pragma once
 
 #include <array>
@@ -6,38 +6,18 @@
 #include <cstdint>
 
 #include "lfm/precision.h"
+#include "src/engine/plan.h"
 #include "src/model/architecture.h"
 
 namespace lfm {
-
-/// A buffer inside an arena.
-struct Region {
-  const char* name = "";
-  std::array<int, 4> shape{};  ///< outermost first; unused dimensions are 1
-  std::size_t item_bytes = 0;
-  std::size_t offset = 0;  ///< bytes from the arena's start
-  std::size_t count() const {
-    std::size_t items = 1;
-    for (const int extent : shape) items *= static_cast<std::size_t>(extent);
-    return items;
-  }
-  std::size_t bytes() const { return count() * item_bytes; }
-};
-
-/// Lays regions one after the other, each aligned for any access.
-class Layout {
- public:
-  Region add(const char* name, std::array<int, 4> shape, std::size_t item_bytes);
-  std::size_t bytes() const { return bytes_; }
-
- private:
-  std::size_t bytes_ = 0;
-};
 
 /// Bytes of an activation or weight of this precision; TF32 lies in 32 bits.
 constexpr std::size_t item_bytes(Precision precision) {
   return precision == Precision::fp16 || precision == Precision::bf16 ? 2 : 4;
 }
+
+/// Alignment of regions in device memory.
+inline constexpr std::size_t kDeviceAlignment = 256;
 
 /// The activations of one inference pass. Images wait in two slots, so that the next batch travels while one is computed.
 struct InferencePlan {
@@ -51,7 +31,7 @@ struct InferencePlan {
   Region maps;                         ///< float [n][64][h*w]
   Region features;                     ///< float [n][64][values per channel]
   Region logits;                       ///< float [n]
-  std::size_t bytes = 0;
+  Plan arena;
 };
 
 InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32);
@@ -70,7 +50,7 @@ struct WeightPlan {
   Region projection;                   ///< float [512][64], or empty
   Region head_weight;                  ///< float [features]
   Region head_bias;                    ///< float [1]
-  std::size_t bytes = 0;
+  Plan arena;
 };
 
 WeightPlan plan_weights(const Architecture& architecture, Precision precision = Precision::fp32,

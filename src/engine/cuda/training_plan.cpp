@@ -51,7 +51,7 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   plan.shape = network_shape(architecture, height, width);
   const int k = values_per_channel(architecture);
   const MapSize& maps = plan.shape.maps();
-  Layout layout;
+  ArenaLayout layout(kDeviceAlignment);
   plan.pixels = layout.add("pixels", {n, height, width, 3}, sizeof(std::uint8_t));
   plan.labels = layout.add("labels", {n, 1, 1, 1}, sizeof(std::uint8_t));
   plan.keep = layout.add("kept values", {n, kMapChannels, k, 1}, sizeof(std::uint8_t));
@@ -90,25 +90,25 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   if (precision != Precision::fp32) {
     plan.rounded_grad_maps = layout.add("gradient of the maps, rounded", {n, maps.h, maps.w, kMapChannels}, item_bytes(precision));
   }
-  plan.grad_out = layout.add("gradient of a block", {n, static_cast<int>(grad_out), 1, 1}, sizeof(float));
-  plan.grad_conv = layout.add("gradient of a convolution", {n, static_cast<int>(grad_conv), 1, 1}, item_bytes(precision));
+  plan.grad_out = layout.add("gradient of a block", {n, static_cast<std::int64_t>(grad_out), 1, 1}, sizeof(float));
+  plan.grad_conv = layout.add("gradient of a convolution", {n, static_cast<std::int64_t>(grad_conv), 1, 1}, item_bytes(precision));
   plan.packed = layout.add("packed weight", {4, kChannels[kBlocks - 1], kWidest, 1}, sizeof(float));
   plan.sums = layout.add("sums", {2, kWidest, 1, 1}, sizeof(double));
-  plan.scratch = layout.add("scratch", {static_cast<int>(scratch_floats(plan.shape, n, height, width, precision)), 1, 1, 1}, sizeof(float));
-  plan.bytes = layout.bytes();
+  plan.scratch = layout.add("scratch", {static_cast<std::int64_t>(scratch_floats(plan.shape, n, height, width, precision)), 1, 1, 1}, sizeof(float));
+  plan.arena = layout.plan();
   return plan;
 }
 
 TrainingStatePlan plan_training_state(const ParameterTable& table) {
-  const int total = static_cast<int>(table.total_floats), trainable = static_cast<int>(table.trainable_floats);
+  const auto total = static_cast<std::int64_t>(table.total_floats), trainable = static_cast<std::int64_t>(table.trainable_floats);
   TrainingStatePlan plan;
-  Layout layout;
+  ArenaLayout layout(kDeviceAlignment);
   plan.parameters = layout.add("parameters", {total, 1, 1, 1}, sizeof(float));
   plan.gradients = layout.add("gradients", {trainable, 1, 1, 1}, sizeof(float));
   plan.m = layout.add("first moments", {trainable, 1, 1, 1}, sizeof(float));
   plan.v = layout.add("second moments", {trainable, 1, 1, 1}, sizeof(float));
   plan.norm_partials = layout.add("norm", {kernels::adam_norm_partials(table.trainable_floats), 1, 1, 1}, sizeof(double));
-  plan.bytes = layout.bytes();
+  plan.arena = layout.plan();
   return plan;
 }
 

@@ -49,7 +49,7 @@ struct TrainingPlan {
   Region packed;         ///< of the precision, one block's weight as a convolution or its backward reads it
   Region sums;           ///< double [2][512], over the batch per channel
   Region scratch;        ///< float, partial sums
-  std::size_t bytes = 0;
+  Plan arena;
 };
 
 TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32,
@@ -62,7 +62,7 @@ struct TrainingStatePlan {
   Region m;
   Region v;
   Region norm_partials;  ///< double, of the gradient's norm
-  std::size_t bytes = 0;
+  Plan arena;
 };
 
 TrainingStatePlan plan_training_state(const ParameterTable& table);

@@ -52,9 +52,9 @@ CudaTraining::CudaTraining(const device::Context& context, device::Stream& strea
       precision_(precision),
       table_(parameter_table(architecture)),
       state_plan_(plan_training_state(table_)),
-      state_(context, state_plan_.bytes),
+      state_(context, state_plan_.arena.bytes),
       uploaded_(context) {
-  stream_.zero(state_.data(), state_plan_.bytes);  // gradients of convolution biases stay zero, moments start so
+  stream_.zero(state_.data(), state_plan_.arena.bytes);  // gradients of convolution biases stay zero, moments start so
   const auto packed = to_device_layout(parameters, table_);
   overwrite(in_state(state_plan_.parameters), packed.data(), packed.size() * sizeof(float));
 }
@@ -66,9 +66,9 @@ void CudaTraining::make_room(const PlanRequest& request) {
   stream_.synchronize();
   plan_ = {};  // nothing is planned should an allocation fail
   n_ = 0;
-  if (arena_.bytes() < plan.bytes) {
+  if (arena_.bytes() < plan.arena.bytes) {
     arena_ = {};
-    arena_ = device::Memory(context_, plan.bytes);
+    arena_ = device::Memory(context_, plan.arena.bytes);
   }
   if (inputs_.bytes() < plan.input_bytes) {
     inputs_ = {};

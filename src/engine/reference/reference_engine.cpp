@@ -38,13 +38,20 @@ class ReferenceEngine final : public Engine, private Inference, private Training
  public:
   std::string description() const override { return "reference (double precision)"; }
 
-  std::size_t arena_bytes(const PlanRequest& request) const override {
-    const NetworkShape shape = network_shape(architecture(), request.height, request.width);
-    std::size_t values = std::size_t{3} * shape.input.area() + std::size_t{kMapChannels} * shape.maps().area();
+  Plan plan_for(const Architecture& architecture, const PlanRequest& request) const override {
+    const NetworkShape shape = network_shape(architecture, request.height, request.width);
+    ArenaLayout layout(64);
+    const auto add = [&](const char* name, int channels, const MapSize& size) {
+      layout.add(name, {request.n, channels, size.h, size.w}, sizeof(double));
+      if (request.mode == PlanMode::training) layout.add("its gradient", {request.n, channels, size.h, size.w}, sizeof(double));
+    };
+    add(stage_of(StageKind::front_end).name, kChannels[0], shape.input);
     for (int b = 0; b < kBlocks; ++b) {
-      values += static_cast<std::size_t>(kChannels[b + 1]) * (3 * shape.conv[b].area() + shape.out[b].area());
+      for (const char* map : {"convolution", "batch norm", "ReLU"}) add(map, kChannels[b + 1], shape.conv[b]);
+      add(block_stage(b).name, kChannels[b + 1], shape.out[b]);
     }
-    return values * sizeof(double) * request.n * (request.mode == PlanMode::training ? 2 : 1);
+    add("maps", kMapChannels, shape.maps());
+    return layout.plan();
   }
 
   Inference& inference() override { return *this; }

@@ -7,7 +7,7 @@
 namespace lfm::cpu {
 namespace {
 
-constexpr std::size_t kAlign = 16;  // floats
+constexpr std::size_t kAlign = kAlignment / sizeof(float);
 
 }  // namespace
 
@@ -17,11 +17,8 @@ TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& 
   plan.shape = network_shape(architecture, request.height, request.width);
   const std::size_t n = static_cast<std::size_t>(request.n);
   const auto map = [n](const MapSize& size, int channels) { return n * static_cast<std::size_t>(size.area()) * channels; };
-  const auto add = [&plan](std::size_t floats) {
-    const std::size_t offset = plan.total;
-    plan.total += (floats + kAlign - 1) / kAlign * kAlign;
-    return offset;
-  };
+  ArenaLayout layout(kAlignment);
+  const auto add = [&layout](const char* name, std::size_t floats) { return add_floats(layout, name, floats); };
   std::size_t partial = n * 2 * kLastChannels, filters = 0;
   std::size_t worker = std::max(FirstBlock::worker_floats(plan.shape), projection_worker_floats());
   for (std::size_t i = 0; i < 3; ++i) {
@@ -30,21 +27,26 @@ TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& 
     partial = std::max({partial, plan.conv[i].forward_sums(), plan.conv[i].backward_sums()});
     filters = std::max(filters, plan.conv[i].filter_floats());
     worker = std::max(worker, plan.conv[i].worker_floats());
-    plan.conv_out[i] = add(map(plan.shape.conv[b], kChannels[b + 1]));
-    plan.pooled[i] = add(map(plan.shape.out[i], kChannels[i + 1]));
+    plan.conv_out[i] = add("convolution", map(plan.shape.conv[b], kChannels[b + 1]));
+    plan.pooled[i] = add("pooled", map(plan.shape.out[i], kChannels[i + 1]));
   }
-  for (std::size_t b = 1; b < kBlocks; ++b) plan.grad_pooled[b] = add(map(plan.shape.out[b], kChannels[b + 1]));
-  plan.grad_pooled[0] = add(map(plan.shape.out[0], kChannels[1]));
-  plan.winner = add(n * plan.shape.out[0].area() * static_cast<std::size_t>(winner_bytes) / sizeof(float) + kAlign);
-  plan.maps = add(map(plan.shape.maps(), kMapChannels));
-  plan.grad_maps = add(map(plan.shape.maps(), kMapChannels));
+  for (std::size_t b = 1; b < kBlocks; ++b) plan.grad_pooled[b] = add("gradient of a block", map(plan.shape.out[b], kChannels[b + 1]));
+  plan.grad_pooled[0] = add("gradient of a block", map(plan.shape.out[0], kChannels[1]));
+  plan.winner = add("winners", n * plan.shape.out[0].area() * static_cast<std::size_t>(winner_bytes) / sizeof(float) + kAlign);
+  plan.maps = add("maps", map(plan.shape.maps(), kMapChannels));
+  plan.grad_maps = add("gradient of the maps", map(plan.shape.maps(), kMapChannels));
   const std::size_t features = n * static_cast<std::size_t>(feature_count(architecture));
-  for (std::size_t* offset : {&plan.features, &plan.auxiliary, &plan.factor, &plan.position, &plan.drawn}) *offset = add(features);
-  plan.filters = add(filters);
-  plan.grad_filters = add(static_cast<std::size_t>(slot_count(request.n)) * filters);
-  plan.first_images = add(n * FirstBlock::kImageFloats);
-  plan.partial = add(2 * partial);
-  plan.workers = add(static_cast<std::size_t>(threads) * ((worker + kAlign - 1) / kAlign * kAlign));
+  plan.features = add("features", features);
+  plan.auxiliary = add("features of RKS", features);
+  plan.factor = add("RBLD factors", features);
+  plan.position = add("top-k positions", features);
+  plan.drawn = add("RKS positions", features);
+  plan.filters = add("filters", filters);
+  plan.grad_filters = add("gradient of the filters", static_cast<std::size_t>(slot_count(request.n)) * filters);
+  plan.first_images = add("moments of the pixels", n * FirstBlock::kImageFloats);
+  plan.partial = add("partial sums", 2 * partial);
+  plan.workers = add("workers", static_cast<std::size_t>(threads) * padded_floats(worker));
+  plan.arena = layout.plan();
   return plan;
 }
 
@@ -78,14 +80,11 @@ std::span<float> CpuTraining::state(std::size_t index) {
 
 void CpuTraining::reserve(const PlanRequest& request) {
   plan_ = plan_training(architecture_, request, machine_.pool.threads(), machine_.training.winner_bytes);
-  if (arena_.size() < plan_.total) {
-    arena_ = {};
-    arena_ = Buffer(plan_.total);
-  }
+  arena_.grow(plan_.arena);
 }
 
-std::size_t CpuTraining::arena_bytes(const PlanRequest& request) const {
-  return plan_training(architecture_, request, machine_.pool.threads(), machine_.training.winner_bytes).total * sizeof(float);
+Plan CpuTraining::plan_for(const Architecture& architecture, const PlanRequest& request) const {
+  return plan_training(architecture, request, machine_.pool.threads(), machine_.training.winner_bytes).arena;
 }
 
 NormParameters CpuTraining::norm_parameters(int b) const {

@@ -32,7 +32,7 @@ struct TrainingPlan {
   std::size_t winner = 0, maps = 0, grad_maps = 0;
   std::size_t features = 0, auxiliary = 0, factor = 0, position = 0, drawn = 0;
   std::size_t filters = 0, grad_filters = 0, first_images = 0, partial = 0, workers = 0;
-  std::size_t total = 0;
+  Plan arena;
 };
 TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& request, int threads, int winner_bytes);
 
@@ -43,7 +43,7 @@ class CpuTraining final : public Training {
   /// values: the engine's parameters, which outlive this. Resets the optimizer.
   void load(const Architecture& architecture, std::span<float> values);
   void reserve(const PlanRequest& request);
-  std::size_t arena_bytes(const PlanRequest& request) const;
+  Plan plan_for(const Architecture& architecture, const PlanRequest& request) const;
   void set_communicator(Communicator communicator) { communicator_ = std::move(communicator); }
 
   /// How often a stage has changed parameters or running statistics.

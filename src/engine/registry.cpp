@@ -1,0 +1,50 @@
+#include "src/engine/registry.h"
+
+#include <algorithm>
+
+#include "src/engine/cuda/devices.h"
+
+namespace lfm {
+namespace {
+
+std::vector<Precision> double_precision() { return {Precision::fp32}; }
+std::vector<Precision> tensor_precisions() { return {Precision::fp16, Precision::fp32, Precision::tf32, Precision::bf16}; }
+
+std::string nothing() { return ""; }
+
+std::string why_no_emulation() {
+#if defined(LFM_HAVE_EMULATION)
+  return "";
+#else
+  return "this build has no emulated device; build with -DLFM_EMULATION=ON";
+#endif
+}
+
+std::unique_ptr<Engine> emulated([[maybe_unused]] const EngineOptions& options) {
+#if defined(LFM_HAVE_EMULATION)
+  return make_emulated_engine(options.precision, options.note, options.training);
+#else
+  return nullptr;
+#endif
+}
+
+}  // namespace
+
+std::span<const EngineRow> engine_rows() {
+  static const std::vector<EngineRow> rows = {
+      {DeviceKind::cpu, "cpu", "the CPU engine", false, cpu_precisions, {Precision::fp32}, nothing,
+       [](int, const EngineOptions& o) { return make_cpu_engine(o.threads, o.precision); }},
+      {DeviceKind::cuda, "cuda", "the CUDA engine", true, tensor_precisions, {Precision::fp32, Precision::tf32, Precision::bf16},
+       [] { return cuda_devices().reason; },
+       [](int index, const EngineOptions& o) { return make_cuda_engine(index, o.precision, o.note, o.training); }},
+      {DeviceKind::reference, "reference", "the reference engine", false, double_precision, {Precision::fp32}, nothing,
+       [](int, const EngineOptions&) { return make_reference_engine(); }},
+      {DeviceKind::emulated, "emulated", "the emulated device", false, tensor_precisions, {Precision::fp32, Precision::tf32, Precision::bf16},
+       why_no_emulation, [](int, const EngineOptions& o) { return emulated(o); }},
+  };
+  return rows;
+}
+
+const EngineRow& engine_row(DeviceKind kind) { return *std::ranges::find(engine_rows(), kind, &EngineRow::kind); }
+
+}  // namespace lfm
