@@ -52,7 +52,7 @@ CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision
       training_precision_(training),
       note_(std::move(note)),
       use_graphs_(wanted("LFM_CUDA_GRAPHS")),
-      convolution_(wanted("LFM_CUDA_WINOGRAD") ? Fp32Convolution::winograd : Fp32Convolution::direct),
+      recipe_(choose(context_.capability(), precision, {.winograd = wanted("LFM_CUDA_WINOGRAD")})),
       upload_(context_),
       compute_(context_),
       slots_{Slot(context_), Slot(context_)},
@@ -93,7 +93,7 @@ void CudaEngine::take_model(const Architecture& architecture, std::span<const fl
 }
 
 void CudaEngine::upload_weights(const Architecture& architecture, std::span<const float> values) {
-  const WeightPlan plan = plan_weights(architecture, precision_, convolution_);
+  const WeightPlan plan = plan_weights(architecture, recipe_);
   device::PinnedMemory staging(context_, plan.arena.bytes);
   pack_weights(staging.data(), plan, architecture, values);
   if (weights_.bytes() != plan.arena.bytes) weights_ = device::Memory(context_, plan.arena.bytes);
@@ -107,7 +107,7 @@ void CudaEngine::make_room(const PlanRequest& request) {
   if (request.mode == PlanMode::training) return training().make_room(request);
   if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
   context_.make_current();
-  const InferencePlan plan = plan_inference(architecture(), request.n, request.height, request.width, precision_);
+  const InferencePlan plan = plan_inference(architecture(), request.n, request.height, request.width, recipe_);
   wait(0);
   upload_.synchronize();
   compute_.synchronize();
@@ -146,11 +146,11 @@ Plan CudaEngine::plan_for(const Architecture& architecture, const PlanRequest& r
   if (request.mode == PlanMode::training) {
     return plan_training(architecture, request.n, request.height, request.width, training_precision_, request.teacher).arena;
   }
-  return plan_inference(architecture, request.n, request.height, request.width, precision_).arena;
+  return plan_inference(architecture, request.n, request.height, request.width, recipe_).arena;
 }
 
 int CudaEngine::chunk(int height, int width) const {
-  const std::size_t image = plan_inference(architecture(), 1, height, width, precision_).arena.bytes;
+  const std::size_t image = plan_inference(architecture(), 1, height, width, recipe_).arena.bytes;
   return static_cast<int>(std::clamp<std::size_t>(kChunkBytes / image, 1, static_cast<std::size_t>(chunk_limit_)));
 }
 
@@ -285,7 +285,7 @@ std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
   const auto block = [&](int b) -> std::optional<std::vector<float>> {
     const Region& region = plan_.blocks[b];
     if (region.bytes() == 0) return std::nullopt;
-    return channels_first(to_floats(download(region), plan_.precision), n_, plan_.shape.out[b].area(), kChannels[b + 1]);
+    return channels_first(to_floats(download(region), recipe_.precision), n_, plan_.shape.out[b].area(), kChannels[b + 1]);
   };
   switch (activation) {
     case Activation::block1: return block(0);

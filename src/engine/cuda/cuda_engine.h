@@ -89,7 +89,7 @@ class CudaEngine final : public Engine, public Inference {
   Precision training_precision_;
   std::function<void(const std::string&)> note_;
   bool use_graphs_;  // LFM_CUDA_GRAPHS=off launches kernels one by one, for profilers that should see NVTX ranges around them
-  Fp32Convolution convolution_;  // LFM_CUDA_WINOGRAD=off: direct
+  const Recipe& recipe_;  // of inference; LFM_CUDA_WINOGRAD=off: without Winograd
   device::Stream upload_, compute_;
   std::vector<device::Timestamp> marks_;
   std::array<Slot, 2> slots_;

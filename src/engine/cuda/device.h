@@ -34,6 +34,7 @@ class Context {
   void make_current() const;
   const std::string& name() const { return name_; }
   std::size_t cache_bytes() const { return cache_bytes_; }  ///< of L2
+  int capability() const { return capability_; }            ///< 10 * major + minor
 
   struct State;
   State& state() const { return *state_; }
@@ -42,6 +43,7 @@ class Context {
   std::unique_ptr<State> state_;
   std::string name_;
   std::size_t cache_bytes_ = 0;
+  int capability_ = 0;
 };
 
 /// Device memory, 256-byte aligned, uninitialised. Freed without waiting: synchronise first.

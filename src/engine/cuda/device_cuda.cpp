@@ -39,6 +39,7 @@ Context::Context(int ordinal) : state_(new State{ordinal}) {
   check(cudaGetDeviceProperties(&properties, ordinal), "reading the device's properties");
   name_ = properties.name;
   cache_bytes_ = static_cast<std::size_t>(properties.l2CacheSize);
+  capability_ = 10 * properties.major + properties.minor;
   make_current();
 }
 Context::~Context() = default;

@@ -16,6 +16,7 @@ namespace lfm::device::inline LFM_TARGET {
 namespace {
 
 constexpr std::align_val_t kAlignment{256};
+constexpr int kCapability = 80;  // the newest whose instructions kernels/simt has
 
 // Filled with NaN, so that reading what was never written shows.
 std::byte* allocate(std::size_t bytes) {
@@ -35,7 +36,7 @@ struct Context::State {
 };
 
 Context::Context(int ordinal)
-    : state_(new State{simt::Context(static_cast<std::uint64_t>(ordinal))}), name_("emulated") {}
+    : state_(new State{simt::Context(static_cast<std::uint64_t>(ordinal))}), name_("emulated"), capability_(kCapability) {}
 Context::~Context() = default;
 void Context::make_current() const {}
 

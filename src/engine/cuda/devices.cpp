@@ -3,10 +3,11 @@
 #include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
 
+#include "src/engine/cuda/recipe.h"
+
 namespace lfm {
 
 CudaDevices cuda_devices() {
-  constexpr int oldest = 75;  // Turing: the oldest architecture the kernels are compiled for
   CudaDevices found;
   int count = 0;
   if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess) {
@@ -17,7 +18,7 @@ CudaDevices cuda_devices() {
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties{};
     if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
-    if (properties.major * 10 + properties.minor < oldest) {
+    if (properties.major * 10 + properties.minor < kOldestCapability) {
       found.reason = std::string(properties.name) + " is older than compute capability 7.5";
       continue;
     }

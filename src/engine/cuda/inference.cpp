@@ -32,7 +32,7 @@ class Stages {
 
   void convolve(int block, kernels::Epilogue epilogue) const {
     const MapSize& in = input_size(block);
-    const bool winograd = weight_plan_.convolution == Fp32Convolution::winograd;
+    const bool winograd = plan_.recipe->convolution == BlockConvolution::winograd;
     (winograd ? kernels::conv2x2_winograd : kernels::conv2x2)(
         {at<float>(plan_.blocks[block]), at<float>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
          weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
@@ -110,7 +110,7 @@ void launch_fp32(const Stages& stages, const Stage& stage) {
 bool is_fused(const InferencePass& pass, const Stage& stage) {
   switch (stage.kind) {
     case StageKind::front_end: return true;  // in block 1
-    case StageKind::block: return pass.plan->precision != Precision::fp32 && stage.block + 1 == kBlocks;  // in the projection
+    case StageKind::block: return pass.plan->recipe->fuses_projection && stage.block + 1 == kBlocks;  // in the projection
     case StageKind::head: return pass.architecture.pooling == Pooling::topk;  // in pooling
     case StageKind::projection:
     case StageKind::pooling: return false;
@@ -123,7 +123,7 @@ void launch_stage(const InferencePass& pass, const Stage& stage, kernels::Stream
   const Stages stages(pass, stream);
   if (stage.kind == StageKind::pooling) return stages.pool();
   if (stage.kind == StageKind::head) return stages.head();
-  switch (pass.plan->precision) {
+  switch (pass.plan->recipe->precision) {
     case Precision::fp16: return launch_tensor<kernels::Half>(stages, stage);
     case Precision::bf16: return launch_tensor<kernels::Bfloat16>(stages, stage);
     case Precision::tf32: return launch_tensor<kernels::Tf32>(stages, stage);

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "lfm/precision.h"
+#include "src/engine/cuda/recipe.h"
 #include "src/engine/plan.h"
 #include "src/model/architecture.h"
 
@@ -21,29 +22,26 @@ inline constexpr std::size_t kDeviceAlignment = 256;
 
 /// The activations of one inference pass. Images wait in two slots, so that the next batch travels while one is computed.
 struct InferencePlan {
-  Precision precision = Precision::fp32;
+  const Recipe* recipe = nullptr;
   int n = 0;
   int height = 0;
   int width = 0;
   NetworkShape shape;
   std::array<Region, 2> pixels;        ///< uint8 [n][height][width][3]
-  std::array<Region, kBlocks> blocks;  ///< of the precision, [n][h][w][c]; but for FP32 the last is never in memory, and empty here
+  std::array<Region, kBlocks> blocks;  ///< of the precision, [n][h][w][c]; where the projection is fused the last is never in memory, and empty here
   Region maps;                         ///< float [n][64][h*w]
   Region features;                     ///< float [n][64][values per channel]
   Region logits;                       ///< float [n]
   Plan arena;
 };
 
-InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32);
-
-/// How FP32 convolves in blocks 2 to 4: by Winograd's F(2x2, 2x2), or with the products of the definition and no others.
-enum class Fp32Convolution { winograd, direct };
+InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width,
+                             const Recipe& recipe = choose(kOldestCapability, Precision::fp32));
 
 /// The weights as the inference kernels read them.
 struct WeightPlan {
-  Precision precision = Precision::fp32;
-  Fp32Convolution convolution = Fp32Convolution::winograd;  ///< of FP32 alone
-  /// float [4][ic][oc]; but in blocks 2 to 4, unless FP32 is direct, in stages: transformed (pack_winograd), or for tensor cores
+  const Recipe* recipe = nullptr;
+  /// float [4][ic][oc]; but in blocks 2 to 4, unless they are direct, in stages: transformed (pack_winograd), or for tensor cores
   /// (tensor_pack.h), the last with the projection among them
   std::array<Region, kBlocks> weight;
   std::array<Region, kBlocks> bias;    ///< float [oc]
@@ -53,7 +51,6 @@ struct WeightPlan {
   Plan arena;
 };
 
-WeightPlan plan_weights(const Architecture& architecture, Precision precision = Precision::fp32,
-                        Fp32Convolution convolution = Fp32Convolution::winograd);
+WeightPlan plan_weights(const Architecture& architecture, const Recipe& recipe);
 
 }  // namespace lfm

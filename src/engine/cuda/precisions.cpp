@@ -2,12 +2,19 @@
 
 #include <fmt/core.h>
 
+#include "src/engine/cuda/recipe.h"
 #include "src/engine/precision.h"
 
 namespace lfm {
 
+namespace {
+
+int capability_of(const CudaDevice& device) { return 10 * device.major + device.minor; }
+
+}  // namespace
+
 bool multiplies(const CudaDevice& device, Precision precision) {
-  return device.major >= 8 || (precision != Precision::tf32 && precision != Precision::bf16);
+  return precision == Precision::automatic || multiplies(capability_of(device), precision);
 }
 
 EnginePrecisions engine_precisions(const CudaDevice& device, Precision inference, Precision training) {

@@ -24,7 +24,7 @@ class Writer {
 };
 
 void pack_fp32(const Writer& writer, const WeightPlan& plan, std::span<const FoldedBlock> blocks, std::span<const float> projection) {
-  const bool winograd = plan.convolution == Fp32Convolution::winograd;
+  const bool winograd = plan.recipe->convolution == BlockConvolution::winograd;
   for (int b = 1; b < kBlocks; ++b) {
     const int oc = kChannels[b + 1], ic = kChannels[b];
     writer.put(plan.weight[b], winograd ? pack_winograd(blocks[b].weight, oc, ic) : pack_weight(blocks[b].weight, oc, ic, 4));
@@ -48,7 +48,7 @@ void pack_weights(std::byte* memory, const WeightPlan& plan, const Architecture&
   const auto projection = parameter(values, table, kProjection);
   writer.put(plan.weight[0], pack_weight(blocks[0].weight, kChannels[1], kChannels[0], 4));
   for (int b = 0; b < kBlocks; ++b) writer.put(plan.bias[b], blocks[b].bias);
-  switch (plan.precision) {
+  switch (plan.recipe->precision) {
     case Precision::fp16: pack_tensor<kernels::Half>(writer, plan, blocks, projection); break;
     case Precision::bf16: pack_tensor<kernels::Bfloat16>(writer, plan, blocks, projection); break;
     case Precision::tf32: pack_tensor<kernels::Tf32>(writer, plan, blocks, projection); break;
