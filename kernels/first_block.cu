@@ -15,6 +15,7 @@
 #include "kernels/first_block.h"
 
 #include "kernels/launch.h"
+#include "kernels/residual.cuh"
 #include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -26,32 +27,37 @@ constexpr int kOutputs = 256;  // pooled outputs of a block
 constexpr int kChannelsOfThread = 4;
 constexpr int kThreadsAcross = kFirstBlockChannels / kChannelsOfThread;
 
-// Slot of the residual at (y, x) of the 3x3 patch, or -1 at the top-left of a cell, where it is zero.
-__device__ constexpr int slot_of(int y, int x) { return y % 2 == 0 && x % 2 == 0 ? -1 : y == 0 ? 0 : y == 1 ? 1 + x : 4; }
+// Slot of the residual at (y, x) of the 3x3 patch, or -1 where it is zero.
+template <typename Residual>
+__device__ constexpr int slot_of(int y, int x) {
+  static_assert(Residual::is_zero(0, 0) && Residual::is_zero(0, 2) && Residual::is_zero(2, 0) && Residual::is_zero(2, 2),
+                "five values of a patch fit: other residuals go through memory (residual.cuh)");
+  return Residual::is_zero(y, x) ? -1 : y == 0 ? 0 : y == 1 ? 1 + x : 4;
+}
 
 // Where quarter q of output i's row of 16 floats lies in it.
 __device__ __forceinline__ int quarter(int q, int i) { return (q ^ (i >> 1 & 3)) * 4; }
 
 // The 15 residuals of one pooled output, slot-major. corner: its patch's first pixel; stride: bytes of an image row.
+template <typename Residual>
 __device__ __forceinline__ void residuals(float (&r)[16], const std::uint8_t* __restrict__ corner, int stride) {
   UNROLL
   for (int y = 0; y < 3; ++y) {
     UNROLL
     for (int x = 0; x < 3; ++x) {
-      const int slot = slot_of(y, x);
+      const int slot = slot_of<Residual>(y, x);
       if (slot < 0) continue;
       UNROLL
       for (int c = 0; c < 3; ++c) {
-        const int here = corner[y * stride + x * 3 + c];
-        const int top_left = corner[(y & ~1) * stride + (x & ~1) * 3 + c];
-        r[slot * 3 + c] = static_cast<float>(here < top_left ? top_left - here : here - top_left);
+        const auto pixel = [&](int row, int column) -> int { return corner[row * stride + column * 3 + c]; };
+        r[slot * 3 + c] = Residual::at(pixel, y, x);
       }
     }
   }
   r[15] = 0.0f;
 }
 
-template <typename T>
+template <typename T, typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
     first_block_kernel(T* __restrict__ output, const std::uint8_t* __restrict__ pixels,
                        const float* __restrict__ weight, const float* __restrict__ bias, int outputs, int height, int width,
@@ -63,7 +69,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (const int at = first + thread; at < outputs) {
     const int image = at / (out_h * out_w), y = at / out_w % out_h * 2, x = at % out_w * 2;
     float r[16];
-    residuals(r, pixels + ((static_cast<std::int64_t>(image) * height + y) * width + x) * 3, width * 3);
+    residuals<Residual>(r, pixels + ((static_cast<std::int64_t>(image) * height + y) * width + x) * 3, width * 3);
     UNROLL
     for (int q = 0; q < 4; ++q) {
       store4(&patch[thread][quarter(q, thread)], {r[4 * q], r[4 * q + 1], r[4 * q + 2], r[4 * q + 3]});
@@ -96,7 +102,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       float sum[kChannelsOfThread] = {};
       UNROLL
       for (int tap = 0; tap < 4; ++tap) {
-        const int slot = slot_of(window / 2 + tap / 2, window % 2 + tap % 2);
+        const int slot = slot_of<Residual>(window / 2 + tap / 2, window % 2 + tap % 2);
         if (slot < 0) continue;
         UNROLL
         for (int c = 0; c < 3; ++c) {
@@ -117,12 +123,12 @@ __global__ void __launch_bounds__(kThreads, 2)
 template <typename T>
 void first_block(T* output, const std::uint8_t* pixels, const float* weight, const float* bias, int n, int height,
                  int width, Stream stream) {
-  const int out_h = ((height & ~1) - 1) / 2, out_w = ((width & ~1) - 1) / 2;
+  const int out_h = (NprResidual::whole_cells(height) - 1) / 2, out_w = (NprResidual::whole_cells(width) - 1) / 2;
   require(n > 0 && out_h > 0 && out_w > 0, "first_block: the output is empty");
   const std::int64_t outputs = static_cast<std::int64_t>(n) * out_h * out_w;
   require(outputs <= INT32_MAX - kOutputs, "first_block: the batch is too large for one launch");
   launch({.kernel = "first_block", .blocks = {blocks_for(outputs, kOutputs)}, .threads = kThreads}, stream,
-         first_block_kernel<T>, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h, out_w);
+         first_block_kernel<T, NprResidual>, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h, out_w);
 }
 
 template void first_block(float*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);

@@ -1,5 +1,5 @@
 // first_conv: y[y][x][o] = bias[o] + sum over ky, kx, c of r[y+ky][x+kx][c] w[2ky+kx][c][o], with the residual
-//   r[y][x][c] = scale[c] |pixel[y][x][c] - pixel[y & ~1][x & ~1][c]|    (docs/METHOD.md, section 2), computed from pixels on the way
+//   r[y][x][c] = scale[c] |pixel[y][x][c] - pixel[y & ~1][x & ~1][c]|    (residual.cuh), computed from pixels on the way
 //   grad_w[tap][c][o] = sum over n, y, x of r g
 //   pixels [n][height][width][3]   weight [4][3][64]   bias [64]   ->   output [n][h-1][w-1][64]
 //
@@ -17,6 +17,7 @@
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
 #include "kernels/partial_sums.h"
+#include "kernels/residual.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -32,8 +33,9 @@ constexpr int kWarps = kThreads / kWarp;
 constexpr int kLeastStages = 4, kMostSlices = 1024;  // stages of a slice, slices
 
 // The residuals under one position of the output [h-1][w-1], term = 3 tap + channel.
+template <typename Residual>
 __device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInput& in, int position) {
-  const int out_h = (in.height & ~1) - 1, out_w = (in.width & ~1) - 1;
+  const int out_h = Residual::whole_cells(in.height) - 1, out_w = Residual::whole_cells(in.width) - 1;
   const int y = position / out_w % out_h, x = position % out_w;
   const std::uint8_t* image = in.pixels + static_cast<std::int64_t>(position / out_w / out_h) * in.height * in.width * 3;
   UNROLL
@@ -41,18 +43,17 @@ __device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInp
     const int py = y + tap / 2, px = x + tap % 2;
     UNROLL
     for (int c = 0; c < 3; ++c) {
-      const int here = image[(py * in.width + px) * 3 + c];
-      const int top_left = image[((py & ~1) * in.width + (px & ~1)) * 3 + c];
-      r[tap * 3 + c] = static_cast<float>(here < top_left ? top_left - here : here - top_left) * in.scale.channel[c];
+      const auto pixel = [&](int row, int column) -> int { return image[(row * in.width + column) * 3 + c]; };
+      r[tap * 3 + c] = Residual::at(pixel, py, px) * in.scale.channel[c];
     }
   }
 }
 
-template <typename Patch>
+template <typename Residual, typename Patch>
 __device__ __forceinline__ void stage(Patch& patch, const FirstConvInput& in, int position) {
   const int thread = static_cast<int>(threadIdx.x);
   float r[kTerms];
-  residuals(r, in, position);
+  residuals<Residual>(r, in, position);
   UNROLL
   for (int q = 0; q < kTerms; q += 4) store4(&patch[thread][q], {r[q], r[q + 1], r[q + 2], r[q + 3]});
 }
@@ -66,13 +67,14 @@ __device__ __forceinline__ void read_patch(float (&r)[kTerms], Patch& patch, int
   }
 }
 
+template <typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
     first_conv_kernel(float* __restrict__ output, FirstConvInput in, const float* __restrict__ weight,
                       const float* __restrict__ bias, int positions) {
   SHARED_ARRAY(float, patch, kPositions, kTerms);
   const int thread = static_cast<int>(threadIdx.x), channel = thread % kAcross * 4;
   const int first = static_cast<int>(blockIdx.x) * kPositions;
-  if (first + thread < positions) stage(patch, in, first + thread);
+  if (first + thread < positions) stage<Residual>(patch, in, first + thread);
   float4 w[kTerms];
   UNROLL
   for (int t = 0; t < kTerms; ++t) w[t] = load4(weight + t * kFirstBlockChannels + channel);
@@ -91,6 +93,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   }
 }
 
+template <typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
     first_conv_backward_weight_kernel(float* __restrict__ partials, FirstConvInput in, const float* __restrict__ grad_output,
                                       int positions, int slice) {
@@ -100,7 +103,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int begin = static_cast<int>(blockIdx.x) * slice, end = positions - begin < slice ? positions : begin + slice;
   float acc[kTerms][4] = {};
   for (int first = begin; first < end; first += kPositions) {
-    if (first + thread < end) stage(patch, in, first + thread);
+    if (first + thread < end) stage<Residual>(patch, in, first + thread);
     sync_block();
     for (int i = thread / kAcross; i < kPositions && first + i < end; i += kDown) {
       const float4 g = load4(grad_output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel);
@@ -131,7 +134,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 }
 
 int positions_of(int n, int height, int width) {
-  const int out_h = (height & ~1) - 1, out_w = (width & ~1) - 1;
+  const int out_h = NprResidual::whole_cells(height) - 1, out_w = NprResidual::whole_cells(width) - 1;
   require(n > 0 && out_h > 0 && out_w > 0, "first_conv: the output is empty");
   require(static_cast<std::int64_t>(height) * width * 3 <= INT32_MAX, "first_conv: the images are too large");
   const std::int64_t positions = static_cast<std::int64_t>(n) * out_h * out_w;
@@ -149,8 +152,8 @@ int slice_of(int positions) {
 
 void first_conv(float* output, const FirstConvInput& input, const float* weight, const float* bias, Stream stream) {
   const int positions = positions_of(input.n, input.height, input.width);
-  launch({.kernel = "first_conv", .blocks = {blocks_for(positions, kPositions)}, .threads = kThreads}, stream, first_conv_kernel,
-         output, input, weight, bias, positions);
+  launch({.kernel = "first_conv", .blocks = {blocks_for(positions, kPositions)}, .threads = kThreads}, stream,
+         first_conv_kernel<NprResidual>, output, input, weight, bias, positions);
 }
 
 std::size_t first_conv_backward_weight_scratch(int n, int height, int width) {
@@ -163,7 +166,7 @@ void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstC
   const int positions = positions_of(input.n, input.height, input.width), slice = slice_of(positions);
   const unsigned slices = blocks_for(positions, slice);
   launch({.kernel = "first_conv_backward_weight", .blocks = {slices}, .threads = kThreads}, stream,
-         first_conv_backward_weight_kernel, scratch, input, grad_output, positions, slice);
+         first_conv_backward_weight_kernel<NprResidual>, scratch, input, grad_output, positions, slice);
   sum_partials(grad_weight, scratch, static_cast<int>(slices), kWeights, accumulate, stream);
 }
 

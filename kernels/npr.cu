@@ -6,6 +6,7 @@
 
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
+#include "kernels/residual.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -19,16 +20,14 @@ __global__ void __launch_bounds__(kThreads)
   if (i >= h * w * 3) return;
   const int c = i % 3, x = i / 3 % w, y = i / 3 / w;
   const std::uint8_t* image = pixels + static_cast<std::int64_t>(blockIdx.y) * height * width * 3;
-  const int here = image[(y * width + x) * 3 + c];
-  const int top_left = image[((y & ~1) * width + (x & ~1)) * 3 + c];
-  const int difference = here < top_left ? top_left - here : here - top_left;
-  residual[static_cast<std::int64_t>(blockIdx.y) * h * w * 3 + i] = static_cast<float>(difference);
+  const auto pixel = [&](int row, int column) -> int { return image[(row * width + column) * 3 + c]; };
+  residual[static_cast<std::int64_t>(blockIdx.y) * h * w * 3 + i] = NprResidual::at(pixel, y, x);
 }
 
 }  // namespace
 
 void npr(float* residual, const std::uint8_t* pixels, int n, int height, int width, Stream stream) {
-  const int h = height & ~1, w = width & ~1;
+  const int h = NprResidual::whole_cells(height), w = NprResidual::whole_cells(width);
   require(n > 0 && h > 0 && w > 0, "npr: the batch is empty");
   require(static_cast<std::int64_t>(height) * width * 3 <= INT32_MAX, "npr: the images are too large");
   require(n <= kMaxGridY, "npr: too many images for one launch");
