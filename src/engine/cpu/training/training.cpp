@@ -147,9 +147,17 @@ void CpuTraining::forward_conv(int b) {
   BatchNorm& norm = norm_[i];
   norm.begin(norm_parameters(b));
   conv_forward(machine_, plan,
-               {at(plan_.pooled[i]), input_norm(b), value(conv_weight(b)), norm.centre(), norm.sign(), at(plan_.conv_out[i]),
-                plan.pool ? at(plan_.pooled[i + 1]) : nullptr, at(plan_.filters), at(plan_.workers),
-                reinterpret_cast<double*>(at(plan_.partial)), sums});
+               {.in = at(plan_.pooled[i]),
+                .in_norm = input_norm(b),
+                .weight = value(conv_weight(b)),
+                .centre = norm.centre(),
+                .sign = norm.sign(),
+                .conv = at(plan_.conv_out[i]),
+                .pooled = plan.pool ? at(plan_.pooled[i + 1]) : nullptr,
+                .filters = at(plan_.filters),
+                .workers = at(plan_.workers),
+                .partial = reinterpret_cast<double*>(at(plan_.partial)),
+                .sums = sums});
   norm.finish(norm_parameters(b), sums, static_cast<double>(plan.n) * plan.conv.area(), communicator_);
 }
 
@@ -216,9 +224,20 @@ void CpuTraining::backward_conv(int b, GradientMode mode) {
   norm_[i].backward(norm_parameters(b), grad_sums_[i], communicator_, gradient(norm_scale(b)), gradient(norm_shift(b)), mode);
   const std::span<double> in_sums = b > 1 ? std::span(grad_sums_[i - 1]) : std::span<double>();
   conv_backward(machine_, plan_.conv[i],
-                {at(plan_.pooled[i]), input_norm(b), value(conv_weight(b)), at(plan_.conv_out[i]), norm_[i], at(plan_.grad_pooled[i + 1]),
-                 at(plan_.filters), at(plan_.grad_filters), gradient(conv_weight(b)), mode, at(plan_.grad_pooled[i]), at(plan_.workers),
-                 reinterpret_cast<double*>(at(plan_.partial)), in_sums});
+                {.in = at(plan_.pooled[i]),
+                 .in_norm = input_norm(b),
+                 .weight = value(conv_weight(b)),
+                 .conv = at(plan_.conv_out[i]),
+                 .norm = norm_[i],
+                 .grad = at(plan_.grad_pooled[i + 1]),
+                 .filters = at(plan_.filters),
+                 .grad_filters = at(plan_.grad_filters),
+                 .grad_weight = gradient(conv_weight(b)),
+                 .mode = mode,
+                 .grad_in = at(plan_.grad_pooled[i]),
+                 .workers = at(plan_.workers),
+                 .partial = reinterpret_cast<double*>(at(plan_.partial)),
+                 .in_sums = in_sums});
 }
 
 double CpuTraining::adam(const AdamOptions& options, std::uint64_t step) {
