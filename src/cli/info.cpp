@@ -9,10 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "lfm/error.h"
 #include "lfm/model.h"
 #include "src/cli/commands.h"
 #include "src/cli/number_checks.h"
-#include "src/engine/engine.h"
+#include "src/engine/device.h"
 #include "src/engine/precision.h"
 #include "src/model/architecture.h"
 #include "src/model/container.h"
@@ -29,6 +30,9 @@ struct InfoOptions {
   std::filesystem::path model;
   std::optional<std::string> prefix;
   int size = 256;
+  int batch = 0;  ///< images whose memory is told; 0: none
+  bool training = false;
+  std::string device = "cpu", precision = "auto";
   bool json = false;
 };
 
@@ -61,12 +65,34 @@ std::vector<Layer> layers_of(const Architecture& architecture, int size) {
   return layers;
 }
 
+/// What a device would reserve for a batch.
+struct Arena {
+  std::string device;
+  Plan plan;
+};
+
+constexpr std::int64_t kMostPixels = std::int64_t{1} << 30;  // beyond them, what engines count in no longer fits its type
+
+Arena arena_of(const Architecture& architecture, const InfoOptions& options) {
+  if (std::int64_t{options.batch} * options.size * options.size > kMostPixels) {
+    throw Error(ErrorCode::usage, fmt::format("no device takes {} images of {}x{} at once: give a smaller --batch or --size", options.batch,
+                                              options.size, options.size));
+  }
+  EngineOptions how;
+  (options.training ? how.training : how.precision) = parse_precision(options.precision);
+  if (how.training == Precision::automatic) how.training = Precision::fp32;
+  const auto engine = make_engine(parse_device(options.device), how);
+  const PlanMode mode = options.training ? PlanMode::training : PlanMode::inference;
+  return {engine->description(), engine->plan_for(architecture, {options.batch, options.size, options.size, mode})};
+}
+
 struct Facts {
   Model model;
   ModelFormat format;
   std::optional<std::uint64_t> checksum;  ///< of .lfmw files
   std::vector<Layer> layers;
   std::int64_t parameters = 0, multiply_adds = 0;
+  std::optional<Arena> arena;
 };
 
 Facts gather(const InfoOptions& options) {
@@ -84,6 +110,7 @@ Facts gather(const InfoOptions& options) {
     facts.parameters += layer.parameters;
     facts.multiply_adds += layer.multiply_adds;
   }
+  if (options.batch > 0) facts.arena = arena_of(facts.model.architecture, options);
   return facts;
 }
 
@@ -102,6 +129,13 @@ nlohmann::json as_json(const Facts& facts, const InfoOptions& options) {
     out["layers"].push_back({{"name", layer.name}, {"output", layer.output}, {"parameters", layer.parameters},
                              {"multiply_adds", layer.multiply_adds}});
   }
+  if (facts.arena) {
+    nlohmann::json& memory = out["memory"];
+    memory = {{"device", facts.arena->device}, {"batch", options.batch}, {"training", options.training}, {"bytes", facts.arena->plan.bytes}};
+    for (const Region& region : facts.arena->plan.regions) {
+      memory["regions"].push_back({{"name", region.name}, {"shape", region.shape}, {"offset", region.offset}, {"bytes", region.bytes()}});
+    }
+  }
   return out;
 }
 
@@ -114,6 +148,25 @@ std::string grouped(std::int64_t number) {
     out += digits[i];
   }
   return out;
+}
+
+std::string shape_text(const Region& region) {
+  std::string text;
+  std::size_t used = region.shape.size();
+  while (used > 1 && region.shape[used - 1] == 1) --used;
+  for (std::size_t i = 0; i < used; ++i) text += fmt::format("{}{}", i > 0 ? " x " : "", region.shape[i]);
+  return text;
+}
+
+std::string memory_text(const Arena& arena, const InfoOptions& options) {
+  constexpr const char* row = "{:<28} {:>24} {:>16}\n";
+  std::string text = fmt::format("\nmemory to {} {} image{} of {}x{} on {}\n", options.training ? "train on" : "score", options.batch,
+                                 options.batch == 1 ? "" : "s", options.size, options.size, arena.device);
+  text += fmt::format(row, "buffer", "items", "bytes");
+  for (const Region& region : arena.plan.regions) {
+    text += fmt::format(row, region.name, shape_text(region), grouped(static_cast<std::int64_t>(region.bytes())));
+  }
+  return text + fmt::format(row, "total", "", grouped(static_cast<std::int64_t>(arena.plan.bytes)));
 }
 
 std::string as_text(const Facts& facts, const InfoOptions& options) {
@@ -148,10 +201,12 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
     text += fmt::format(row, layer.name, layer.output, grouped(layer.parameters), grouped(layer.multiply_adds));
   }
   text += fmt::format(row, "total", "", grouped(facts.parameters), grouped(facts.multiply_adds));
+  if (facts.arena) text += memory_text(*facts.arena, options);
   return text;
 }
 
 void show_info(const InfoOptions& options) {
+  if (options.training && options.batch == 0) throw Error(ErrorCode::usage, "--training tells the memory of a batch: give its images with --batch");
   const Facts facts = gather(options);
   Output output{std::filesystem::path()};
   output.write(options.json ? json_text(as_json(facts, options), 2) + "\n" : as_text(facts, options));
@@ -168,6 +223,11 @@ void add_info_command(CLI::App& app) {
   command->add_option("--size", options->size, "Side of the images the costs are counted for")
       ->check(number_in(kMinImageSide, 16384))
       ->capture_default_str();
+  command->add_option("-b,--batch", options->batch, "Also show the memory that so many images take at once, buffer by buffer; none is taken")
+      ->check(number_in(1, 65536));
+  command->add_flag("--training", options->training, "With --batch: the memory of a training step");
+  command->add_option("-d,--device", options->device, "With --batch: on which device; one of " + device_names())->capture_default_str();
+  command->add_option("--precision", options->precision, std::string("With --batch: one of ") + kPrecisionNames)->capture_default_str();
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { show_info(*options); });
 }
