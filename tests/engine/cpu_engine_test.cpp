@@ -172,7 +172,7 @@ TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.Trai
 
 TEST_CASE("CpuEngine.MemoryGrowsWithPixelsAndStaysSmallAtTheCommonSize") {
   CpuEngine engine(2, *supported_kernels().front(), supported_kernels().front()->fp32);
-  const auto bytes = [&](int n, int side) { return static_cast<double>(engine.arena_bytes({n, side, side, PlanMode::inference})); };
+  const auto bytes = [&](int n, int side) { return static_cast<double>(engine.plan({n, side, side, PlanMode::inference}).bytes); };
   CHECK(bytes(1, 256) < 24e6);
   CHECK(bytes(1, 4096) < 240e6);  // strips: beyond them, the maps alone grow
   CHECK(bytes(8, 256) < 8 * bytes(1, 256));
@@ -196,8 +196,8 @@ TEST_CASE("CpuEngine.RefusesABatchItHasNoRoomFor") {
   engine.load({}, test::random_model({}, 1).values);
   engine.reserve({1, 64, 64, PlanMode::inference});
   const auto pixels = random_pixels(2, 64, 96, 1);
-  CHECK_THROWS_AS(engine.infer_first_block({pixels.data(), 2, 64, 64}), Error);
-  CHECK_THROWS_AS(engine.infer_first_block({pixels.data(), 1, 64, 96}), Error);
+  CHECK_THROWS_AS(infer_pass(engine, {pixels.data(), 2, 64, 64}, {}), Error);
+  CHECK_THROWS_AS(infer_pass(engine, {pixels.data(), 1, 64, 96}, {}), Error);
 }
 
 }  // namespace

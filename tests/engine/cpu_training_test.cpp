@@ -137,14 +137,14 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Tw
   other.join();
 
   std::vector<float> expected(table.trainable_floats), got(table.trainable_floats);
-  whole->read_gradients(expected);
-  halves[0]->read_gradients(got);
+  whole->training().read_gradients(expected);
+  halves[0]->training().read_gradients(got);
   CHECK(relative_distance_of_gradients(got, expected) <= 0.01);  // rounding may turn a close maximum, see above
   std::vector<float> one(table.total_floats), two(table.total_floats);
-  halves[0]->read_parameters(one);
-  halves[1]->read_parameters(two);
+  halves[0]->training().read_parameters(one);
+  halves[1]->training().read_parameters(two);
   CHECK(one == two);
-  whole->read_parameters(two);
+  whole->training().read_parameters(two);
   for (int id = kTrainable; id < kParameters; ++id) {
     const auto g = parameter(std::span<const float>(one), table, id), e = parameter(std::span<const float>(two), table, id);
     CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));

@@ -114,7 +114,7 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.PassesInFlightDoNotMix") {
       for (int i = 0; i < passes; ++i) {
         infer_pass(engine, batch_of(pixels, i, 1), std::span(logits).subspan(static_cast<std::size_t>(i), 1));
       }
-      engine.infer_wait(0);
+      engine.wait(0);
       CHECK(logits == want);
     }
   }
@@ -187,7 +187,7 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.PixelsOnTheDeviceGiveTheSameLog
   for (int pass = 0; pass < 3; ++pass)
     CHECK_MESSAGE(logits_of(engine, batch) == want, "pass " << pass);  // the second records a graph
   infer_pass(engine, batch, {});  // logits stay on the device
-  engine.infer_wait(0);
+  engine.wait(0);
   CHECK(engine.read(Activation::features));
 }
 
@@ -202,11 +202,11 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.MarksTellTheTimeOfEachStage") {
   const std::vector<ObservedStage> stages = inference_stages();
   for (std::size_t stage = 0; stage + 1 < stages.size(); ++stage) {  // the head is part of pooling
     const double ms = engine.milliseconds_between(stage, stage + 1);
-    CHECK_MESSAGE(ms > 0, kInferenceStageNames[stage]);
+    CHECK_MESSAGE(ms > 0, stages[stage].name);
     all += ms;
   }
-  CHECK(engine.milliseconds_between(0, kInferenceStageNames.size()) >= all * 0.999);
-  engine.infer_wait(0);
+  CHECK(engine.milliseconds_between(0, stages.size()) >= all * 0.999);
+  engine.wait(0);
   CHECK_MESSAGE(logits == want, "marks change nothing");
 }
 
@@ -260,7 +260,7 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WithoutRoomForTheBatchHalvesItA
   auto roomy = engine_under_test(), engine = engine_under_test(0, Precision::fp32, [&](const std::string& note) { notes.push_back(note); });
   roomy.load({}, parameters);
   engine.load({}, parameters);
-  const simt::ScopedMemoryLimit limit(engine.arena_bytes({2, kSide, kSide}));
+  const simt::ScopedMemoryLimit limit(engine.plan({2, kSide, kSide}).bytes);
   CHECK(logits_of(engine, batch_of(pixels, 0, 5)) == [&] {
     const simt::ScopedMemoryLimit none(SIZE_MAX);
     return logits_of(roomy, batch_of(pixels, 0, 5));
@@ -343,7 +343,7 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.TensorCoresKeepTheLastBlockOnTh
   CHECK(engine.read(Activation::block3));
   CHECK(engine.read(Activation::block4) == std::nullopt);
   const auto fp32 = engine_under_test();
-  CHECK(2 * engine.arena_bytes({8, 256, 256}) < fp32.arena_bytes({8, 256, 256}) + std::size_t{8} * 4 * 3 * 256 * 256);
+  CHECK(2 * engine.plan({8, 256, 256}).bytes < fp32.plan({8, 256, 256}).bytes + std::size_t{8} * 4 * 3 * 256 * 256);
 }
 
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.AveragePoolingAgreesWithTheReference") {
@@ -387,12 +387,12 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.Refusals") {
   const auto pixels = random_pixels(2, 5);
   {
     INFO("nothing is reserved");
-    CHECK_THROWS_AS(engine.infer_first_block(batch_of(pixels, 0, 1)), Error);
+    CHECK_THROWS_AS(infer_pass(engine, batch_of(pixels, 0, 1), {}), Error);
   }
   engine.reserve({1, kSide, kSide});
   {
     INFO("more than reserved");
-    CHECK_THROWS_AS(engine.infer_first_block(batch_of(pixels, 0, 2)), Error);
+    CHECK_THROWS_AS(infer_pass(engine, batch_of(pixels, 0, 2), {}), Error);
   }
   {
     INFO("too small an image");
@@ -410,22 +410,22 @@ TEST_CASE("CudaPlan.RegionsFollowEachOtherAndAreAligned") {
     CHECK_MESSAGE(region.offset >= end, region.name);
     end = region.offset + region.bytes();
   }
-  CHECK(end <= plan.bytes);
+  CHECK(end <= plan.arena.bytes);
   CHECK_THAT(plan.blocks[0].shape, test::ElementsAre(3, 23, 30, 64));
   CHECK_THAT(plan.blocks[3].shape, test::ElementsAre(3, 4, 5, 512));
 }
 
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ItsArenaIsThePlans") {
-  CHECK(engine_under_test().arena_bytes({3, 49, 63}) == plan_inference({}, 3, 49, 63).bytes);
+  CHECK(engine_under_test().plan({3, 49, 63}).bytes == plan_inference({}, 3, 49, 63).arena.bytes);
 }
 
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ChunksFitTheirBudgetButHoldAnImage") {
   const auto engine = engine_under_test();
-  CHECK(engine.inference_chunk(kSide, kSide) == 64);
-  CHECK(engine.inference_chunk(8000, 8000) == 1);
-  const int chunk = engine.inference_chunk(512, 512);
-  CHECK(engine.arena_bytes({chunk, 512, 512}) <= std::size_t{1} << 30);
-  CHECK(engine.arena_bytes({chunk + 2, 512, 512}) > std::size_t{1} << 30);
+  CHECK(engine.chunk(kSide, kSide) == 64);
+  CHECK(engine.chunk(8000, 8000) == 1);
+  const int chunk = engine.chunk(512, 512);
+  CHECK(engine.plan({chunk, 512, 512}).bytes <= std::size_t{1} << 30);
+  CHECK(engine.plan({chunk + 2, 512, 512}).bytes > std::size_t{1} << 30);
 }
 
 TEST_CASE("CudaPack.TransposesWeightsAndActivations") {

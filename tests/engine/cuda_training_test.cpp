@@ -131,14 +131,14 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.TwoProcessesAreOneBatch") {
   other.join();
 
   std::vector<float> expected(table.trainable_floats), got(table.trainable_floats);
-  whole.read_gradients(expected);
-  left.read_gradients(got);
+  whole.training().read_gradients(expected);
+  left.training().read_gradients(got);
   CHECK(relative_distance_of_gradients(got, expected) <= 0.01);  // rounding may turn a close maximum
   std::vector<float> one(table.total_floats), two(table.total_floats);
-  left.read_parameters(one);
-  right.read_parameters(two);
+  left.training().read_parameters(one);
+  right.training().read_parameters(two);
   CHECK(std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(table.trainable_floats), two.begin()));
-  whole.read_parameters(two);
+  whole.training().read_parameters(two);
   for (int id = kTrainable; id < kParameters; ++id) {
     const auto g = parameter(std::span<const float>(one), table, id), e = parameter(std::span<const float>(two), table, id);
     CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
@@ -149,14 +149,11 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.Refusals") {
   const DrawnBatch batch(2, 48, 48, 1);
   auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 1));
+  TrainingBatch unlabelled = batch.images(0, 2);
+  unlabelled.labels = {};
   {
-    INFO("nothing is reserved");
-    CHECK_THROWS_AS(engine.train_first_block(batch.images(0, 1).pixels), Error);
-  }
-  engine.reserve({1, 48, 48, PlanMode::training});
-  {
-    INFO("more than reserved");
-    CHECK_THROWS_AS(engine.train_first_block(batch.images(0, 2).pixels), Error);
+    INFO("no labels");
+    CHECK_THROWS_AS(forward_backward(engine, unlabelled, {}, {}, 1.0f, GradientMode::overwrite), Error);
   }
   const Architecture average{Pooling::average, 1};
   engine.load(average, random_parameters(average, 1));

@@ -45,14 +45,14 @@ TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(), "InferenceParity.Ev
 
   CHECK(cases::close_relative("logit", logit, {expected_logit("chelsea", "resize256")}, kLimit));
   CHECK(cases::close_relative("features", features, cases::floats(expected, "chelsea.resize256.features"), kLimit));
-  if (const auto maps = engine_->read(Activation::maps)) {
+  if (const auto maps = engine_->inference().read(Activation::maps)) {
     CHECK(cases::close_relative("maps", *maps, cases::floats(expected, "chelsea.resize256.maps"), kLimit));
   }
   // The fixture keeps these in FP16: half a unit in the last place, 2^-11, is the fixture's own error.
   const std::pair<Activation, const char*> blocks[] = {{Activation::block1, "block1"}, {Activation::block2, "block2"},
                                                        {Activation::block3, "block3"}, {Activation::block4, "block4"}};
   for (const auto& [activation, name] : blocks) {
-    if (const auto got = engine_->read(activation)) {
+    if (const auto got = engine_->inference().read(activation)) {
       CHECK(cases::close_relative(name, *got, cases::floats(expected, std::string("chelsea.resize256.") + name),
                                   kLimit + 0x1p-11));
     }

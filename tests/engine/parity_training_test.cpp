@@ -58,7 +58,7 @@ class TrainingParity {
 TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.LogitsLossesAndEveryGradient") {
   expect_losses_and_logits(0, forward_backward_step(0));
 
-  if (const auto grad_maps = engine_->read(Activation::grad_maps)) {
+  if (const auto grad_maps = engine_->training().read(Activation::grad_maps)) {
     CHECK(cases::close_to_largest("maps", *grad_maps, cases::floats(fixture_, "step0.grad.maps"), kLimit));
   }
   std::vector<float> gradients(table_.trainable_floats);
@@ -79,7 +79,7 @@ TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.Para
   const AdamOptions adam;
   for (int step = 0; step < 2; ++step) {
     expect_losses_and_logits(step, forward_backward_step(step));
-    CHECK(engine_->adam_step(adam, static_cast<std::uint64_t>(step) + 1) > 0);
+    CHECK(engine_->training().adam(adam, static_cast<std::uint64_t>(step) + 1) > 0);
   }
   const std::vector<float> before = cases::reference_parameters(fixture_, "init."), expected = cases::reference_parameters(fixture_, "after.");
   std::vector<float> after(table_.total_floats);

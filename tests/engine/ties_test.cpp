@@ -92,7 +92,7 @@ TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.TheFirstOfEqualValuesW
     return slice(parameter(std::span(pass.gradients), table, id), kTied, parts);
   };
   for (int b = 0; b + 1 < kBlocks && tested_.full_precision; ++b) {
-    compare(table[conv_weight(b)].name, gradient(got, conv_weight(b), kChannels[b + 1]), gradient(expected, conv_weight(b), kChannels[b + 1]));
+    compare(table[conv_weight(b)].name.c_str(), gradient(got, conv_weight(b), kChannels[b + 1]), gradient(expected, conv_weight(b), kChannels[b + 1]));
   }
   compare("projection", gradient(got, kProjection, kMapChannels), gradient(expected, kProjection, kMapChannels));
   compare("gradient of the map", slice(got.grad_maps, kTied, 2 * kMapChannels), slice(expected.grad_maps, kTied, 2 * kMapChannels));

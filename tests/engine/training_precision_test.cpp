@@ -174,8 +174,8 @@ TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.SameBi
 TEST_CASE("TrainingPrecisions.AreTheDevices") {
   EngineOptions options;
   options.training = Precision::bf16;
-  CHECK(make_engine(parse_device("emulated"), options)->training_precision() == Precision::bf16);
-  CHECK(make_engine(parse_device("cpu"))->training_precision() == Precision::fp32);
+  CHECK(make_engine(parse_device("emulated"), options)->precision(PlanMode::training) == Precision::bf16);
+  CHECK(make_engine(parse_device("cpu"))->precision(PlanMode::training) == Precision::fp32);
   for (const char* device : {"cpu", "reference"}) {
     INFO(device);
     CHECK_THROWS_AS(make_engine(parse_device(device), options), Error);
