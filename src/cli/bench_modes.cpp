@@ -279,7 +279,7 @@ BenchReport time_training(BenchSubject& subject) {
   stages.push_back({"Adam"});
   const std::size_t marks = stages.size() + 1;
   const auto samples = time_marked(engine, subject.iterations(), marks, [&](int, std::size_t base) {
-    steps.run([&](int stages) { engine.mark(base + static_cast<std::size_t>(stages)); });
+    steps.run([&](int done) { engine.mark(base + static_cast<std::size_t>(done)); });
     engine.mark(base + marks - 1);
   });
   std::vector<double> whole(samples[0].size());

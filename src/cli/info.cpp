@@ -50,7 +50,7 @@ std::string shape_text(const Stage& stage) {
   return fmt::format("{} x {} x {}", channels, size.h, size.w);
 }
 
-std::string pooling_text(const Architecture& architecture) {
+std::string pooling_name(const Architecture& architecture) {
   return architecture.pooling == Pooling::topk ? fmt::format("top-{} pooling", architecture.k) : "average pooling";
 }
 
@@ -59,7 +59,7 @@ std::vector<Layer> layers_of(const Architecture& architecture, int size) {
   std::vector<Layer> layers;
   for (const Stage& stage : stages(architecture, size, size)) {
     Layer& layer = layers.emplace_back(stage.name, shape_text(stage), 0, stage.multiply_adds);
-    if (stage.kind == StageKind::pooling) layer.name = pooling_text(architecture);
+    if (stage.kind == StageKind::pooling) layer.name = pooling_name(architecture);
     for (int i = 0; i < stage.parameters.count; ++i) layer.parameters += static_cast<std::int64_t>(table[stage.parameters.first + i].count());
   }
   return layers;

@@ -72,7 +72,7 @@ class StreamTest {
   void run(InputSource& source, const std::function<void(Detection&&)>& sink) {
     std::vector<Engine*> engines = {&engine};
     for (StubEngine& other : others) engines.push_back(&other);
-    score_stream(engines, options, source, [](Detection& d) { d.status = Detection::Status::scored; }, sink);
+    score_stream(engines, options, source, [](Detection& d, const Input&) { d.status = Detection::Status::scored; }, sink);
   }
 
   TemporaryFolder folder;
@@ -165,7 +165,8 @@ TEST_CASE_METHOD(StreamTest, "StreamTest.SeveralRealEnginesScoreAsOneDoes") {
   const auto scores = [&](std::size_t count) {
     std::vector<float> all;
     RepeatingSource source(files, 60);
-    score_stream(std::span(engines).first(count), options, source, [](Detection&) {}, [&](Detection&& d) { all.push_back(d.logit); });
+    score_stream(std::span(engines).first(count), options, source, [](Detection&, const Input&) {},
+                 [&](Detection&& d) { all.push_back(d.logit); });
     return all;
   };
   const auto alone = scores(1);
