@@ -17,6 +17,7 @@
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/engine/precision.h"
+#include "src/model/combination.h"
 
 namespace {
 
@@ -105,7 +106,7 @@ double peak_mebibytes() {
 }
 
 int run(const Options& options) {
-  const Model model = options.model.empty() ? random_model() : load_model(options.model);
+  const Model model = options.model.empty() ? random_model() : one_network(load_model(options.model), options.model);
   const auto start = Clock::now();
   const auto engine = make_engine(parse_device(options.device), {options.threads, parse_precision(options.precision), {}});
   engine->load(model.architecture, model.values);

@@ -16,6 +16,7 @@
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/engine/precision.h"
+#include "src/model/combination.h"
 
 namespace {
 
@@ -81,7 +82,7 @@ void serve_inference(lfm::Engine& engine, const lfm::Architecture& architecture,
 
 void run(const Arguments& arguments) {
   if (!arguments.decode.empty()) return serve_decoding(arguments);
-  const lfm::Model model = lfm::load_model(arguments.model);
+  const lfm::Model model = lfm::one_network(lfm::load_model(arguments.model), arguments.model);
   const std::vector<std::uint8_t> pixels = read_pixels(arguments);
   const auto engine = lfm::make_engine(lfm::parse_device(arguments.device),
                                        {arguments.threads, lfm::parse_precision(arguments.precision), {}});

@@ -7,8 +7,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lfm::fuzz;
-  static ZeroFilled zeros(lfmw_tensor_bytes());
-  with_container(bytes_of(data, size), zeros, [](Bytes file) {
+  static ZeroFilled zeros(lfmw_tensor_bytes()), zeros_of_two(2 * lfmw_tensor_bytes());
+  const Bytes input = bytes_of(data, size);
+  const bool has_members = text_of(input).find("\"lfm-members\"") != std::string_view::npos;
+  with_container(input, has_members ? zeros_of_two : zeros, [](Bytes file) {
     accepts([&] {
       const lfm::Container container(file, "file");
       for (const lfm::Tensor& tensor : container.tensors()) {

@@ -124,7 +124,7 @@ std::string page_of(const Texts& texts) {
   model.name = texts.name;
   model.provenance = nlohmann::json({{texts.name, texts.error}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const lfm::EvaluationReport evaluation = evaluation_of(texts);
-  return page.html(texts.name, texts.path, model, lfm::View::resize, 0.5f, &evaluation);
+  return page.html(texts.name, {texts.path}, model, lfm::View::resize, 0.5f, &evaluation);
 }
 
 void check_page(const Texts& texts) {

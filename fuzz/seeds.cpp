@@ -36,8 +36,9 @@ class Corpus {
 
 TensorShape shape_of(const ParameterSpec& spec) { return {spec.shape.begin(), spec.shape.begin() + spec.rank}; }
 
-/// The header with a table of a model's tensors, and of the further ones, placed as container_head() places them.
-std::string with_table(json header, const std::vector<std::pair<std::string, std::uint64_t>>& further = {}) {
+/// The header with a table of a model's tensors, for each of what their names begin with, and of the further ones, placed as container_head() places them.
+std::string with_table(json header, const std::vector<std::pair<std::string, std::uint64_t>>& further = {},
+                       const std::vector<std::string>& prefixes = {""}) {
   const ParameterTable table = parameter_table({});
   for (std::size_t head = 0;;) {  // the offsets stand in the header whose length they follow
     header["tensors"] = json::array();
@@ -46,7 +47,9 @@ std::string with_table(json header, const std::vector<std::pair<std::string, std
       header["tensors"].push_back({{"name", name}, {"type", "F32"}, {"shape", shape}, {"offset", offset}});
       offset += aligned(count * sizeof(float));
     };
-    for (int id = 0; id < kParameters; ++id) add(table[id].name, shape_of(table[id]), table[id].count());
+    for (const std::string& prefix : prefixes) {
+      for (int id = 0; id < kParameters; ++id) add(prefix + table[id].name, shape_of(table[id]), table[id].count());
+    }
     for (const auto& [name, count] : further) add(name, {count}, count);
     const std::string text = header.dump();
     const std::size_t needed = container_head(text).size();
@@ -63,6 +66,9 @@ void write_lfmw(const fs::path& root) {
   const Corpus corpus(root, "lfmw");
   Model model;
   corpus.add("model", with_table(model_header(model)));
+  Model pair;
+  pair.members.resize(2);
+  corpus.add("members", with_table(model_header(pair), {}, {"member1.", "member2."}));
   write_container(corpus / "container", {{"key", "value"}}, kSmall);
   write_container(corpus / "empty", json::object(), {});
 }
@@ -150,6 +156,7 @@ void write_words(const fs::path& root) {
   add(words(View{}));
   add(words(Precision{}));
   add(words(Pooling{}));
+  add(words(Combination{}));
   add(words(RbldScale{}));
   add(words(BestBy{}));
   add(words(OutputFormat{}));

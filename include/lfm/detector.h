@@ -26,6 +26,12 @@
 
 namespace lfm {
 
+/// The files that a list names, separated by commas; a file whose own name has commas is one. Throws as find_model does.
+std::vector<std::filesystem::path> find_models(const std::string& names = "");
+
+/// The model in one file, or that of which the models in several are members. Throws Error{model}, Error{usage}.
+Model load_models(const std::vector<std::filesystem::path>& files, Combination combination = Combination::first_fake);
+
 /// The file of an installed model. A name that is an existing file, has a slash or ends in .lfmw is taken as a path; "" is $LFM_MODEL
 /// where that is set, else "default". Names are looked up as NAME.lfmw in ../share/lfm-cuda beside the running program, then in
 /// the share/lfm-cuda that the library was installed to. Throws Error{model} with the places searched and the remedy.
@@ -61,8 +67,9 @@ struct Evidence {
   double x = 0, y = 0, width = 0, height = 0;  ///< of the window, in pixels of the picture upright
   int view_width = 0, view_height = 0;         ///< its size as the network saw it
   int rows = 0, columns = 0;                   ///< of the network's last map; position (r, c) sees the 23x23 pixels of the view from (8c, 8r) on
-  std::vector<float> contributions;            ///< [rows*columns]; over all windows they sum to the logit less the model's bias
+  std::vector<float> contributions;            ///< [rows*columns]; over all of a member's windows they sum to its logit less its bias
   std::vector<float> grad_cam;                 ///< [rows*columns], 0 or more
+  std::size_t member = 0;                      ///< of the model, whose evidence it is
 };
 
 /// Something that speaks of a picture's origin beside the pixels the network sees: what its file says, or what processing left behind. It never
@@ -105,10 +112,14 @@ struct Detection {
   float texture = 0;
   int windows = 1;        ///< that the view has of the picture: tiles, or one
   int empty_windows = 0;  ///< of them, with next to no texture: they don't count, unless all are so (Doubt::no_texture)
-  std::vector<float> features;  ///< [64*k] (channel, rank), if asked for; of tiles their mean, of deliveries the first
+  /// [64*k] (channel, rank), if asked for; of tiles their mean, of deliveries the first, of members one after the other.
+  std::vector<float> features;
   /// One a delivery; NaN where the picture can't be delivered so. `logit` and `score` are the first that it can, or the median.
   std::vector<float> delivered_logits, delivered_scores;
-  /// Of the picture as it is, if asked for, a window each that counts; none where that is not among the deliveries.
+  /// With a model of several members, else empty: their own logits, [members], of the first delivery that there is, and [deliveries][members].
+  std::vector<float> member_logits, delivered_member_logits;
+  std::size_t decided_by = 0;  ///< the member that spoke for that delivery's logit most, or alone
+  /// Of the picture as it is, if asked for, a window each that counts, member after member; none where that is not among the deliveries.
   std::vector<Evidence> evidence;
   std::vector<std::uint8_t> thumbnail;  ///< WebP, if asked for
   std::vector<Sign> signs;              ///< if asked for
@@ -176,6 +187,7 @@ class Detector {
   std::vector<std::string> deliveries() const;  ///< names, in the order of delivered_scores
   std::vector<std::string> deliveries_when_stable() const;  ///< the same of an Input that is to be `stable`
   std::size_t feature_count() const;
+  std::vector<std::string> members() const;  ///< names of the model's members; one where it is a single network
   std::string description() const;  ///< of the device, for people
 
  private:

@@ -79,6 +79,16 @@ struct ThresholdTable {
   std::vector<ThresholdRow> rows;
 };
 
+/// How several members' answers become one (src/model/combination.h).
+enum class Combination {
+  first_fake,  ///< the first that calls a picture fake by its own threshold decides, else the last
+  mean,        ///< the mean of how far each is above its own threshold, in log-odds
+  max,         ///< the one furthest above its own threshold decides
+};
+
+/// How many members a model may have.
+inline constexpr std::size_t kMostMembers = 8;
+
 struct Model {
   Architecture architecture;
   /// Every parameter and batch-norm statistic, FP32, laid out by parameter_table(architecture).
@@ -89,7 +99,15 @@ struct Model {
   ThresholdTable thresholds;    ///< other thresholds, for scores of this calibration
   std::string name;             ///< for people, e.g. "reference"
   std::string provenance = "{}";  ///< JSON object: data, seeds, commands, licence
+  /// None, or 2 to kMostMembers networks, each with its architecture, values, calibration and threshold, and no members of its own. Then the
+  /// model has no values, its architecture means nothing, and its logit is what `combination` makes of theirs; all see pictures by its view.
+  std::vector<Model> members;
+  Combination combination = Combination::first_fake;
 };
+
+/// A model whose members these are, or whose members' these are; calibration and threshold are to be fitted. Throws Error{usage} where they are
+/// too many or too few.
+Model join_models(std::vector<Model> models, Combination combination = Combination::first_fake);
 
 /// Reads a .lfmw file: memory-mapped, checked against its checksum. Throws Error{model}.
 Model load_model(const std::filesystem::path& path);

@@ -39,6 +39,11 @@ constexpr std::array<Word<Precision>, 5> words(Precision) {
            {"bf16", Precision::bf16}}};
 }
 
+constexpr std::array<Word<Combination>, 3> words(Combination) {
+  return {{{"first-fake", Combination::first_fake, "the first that calls it fake by its own threshold decides, else the last"},
+           {"mean", Combination::mean, "the mean of how far each is above its own threshold, in log-odds"},
+           {"max", Combination::max, "the one furthest above its own threshold decides"}}};
+}
 
 // A list has a row for every value. Where several rows have the same value, the first is written and all are read.
 

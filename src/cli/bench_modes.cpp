@@ -16,6 +16,7 @@
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/engine/precision.h"
+#include "src/model/combination.h"
 #include "src/model/initialise.h"
 #include "src/report/terminal.h"
 
@@ -182,7 +183,7 @@ BenchSubject::BenchSubject(const BenchOptions& options) : options_(options) {
   if (options.model.empty()) {
     model_.values = initial_values(model_.architecture, 1);
   } else {
-    model_ = load_model(options.model);
+    model_ = one_network(load_model(options.model), options.model.string());
   }
   EngineOptions engine;
   engine.threads = options.threads;

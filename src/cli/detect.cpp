@@ -73,6 +73,8 @@ constexpr const char* kDetectFooter =
     "neighbouring pixels hardly differ, so that there is nothing to tell by; with --stable also \"flips\" and \"close\". CSV has the\n"
     "columns path,logit,score,label,width,height,error,reason,part. --stable adds the lowest and highest score, low and high, and\n"
     "in JSON that of each delivery. \"part\" is \"preview\" of a raw file; \"orientation\" how a stored picture was turned to be upright.\n"
+    "With a model of several members JSON has their \"members\", [{\"name\", \"logit\"}, ...], and the number of the one that\n"
+    "\"decided_by\", CSV the columns member_1, member_2, ... and decided_by at the end; logit is then the joint one.\n"
     "\n"
     "JSON and pages also have \"signs\": what a file tells beside its pixels, never part of the score. C2PA manifests, XMP, EXIF and\n"
     "PNG texts can name a generator; they are read, not verified, can be forged, and are nearly always gone: of 2,259 pictures of\n"
@@ -151,12 +153,12 @@ bool settle_format(DetectArguments& arguments) {
 }
 
 /// What is read and written, but for the members of folders.
-FilePlan plan_files(const DetectArguments& arguments, bool has_report, const fs::path& model) {
+FilePlan plan_files(const DetectArguments& arguments, bool has_report, const std::vector<fs::path>& models) {
   FilePlan plan(arguments.force);
   if (has_report) plan.write(arguments.output.empty() ? "-" : arguments.output, arguments.output.empty() ? "the report" : "--output", Content::text);
   plan.write(arguments.features, "--features", Content::array);
   for (const fs::path& page : arguments.pages) plan.write(page, "--report", Content::text);
-  plan.read(model, "the model");
+  for (const fs::path& model : models) plan.read(model, "the model");
   for (const std::string& input : arguments.inputs) {
     input == "-" ? plan.read_descriptor(STDIN_FILENO, "the list on standard input") : plan.read(input, "an input");
   }
@@ -167,10 +169,14 @@ FilePlan plan_files(const DetectArguments& arguments, bool has_report, const fs:
 /// Writes records as they come or, to be sorted, when all are there.
 class Report {
  public:
-  /// deliveries: of each picture, where there are several.
-  Report(const DetectArguments& arguments, std::vector<std::string> deliveries)
-      : format_(*arguments.format), sort_(arguments.sort), output_(arguments.output), deliveries_(std::move(deliveries)) {
-    output_.write(report_header(format_, !deliveries_.empty()));
+  /// deliveries: of each picture, where there are several; members: of the model.
+  Report(const DetectArguments& arguments, std::vector<std::string> deliveries, std::vector<std::string> members)
+      : format_(*arguments.format),
+        sort_(arguments.sort),
+        output_(arguments.output),
+        deliveries_(std::move(deliveries)),
+        members_(std::move(members)) {
+    output_.write(report_header(format_, !deliveries_.empty(), members_.size()));
   }
 
   void add(Detection&& detection) {
@@ -211,14 +217,14 @@ class Report {
     first_ = false;
   }
   void write(const Detection& detection) {
-    output_.write(report_record(format_, detection, first_, deliveries_));
+    output_.write(report_record(format_, detection, first_, deliveries_, members_));
     first_ = false;
   }
 
   OutputFormat format_;
   Sort sort_;
   Output output_;
-  std::vector<std::string> deliveries_;
+  std::vector<std::string> deliveries_, members_;
   bool first_ = true;
   std::vector<Detection> kept_;
   std::vector<FileSummary> summaries_;
@@ -236,10 +242,9 @@ void detect(DetectArguments arguments) {
   options.signs = arguments.signs && shows_signs;
   options.thumbnails = arguments.pages.empty() ? 0 : kThumbnailSide;
   const bool quiet = arguments.scoring.quiet, stable = options.stable;
-  const fs::path model_file = find_model(arguments.scoring.model);
-  FilePlan plan = plan_files(arguments, has_report, model_file);
-  const Model model = load_model(model_file);
-  Detector detector(model, options);
+  FilePlan plan = plan_files(arguments, has_report, find_models(arguments.scoring.model));
+  const ChosenModel chosen = choose_model(arguments.scoring);
+  Detector detector(chosen.model, options);
 
   const std::vector<fs::path> inputs(arguments.inputs.begin(), arguments.inputs.end());
   const bool listed = std::ranges::find(inputs, fs::path("-")) != inputs.end();
@@ -251,7 +256,7 @@ void detect(DetectArguments arguments) {
     });
   }
   std::optional<Report> report;
-  if (has_report) report.emplace(arguments, stable ? detector.deliveries() : std::vector<std::string>{});
+  if (has_report) report.emplace(arguments, stable ? detector.deliveries() : std::vector<std::string>{}, detector.members());
   std::optional<NpyWriter> features;
   if (!arguments.features.empty()) features.emplace(arguments.features, detector.feature_count());
   ReportPage page(stable);
@@ -289,7 +294,7 @@ void detect(DetectArguments arguments) {
   for (const fs::path& file : arguments.pages) {
     steps.emplace_back([&] {
       const std::string title = fmt::format("{} pictures scored by lfm-cuda", page.pictures());
-      write_output(file, page.html(title, model_file, model, detector.view(), detector.threshold()));
+      write_output(file, page.html(title, chosen.files, chosen.model, detector.view(), detector.threshold()));
     });
   }
   const ExitCode written = do_each(steps);

@@ -4,18 +4,21 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "src/cli/number_checks.h"
 #include "src/engine/device.h"
 #include "src/eval/threshold_table.h"
+#include "src/model/combination.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
 
 void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
   ScoringArguments* a = &arguments;
-  command.add_option("-m,--model", a->model, "Weight file, or the name of an installed model\n(default: $LFM_MODEL, else the installed one)")
+  command.add_option("-m,--model", a->model, "Weight file, or the name of an installed model\n(default: $LFM_MODEL, else the installed one); or several that judge\ntogether: default,reference.lfmw")
       ->type_name("MODEL");
+  add_combine_option(command, a->combination);
   command.add_option("-d,--device", a->detector.device,
                      "auto: a GPU if there is one, else the CPU; cuda:all: every GPU, batch\n"
                      "by batch whichever is free; to check results: reference, emulated\n(default: auto)")
@@ -74,6 +77,31 @@ std::string wrapped(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return lines;
+}
+
+void add_combine_option(CLI::App& command, std::optional<Combination>& combination) {
+  add_choice<Combination>(command, "--combine",
+                          "How a model of several members answers: " + meanings(words(Combination{})) +
+                              " (default: the file's; of several files first-fake)",
+                          [&combination](Combination word) { combination = word; });
+}
+
+std::string ChosenModel::name() const {
+  std::string text;
+  for (const std::filesystem::path& file : files) text += (text.empty() ? "" : ",") + file.string();
+  return text;
+}
+
+ChosenModel choose_model(const ScoringArguments& arguments) {
+  ChosenModel chosen;
+  chosen.files = find_models(arguments.model);
+  chosen.model = load_models(chosen.files);
+  if (!arguments.combination) return chosen;
+  if (chosen.model.members.empty()) {
+    throw Error(ErrorCode::usage, fmt::format("--combine: {} is a single network; name several with --model A,B", chosen.name()));
+  }
+  set_combination(chosen.model, *arguments.combination);
+  return chosen;
 }
 
 void add_force_flag(CLI::App& command, bool& force) {

@@ -3,8 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,14 +18,28 @@
 namespace lfm {
 
 struct ScoringArguments {
-  std::string model;
+  std::string model;  ///< file or name, or several with commas
+  std::optional<Combination> combination;
   DetectorOptions detector;
   bool quiet = false;
 };
 
-/// --model, --device, --precision, --batch, --threads, --view, --tiles, --threshold, --max-pixels, --quiet. They write into `arguments`,
+/// What `--model` and `--combine` name.
+struct ChosenModel {
+  Model model;
+  std::vector<std::filesystem::path> files;
+  std::string name() const;  ///< the files', for people
+};
+
+/// Throws Error{model}; Error{usage} for --combine with a single network.
+ChosenModel choose_model(const ScoringArguments& arguments);
+
+/// --model, --combine, --device, --precision, --batch, --threads, --view, --tiles, --threshold, --max-pixels, --quiet. They write into `arguments`,
 /// which must outlive the parsing.
 void add_scoring_options(CLI::App& command, ScoringArguments& arguments);
+
+/// --combine, for models of several members.
+void add_combine_option(CLI::App& command, std::optional<Combination>& combination);
 
 /// --force: replace files that are worth keeping (FilePlan).
 void add_force_flag(CLI::App& command, bool& force);

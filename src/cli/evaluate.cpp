@@ -145,7 +145,7 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
     }
     if (detection.doubt == Doubt::no_texture) ++report.without_texture;
     files.push_back({detection.scored(), std::move(detection.delivered_logits), std::move(detection.delivered_scores),
-                     detection.doubt == Doubt::no_texture});
+                     std::move(detection.delivered_member_logits), detection.doubt == Doubt::no_texture});
     progress.step(true);
   });
   progress.clear();
@@ -206,7 +206,7 @@ std::vector<std::string> settle_conditions(EvaluateArguments& arguments) {
 }
 
 /// What is written, and everything that is read.
-void settle_files(const EvaluateArguments& arguments, const TestData& data, const fs::path& model) {
+void settle_files(const EvaluateArguments& arguments, const TestData& data, const std::vector<fs::path>& models) {
   FilePlan plan(arguments.force);
   plan.write("-", "the table", Content::text);
   for (const std::string& file : arguments.outputs) {
@@ -220,7 +220,7 @@ void settle_files(const EvaluateArguments& arguments, const TestData& data, cons
     plan.write(arguments.embedding + ".csv", "--embed", Content::text);
     plan.write(arguments.embedding + ".svg", "--embed", Content::drawing);
   }
-  plan.read(model, "the model");
+  for (const fs::path& model : models) plan.read(model, "the model");
   for (const LabelledFile& file : data.files) plan.read(file.path, "an input");
   plan.settle();
 }
@@ -245,8 +245,8 @@ void evaluate(EvaluateArguments arguments) {
   options.features = !arguments.embedding.empty();
   options.evidence = !html.empty();
   options.thumbnails = html.empty() ? 0 : kThumbnailSide;
-  const fs::path model_file = find_model(arguments.scoring.model);
-  Model model = load_model(model_file);
+  const ChosenModel chosen = choose_model(arguments.scoring);
+  Model model = chosen.model;
   const bool paper = arguments.protocol == Protocol::paper;
   if (paper) {
     if (options.view) throw Error(ErrorCode::usage, "--protocol paper has a view for each test set; leave --view out");
@@ -262,16 +262,17 @@ void evaluate(EvaluateArguments arguments) {
     if (!arguments.scoring.quiet) tell(stderr, "warning: {}\n", printable(line));
   }
   report.compare = arguments.compare;
-  settle_files(arguments, report.data, model_file);
+  settle_files(arguments, report.data, chosen.files);
   Detector detector(model, options);
   arguments.measure.threshold = detector.threshold();
-  report.setting = {model_file.string(),
+  report.setting = {chosen.name(),
                     model.name,
                     paper ? "paper" : std::string(view_name(detector.view())),
                     detector.description(),
                     detector.threshold(),
                     model.calibration.temperature,
                     model.calibration.bias,
+                    model.members.empty() ? std::vector<std::string>{} : detector.members(),
                     arguments.measure.resamples,
                     arguments.measure.seed};
   ReportPage page(options.stable);
@@ -289,8 +290,8 @@ void evaluate(EvaluateArguments arguments) {
   if (embedding) steps.emplace_back([&] { embedding->write(report.data); });
   for (const std::string& file : html) {
     steps.emplace_back([&] {
-      const std::string title = fmt::format("{} evaluated by lfm-cuda", model.name.empty() ? model_file.filename().string() : model.name);
-      write_output(file, page.html(title, model_file, model, detector.view(), detector.threshold(), &report));
+      const std::string title = fmt::format("{} evaluated by lfm-cuda", model.name.empty() ? chosen.files[0].filename().string() : model.name);
+      write_output(file, page.html(title, chosen.files, model, detector.view(), detector.threshold(), &report));
     });
   }
   if (!arguments.calibrated.empty()) steps.emplace_back([&] { calibrate(arguments, model, detector.view(), report, files); });

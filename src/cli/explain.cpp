@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -60,6 +61,7 @@ constexpr const char* kExplainFooter =
     "\n"
     "Writes NAME.contributions.png (what each place adds to the logit: red towards fake, blue towards real), NAME.grad-cam.png\n"
     "and NAME.sheet.png, which shows the picture and both. The contributions are exact: with the bias they sum to the logit.\n"
+    "Of a model with several members these are of the one that decided; the sheet has a row for each, in their order.\n"
     "A place is 23x23 pixels of what the network sees; coordinates are those of the picture\n"
     "upright, x, y from its top left corner. Also told is what the file says beside its pixels, which never enters the score (see\n"
     "detect --help).\n";
@@ -92,7 +94,7 @@ bool is_regular(const fs::path& path) {
 }
 
 /// Refuses before the first picture what would be lost by writing the pictures; those on a list are not known yet.
-void settle_files(const ExplainArguments& arguments, const fs::path& model) {
+void settle_files(const ExplainArguments& arguments, const std::vector<fs::path>& models) {
   if (arguments.output == "-") throw Error(ErrorCode::usage, "--output: pictures can't go to standard output; name a folder");
   std::error_code error;
   fs::create_directories(arguments.output, error);
@@ -109,13 +111,18 @@ void settle_files(const ExplainArguments& arguments, const fs::path& model) {
       if (is_regular(file)) plan.write(file, "--output", Content::picture);
     }
   });
-  plan.read(model, "the model");
+  for (const fs::path& model : models) plan.read(model, "the model");
   if (plan.watches()) count_paths(inputs, [&](const Input& input) { plan.read(input.path, "an input"); });
   plan.settle();
 }
 
+struct Heats {
+  Image contributions, grad_cam;
+};
+
 struct Pictures {
-  Image plain, contributions, grad_cam;
+  Image plain;
+  std::vector<Heats> members;  ///< of the model
 };
 
 Pictures draw(const Detection& detection, const ExplainArguments& arguments) {
@@ -127,13 +134,16 @@ Pictures draw(const Detection& detection, const ExplainArguments& arguments) {
     };
     picture = resize_bilinear(picture, scaled(picture.width), scaled(picture.height));
   }
-  const auto heat = [&](Heat kind) { return draw_heat(picture, detection.width, detection.height, detection.evidence, kind); };
-  Image contributions = heat(Heat::contributions), grad_cam = heat(Heat::grad_cam);
-  return {std::move(picture), std::move(contributions), std::move(grad_cam)};
+  std::vector<Heats> members;
+  for (std::size_t m = 0; m < std::max<std::size_t>(detection.member_logits.size(), 1); ++m) {
+    const auto heat = [&](Heat kind) { return draw_heat(picture, detection.width, detection.height, evidence_of(detection, m), kind); };
+    members.push_back({heat(Heat::contributions), heat(Heat::grad_cam)});
+  }
+  return {std::move(picture), std::move(members)};
 }
 
 /// In the order of kEndings. Throws Error{output}.
-void write_pictures(const fs::path& stem, Pictures pictures, bool force) {
+void write_pictures(const fs::path& stem, Pictures pictures, std::size_t decided_by, bool force) {
   for (const char* ending : kEndings) {
     const fs::path file = with_ending(stem, ending);
     const std::string kept = force || !is_regular(file) ? "" : worth_keeping(file, Content::picture);
@@ -142,32 +152,49 @@ void write_pictures(const fs::path& stem, Pictures pictures, bool force) {
   const auto write = [&](const char* ending, const Image& image) {
     write_file_atomically(with_ending(stem, ending), encode_png(image, kOwnSoftware), Links::replace);
   };
-  write(kEndings[0], pictures.contributions);
-  write(kEndings[1], pictures.grad_cam);
-  write(kEndings[2], side_by_side(std::vector{std::move(pictures.plain), std::move(pictures.contributions), std::move(pictures.grad_cam)}));
+  write(kEndings[0], pictures.members[decided_by].contributions);
+  write(kEndings[1], pictures.members[decided_by].grad_cam);
+  std::vector<Image> rows;
+  for (Heats& heats : pictures.members) {
+    rows.push_back(side_by_side(std::vector{pictures.plain, std::move(heats.contributions), std::move(heats.grad_cam)}));
+  }
+  write(kEndings[2], stacked(rows));
 }
 
-/// What speaks for fake and what for real, of the contributions of all positions.
-struct Balance {
-  double fake = 0, real = 0;
+/// What speaks for fake and what for real, of the contributions of all positions, and where: of one member of the model.
+struct Account {
+  double logit = 0, bias = 0, fake = 0, real = 0;
+  std::vector<PictureRegion> regions;
 };
 
-Balance balance_of(const Detection& detection) {
-  Balance balance;
-  for (const Evidence& window : detection.evidence) {
-    for (const float c : window.contributions) (c > 0 ? balance.fake : balance.real) += c;
+Account account_of(const Detection& detection, std::size_t member, std::size_t regions) {
+  Account account;
+  const std::span<const Evidence> windows = evidence_of(detection, member);
+  for (const Evidence& window : windows) {
+    for (const float c : window.contributions) (c > 0 ? account.fake : account.real) += c;
   }
-  return balance;
+  account.logit = detection.member_logits.empty() ? detection.logit : detection.member_logits[member];
+  account.bias = account.logit - (account.fake + account.real);
+  account.regions = top_regions(windows, regions);
+  return account;
 }
 
-nlohmann::json record(const Detection& detection, const std::vector<PictureRegion>& regions, const fs::path& stem) {
-  const Balance balance = balance_of(detection);
+void add_account(nlohmann::json& out, const Account& account) {
+  out.update({{"bias", account.bias},
+              {"towards_fake", account.fake},
+              {"towards_real", account.real},
+              {"regions", nlohmann::json::array()}});
+  for (const PictureRegion& r : account.regions) {
+    out["regions"].push_back({{"contribution", r.contribution}, {"x", r.x}, {"y", r.y}, {"width", r.width}, {"height", r.height}});
+  }
+}
+
+/// accounts: of every member.
+nlohmann::json record(const Detection& detection, const std::vector<Account>& accounts, const std::vector<std::string>& names,
+                      const fs::path& stem) {
   nlohmann::json out = {{"path", detection.path.string()}, {"logit", detection.logit},
                         {"score", detection.score},        {"label", verdict_name(detection)},
                         {"width", detection.width},        {"height", detection.height},
-                        {"bias", detection.logit - (balance.fake + balance.real)},
-                        {"towards_fake", balance.fake},    {"towards_real", balance.real},
-                        {"regions", nlohmann::json::array()},
                         {"files", nlohmann::json::array()}};
   if (detection.orientation != 1) out["orientation"] = detection.orientation;
   if (!detection.part.empty()) out["part"] = detection.part;
@@ -176,23 +203,41 @@ nlohmann::json record(const Detection& detection, const std::vector<PictureRegio
     for (const Sign& sign : detection.signs) out["signs"].push_back({{"source", sign.source}, {"name", sign.name}, {"value", sign.value}});
   }
   for (const char* ending : kEndings) out["files"].push_back(with_ending(stem, ending).string());
-  for (const PictureRegion& r : regions) {
-    out["regions"].push_back({{"contribution", r.contribution}, {"x", r.x}, {"y", r.y}, {"width", r.width}, {"height", r.height}});
+  add_account(out, accounts[detection.decided_by]);
+  if (accounts.size() < 2) return out;
+  out["members"] = nlohmann::json::array();
+  out["decided_by"] = detection.decided_by + 1;
+  for (std::size_t m = 0; m < accounts.size(); ++m) {
+    nlohmann::json member = {{"name", names[m]}, {"logit", accounts[m].logit}};
+    add_account(member, accounts[m]);
+    out["members"].push_back(std::move(member));
   }
   return out;
 }
 
-std::string text(const Detection& detection, const std::vector<PictureRegion>& regions, const fs::path& stem) {
-  const Balance balance = balance_of(detection);
-  std::string out = fmt::format("{}: {}, score {:.4f}; logit {:.3f} = bias {:.3f} + {:.3f} towards fake - {:.3f} towards real\n",
-                                printable(detection.path.string()), verdict_name(detection), detection.score, detection.logit,
-                                detection.logit - (balance.fake + balance.real), balance.fake, -balance.real);
-  if (detection.unsure) out += fmt::format("  {}\n", doubt_text(detection));
-  if (detection.empty_windows > 0 && !detection.unsure) {
-    out += fmt::format("  {} of {} windows are too flat to count\n", detection.empty_windows, detection.windows);
-  }
-  for (const PictureRegion& r : regions) {
+/// notes: lines to come after the first.
+std::string account_text(const Account& account, const std::string& notes = "") {
+  std::string out = fmt::format("logit {:.3f} = bias {:.3f} + {:.3f} towards fake - {:.3f} towards real\n{}", account.logit, account.bias,
+                                account.fake, -account.real, notes);
+  for (const PictureRegion& r : account.regions) {
     out += fmt::format("  {:+9.3f}  {:.0f}x{:.0f} at {:.0f},{:.0f}\n", r.contribution, r.width, r.height, r.x, r.y);
+  }
+  return out;
+}
+
+std::string text(const Detection& detection, const std::vector<Account>& accounts, const std::vector<std::string>& names,
+                 const fs::path& stem) {
+  std::string notes;
+  if (detection.unsure) notes += fmt::format("  {}\n", doubt_text(detection));
+  if (detection.empty_windows > 0 && !detection.unsure) {
+    notes += fmt::format("  {} of {} windows are too flat to count\n", detection.empty_windows, detection.windows);
+  }
+  std::string out = fmt::format("{}: {}, score {:.4f}; ", printable(detection.path.string()), verdict_name(detection), detection.score);
+  if (accounts.size() == 1) {
+    out += account_text(accounts[0], notes);
+  } else {
+    out += fmt::format("joint logit {:.3f}, decided by {}\n{}", detection.logit, printable(names[detection.decided_by]), notes);
+    for (std::size_t m = 0; m < accounts.size(); ++m) out += fmt::format(" {}: {}", printable(names[m]), account_text(accounts[m]));
   }
   for (const Sign& sign : detection.signs) {
     out += fmt::format("  {}: {}: {}\n", printable(sign.source), printable(sign.name), printable(sign.value));
@@ -203,9 +248,10 @@ std::string text(const Detection& detection, const std::vector<PictureRegion>& r
 void explain(ExplainArguments arguments) {
   arguments.scoring.detector.evidence = true;
   arguments.scoring.detector.signs = true;
-  const fs::path model = find_model(arguments.scoring.model);
-  Detector detector(model, arguments.scoring.detector);
-  settle_files(arguments, model);
+  const ChosenModel chosen = choose_model(arguments.scoring);
+  Detector detector(chosen.model, arguments.scoring.detector);
+  settle_files(arguments, chosen.files);
+  const std::vector<std::string> members = detector.members();
 
   FileNames names(arguments.output);
   Output output{fs::path()};
@@ -223,15 +269,16 @@ void explain(ExplainArguments arguments) {
     const fs::path stem = names.of(detection.path);  // whether it can be explained or not: another time its name is the same
     if (!detection.scored()) return fail(detection.path, detection.error);
     try {
-      write_pictures(stem, draw(detection, arguments), arguments.force);
+      write_pictures(stem, draw(detection, arguments), detection.decided_by, arguments.force);
     } catch (const Error& error) {  // the picture is gone since it was scored, or its files can't be written: the others may
       return fail(detection.path, error.what());
     }
-    const std::vector<PictureRegion> regions = top_regions(detection.evidence, arguments.regions);
+    std::vector<Account> accounts;
+    for (std::size_t m = 0; m < members.size(); ++m) accounts.push_back(account_of(detection, m, arguments.regions));
     if (arguments.json) {
-      records.push_back(record(detection, regions, stem));
+      records.push_back(record(detection, accounts, members, stem));
     } else {
-      output.write(text(detection, regions, stem));
+      output.write(text(detection, accounts, members, stem));
     }
     ++explained;
   });

@@ -7,15 +7,18 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lfm/error.h"
 #include "lfm/model.h"
+#include "lfm/words.h"
 #include "src/cli/commands.h"
 #include "src/cli/number_checks.h"
 #include "src/engine/device.h"
 #include "src/engine/precision.h"
 #include "src/model/architecture.h"
+#include "src/model/combination.h"
 #include "src/model/container.h"
 #include "src/model/interchange.h"
 #include "src/model/weight_file.h"
@@ -65,15 +68,22 @@ std::vector<Layer> layers_of(const Architecture& architecture, int size) {
   return layers;
 }
 
+struct Buffer {
+  std::string name;
+  Region region;
+};
+
 /// What a device would reserve for a batch.
 struct Arena {
   std::string device;
-  Plan plan;
+  std::vector<Buffer> buffers = {};
+  std::size_t bytes = 0;
 };
 
 constexpr std::int64_t kMostPixels = std::int64_t{1} << 30;  // beyond them, what engines count in no longer fits its type
 
-Arena arena_of(const Architecture& architecture, const InfoOptions& options) {
+/// Of a model of several members all, one after the other.
+Arena arena_of(const Model& model, const InfoOptions& options) {
   if (std::int64_t{options.batch} * options.size * options.size > kMostPixels) {
     throw Error(ErrorCode::usage, fmt::format("no device takes {} images of {}x{} at once: give a smaller --batch or --size", options.batch,
                                               options.size, options.size));
@@ -83,14 +93,25 @@ Arena arena_of(const Architecture& architecture, const InfoOptions& options) {
   if (how.training == Precision::automatic) how.training = Precision::fp32;
   const auto engine = make_engine(parse_device(options.device), how);
   const PlanMode mode = options.training ? PlanMode::training : PlanMode::inference;
-  return {engine->description(), engine->plan_for(architecture, {options.batch, options.size, options.size, mode})};
+  const PlanRequest request{options.batch, options.size, options.size, mode};
+  if (options.training) one_network(model, options.model.string());
+  Arena arena{engine->description()};
+  for (std::size_t m = 0; m < members_of(model).size(); ++m) {
+    const Plan plan = engine->plan_for(members_of(model)[m].architecture, request);
+    for (Region region : plan.regions) {
+      region.offset += arena.bytes;
+      arena.buffers.push_back({model.members.empty() ? region.name : fmt::format("{}: {}", m + 1, region.name), region});
+    }
+    arena.bytes += plan.bytes;
+  }
+  return arena;
 }
 
 struct Facts {
   Model model;
   ModelFormat format;
   std::optional<std::uint64_t> checksum;  ///< of .lfmw files
-  std::vector<Layer> layers;
+  std::vector<Layer> layers;              ///< of all members
   std::int64_t parameters = 0, multiply_adds = 0;
   std::optional<Arena> arena;
 };
@@ -105,12 +126,17 @@ Facts gather(const InfoOptions& options) {
   } else {
     facts.model = import_model(options.model, options.prefix);
   }
-  facts.layers = layers_of(facts.model.architecture, options.size);
+  for (std::size_t m = 0; m < members_of(facts.model).size(); ++m) {
+    for (Layer& layer : layers_of(members_of(facts.model)[m].architecture, options.size)) {
+      if (!facts.model.members.empty()) layer.name = fmt::format("{}: {}", m + 1, layer.name);
+      facts.layers.push_back(std::move(layer));
+    }
+  }
   for (const Layer& layer : facts.layers) {
     facts.parameters += layer.parameters;
     facts.multiply_adds += layer.multiply_adds;
   }
-  if (options.batch > 0) facts.arena = arena_of(facts.model.architecture, options);
+  if (options.batch > 0) facts.arena = arena_of(facts.model, options);
   return facts;
 }
 
@@ -131,9 +157,9 @@ nlohmann::json as_json(const Facts& facts, const InfoOptions& options) {
   }
   if (facts.arena) {
     nlohmann::json& memory = out["memory"];
-    memory = {{"device", facts.arena->device}, {"batch", options.batch}, {"training", options.training}, {"bytes", facts.arena->plan.bytes}};
-    for (const Region& region : facts.arena->plan.regions) {
-      memory["regions"].push_back({{"name", region.name}, {"shape", region.shape}, {"offset", region.offset}, {"bytes", region.bytes()}});
+    memory = {{"device", facts.arena->device}, {"batch", options.batch}, {"training", options.training}, {"bytes", facts.arena->bytes}};
+    for (const auto& [name, region] : facts.arena->buffers) {
+      memory["regions"].push_back({{"name", name}, {"shape", region.shape}, {"offset", region.offset}, {"bytes", region.bytes()}});
     }
   }
   return out;
@@ -163,10 +189,14 @@ std::string memory_text(const Arena& arena, const InfoOptions& options) {
   std::string text = fmt::format("\nmemory to {} {} image{} of {}x{} on {}\n", options.training ? "train on" : "score", options.batch,
                                  options.batch == 1 ? "" : "s", options.size, options.size, arena.device);
   text += fmt::format(row, "buffer", "items", "bytes");
-  for (const Region& region : arena.plan.regions) {
-    text += fmt::format(row, region.name, shape_text(region), grouped(static_cast<std::int64_t>(region.bytes())));
+  for (const auto& [name, region] : arena.buffers) {
+    text += fmt::format(row, name, shape_text(region), grouped(static_cast<std::int64_t>(region.bytes())));
   }
-  return text + fmt::format(row, "total", "", grouped(static_cast<std::int64_t>(arena.plan.bytes)));
+  return text + fmt::format(row, "total", "", grouped(static_cast<std::int64_t>(arena.bytes)));
+}
+
+std::string calibration_text(const Calibration& c) {
+  return c.temperature == 1 && c.bias == 0 ? "none" : fmt::format("sigmoid(logit / {:g} + {:g})", c.temperature, c.bias);
 }
 
 std::string as_text(const Facts& facts, const InfoOptions& options) {
@@ -175,13 +205,20 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
   const auto line = [&](const char* what, const std::string& value) { text += fmt::format("{:<13} {}\n", what, value); };
   line("file", fmt::format("{} ({})", printable(options.model.string()), model_format_name(facts.format)));
   line("name", model.name.empty() ? "(none)" : printable(model.name));
-  line("pooling", model.architecture.pooling == Pooling::topk ? fmt::format("the {} largest of each map", model.architecture.k)
-                                                              : "average of each map");
+  if (model.members.empty()) {
+    line("pooling", pooling_text(model.architecture));
+  } else {
+    line("combination", fmt::format("{}: {}", word_of(model.combination), meaning_of(model.combination)));
+  }
+  for (std::size_t m = 0; m < model.members.size(); ++m) {
+    const Model& member = model.members[m];
+    line(fmt::format("member {}", m + 1).c_str(),
+         fmt::format("{}: pools {}; {}, calls fake above {:g}", printable(member_name(model, m)), pooling_text(member.architecture),
+                     calibration_text(member.calibration), member.threshold));
+  }
   line("view", std::string(view_name(model.view)));
   line("threshold", fmt::format("{:g}", model.threshold));
-  line("calibration", model.calibration.temperature == 1 && model.calibration.bias == 0
-                          ? "none"
-                          : fmt::format("sigmoid(logit / {:g} + {:g})", model.calibration.temperature, model.calibration.bias));
+  line("calibration", calibration_text(model.calibration));
   if (facts.checksum) line("checksum", fmt::format("{:016x} (XXH3-64, verified)", *facts.checksum));
   text += thresholds_text(model.thresholds);
   std::string precisions;

@@ -97,10 +97,12 @@ void serve(ServeArguments& arguments) {
   arguments.scoring.detector.signs = true;
   StopOnSignal stop;
   const bool quiet = arguments.scoring.quiet;
-  const fs::path model_file = find_model(arguments.scoring.model);
-  ScoringService service(load_model(model_file), arguments.scoring.detector, arguments.queue, std::chrono::milliseconds(arguments.max_wait_ms));
+  const ChosenModel chosen = choose_model(arguments.scoring);
+  ScoringService service(chosen.model, arguments.scoring.detector, arguments.queue, std::chrono::milliseconds(arguments.max_wait_ms));
   std::mutex log;
-  HttpServer server(options, {model_file.filename().string(), LFM_VERSION}, service, [&](const std::string& line) {
+  std::string names;
+  for (const fs::path& file : chosen.files) names += (names.empty() ? "" : ",") + file.filename().string();
+  HttpServer server(options, {names, LFM_VERSION}, service, [&](const std::string& line) {
     if (quiet) return;
     const std::lock_guard lock(log);
     tell(stderr, "{}\n", printable(line));

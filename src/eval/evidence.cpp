@@ -75,6 +75,11 @@ void turn_upright(Evidence& window, int width, int height, int orientation) {
   turned(window.grad_cam);
 }
 
+std::span<const Evidence> evidence_of(const Detection& detection, std::size_t member) {
+  const auto [begin, end] = std::ranges::equal_range(detection.evidence, member, {}, &Evidence::member);
+  return {begin, end};
+}
+
 std::vector<PictureRegion> top_regions(std::span<const Evidence> evidence, std::size_t count) {
   constexpr ReceptiveField field = receptive_field();
   std::vector<PictureRegion> places;

@@ -50,6 +50,9 @@ PositionValues position_values(std::span<const float> maps, const MapSize& size,
 /// Turns a window's evidence, found in the picture as stored, to the picture upright, whose size is given; orientation: EXIF's.
 void turn_upright(Evidence& window, int width, int height, int orientation);
 
+/// The windows of one member of the model.
+std::span<const Evidence> evidence_of(const Detection& detection, std::size_t member);
+
 /// A map position and where it lies in the picture.
 struct PictureRegion {
   float contribution = 0;

@@ -16,6 +16,7 @@
 #include "src/io/json.h"
 #include "src/io/mistaken_file.h"
 #include "src/model/architecture.h"
+#include "src/model/combination.h"
 #include "src/model/onnx.h"
 #include "src/model/pytorch.h"
 #include "src/model/safetensors.h"
@@ -224,9 +225,11 @@ void export_safetensors(const Model& model, const std::filesystem::path& path) {
 /// The formats that are written, by the file's extension.
 struct Exporter {
   const char* extension;
+  bool holds_members;  ///< of models with several
   void (*write)(const Model& model, const std::filesystem::path& path);
 };
-constexpr Exporter kExporters[] = {{".lfmw", save_model}, {".safetensors", export_safetensors}, {".onnx", export_onnx}};
+constexpr Exporter kExporters[] = {
+    {".lfmw", true, save_model}, {".safetensors", false, export_safetensors}, {".onnx", false, export_onnx}};
 
 const Exporter& exporter_of(const std::filesystem::path& path) {
   for (const Exporter& exporter : kExporters) {
@@ -320,6 +323,9 @@ Model import_model(std::span<const std::byte> bytes, const std::filesystem::path
 
 void require_export_format(const std::filesystem::path& path) { exporter_of(path); }
 
-void export_model(const Model& model, const std::filesystem::path& path) { exporter_of(path).write(model, path); }
+void export_model(const Model& model, const std::filesystem::path& path) {
+  const Exporter& exporter = exporter_of(path);
+  exporter.write(exporter.holds_members ? model : one_network(model, path.string()), path);
+}
 
 }  // namespace lfm

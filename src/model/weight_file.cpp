@@ -17,6 +17,7 @@
 #include "lfm/words.h"
 #include "src/io/json.h"
 #include "src/model/architecture.h"
+#include "src/model/combination.h"
 #include "src/model/front_end.h"
 
 namespace lfm {
@@ -24,17 +25,26 @@ namespace {
 
 constexpr const char* kModelFormat = "lfm-model";
 constexpr const char* kCheckpointFormat = "lfm-checkpoint";
+constexpr const char* kMembersFormat = "lfm-members";
 constexpr const char* kTrunk = "snet";   // the only ones: not written, so that older programs read the file
 constexpr const char* kHead = "linear";
 constexpr int kInputSide = 256;
 
+/// What the tensor names of a member begin with.
+std::string member_prefix(const Model& model, std::size_t index) {
+  return model.members.empty() ? "" : fmt::format("member{}.", index + 1);
+}
+
 std::vector<Tensor> model_tensors(const Model& model) {
-  const ParameterTable table = parameter_table(model.architecture);
   std::vector<Tensor> tensors;
-  for (int id = 0; id < kParameters; ++id) {
-    const ParameterSpec& spec = table[id];
-    tensors.push_back(float_tensor(spec.name, {spec.shape.begin(), spec.shape.begin() + spec.rank},
-                                   parameter(std::span<const float>(model.values), table, id)));
+  for (std::size_t m = 0; m < members_of(model).size(); ++m) {
+    const Model& member = members_of(model)[m];
+    const ParameterTable table = parameter_table(member.architecture);
+    for (int id = 0; id < kParameters; ++id) {
+      const ParameterSpec& spec = table[id];
+      tensors.push_back(float_tensor(member_prefix(model, m) + spec.name, {spec.shape.begin(), spec.shape.begin() + spec.rank},
+                                     parameter(std::span<const float>(member.values), table, id)));
+    }
   }
   return tensors;
 }
@@ -106,9 +116,7 @@ ThresholdTable read_thresholds(const nlohmann::json& value) {
   return table;
 }
 
-/// Everything but the values. Throws json exceptions and std::runtime_error with the cause.
-Model read_header(const nlohmann::json& header) {
-  Model model;
+void read_network(const nlohmann::json& header, Model& model) {
   const std::string pooling = header.at("architecture").at("pooling");
   const auto known_pooling = value_of<Pooling>(pooling);
   if (!known_pooling) throw std::runtime_error(fmt::format("its pooling \"{}\" is unknown; use a newer lfm-cuda", pooling));
@@ -134,7 +142,31 @@ Model read_header(const nlohmann::json& header) {
       input.at("std") != nlohmann::json(kPixelStd)) {
     throw std::runtime_error("it was made for another input size or normalisation; use the lfm-cuda that wrote it");
   }
-  const std::string view = input.at("view");
+}
+
+Model read_header(const nlohmann::json& header);
+
+void read_members(const nlohmann::json& header, Model& model) {
+  const std::string word = header.at("combination");
+  const auto known = value_of<Combination>(word);
+  if (!known) throw std::runtime_error(fmt::format("its combination \"{}\" is unknown; use a newer lfm-cuda", word));
+  model.combination = *known;
+  const nlohmann::json& members = header.at("members");
+  if (!members.is_array() || members.size() < 2 || members.size() > kMostMembers) {
+    throw std::runtime_error(fmt::format("its members are not 2 to {}", kMostMembers));
+  }
+  for (const nlohmann::json& member : members) {
+    if (member.at("format") != kModelFormat) throw std::runtime_error("a member of it is no single model; use a newer lfm-cuda");
+    model.members.push_back(read_header(member));
+  }
+}
+
+/// Everything but the values. Throws json exceptions and std::runtime_error with the cause.
+Model read_header(const nlohmann::json& header) {
+  Model model;
+  const auto format = header.find("format");
+  format != header.end() && *format == kMembersFormat ? read_members(header, model) : read_network(header, model);
+  const std::string view = header.at("input").at("view");
   const auto known = value_of<View>(view);
   if (!known) throw std::runtime_error(fmt::format("its view \"{}\" is unknown; use a newer lfm-cuda", view));
   model.view = *known;
@@ -152,23 +184,28 @@ Model read_header(const nlohmann::json& header) {
   return model;
 }
 
-void read_values(const Container& file, bool checkpoint, Model& model, const std::string& source) {
+void read_values(const Container& file, const std::string& prefix, Model& model, const std::string& source) {
   const ParameterTable table = parameter_table(model.architecture);
   model.values.assign(table.total_floats, 0.0f);
   for (int id = 0; id < kParameters; ++id) {
     const ParameterSpec& spec = table[id];
     const TensorShape shape(spec.shape.begin(), spec.shape.begin() + spec.rank);
-    const Tensor* tensor = file.find(spec.name);
-    if (!tensor) fail(source, fmt::format("is incomplete: tensor \"{}\" is missing; export the model again", spec.name));
+    const std::string name = prefix + spec.name;
+    const Tensor* tensor = file.find(name);
+    if (!tensor) fail(source, fmt::format("is incomplete: tensor \"{}\" is missing; export the model again", name));
     if (tensor->type != ElementType::f32 || tensor->shape != shape) {
-      fail(source, fmt::format("does not fit its own architecture: tensor \"{}\" is {} {}, expected F32 {}", spec.name,
+      fail(source, fmt::format("does not fit its own architecture: tensor \"{}\" is {} {}, expected F32 {}", name,
                                element_type_name(tensor->type), shape_text(tensor->shape), shape_text(shape)));
     }
     std::memcpy(model.values.data() + spec.offset, tensor->bytes.data(), tensor->bytes.size());
   }
-  const auto extra = std::find_if(file.tensors().begin(), file.tensors().end(), [&](const Tensor& tensor) {
+}
+
+void refuse_extra_tensors(const Container& file, bool checkpoint, const Model& model, const std::string& source) {
+  const std::vector<Tensor> known = model_tensors(model);
+  const auto extra = std::ranges::find_if(file.tensors(), [&](const Tensor& tensor) {
     if (checkpoint && tensor.name.starts_with(kTrainingPrefix)) return false;
-    return std::none_of(table.specs.begin(), table.specs.end(), [&](const auto& spec) { return tensor.name == spec.name; });
+    return std::ranges::find(known, tensor.name, &Tensor::name) == known.end();
   });
   if (extra != file.tensors().end()) fail(source, fmt::format("has a tensor \"{}\" that no model of its kind has", extra->name));
 }
@@ -193,15 +230,23 @@ void write_model(const Model& model, const nlohmann::json* training, std::span<c
 }  // namespace
 
 nlohmann::json model_header(const Model& model) {
-  nlohmann::json header = {
-      {"format", kModelFormat},
-      {"architecture", {{"pooling", word_of(model.architecture.pooling)}, {"k", model.architecture.k}}},
-      {"residual", front_end(model.architecture).word},
-      {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}},
-      {"threshold", model.threshold},
-      {"calibration", {{"temperature", model.calibration.temperature}, {"bias", model.calibration.bias}}},
-      {"name", model.name},
-      {"provenance", parse_json_object(model.provenance)}};
+  nlohmann::json header;
+  if (model.members.empty()) {
+    header = {{"format", kModelFormat},
+              {"architecture", {{"pooling", word_of(model.architecture.pooling)}, {"k", model.architecture.k}}},
+              {"residual", front_end(model.architecture).word},
+              {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}}};
+  } else {
+    header = {{"format", kMembersFormat},
+              {"combination", word_of(model.combination)},
+              {"members", nlohmann::json::array()},
+              {"input", {{"view", view_name(model.view)}}}};
+    for (const Model& member : model.members) header["members"].push_back(model_header(member));
+  }
+  header.update({{"threshold", model.threshold},
+                 {"calibration", {{"temperature", model.calibration.temperature}, {"bias", model.calibration.bias}}},
+                 {"name", model.name},
+                 {"provenance", parse_json_object(model.provenance)}});
   if (!model.thresholds.rows.empty()) header["thresholds"] = thresholds_json(model.thresholds);
   return header;
 }
@@ -216,9 +261,15 @@ Model model_from_header(std::string_view json, const std::string& source) {
   }
 }
 
+std::string pooling_text(const Architecture& a) {
+  return a.pooling == Pooling::topk ? fmt::format("the {} largest of each map", a.k) : "average of each map";
+}
+
 std::string_view view_name(View view) { return word_of(view); }
 
-void check_model(const Model& model, const std::string& source) {
+namespace {
+
+void check_network(const Model& model, const std::string& source) {
   if (model.architecture.k < 1 || model.architecture.k > kMaxTopK) {
     fail(source, fmt::format("its k is {}, not in 1 … {}", model.architecture.k, kMaxTopK));
   }
@@ -243,6 +294,23 @@ void check_model(const Model& model, const std::string& source) {
       fail(source, fmt::format("\"{}\" has a negative variance", table[running_var(block)].name));
     }
   }
+}
+
+void check_members(const Model& model, const std::string& source) {
+  if (model.members.size() < 2 || model.members.size() > kMostMembers) {
+    fail(source, fmt::format("it has {} members, not 2 to {}", model.members.size(), kMostMembers));
+  }
+  if (!model.values.empty()) fail(source, "it has values of its own beside its members'");
+  for (std::size_t i = 0; i < model.members.size(); ++i) {
+    if (!model.members[i].members.empty()) fail(source, "a member of it has members");
+    check_model(model.members[i], fmt::format("{}: member {}", source, i + 1));
+  }
+}
+
+}  // namespace
+
+void check_model(const Model& model, const std::string& source) {
+  model.members.empty() ? check_network(model, source) : check_members(model, source);
   if (!(model.threshold >= 0 && model.threshold <= 1)) fail(source, "its threshold is not in 0 … 1");
   if (!(model.calibration.temperature > 0) || !std::isfinite(model.calibration.temperature) ||
       !std::isfinite(model.calibration.bias)) {
@@ -260,9 +328,13 @@ Model read_model(const Container& file, const std::filesystem::path& path) {
   try {
     const nlohmann::json& header = file.header();
     const bool checkpoint = header.at("format") == kCheckpointFormat;
-    if (!checkpoint && header.at("format") != kModelFormat) fail(source, "holds neither a model nor a checkpoint");
+    if (!checkpoint && header.at("format") != kModelFormat && header.at("format") != kMembersFormat) {
+      fail(source, "holds neither a model nor a checkpoint");
+    }
     Model model = read_header(header);
-    read_values(file, checkpoint, model, source);
+    if (model.members.empty()) read_values(file, "", model, source);
+    for (std::size_t m = 0; m < model.members.size(); ++m) read_values(file, member_prefix(model, m), model.members[m], source);
+    refuse_extra_tensors(file, checkpoint, model, source);
     check_model(model, source);
     return model;
   } catch (const Error&) {

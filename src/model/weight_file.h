@@ -12,6 +12,10 @@
 //                   "recall_low", "recall_high"}]}, as ThresholdTable in include/lfm/model.h
 //   "name", "provenance"  for people: a string, an object
 //   "training"      checkpoints only: an object of the trainer's
+// A model of several members has the format "lfm-members", "combination": "first-fake" | "mean" | "max", and "members": [headers of models
+// as above], instead of an architecture, residual and input size; what is fitted ("threshold", "calibration", "thresholds") is to the
+// members' joint logit (src/model/combination.h). The tensors of member N, counted from 1, have names that begin with "memberN.".
+//
 // Its tensors are those of parameter_table(), FP32, names, order and shapes as there. A checkpoint has further ones, whose
 // names begin with "training.".
 //
@@ -63,6 +67,9 @@ void check_model(const Model& model, const std::string& source);
 /// The header of a model, and a model without values from one: throws Error{model} naming `source`.
 nlohmann::json model_header(const Model& model);
 Model model_from_header(std::string_view json, const std::string& source);
+
+/// For people: "the 16 largest of each map".
+std::string pooling_text(const Architecture& architecture);
 
 /// As the header names it.
 std::string_view view_name(View view);

@@ -14,6 +14,7 @@
 #include "src/eval/threshold_table.h"
 #include "src/image/view.h"
 #include "src/machine/cores.h"
+#include "src/model/combination.h"
 #include "src/pipeline/path_source.h"
 #include "src/pipeline/picture.h"
 #include "src/pipeline/pixel_pool.h"
@@ -39,16 +40,44 @@ std::vector<std::string> names_of(const std::vector<Delivery>& deliveries) {
 }  // namespace
 
 struct Detector::Impl {
-  std::vector<std::unique_ptr<Engine>> engines;  ///< one, or one for each GPU
+  std::vector<std::unique_ptr<Engine>> engines;  ///< of one member after the other: one, or one for each GPU
+  std::vector<EngineSet> sets;                   ///< of each device
   std::unique_ptr<PixelPool> pool;               ///< of the first one's memory, which all read
   StreamOptions stream;
   Calibration calibration;
   float threshold = 0.5f;
   bool stable = false;  ///< whatever an input asks for
   std::string verdict_meaning;
-  std::vector<float> parameters;  ///< for evidence
+  Model model;                    ///< the values are for evidence
 
   float score(float logit) const { return calibrated_score(calibration, logit); }
+
+  /// Whether a member has no finite logit where another has one; where none has, the picture can't be delivered so.
+  bool has_broken_member(const Detection& detection) const {
+    const auto is_finite = [](float logit) { return std::isfinite(logit); };
+    std::span<const float> rest = detection.delivered_member_logits;
+    for (; !rest.empty(); rest = rest.subspan(model.members.size())) {
+      const auto finite = std::ranges::count_if(rest.first(model.members.size()), is_finite);
+      if (finite != 0 && finite != static_cast<std::ptrdiff_t>(model.members.size())) return true;
+    }
+    return false;
+  }
+
+  /// The members' logits become the model's.
+  void combine_members(Detection& detection) const {
+    const std::size_t members = model.members.size();
+    const std::vector<float>& all = detection.delivered_member_logits;
+    for (std::size_t d = 0; d < detection.delivered_logits.size(); ++d) {
+      if (std::isnan(detection.delivered_logits[d])) continue;
+      const auto logits = std::span(all).subspan(d * members, members);
+      const Combined combined = combine(model, logits);
+      detection.delivered_logits[d] = combined.logit;
+      if (!detection.member_logits.empty()) continue;
+      detection.member_logits.assign(logits.begin(), logits.end());
+      detection.logit = combined.logit;
+      detection.decided_by = combined.decided_by;
+    }
+  }
 
   /// The median over deliveries; unsure where a verdict differs from its, or it is near the threshold.
   void stabilise(Detection& detection) const {
@@ -71,10 +100,11 @@ struct Detector::Impl {
 
   /// Scores and verdict.
   void finish(Detection& detection, bool of_stable) const {
-    if (!std::isfinite(detection.logit)) {
+    if (!std::isfinite(detection.logit) || has_broken_member(detection)) {
       detection.error = "the network's output is not finite: the model is damaged or was never trained";
       return;
     }
+    if (!model.members.empty()) combine_members(detection);
     for (const float logit : detection.delivered_logits) detection.delivered_scores.push_back(score(logit));
     detection.score = score(detection.logit);
     if (of_stable) stabilise(detection);
@@ -92,8 +122,21 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   const Device device = parse_device(options.device);
   const int threads = options.threads > 0 ? options.threads : usable_cores();
   if (options.batch < 0) throw Error(ErrorCode::usage, "a batch has at least one image");
-  impl_->engines = make_engines(device, {threads, options.precision, options.note});
-  for (const auto& engine : impl_->engines) engine->load(model.architecture, model.values);
+  StreamOptions& stream = impl_->stream;
+  stream.members.clear();
+  impl_->model = model;
+  for (Model& member : impl_->model.members.empty() ? std::span(&impl_->model, 1) : std::span(impl_->model.members)) {
+    const bool is_first = stream.members.empty();
+    // What is to be noted is the same for every member: once is enough.
+    auto engines = make_engines(device, {threads, options.precision, is_first ? options.note : nullptr});
+    impl_->sets.resize(engines.size());
+    for (std::size_t i = 0; i < engines.size(); ++i) {
+      engines[i]->load(member.architecture, member.values);
+      impl_->sets[i].push_back(engines[i].get());
+      impl_->engines.push_back(std::move(engines[i]));
+    }
+    stream.members.push_back({member.architecture, member.values});
+  }
   Engine& first = *impl_->engines[0];
   impl_->calibration = model.calibration;
   const View view = options.view.value_or(model.view);
@@ -101,8 +144,6 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   impl_->threshold = options.threshold_at ? row_at(model, *options.threshold_at, view).threshold : options.threshold.value_or(model.threshold);
   impl_->verdict_meaning = lfm::verdict_meaning(model.thresholds, view, impl_->threshold);
   impl_->stable = options.stable;
-  StreamOptions& stream = impl_->stream;
-  stream.architecture = model.architecture;
   stream.presentation = {view, options.tiles, parse_deliveries(options.deliveries),
                          options.thumbnails, options.signs};
   if (options.deliveries.empty()) stream.presentation.deliveries = options.stable ? stable_deliveries() : std::vector<Delivery>{{}};
@@ -114,8 +155,6 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   stream.batch = options.batch > 0 ? options.batch : chunk;
   stream.features = options.features;
   stream.evidence = options.evidence;
-  impl_->parameters = model.values;
-  stream.parameters = impl_->parameters;
   stream.arena_limit = arena_limit(device);
   if (first.prefers_own_memory()) {
     impl_->pool = std::make_unique<PixelPool>(*impl_->engines[0], std::size_t{3} * kViewSide * kViewSide);
@@ -132,18 +171,22 @@ Detection Detector::detect(const Image& image) {
   Detection detection;
   InputViews views = present(image, stream.presentation);
   take_facts(views, detection);
-  Picture picture = cut_up(std::move(views), stream.presentation, stream.architecture, stream.evidence);
-  std::vector<float> features(stream.features ? feature_count() : 0), maps;
+  Picture picture = cut_up(std::move(views), stream.presentation, stream.members, stream.evidence);
+  std::vector<float> features, maps;
   for (Piece& piece : picture.pieces) {
-    float logit = 0;
     const bool wants_evidence = piece.delivery == 0 && !picture.evidence.empty();
     const ViewImage& pixels = piece.pixels;
-    const int positions = network_shape(stream.architecture, pixels.image.height, pixels.image.width).maps().area();
-    maps.resize(wants_evidence ? static_cast<std::size_t>(kMapChannels * positions) : 0);
-    infer(*impl_->engines[0], stream.architecture, {pixels.data(), 1, pixels.image.height, pixels.image.width},
-          std::span(&logit, 1), features, maps);
-    if (wants_evidence) add_evidence(picture, piece, maps, stream.architecture, stream.parameters);
-    add_score(piece, logit, features);
+    for (std::size_t m = 0; m < stream.members.size(); ++m) {
+      const Architecture& architecture = stream.members[m].architecture;
+      float logit = 0;
+      features.resize(stream.features ? static_cast<std::size_t>(lfm::feature_count(architecture)) : 0);
+      const int positions = network_shape(architecture, pixels.image.height, pixels.image.width).maps().area();
+      maps.resize(wants_evidence ? static_cast<std::size_t>(kMapChannels * positions) : 0);
+      infer(*impl_->sets[0][m], architecture, {pixels.data(), 1, pixels.image.height, pixels.image.width}, std::span(&logit, 1),
+            features, maps);
+      if (wants_evidence) add_evidence(picture, piece, maps, stream.members, m);
+      add_score(piece, logit, features);
+    }
   }
   if (!put_together(picture, detection)) throw Error(ErrorCode::input, detection.error);
   impl_->finish(detection, impl_->stable);
@@ -160,10 +203,8 @@ std::vector<Detection> Detector::detect_files(const std::vector<std::filesystem:
 }
 
 void Detector::detect_stream(InputSource& source, const std::function<void(Detection&&)>& sink) {
-  std::vector<Engine*> engines;
-  for (const auto& engine : impl_->engines) engines.push_back(engine.get());
-  score_stream(engines, impl_->stream, source, [this](Detection& d, const Input& input) { impl_->finish(d, impl_->stable || input.stable); },
-               sink);
+  score_stream(impl_->sets, impl_->stream, source,
+               [this](Detection& d, const Input& input) { impl_->finish(d, impl_->stable || input.stable); }, sink);
 }
 
 View Detector::view() const { return impl_->stream.presentation.view; }
@@ -172,11 +213,18 @@ std::vector<std::string> Detector::deliveries_when_stable() const { return names
 float Detector::threshold() const { return impl_->threshold; }
 std::string Detector::verdict_meaning() const { return impl_->verdict_meaning; }
 std::size_t Detector::feature_count() const {
-  return static_cast<std::size_t>(lfm::feature_count(impl_->stream.architecture));
+  std::size_t count = 0;
+  for (const Member& member : impl_->stream.members) count += static_cast<std::size_t>(lfm::feature_count(member.architecture));
+  return count;
+}
+std::vector<std::string> Detector::members() const {
+  std::vector<std::string> names;
+  for (std::size_t m = 0; m < members_of(impl_->model).size(); ++m) names.push_back(member_name(impl_->model, m));
+  return names;
 }
 std::string Detector::description() const {
   std::string all;
-  for (const auto& engine : impl_->engines) all += (all.empty() ? "" : " + ") + engine->description();
+  for (const EngineSet& set : impl_->sets) all += (all.empty() ? "" : " + ") + set[0]->description();
   return all;
 }
 

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "lfm/detector.h"
@@ -30,6 +32,26 @@ bool is_path(const std::string& name) {
 }
 
 }  // namespace
+
+std::vector<fs::path> find_models(const std::string& names) {
+  std::error_code ignored;
+  if (names.find(',') == std::string::npos || fs::exists(names, ignored)) return {find_model(names)};
+  std::vector<fs::path> files;
+  for (std::size_t begin = 0; begin <= names.size();) {
+    const std::size_t end = std::min(names.find(',', begin), names.size());
+    if (end == begin) throw Error(ErrorCode::usage, fmt::format("'{}': a name is missing beside a comma", names));
+    files.push_back(find_model(names.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return files;
+}
+
+Model load_models(const std::vector<fs::path>& files, Combination combination) {
+  if (files.size() == 1) return load_model(files[0]);
+  std::vector<Model> models;
+  for (const fs::path& file : files) models.push_back(load_model(file));
+  return join_models(std::move(models), combination);
+}
 
 fs::path find_model(const std::string& name) {
   std::string wanted = name;

@@ -29,14 +29,14 @@ std::vector<bool> windows_that_count(const std::vector<ViewImage>& images, Deliv
 
 }  // namespace
 
-Picture cut_up(InputViews&& views, const Presentation& presentation, const Architecture& architecture, bool with_evidence) {
+Picture cut_up(InputViews&& views, const Presentation& presentation, std::span<const Member> members, bool with_evidence) {
   Picture picture;
   for (DeliveredView& view : views.delivered) {
     DeliveryScore& delivery = picture.deliveries.emplace_back();
     delivery.error = std::move(view.error);
     if (!delivery.error.empty()) continue;
     try {
-      network_shape(architecture, view.images[0].image.height, view.images[0].image.width);  // throws where it is too small
+      for (const Member& member : members) network_shape(member.architecture, view.images[0].image.height, view.images[0].image.width);
     } catch (const Error& error) {
       delivery.error = error.what();
       continue;
@@ -54,21 +54,24 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, const Archi
   }
   picture.left = picture.pieces.size();
   if (with_evidence && presentation.deliveries[0].kind == Delivery::Kind::none) {
-    for (std::size_t i = 0; i < picture.deliveries[0].pieces; ++i) {
-      const Image& pixels = picture.pieces[i].pixels.image;
-      const Window& window = views.windows[picture.pieces[i].window];
-      const MapSize maps = network_shape(architecture, pixels.height, pixels.width).maps();
-      picture.evidence.push_back({static_cast<double>(window.x), static_cast<double>(window.y), static_cast<double>(window.width),
-                                  static_cast<double>(window.height), pixels.width, pixels.height, maps.h, maps.w, {}, {}});
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      for (std::size_t i = 0; i < picture.deliveries[0].pieces; ++i) {
+        const Image& pixels = picture.pieces[i].pixels.image;
+        const Window& window = views.windows[picture.pieces[i].window];
+        const MapSize maps = network_shape(members[m].architecture, pixels.height, pixels.width).maps();
+        picture.evidence.push_back({static_cast<double>(window.x), static_cast<double>(window.y), static_cast<double>(window.width),
+                                    static_cast<double>(window.height), pixels.width, pixels.height, maps.h, maps.w, {}, {}, m});
+      }
     }
   }
   return picture;
 }
 
-void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, const Architecture& architecture,
-                  std::span<const float> parameters) {
-  Evidence& evidence = picture.evidence[static_cast<std::size_t>(&piece - picture.pieces.data())];
-  PositionValues values = position_values(maps, {evidence.rows, evidence.columns}, architecture, parameters);
+void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, std::span<const Member> members, std::size_t index) {
+  const auto window = static_cast<std::size_t>(&piece - picture.pieces.data());
+  Evidence& evidence = picture.evidence[index * picture.deliveries[0].pieces + window];
+  const Member& member = members[index];
+  PositionValues values = position_values(maps, {evidence.rows, evidence.columns}, member.architecture, member.parameters);
   evidence.contributions = std::move(values.contributions);
   evidence.grad_cam = std::move(values.grad_cam);
 }
@@ -84,19 +87,20 @@ void take_facts(InputViews& views, Detection& detection) {
 }
 
 void add_score(Piece& piece, float logit, std::span<const float> features) {
-  piece.logit = logit;
-  if (piece.delivery == 0) piece.features.assign(features.begin(), features.end());
+  piece.logits.push_back(logit);
+  if (piece.delivery == 0) piece.features.insert(piece.features.end(), features.begin(), features.end());
 }
 
 bool put_together(Picture& picture, Detection& detection) {
-  std::vector<double> logits(picture.deliveries.size());
+  const std::size_t members = picture.pieces.empty() ? 1 : std::max<std::size_t>(picture.pieces[0].logits.size(), 1);
+  std::vector<double> logits(picture.deliveries.size() * members);  // [delivery][member]
   std::vector<float> features;
   for (const Piece& piece : picture.pieces) {
     if (!piece.error.empty()) {
       detection.error = piece.error;
       return false;
     }
-    logits[piece.delivery] += piece.logit;
+    for (std::size_t m = 0; m < members; ++m) logits[piece.delivery * members + m] += piece.logits[m];
     if (features.empty()) features.resize(piece.features.size());
     for (std::size_t i = 0; i < piece.features.size(); ++i) features[i] += piece.features[i];
   }
@@ -104,11 +108,15 @@ bool put_together(Picture& picture, Detection& detection) {
   for (std::size_t d = 0; d < picture.deliveries.size(); ++d) {
     const DeliveryScore& delivery = picture.deliveries[d];
     const bool known = delivery.error.empty();
-    const auto mean = static_cast<float>(logits[d] / static_cast<double>(delivery.pieces));
-    detection.delivered_logits.push_back(known ? mean : std::numeric_limits<float>::quiet_NaN());
+    const auto mean = [&](std::size_t member) {
+      if (!known) return std::numeric_limits<float>::quiet_NaN();
+      return static_cast<float>(logits[d * members + member] / static_cast<double>(delivery.pieces));
+    };
+    detection.delivered_logits.push_back(mean(0));
+    for (std::size_t m = 0; members > 1 && m < members; ++m) detection.delivered_member_logits.push_back(mean(m));
     if (!known || first_known != nullptr) continue;
     first_known = &delivery;
-    detection.logit = mean;
+    detection.logit = mean(0);
     detection.texture = static_cast<float>(delivery.texture);
     detection.windows = static_cast<int>(delivery.windows);
     detection.empty_windows = static_cast<int>(delivery.empty_windows);

@@ -15,8 +15,9 @@
 #include <vector>
 
 #include "lfm/error.h"
-#include "src/engine/network.h"
 #include "src/engine/out_of_memory.h"
+#include "src/model/architecture.h"
+#include "src/pipeline/member_queues.h"
 #include "src/pipeline/picture.h"
 
 namespace lfm {
@@ -39,36 +40,37 @@ struct Slot {
 };
 
 /// A piece of a batch, and whose it is.
-struct Member {
+struct BatchPiece {
   Slot* slot;
   Piece* piece;
 };
 
 /// A batch under way, and what becomes of it.
 struct Round {
-  std::vector<Member> group;
+  std::vector<BatchPiece> group;
   std::vector<const std::uint8_t*> images;
-  std::vector<float> logits;
-  std::vector<float> features;
-  std::vector<float> maps;
+  std::vector<MemberOutput> outputs;
 };
 
-/// An engine, and the batches it has under way. Their memory serves batch after batch.
+/// The engines of a device, and the batches they have under way. Their memory serves batch after batch.
 struct Scorer {
-  Scorer(Engine& engine_, const Architecture& architecture)
-      : engine(engine_), rounds(static_cast<std::size_t>(engine.inference().batches_under_way())), queue(engine, architecture) {}
+  Scorer(const EngineSet& engines_, std::span<const Member> members)
+      : engines(engines_), queue(engines, members) {
+    rounds.resize(static_cast<std::size_t>(queue.depth()));
+    for (Round& round : rounds) round.outputs.resize(engines.size());
+  }
   Round& next() { return rounds[(first + static_cast<std::size_t>(queue.under_way())) % rounds.size()]; }
   bool is_full() const { return queue.under_way() == static_cast<int>(rounds.size()); }
 
-  Engine& engine;
+  const EngineSet& engines;
   std::vector<Round> rounds;  // a ring
   std::size_t first = 0;      // the earliest under way
-  InferenceQueue queue;       // goes first: it waits for whatever writes to the rounds
+  MemberQueues queue;         // goes first: it waits for whatever writes to the rounds
 };
 
 class ScoringStream {
  public:
-  ScoringStream(std::span<Engine* const> engines, const StreamOptions& options, InputSource& source,
+  ScoringStream(std::span<const EngineSet> engines, const StreamOptions& options, InputSource& source,
                 const std::function<void(Detection&, const Input&)>& finish)
       : engines_(engines),
         options_(options),
@@ -86,7 +88,7 @@ class ScoringStream {
     });
     try {
       for (int i = 0; i < options_.workers; ++i) threads.emplace_back([this] { guarded([this] { work(); }); });
-      for (Engine* engine : engines_) threads.emplace_back([this, engine] { guarded([&] { score(*engine); }); });
+      for (const EngineSet& set : engines_) threads.emplace_back([this, &set] { guarded([&] { score(set); }); });
       emit(sink);
     } catch (...) {
       stop(std::current_exception());
@@ -177,7 +179,7 @@ class ScoringStream {
       slot.input.image.reset();  // the slot lives on
       slot.input.bytes.reset();
       take_facts(*views, detection);
-      slot.picture = cut_up(std::move(*views), presentation, options_.architecture, options_.evidence || slot.input.evidence);
+      slot.picture = cut_up(std::move(*views), presentation, options_.members, options_.evidence || slot.input.evidence);
       if (slot.picture.pieces.empty()) put_together(slot.picture, detection);
     } catch (const Error& error) {
       detection.error = cause(error, slot.input.path);
@@ -199,10 +201,10 @@ class ScoringStream {
     --without_room_;
   }
 
-  // ---- a thread per engine: pixels -> logits ----
+  // ---- a thread per device: pixels -> logits ----
 
-  void score(Engine& engine) {
-    Scorer scorer(engine, options_.architecture);
+  void score(const EngineSet& engines) {
+    Scorer scorer(engines, options_.members);
     try {
       while (score_next(scorer)) {
       }
@@ -219,13 +221,13 @@ class ScoringStream {
   /// Begins a batch, or finishes the earliest under way. False when there is nothing left to do.
   bool score_next(Scorer& scorer) {
     std::unique_lock lock(mutex_);
-    std::vector<Member> group;
+    std::vector<BatchPiece> group;
     changed_.wait(lock, [&] {
       if (!scorer.is_full()) group = due_group();
       return stopped_ || !group.empty() || scorer.queue.under_way() > 0 || (exhausted_ && first_unscored() == slots_.end());
     });
     if (stopped_) return false;
-    for (const Member& member : group) take(member);
+    for (const BatchPiece& member : group) take(member);
     lock.unlock();
     if (!group.empty()) {
       begin_group(scorer, std::move(group));
@@ -243,15 +245,15 @@ class ScoringStream {
     });
   }
 
-  static void take(const Member& member) {
+  static void take(const BatchPiece& member) {
     member.piece->taken = true;
     if (std::ranges::all_of(member.slot->picture.pieces, &Piece::taken)) member.slot->state = Slot::State::scoring;
   }
 
   /// What scored pieces held. Returns the slots whose last pieces these are: they are the calling thread's to complete.
-  std::vector<Slot*> release(const std::vector<Member>& group) {
+  std::vector<Slot*> release(const std::vector<BatchPiece>& group) {
     std::vector<Slot*> complete;
-    for (const Member& member : group) {
+    for (const BatchPiece& member : group) {
       waiting_bytes_ -= member.piece->pixels.bytes();
       member.piece->pixels = {};
       if (--member.slot->picture.left == 0) complete.push_back(member.slot);
@@ -261,8 +263,8 @@ class ScoringStream {
 
   /// The first waiting piece and those of its size behind it, up to the first slot still being decoded where results go out in order;
   /// empty while more of them can come within the lookahead.
-  std::vector<Member> due_group() {
-    std::vector<Member> group;
+  std::vector<BatchPiece> due_group() {
+    std::vector<BatchPiece> group;
     std::size_t bytes = 0;
     const auto first = first_unscored();
     auto slot = first;
@@ -287,7 +289,7 @@ class ScoringStream {
     return group;
   }
 
-  void begin_group(Scorer& scorer, std::vector<Member> group) {
+  void begin_group(Scorer& scorer, std::vector<BatchPiece> group) {
     std::string error;
     try {
       return begin_round(scorer, group);
@@ -305,45 +307,52 @@ class ScoringStream {
       return;
     }
     // One image must not take the others of its batch down.
-    for (const Member& member : group) {
+    for (const BatchPiece& member : group) {
       if (scorer.is_full()) finish_earliest(scorer);
       begin_group(scorer, {member});
     }
   }
 
-  static bool wants_evidence(const Member& m) { return m.piece->delivery == 0 && !m.slot->picture.evidence.empty(); }
+  static bool wants_evidence(const BatchPiece& m) { return m.piece->delivery == 0 && !m.slot->picture.evidence.empty(); }
 
-  void begin_round(Scorer& scorer, const std::vector<Member>& group) {
+  void begin_round(Scorer& scorer, const std::vector<BatchPiece>& group) {
     const Image& first = group[0].piece->pixels.image;
-    require_memory(scorer.engine, first);
+    require_memory(scorer.engines, first);
     Round& round = scorer.next();
     round.group = group;
     round.images.clear();
-    for (const Member& m : group) round.images.push_back(m.piece->pixels.data());
-    const bool all_in_blocks = std::ranges::all_of(group, [](const Member& m) { return m.piece->pixels.block != nullptr; });
-    round.logits.resize(group.size());
-    round.features.resize(options_.features ? group.size() * static_cast<std::size_t>(feature_count(options_.architecture)) : 0);
-    const auto positions = static_cast<std::size_t>(network_shape(options_.architecture, first.height, first.width).maps().area());
-    round.maps.resize(std::ranges::any_of(group, wants_evidence) ? group.size() * kMapChannels * positions : 0);
+    for (const BatchPiece& m : group) round.images.push_back(m.piece->pixels.data());
+    const bool all_in_blocks = std::ranges::all_of(group, [](const BatchPiece& m) { return m.piece->pixels.block != nullptr; });
+    const bool with_maps = std::ranges::any_of(group, wants_evidence);
+    for (std::size_t m = 0; m < round.outputs.size(); ++m) {
+      const Architecture& architecture = options_.members[m].architecture;
+      MemberOutput& out = round.outputs[m];
+      out.logits.resize(group.size());
+      out.features.resize(options_.features ? group.size() * static_cast<std::size_t>(feature_count(architecture)) : 0);
+      const auto positions = static_cast<std::size_t>(network_shape(architecture, first.height, first.width).maps().area());
+      out.maps.resize(with_maps ? group.size() * kMapChannels * positions : 0);
+    }
     const PixelBatch batch{nullptr,     static_cast<int>(group.size()), first.height, first.width, all_in_blocks ? PixelMemory::pinned : PixelMemory::host,
                            round.images.data()};
-    scorer.queue.begin(batch, round.logits, round.features, round.maps);
+    scorer.queue.begin(batch, round.outputs);
   }
 
   void finish_earliest(Scorer& scorer) {
     Round& round = scorer.rounds[scorer.first];
     scorer.first = (scorer.first + 1) % scorer.rounds.size();
     scorer.queue.finish();
-    const std::vector<Member> group = std::exchange(round.group, {});
-    const std::size_t width = round.features.size() / group.size(), map_floats = round.maps.size() / group.size();
+    const std::vector<BatchPiece> group = std::exchange(round.group, {});
     for (std::size_t i = 0; i < group.size(); ++i) {
       Piece& piece = *group[i].piece;
       try {
-        if (wants_evidence(group[i])) {
-          add_evidence(group[i].slot->picture, piece, std::span(round.maps).subspan(i * map_floats, map_floats), options_.architecture,
-                       options_.parameters);
+        for (std::size_t m = 0; m < round.outputs.size(); ++m) {
+          const MemberOutput& out = round.outputs[m];
+          const std::size_t width = out.features.size() / group.size(), map_floats = out.maps.size() / group.size();
+          if (wants_evidence(group[i])) {
+            add_evidence(group[i].slot->picture, piece, std::span(out.maps).subspan(i * map_floats, map_floats), options_.members, m);
+          }
+          add_score(piece, out.logits[i], std::span(out.features).subspan(i * width, width));
         }
-        add_score(piece, round.logits[i], std::span(round.features).subspan(i * width, width));
       } catch (const std::bad_alloc&) {
         piece.error = kNoMemory;
       }
@@ -351,7 +360,7 @@ class ScoringStream {
     complete(group);
   }
 
-  void complete(const std::vector<Member>& group) {
+  void complete(const std::vector<BatchPiece>& group) {
     std::unique_lock lock(mutex_);
     const std::vector<Slot*> complete = release(group);
     changed_.notify_all();
@@ -364,8 +373,9 @@ class ScoringStream {
     changed_.notify_all();
   }
 
-  void require_memory(const Engine& engine, const Image& image) const {
-    const std::size_t needed = engine.plan({1, image.height, image.width, PlanMode::inference}).bytes;
+  void require_memory(const EngineSet& engines, const Image& image) const {
+    std::size_t needed = 0;
+    for (const Engine* engine : engines) needed += engine->plan({1, image.height, image.width, PlanMode::inference}).bytes;
     if (options_.arena_limit == 0 || needed <= options_.arena_limit) return;
     throw Error(ErrorCode::input,
                 fmt::format("at {}x{} the network needs {:.1f} GB of memory, more than this machine can spare; use --view "
@@ -403,7 +413,7 @@ class ScoringStream {
     }
   }
 
-  const std::span<Engine* const> engines_;
+  const std::span<const EngineSet> engines_;
   const StreamOptions& options_;
   InputSource& source_;
   const std::function<void(Detection&, const Input&)>& finish_;
@@ -424,7 +434,7 @@ class ScoringStream {
 
 }  // namespace
 
-void score_stream(std::span<Engine* const> engines, const StreamOptions& options, InputSource& source,
+void score_stream(std::span<const EngineSet> engines, const StreamOptions& options, InputSource& source,
                   const std::function<void(Detection&, const Input&)>& finish, const std::function<void(Detection&&)>& sink) {
   ScoringStream(engines, options, source, finish).run(sink);
 }

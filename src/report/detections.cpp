@@ -37,25 +37,51 @@ std::string json_signs(const Detection& d) {
   return text.empty() ? text : ",\"signs\":[" + text + "]";
 }
 
-std::string json_record(const Detection& d, Names deliveries) {
+std::string json_members(const Detection& d, Names members) {
+  if (members.size() < 2) return {};
+  std::string text;
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    text += fmt::format(R"({}{{"name":{},"logit":{}}})", m == 0 ? "" : ",", json_string(members[m]), d.member_logits[m]);
+  }
+  return fmt::format(R"(,"members":[{}],"decided_by":{})", text, d.decided_by + 1);
+}
+
+std::string csv_members(const Detection& d, Names members) {
+  if (members.size() < 2) return {};
+  std::string text;
+  for (std::size_t m = 0; m < members.size(); ++m) text += d.scored() ? fmt::format(",{}", d.member_logits[m]) : ",";
+  return text + (d.scored() ? fmt::format(",{}", d.decided_by + 1) : ",");
+}
+
+std::string json_record(const Detection& d, Names deliveries, Names members) {
   const std::string path = json_string(d.path.string()) + (d.part.empty() ? "" : ",\"part\":" + json_string(d.part));
   if (!d.scored()) return fmt::format(R"({{"path":{},"error":{}}})", path, json_string(d.error));
   const std::string turned = d.orientation == 1 ? "" : fmt::format(R"(,"orientation":{})", d.orientation);
-  return fmt::format(R"({{"path":{},"logit":{},"score":{},"label":"{}"{},"width":{},"height":{}{},"texture":{},"windows":{},"empty_windows":{}{}{}}})",
+  return fmt::format(R"({{"path":{},"logit":{},"score":{},"label":"{}"{},"width":{},"height":{}{},"texture":{},"windows":{},"empty_windows":{}{}{}{}}})",
                      path, d.logit, d.score, verdict_name(d), d.unsure ? fmt::format(R"(,"reason":"{}")", doubt_name(d.doubt)) : "",
-                     d.width, d.height, turned, d.texture, d.windows, d.empty_windows, json_spread(d, deliveries), json_signs(d));
+                     d.width, d.height, turned, d.texture, d.windows, d.empty_windows, json_spread(d, deliveries), json_members(d, members),
+                     json_signs(d));
 }
 
-std::string csv_record(const Detection& d, Names deliveries) {
+std::string csv_record(const Detection& d, Names deliveries, Names members) {
   const std::string path = csv_text(d.path.string());
-  if (!d.scored()) return fmt::format("{},,,,,,{}{},,{}\n", path, deliveries.empty() ? "" : ",,", csv_text(d.error), csv_text(d.part));
+  if (!d.scored()) {
+    return fmt::format("{},,,,,,{}{},,{}{}\n", path, deliveries.empty() ? "" : ",,", csv_text(d.error), csv_text(d.part), csv_members(d, members));
+  }
   std::string spread;
   if (!deliveries.empty()) {
     const auto [low, high] = score_spread(d);
     spread = fmt::format("{},{},", low, high);
   }
-  return fmt::format("{},{},{},{},{},{},{},{},{}\n", path, d.logit, d.score, verdict_name(d), d.width, d.height, spread, doubt_name(d.doubt),
-                     csv_text(d.part));
+  return fmt::format("{},{},{},{},{},{},{},{},{}{}\n", path, d.logit, d.score, verdict_name(d), d.width, d.height, spread,
+                     doubt_name(d.doubt), csv_text(d.part), csv_members(d, members));
+}
+
+std::string member_columns(std::size_t members) {
+  if (members < 2) return {};
+  std::string text;
+  for (std::size_t m = 0; m < members; ++m) text += fmt::format(",member_{}", m + 1);
+  return text + ",decided_by";
 }
 
 std::string table_record(const Detection& d, Names deliveries) {
@@ -113,13 +139,13 @@ std::pair<float, float> score_spread(const Detection& d) {
   return spread;
 }
 
-std::string report_header(OutputFormat format, bool with_spread) {
+std::string report_header(OutputFormat format, bool with_spread, std::size_t members) {
   switch (format) {
     case OutputFormat::table:
       return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}\n", "score", "verdict", with_spread ? "     spread  " : "", "logit", "size",
                          "file");
     case OutputFormat::csv:
-      return with_spread ? "path,logit,score,label,width,height,low,high,error,reason,part\n" : "path,logit,score,label,width,height,error,reason,part\n";
+      return fmt::format("path,logit,score,label,width,height,{}error,reason,part{}\n", with_spread ? "low,high," : "", member_columns(members));
     case OutputFormat::json:
       return "[";
     case OutputFormat::jsonl:
@@ -133,18 +159,18 @@ std::string report_footer(OutputFormat format, bool any_records) {
   return any_records ? "\n]\n" : "]\n";
 }
 
-std::string report_record(OutputFormat format, const Detection& detection, bool first, Names deliveries) {
+std::string report_record(OutputFormat format, const Detection& detection, bool first, Names deliveries, Names members) {
   switch (format) {
     case OutputFormat::table:
       return table_record(detection, deliveries);
     case OutputFormat::csv:
-      return csv_record(detection, deliveries);
+      return csv_record(detection, deliveries, members);
     case OutputFormat::json:
-      return (first ? "\n" : ",\n") + json_record(detection, deliveries);
+      return (first ? "\n" : ",\n") + json_record(detection, deliveries, members);
     case OutputFormat::jsonl:
       break;
   }
-  return json_record(detection, deliveries) + '\n';
+  return json_record(detection, deliveries, members) + '\n';
 }
 
 }  // namespace lfm

@@ -38,7 +38,8 @@ std::string doubt_text(const Detection& detection);
 std::pair<float, float> score_spread(const Detection& detection);
 
 /// What comes before the first record, and after the last. with_spread: the detections are of several deliveries.
-std::string report_header(OutputFormat format, bool with_spread = false);
+/// members: how many the model has.
+std::string report_header(OutputFormat format, bool with_spread = false, std::size_t members = 1);
 std::string report_footer(OutputFormat format, bool any_records);
 
 /// One scored or failed detection. Numbers are written so that they read back as the same float.
@@ -48,6 +49,9 @@ std::string report_footer(OutputFormat format, bool any_records);
 ///   CSV:  path,logit,score,label,width,height,error,reason,part; the cells that don't apply are empty
 /// deliveries: their names, where there are several. JSON then also has "low", "high" and "deliveries", an object of the scores by name
 /// (null where the picture can't be delivered so), CSV the columns low,high before error.
-std::string report_record(OutputFormat format, const Detection& detection, bool first, std::span<const std::string> deliveries = {});
+/// members: the names of the model's, where there are several. JSON then also has "members", [{"name", "logit"}, …], and "decided_by", the
+/// number from 1 of the one that did; CSV the columns member_1, member_2, … (their logits) and decided_by, at the end.
+std::string report_record(OutputFormat format, const Detection& detection, bool first, std::span<const std::string> deliveries = {},
+                          std::span<const std::string> members = {});
 
 }  // namespace lfm

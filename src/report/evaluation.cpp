@@ -256,15 +256,23 @@ std::string evaluation_csv(const EvaluationReport& report) {
 }
 
 std::string scores_csv(const EvaluationReport& report, std::span<const ScoredFile> files) {
-  std::string text = "condition,test_set,subset,label,path,logit,score,doubt\n";
+  std::string text = "condition,test_set,subset,label,path,logit,score,doubt";
+  const std::size_t members = report.setting.members.size();
+  for (std::size_t m = 0; m < members; ++m) text += fmt::format(",member_{}", m + 1);
+  text += '\n';
   for (std::size_t i = 0; i < files.size(); ++i) {
     const LabelledFile& file = report.data.files[i];
     const Subset& subset = report.data.subsets[file.subset];
     for (std::size_t c = 0; c < files[i].logits.size(); ++c) {
       if (std::isnan(files[i].logits[c])) continue;
-      text += fmt::format("{},{},{},{},{},{},{},{}\n", report.conditions[c].name, csv_text(subset.test_set), csv_text(subset.name),
+      text += fmt::format("{},{},{},{},{},{},{},{}", report.conditions[c].name, csv_text(subset.test_set), csv_text(subset.name),
                           file.label, csv_text(file.path.string()), files[i].logits[c], files[i].scores[c],
                           files[i].without_verdict ? "no texture" : "");
+      for (std::size_t m = 0; m < members; ++m) {
+        const std::size_t at = c * members + m;  // medians over conditions have none
+        text += at < files[i].member_logits.size() ? fmt::format(",{}", files[i].member_logits[at]) : ",";
+      }
+      text += '\n';
     }
   }
   return text;
@@ -276,6 +284,7 @@ nlohmann::json evaluation_json(const EvaluationReport& report) {
                         {"device", s.device},     {"threshold", s.threshold}, {"calibration", {{"temperature", s.temperature}, {"bias", s.bias}}},
                         {"resamples", s.resamples}, {"seed", s.seed},   {"failed", report.failed}, {"without_texture", report.without_texture},
                         {"ignored", report.data.ignored}, {"warnings", report.data.warnings}, {"conditions", nlohmann::json::array()}};
+  if (!s.members.empty()) out["members"] = s.members;
   for (const Condition& condition : report.conditions) {
     nlohmann::json c = {{"name", condition.name},
                         {"undelivered", condition.undelivered},

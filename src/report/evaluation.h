@@ -18,6 +18,7 @@ struct EvaluationSetting {
   std::string device;
   double threshold = 0;
   double temperature = 1, bias = 0;  ///< of the calibration in effect
+  std::vector<std::string> members;  ///< names of the model's, where it has several
   int resamples = 0;
   std::uint64_t seed = 0;
 };
@@ -42,7 +43,8 @@ std::string evaluation_means_text(const EvaluationReport& report);
 /// A line a condition and sub-dataset, then the means ("mean" as sub-dataset; without a test set, over all). Shares in 0 … 1.
 std::string evaluation_csv(const EvaluationReport& report);
 
-/// A line a picture and condition that it could be delivered in: condition,test_set,subset,label,path,logit,score,doubt.
+/// A line a picture and condition that it could be delivered in: condition,test_set,subset,label,path,logit,score,doubt, and for each of
+/// several members its logit, member_1, ….
 std::string scores_csv(const EvaluationReport& report, std::span<const ScoredFile> files);
 
 /// {"model", "view", "threshold", …, "conditions": [{"name", "subsets": […], "test_sets": […], "mean": {…}}]}; what could not be

@@ -98,11 +98,34 @@ Image draw_heat(const Image& picture, int width, int height, std::span<const Evi
   return drawn;
 }
 
-Image side_by_side(std::span<const Image> images) {
-  constexpr int gap = 8;
-  int width = -gap, height = 0;
+namespace {
+
+constexpr int kGap = 8;
+
+}  // namespace
+
+Image stacked(std::span<const Image> images) {
+  int width = 0, height = -kGap;
   for (const Image& image : images) {
-    width += gap + image.width;
+    width = std::max(width, image.width);
+    height += kGap + image.height;
+  }
+  Image sheet{width, std::max(height, 0), std::vector<std::uint8_t>(std::size_t{3} * width * std::max(height, 0), 255)};
+  int top = 0;
+  for (const Image& image : images) {
+    for (int y = 0; y < image.height; ++y) {
+      std::copy_n(&image.rgb[std::size_t{3} * y * image.width], std::size_t{3} * image.width,
+                  &sheet.rgb[std::size_t{3} * (static_cast<std::size_t>(top) + y) * width]);
+    }
+    top += image.height + kGap;
+  }
+  return sheet;
+}
+
+Image side_by_side(std::span<const Image> images) {
+  int width = -kGap, height = 0;
+  for (const Image& image : images) {
+    width += kGap + image.width;
     height = std::max(height, image.height);
   }
   Image sheet{std::max(width, 0), height, std::vector<std::uint8_t>(std::size_t{3} * std::max(width, 0) * height, 255)};
@@ -112,7 +135,7 @@ Image side_by_side(std::span<const Image> images) {
       const auto* row = &image.rgb[std::size_t{3} * y * image.width];
       std::copy_n(row, std::size_t{3} * image.width, &sheet.rgb[3 * (static_cast<std::size_t>(y) * sheet.width + left)]);
     }
-    left += image.width + gap;
+    left += image.width + kGap;
   }
   return sheet;
 }

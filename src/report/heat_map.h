@@ -20,5 +20,7 @@ Image draw_heat(const Image& picture, int width, int height, std::span<const Evi
 
 /// Pictures of one height side by side, a white gap between them.
 Image side_by_side(std::span<const Image> images);
+/// And one below the other.
+Image stacked(std::span<const Image> images);
 
 }  // namespace lfm

@@ -13,6 +13,7 @@
 #include "src/eval/curves.h"
 #include "src/eval/evidence.h"
 #include "src/eval/threshold_table.h"
+#include "src/model/combination.h"
 #include "src/model/weight_file.h"
 #include "src/report/chart.h"
 #include "src/report/detections.h"
@@ -65,13 +66,14 @@ std::vector<float> coarse(const Evidence& e, int rows, int columns) {
 nlohmann::json heat_json(const Detection& detection) {
   std::vector<std::vector<float>> cells;
   float strongest = 0;
-  for (const Evidence& e : detection.evidence) {
+  const std::span<const Evidence> evidence = evidence_of(detection, detection.decided_by);
+  for (const Evidence& e : evidence) {
     cells.push_back(coarse(e, std::min(e.rows, kHeatCells), std::min(e.columns, kHeatCells)));
     for (const float value : cells.back()) strongest = std::max(strongest, std::abs(value));
   }
   nlohmann::json heat = nlohmann::json::array();
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    const Evidence& e = detection.evidence[i];
+    const Evidence& e = evidence[i];
     std::vector<std::uint8_t> bytes;
     for (const float value : cells[i]) {
       const float share = strongest > 0 ? value / strongest : 0;
@@ -152,15 +154,29 @@ std::string robustness_charts(const EvaluationReport& evaluation) {
   return html;
 }
 
-std::string facts(const std::filesystem::path& file, const Model& model, View view, float threshold) {
+nlohmann::json member_names(const Model& model) {
+  nlohmann::json names = nlohmann::json::array();
+  for (std::size_t m = 0; m < model.members.size(); ++m) names.push_back(member_name(model, m));
+  return names;
+}
+
+std::string facts(const std::vector<std::filesystem::path>& files, const Model& model, View view, float threshold) {
   std::string html = "<dl>";
   const auto fact = [&](const std::string& name, const std::string& value) {
     html += fmt::format("<dt>{}<dd>{}", escape_html(name), escape_html(value));
   };
-  fact("file", file.filename().string());
+  for (const std::filesystem::path& file : files) fact("file", file.filename().string());
   if (!model.name.empty()) fact("name", model.name);
-  fact("pooling", model.architecture.pooling == Pooling::topk ? fmt::format("the {} largest of each map", model.architecture.k)
-                                                              : "average of each map");
+  if (model.members.empty()) {
+    fact("pooling", pooling_text(model.architecture));
+  } else {
+    fact("combination", std::string(meaning_of(model.combination)));
+    for (std::size_t m = 0; m < model.members.size(); ++m) {
+      const Model& member = model.members[m];
+      fact(fmt::format("member {}", m + 1), fmt::format("{}: pools {}; calls fake above {:g}", member_name(model, m),
+                                                        pooling_text(member.architecture), member.threshold));
+    }
+  }
   fact("view", std::string(view_name(view)));
   fact("threshold", fmt::format("{:g}", threshold));
   for (const ThresholdRow& row : model.thresholds.rows) {
@@ -200,6 +216,10 @@ void ReportPage::add(const Detection& detection, std::optional<std::uint8_t> lab
     record["verdict"] = verdict_name(detection);
     if (detection.unsure) record["reason"] = doubt_text(detection);
     if (detection.empty_windows > 0) record["windows"] = {detection.windows, detection.empty_windows};
+    if (!detection.member_logits.empty()) {
+      record["members"] = detection.member_logits;
+      record["decided_by"] = detection.decided_by;
+    }
     record["width"] = detection.width;
     record["height"] = detection.height;
     if (with_spread_) {
@@ -240,8 +260,8 @@ std::string ReportPage::charts(const EvaluationReport* evaluation) const {
   return html + "</div>\n";
 }
 
-std::string ReportPage::html(const std::string& title, const std::filesystem::path& model_file, const Model& model, View view,
-                             float threshold, const EvaluationReport* evaluation) const {
+std::string ReportPage::html(const std::string& title, const std::vector<std::filesystem::path>& model_files, const Model& model,
+                             View view, float threshold, const EvaluationReport* evaluation) const {
   std::string html =
       "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
@@ -256,12 +276,13 @@ std::string ReportPage::html(const std::string& title, const std::filesystem::pa
   if (!meaning.empty()) html += fmt::format("<p class=\"status\">{}.</p>\n", escape_html(meaning));
   if (evaluation) html += evaluation_html(*evaluation);
   html += charts(evaluation);
-  html += "<details><summary>The model</summary>\n" + facts(model_file, model, view, threshold) + "</details>\n";
+  html += "<details><summary>The model</summary>\n" + facts(model_files, model, view, threshold) + "</details>\n";
   html += "<details open><summary>Known limits</summary>\n<ul>";
   for (const char* limit : kLimits) html += fmt::format("<li>{}", escape_html(limit));
   html += "</ul></details>\n<h2>Pictures</h2>\n";
   html += kTools;
-  html += fmt::format("<script type=\"application/json\" id=\"data\">{{\"threshold\":{},\"images\":[", threshold);
+  html += fmt::format("<script type=\"application/json\" id=\"data\">{{\"threshold\":{},{}\"images\":[", threshold,
+                      model.members.empty() ? "" : fmt::format("\"members\":{},", script_json(member_names(model))));
   for (std::size_t i = 0; i < records_.size(); ++i) {
     if (i > 0) html += ",\n";
     html += records_[i];

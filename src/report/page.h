@@ -30,8 +30,8 @@ class ReportPage {
   std::size_t pictures() const { return records_.size(); }
 
   /// The page's text. evaluation: its tables and curves, of what was added with labels.
-  std::string html(const std::string& title, const std::filesystem::path& model_file, const Model& model, View view, float threshold,
-                   const EvaluationReport* evaluation = nullptr) const;
+  std::string html(const std::string& title, const std::vector<std::filesystem::path>& model_files, const Model& model, View view,
+                   float threshold, const EvaluationReport* evaluation = nullptr) const;
 
  private:
   std::string charts(const EvaluationReport* evaluation) const;

@@ -146,12 +146,13 @@ bool HttpServer::Impl::may_ask(const httplib::Request& request, httplib::Respons
 
 void HttpServer::Impl::answer_models(httplib::Response& response) {
   const Detector& detector = service.detector();
-  const nlohmann::json answer = {{"models", {{{"name", model.name},
-                                              {"view", view_name(detector.view())},
-                                              {"threshold", detector.threshold()},
-                                              {"meaning", detector.verdict_meaning()}}}},
-                                 {"device", detector.description()},
-                                 {"version", model.version}};
+  nlohmann::json scorer = {{"name", model.name},
+                           {"view", view_name(detector.view())},
+                           {"threshold", detector.threshold()},
+                           {"meaning", detector.verdict_meaning()}};
+  const std::vector<std::string> members = detector.members();
+  for (std::size_t m = 0; members.size() > 1 && m < members.size(); ++m) scorer["members"].push_back({{"name", members[m]}});
+  const nlohmann::json answer = {{"models", nlohmann::json::array({scorer})}, {"device", detector.description()}, {"version", model.version}};
   response.set_content(json_text(answer) + '\n', kJson);
 }
 
@@ -192,7 +193,7 @@ void HttpServer::Impl::answer_detect(const httplib::Request& request, httplib::R
   }
   const bool single = detections.size() == 1;
   if (single && !detections[0].scored()) response.status = 422;
-  response.set_content(records_json(detections, service.detector().deliveries_when_stable()), kJson);
+  response.set_content(records_json(detections, service.detector().deliveries_when_stable(), service.detector().members()), kJson);
 }
 
 std::string HttpServer::Impl::route_of(const std::string& path) const {

@@ -35,7 +35,7 @@ struct ServeOptions {
 
 /// What is told about the model.
 struct ServedModel {
-  std::string name;  ///< of its file, without folders
+  std::string name;  ///< of its file, without folders; of several, with commas between them
   std::string version;  ///< of the program
 };
 

@@ -9,6 +9,7 @@
 
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
+#include "src/model/combination.h"
 #include "src/model/initialise.h"
 #include "src/model/weight_file.h"
 
@@ -72,7 +73,7 @@ Model initial_model(const TrainOptions& o) {
   if (o.init.empty()) {
     model.values = initial_values(o.architecture, o.seed);
   } else {
-    model = load_model(o.init);
+    model = one_network(load_model(o.init), o.init.string());
     if (model.architecture != o.architecture) {
       throw Error(ErrorCode::usage, fmt::format("{}: the model has another pooling than this run; use --pool {} --k {}", o.init.string(),
                                                 word_of(model.architecture.pooling), model.architecture.k));

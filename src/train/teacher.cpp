@@ -11,6 +11,7 @@
 #include "lfm/error.h"
 #include "src/engine/network.h"
 #include "src/model/architecture.h"
+#include "src/model/combination.h"
 #include "src/model/interchange.h"
 #include "src/train/run_folder.h"
 #include "src/train/run_setup.h"
@@ -35,7 +36,7 @@ std::unique_ptr<Model> share_teacher(const ProcessGroup& group, SavedRun& run, b
   if (!has_teacher) return nullptr;
   auto teacher = std::make_unique<Model>();
   on_root(group, [&] {
-    *teacher = import_model(run.options.teacher);
+    *teacher = one_network(import_model(run.options.teacher), run.options.teacher.string());
     const std::uint64_t fingerprint = teacher_fingerprint(*teacher);
     if (resumed && fingerprint != run.state.teacher_fingerprint) {
       throw Error(ErrorCode::usage, fmt::format("{}: not the teacher that the run began with, so it can't go on as it would have; name that one "

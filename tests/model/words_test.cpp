@@ -26,6 +26,7 @@ TEST_CASE("Words.AreReadAsTheirValues") {
   expect_each_word_to_be_read<View>();
   expect_each_word_to_be_read<Pooling>();
   expect_each_word_to_be_read<Precision>();
+  expect_each_word_to_be_read<Combination>();
   expect_each_word_to_be_read<RbldScale>();
   expect_each_word_to_be_read<BestBy>();
   expect_each_word_to_be_read<OutputFormat>();

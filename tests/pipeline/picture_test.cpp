@@ -2,6 +2,7 @@
 #include "src/pipeline/picture.h"
 
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "src/model/architecture.h"
@@ -12,7 +13,8 @@ namespace lfm {
 namespace {
 
 Picture cut(const Image& image, const Presentation& presentation, bool with_evidence = false) {
-  return cut_up(present(image, presentation), presentation, {}, with_evidence);
+  const Member member;
+  return cut_up(present(image, presentation), presentation, std::span(&member, 1), with_evidence);
 }
 
 TEST_CASE("Picture.ADeliverysLogitIsTheMeanOverItsTiles") {

@@ -7,9 +7,11 @@
 #include <deque>
 #include <fstream>
 #include <new>
+#include <optional>
 #include <random>
 #include <string>
 
+#include "src/engine/out_of_memory.h"
 #include "src/pipeline/pixel_pool.h"
 #include "tests/catch.h"
 #include "tests/model/random_model.h"
@@ -70,15 +72,17 @@ class StreamTest {
     }
   }
   void run(InputSource& source, const std::function<void(Detection&&)>& sink) {
-    std::vector<Engine*> engines = {&engine};
-    for (StubEngine& other : others) engines.push_back(&other);
+    std::vector<EngineSet> engines = {{&engine}};
+    if (members) engines = {{&engine, &*members}};
+    for (StubEngine& other : others) engines.push_back({&other});
     score_stream(engines, options, source, [](Detection& d, const Input&) { d.status = Detection::Status::scored; }, sink);
   }
 
   TemporaryFolder folder;
   std::vector<std::filesystem::path> files;
   StubEngine engine;
-  std::deque<StubEngine> others;  // further engines
+  std::deque<StubEngine> others;  // further devices'
+  std::optional<StubEngine> members;  // a second member's on the same device
   StreamOptions options;
 };
 
@@ -156,11 +160,11 @@ TEST_CASE_METHOD(StreamTest, "StreamTest.SeveralEnginesShareAPicture") {
 TEST_CASE_METHOD(StreamTest, "StreamTest.SeveralRealEnginesScoreAsOneDoes") {
   const Model model = random_model({}, 5);
   std::vector<std::unique_ptr<Engine>> made;
-  std::vector<Engine*> engines;
+  std::vector<EngineSet> engines;
   for (int i = 0; i < 3; ++i) {
     made.push_back(make_cpu_engine(1));
     made.back()->load(model.architecture, model.values);
-    engines.push_back(made.back().get());
+    engines.push_back({made.back().get()});
   }
   const auto scores = [&](std::size_t count) {
     std::vector<float> all;
@@ -330,6 +334,72 @@ TEST_CASE_METHOD(StreamTest, "StreamTest.AStarvingListDoesNotHoldBackWhatItGave"
     if (++seen == 2) source.cancel();
   });
   CHECK(seen == 2u);
+}
+
+class StreamOfMembers : public StreamTest {
+ protected:
+  StreamOfMembers() {
+    members.emplace();
+    options.members.resize(2);
+  }
+  void expect_scores(std::size_t count, std::size_t failing = 12) {
+    RepeatingSource source(files, count);
+    std::size_t seen = 0;
+    run(source, [&](Detection&& d) {
+      const std::size_t id = seen++ % files.size();
+      REQUIRE_MESSAGE(d.scored() == (id != failing), id << ' ' << d.error);
+      if (id == failing) return;
+      const auto byte = static_cast<float>(id);
+      REQUIRE(d.delivered_member_logits == (std::vector{byte, byte + 1000}));
+    });
+    CHECK(seen == count);
+  }
+};
+
+TEST_CASE_METHOD(StreamOfMembers, "StreamOfMembers.EveryPieceGoesThroughEveryMember") {
+  members->offset = 1000;
+  expect_scores(300);
+  CHECK_MESSAGE(engine.batch_sizes == members->batch_sizes, "the same batches");
+}
+
+TEST_CASE_METHOD(StreamOfMembers, "StreamOfMembers.OnADeviceTooWhereBatchesAreUnderWay") {
+  engine.depth = members->depth = 2;
+  members->offset = 1000;
+  options.features = true;
+  expect_scores(2000);
+  CHECK(members->most_under_way == 2);
+}
+
+TEST_CASE_METHOD(StreamOfMembers, "StreamOfMembers.AnImageThatFailsInOneTakesNoOtherDown") {
+  engine.depth = members->depth = 2;
+  members->offset = 1000;
+  members->on_batch = [](const PixelBatch& batch) {
+    if (batch.n > 2) throw OutOfMemory("too many");
+    for (int i = 0; i < batch.n; ++i) {
+      if (*batch.image(i) == 5) throw Error(ErrorCode::input, "five fails");
+    }
+  };
+  expect_scores(240, 5);
+}
+
+TEST_CASE_METHOD(StreamOfMembers, "StreamOfMembers.ADeviceThatFailsInOneEndsTheRun") {
+  engine.depth = members->depth = 2;
+  members->offset = 1000;
+  int waits = 0;
+  members->on_wait = [&] {
+    if (++waits > 3) throw Error(ErrorCode::device, "the device fell off the bus");
+  };
+  RepeatingSource source(files, 100000);
+  std::size_t seen = 0;
+  try {
+    run(source, [&](Detection&& d) {
+      const auto byte = static_cast<float>(seen++ % files.size());
+      REQUIRE(d.delivered_member_logits == (std::vector{byte, byte + 1000}));
+    });
+    FAIL("expected an error");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::device);
+  }
 }
 
 TEST_CASE_METHOD(StreamTest, "StreamTest.ReadsFeaturesOnlyWhenAsked") {

@@ -1,4 +1,4 @@
-// An engine that computes nothing: the logit of an image is its first byte. It records the batches it was given. With a depth of two it
+// An engine that computes nothing: the logit of an image is its first byte and an offset. It records the batches it was given. With a depth of two it
 // works as one on a device does: pinned pixels are read, and logits written, when somebody waits for them.
 #pragma once
 
@@ -20,6 +20,7 @@ class StubEngine : public Engine, public Inference {
   std::function<void(const PixelBatch&)> on_batch;  ///< may throw
   std::function<void()> on_wait;                    ///< may throw
   int depth = 1;
+  float offset = 0;
   int most_under_way = 0, pinned_batches = 0;
 
   std::string description() const override { return "stub"; }
@@ -38,7 +39,7 @@ class StubEngine : public Engine, public Inference {
     logits_.clear();
     images_.clear();
     for (int i = 0; i < batch.n; ++i) {
-      logits_.push_back(*batch.image(i));
+      logits_.push_back(static_cast<float>(*batch.image(i)) + offset);
       if (batch.memory == PixelMemory::pinned) images_.push_back(batch.image(i));
     }
   }
@@ -52,7 +53,7 @@ class StubEngine : public Engine, public Inference {
     for (; passes_.size() > static_cast<std::size_t>(left); passes_.pop_front()) {
       if (on_wait) on_wait();
       Pass& pass = passes_.front();
-      for (std::size_t i = 0; i < pass.images.size(); ++i) pass.values[i] = *pass.images[i];
+      for (std::size_t i = 0; i < pass.images.size(); ++i) pass.values[i] = static_cast<float>(*pass.images[i]) + offset;
       std::copy(pass.values.begin(), pass.values.end(), pass.logits.begin());
     }
   }

@@ -105,6 +105,30 @@ TEST_CASE("Records.SayWhyTheyAreUnsure") {
   }
 }
 
+TEST_CASE("Records.TellMembersBesideAllElse") {
+  Detection d = scored("F", 1.5f, 0.75f, true);
+  d.part = "page 2";
+  d.orientation = 6;
+  d.signs = {{"exif", "Software", "x"}};
+  d.delivered_scores = {0.75f, 0.5f};
+  d.member_logits = {-2.5f, 1.5f};
+  d.decided_by = 1;
+  const std::vector<std::string> deliveries = {"none", "jpeg:90"}, members = {"a", "b"};
+  const json record = json::parse(report_record(OutputFormat::jsonl, d, true, deliveries, members));
+  CHECK(record["members"] == json::parse(R"([{"name":"a","logit":-2.5},{"name":"b","logit":1.5}])"));
+  CHECK(record["decided_by"] == 2);
+  CHECK(record["part"] == "page 2");
+  CHECK(record["orientation"] == 6);
+  CHECK(record["signs"].size() == 1u);
+  CHECK(record["deliveries"].size() == 2u);
+  CHECK(report_header(OutputFormat::csv, true, 2) ==
+        "path,logit,score,label,width,height,low,high,error,reason,part,member_1,member_2,decided_by\n");
+  CHECK(report_record(OutputFormat::csv, d, true, deliveries, members) ==
+        "F,1.5,0.75,fake,640,480,0.5,0.75,,,page 2,-2.5,1.5,2\n");
+  CHECK(report_record(OutputFormat::csv, failed("F", "x"), true, {}, members) == "F,,,,,,x,,,,,\n");
+  CHECK_FALSE(json::parse(report_record(OutputFormat::jsonl, d, true, deliveries)).contains("members"));
+}
+
 TEST_CASE("Csv.QuotesAndNeverStartsAFormula") {
   CHECK(report_record(OutputFormat::csv, scored("a.png", -1.5f, 0.25f, false), true) ==
         "a.png,-1.5,0.25,real,640,480,,,\n");

@@ -54,11 +54,11 @@ TEST_CASE("Page.SaysWhatAVerdictMeansWhereTheModelKnows") {
   Model model;
   model.thresholds = {View::tiles, 100, 2, 50, 1, {"none"}, {{0.05, 0.6f, 0.02, {"web <b>", 5, 100}, {}, 0.5, 0.4, 0.6}}};
   const ReportPage page(false);
-  const std::string html = page.html("title", "m.lfmw", model, View::tiles, 0.6f);
+  const std::string html = page.html("title", {"m.lfmw"}, model, View::tiles, 0.6f);
   CHECK_THAT(html, ContainsSubstring("of 100 generated ones about 50 are found"));
   CHECK_THAT(html, !ContainsSubstring("web <b>"));
   CHECK_THAT(html, ContainsSubstring("at 5 % false alarms"));
-  CHECK_THAT(page.html("title", "m.lfmw", model, View::tiles, 0.7f), !ContainsSubstring("of 100 generated"));
+  CHECK_THAT(page.html("title", {"m.lfmw"}, model, View::tiles, 0.7f), !ContainsSubstring("of 100 generated"));
 }
 
 }  // namespace

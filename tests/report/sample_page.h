@@ -51,7 +51,7 @@ inline std::string sample_page(int pictures) {
   Model model;
   model.name = "<img src=x onerror=alert(1)>";
   model.provenance = R"({"data": "made up", "licence": "<none>"})";
-  return page.html("A page of pictures", "model.lfmw", model, View::resize, 0.5f);
+  return page.html("A page of pictures", {"model.lfmw"}, model, View::resize, 0.5f);
 }
 
 }  // namespace lfm::test

@@ -329,6 +329,26 @@ class OwnServers(unittest.TestCase):
                 connection.close()
                 self.assertEqual(server.process.wait(timeout=60), 0)
 
+    def test_tells_each_member_of_a_model(self):
+        names = ("--model", "default,default", "--combine", "mean")
+        with Server(*names) as server:
+            document = json.loads(server.ask("GET", "/openapi.json")[2])
+            schemas = document["components"]["schemas"]
+            models = json.loads(server.ask("GET", "/v1/models")[2])
+            check_schema(document, schemas["Models"], models)
+            for query in ("", "?explain=1", "?explain=1&stable=1"):
+                status, records = server.detect(PICTURES[0].read_bytes(), query)
+                self.assertEqual(status, 200)
+                check_schema(document, schemas["Records"], records)
+                record = without_path(records[0])
+                windows = record.pop("explanation", [])
+                self.assertEqual(record, without_path(detected(PICTURES[0], *names, *(["--stable"] if "stable" in query else []))))
+                self.assertEqual([m["name"] for m in record["members"]], [m["name"] for m in models["models"][0]["members"]])
+                for number in (1, 2):
+                    own = [w["contributions"] for w in windows if w["member"] == number]
+                    self.assertEqual(len(own), record["windows"] - record["empty_windows"] if "explain" in query else 0)
+                    self.assertTrue(all(any(c != 0 for c in contributions) for contributions in own))
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], "-v"])

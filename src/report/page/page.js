@@ -189,6 +189,8 @@ function open(index) {
     if (image.windows) fact('windows', image.windows[0] + ', of which ' + image.windows[1] + ' are too flat to count');
     fact('score', percent(image.score) + (image.low !== undefined ? ' (' + percent(image.low) + ' to ' + percent(image.high) + ' as re-delivered)' : ''));
     fact('logit', image.logit.toFixed(3));
+    (image.members ?? []).forEach((logit, i) => fact(data.members[i], 'logit ' + logit.toFixed(3) +
+      (i === image.decided_by ? '; it decided, and the colours are what it saw' : '')));
     fact('size', image.width + ' × ' + image.height);
     for (const [name, value] of image.signs ?? []) fact(name, value);
     if (image.label !== undefined) fact('is', (image.label ? 'fake' : 'real') + (image.group ? ', ' + image.group : ''));

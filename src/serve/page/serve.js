@@ -66,12 +66,17 @@ function addCard(file) {
   return card;
 }
 
+/// The windows of the member that decided; of a single network all.
+function decidingWindows(record) {
+  return (record.explanation ?? []).filter((w) => w.member === record.decided_by);
+}
+
 /// Red pulls towards fake, blue towards real; strength by the largest contribution of the picture.
 function drawHeat(card, record) {
   const image = card.querySelector("img");
   const canvas = card.querySelector("canvas");
-  const windows = record.explanation;
-  if (!windows?.length || !image.naturalWidth) return;
+  const windows = decidingWindows(record);
+  if (!windows.length || !image.naturalWidth) return;
   if (image.naturalWidth !== record.width || image.naturalHeight !== record.height) return;  // the browser shows another picture of the file
   canvas.width = record.width;
   canvas.height = record.height;
@@ -109,7 +114,10 @@ function showDetails(card, record) {
   for (const [name, score] of Object.entries(record.deliveries ?? {})) {
     addDetail(list, name, score === null ? "too small" : score.toFixed(4));
   }
-  (record.explanation ?? []).forEach((w, i) => {
+  (record.members ?? []).forEach((member, i) => {
+    addDetail(list, member.name, `logit ${member.logit.toFixed(3)}${i + 1 === record.decided_by ? "; it decided, and the colours are what it saw" : ""}`);
+  });
+  decidingWindows(record).forEach((w, i) => {
     const pull = w.contributions.reduce((sum, value) => sum + value, 0);
     addDetail(list, `window ${i + 1}`, `at ${w.x}, ${w.y}: ${pull >= 0 ? "+" : ""}${pull.toFixed(3)}`);
   });
