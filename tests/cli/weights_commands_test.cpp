@@ -78,7 +78,7 @@ TEST_CASE_METHOD(WeightsCommands, "WeightsCommands.ConvertReplacesOnlyWhenForced
 
 TEST_CASE_METHOD(WeightsCommands, "WeightsCommands.ConvertFailsWithCauseAndCode") {
   CHECK(run("convert " + path("none") + " " + path("b.lfmw")).code == 3);
-  CHECK(run("convert " + path("a.lfmw") + " " + path("b.onnx")).code == 2);
+  CHECK(run("convert " + path("a.lfmw") + " " + path("b.npz")).code == 2);
   CHECK(run("convert " + path("a.lfmw") + " " + path("no/b.lfmw")).code == 1);
   CHECK(run("convert " + path("a.lfmw")).code == 2);
   CHECK(run("convert " + path("a.lfmw") + " " + path("b.lfmw") + " --threshold 2").code == 2);
