@@ -84,7 +84,7 @@ struct HttpServer::Impl {
   ScoringService& service;
   std::function<void(const std::string&)> log;
   ByteBudget budget;
-  Metrics metrics;
+  ServerMetrics metrics;
   httplib::Server server;
   int listening = -1;
   int bound_port = 0;

@@ -7,7 +7,7 @@
 
 namespace lfm {
 
-void Metrics::request(const std::string& route, int status, double seconds) {
+void ServerMetrics::request(const std::string& route, int status, double seconds) {
   const std::lock_guard lock(mutex_);
   ++requests_[{route, status}];
   Histogram& histogram = seconds_[route];
@@ -16,12 +16,12 @@ void Metrics::request(const std::string& route, int status, double seconds) {
   histogram.sum += seconds;
 }
 
-void Metrics::picture(const std::string& verdict) {
+void ServerMetrics::picture(const std::string& verdict) {
   const std::lock_guard lock(mutex_);
   ++pictures_[verdict];
 }
 
-std::string Metrics::text(std::size_t waiting, bool works) const {
+std::string ServerMetrics::text(std::size_t waiting, bool works) const {
   const std::lock_guard lock(mutex_);
   std::string text;
   const auto out = std::back_inserter(text);

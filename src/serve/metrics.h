@@ -10,7 +10,7 @@
 
 namespace lfm {
 
-class Metrics {
+class ServerMetrics {
  public:
   /// One request answered. route: as the server knows it, never what a client wrote.
   void request(const std::string& route, int status, double seconds);

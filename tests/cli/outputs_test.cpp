@@ -166,7 +166,7 @@ TEST_CASE_METHOD(Outputs, "Outputs.WhatCannotBeWrittenIsToldBeforeTheFirstPictur
     expect_refused(command, 1, "create the folder first");
   }
   expect_refused({"convert", at("model.lfmw"), at("missing/x.lfmw")}, 1, "create the folder first");
-  expect_refused({"convert", at("photos/0.ppm"), at("x.onnx")}, 2, "use .lfmw or .safetensors");
+  expect_refused({"convert", at("photos/0.ppm"), at("x.pth")}, 2, "use .lfmw, .safetensors or .onnx");
   expect_refused({"explain", "--output", at("model.lfmw"), at("photos")}, 1, "model.lfmw");
   expect_refused({"explain", "--output", "-", at("photos")}, 2, "name a folder");
 }

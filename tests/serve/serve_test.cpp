@@ -157,7 +157,7 @@ TEST_CASE("RequestQueue.TellsTheStreamWhenNoMoreComesInTime") {
 }
 
 TEST_CASE("Metrics.AreWhatPrometheusReads") {
-  Metrics metrics;
+  ServerMetrics metrics;
   metrics.request("/v1/detect", 200, 0.02);
   metrics.request("/v1/detect", 200, 100);
   metrics.request("/v1/detect", 503, 0.005);
