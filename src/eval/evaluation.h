@@ -49,7 +49,7 @@ struct ScoredFile {
   bool scored = false;
   std::vector<float> logits;
   std::vector<float> scores;
-  std::vector<float> member_logits;  ///< [conditions][members] of a model with several; none beyond the deliveries
+  std::vector<float> member_logits = {};  ///< [conditions][members] of a model with several; none beyond the deliveries
   bool without_verdict = false;  ///< too little texture: detect answers "unsure"
 };
 
