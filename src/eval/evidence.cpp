@@ -76,7 +76,8 @@ void turn_upright(Evidence& window, int width, int height, int orientation) {
 }
 
 std::span<const Evidence> evidence_of(const Detection& detection, std::size_t member) {
-  const auto [begin, end] = std::ranges::equal_range(detection.evidence, member, {}, &Evidence::member);
+  const auto begin = std::ranges::lower_bound(detection.evidence, member, {}, &Evidence::member);
+  const auto end = std::ranges::upper_bound(detection.evidence, member, {}, &Evidence::member);
   return {begin, end};
 }
 
