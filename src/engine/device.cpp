@@ -23,11 +23,7 @@ void require_training(const EngineRow& row, const EngineOptions& options) {
 
 std::unique_ptr<Engine> make(DeviceKind kind, int index, const EngineOptions& options) {
   const EngineRow& row = engine_row(kind);
-  if (kind == DeviceKind::reference) require_precision(options.precision, row.who, row.inference());
   require_training(row, options);
-  if (kind == DeviceKind::emulated) {
-    if (const std::string missing = row.missing(); !missing.empty()) throw Error(ErrorCode::device, missing);
-  }
   return row.make(index, options);
 }
 

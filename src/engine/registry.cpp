@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
+#include "src/engine/precision.h"
 
 namespace lfm {
 namespace {
 
-std::vector<Precision> double_precision() { return {Precision::fp32}; }
+std::vector<Precision> fp32_alone() { return {Precision::fp32}; }
 std::vector<Precision> tensor_precisions() { return {Precision::fp16, Precision::fp32, Precision::tf32, Precision::bf16}; }
 
 std::string nothing() { return ""; }
@@ -20,11 +22,16 @@ std::string why_no_emulation() {
 #endif
 }
 
+std::unique_ptr<Engine> reference(const EngineOptions& options) {
+  require_precision(options.precision, "the reference engine", fp32_alone());
+  return make_reference_engine();
+}
+
 std::unique_ptr<Engine> emulated([[maybe_unused]] const EngineOptions& options) {
 #if defined(LFM_HAVE_EMULATION)
   return make_emulated_engine(options.precision, options.note, options.training);
 #else
-  return nullptr;
+  throw Error(ErrorCode::device, why_no_emulation());
 #endif
 }
 
@@ -37,8 +44,8 @@ std::span<const EngineRow> engine_rows() {
       {DeviceKind::cuda, "cuda", "the CUDA engine", true, tensor_precisions, {Precision::fp32, Precision::tf32, Precision::bf16},
        [] { return cuda_devices().reason; },
        [](int index, const EngineOptions& o) { return make_cuda_engine(index, o.precision, o.note, o.training); }},
-      {DeviceKind::reference, "reference", "the reference engine", false, double_precision, {Precision::fp32}, nothing,
-       [](int, const EngineOptions&) { return make_reference_engine(); }},
+      {DeviceKind::reference, "reference", "the reference engine", false, fp32_alone, {Precision::fp32}, nothing,
+       [](int, const EngineOptions& o) { return reference(o); }},
       {DeviceKind::emulated, "emulated", "the emulated device", false, tensor_precisions, {Precision::fp32, Precision::tf32, Precision::bf16},
        why_no_emulation, [](int, const EngineOptions& o) { return emulated(o); }},
   };

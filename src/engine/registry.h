@@ -19,6 +19,7 @@ struct EngineRow {
   std::vector<Precision> (*inference)();         ///< what it infers in; the first is `automatic`'s. A device may lack some
   std::vector<Precision> training;               ///< what it trains in
   std::string (*missing)();                      ///< why it can't be used here; empty where it can
+  /// Throws as make_engine() does, but for what it trains in.
   std::unique_ptr<Engine> (*make)(int index, const EngineOptions& options);
 };
 

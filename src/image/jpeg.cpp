@@ -1,16 +1,14 @@
 // clang-format off
 #include <cstdio>  // jpeglib.h needs it
 #include <jpeglib.h>
-#include <jerror.h>
 // clang-format on
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "src/image/cmyk.h"
 #include "src/image/decoders.h"
-#include "src/image/error_trap.h"
+#include "src/image/jpeg_errors.h"
 
 namespace lfm {
 namespace {
@@ -19,24 +17,7 @@ namespace {
 // about ten.
 constexpr int kMaxScans = 500;
 
-ErrorTrap& trap_of(j_common_ptr info) {
-  return *static_cast<ErrorTrap*>(info->client_data);
-}
-
 // ---- libjpeg's callbacks; all are C++ functions that own nothing ----
-
-void on_error(j_common_ptr info) {
-  if (info->err->msg_code == JERR_OUT_OF_MEMORY) trap_of(info).raise_no_memory();
-  std::array<char, JMSG_LENGTH_MAX> text{};
-  info->err->format_message(info, text.data());
-  trap_of(info).raise(ErrorCode::input, "the JPEG data is corrupt or of a kind that libjpeg can't read",
-                      text.data());
-}
-
-// Warnings (a bad code, a stray marker) leave decodable, if damaged, pixels: libjpeg and Pillow go on, and so
-// do we.
-void on_message(j_common_ptr, int) {}
-void on_output(j_common_ptr) {}
 
 void on_source(j_decompress_ptr) {}
 
@@ -66,11 +47,7 @@ void on_progress(j_common_ptr common) {
 class JpegReader {
  public:
   explicit JpegReader(Bytes bytes) {
-    info_.err = jpeg_std_error(&errors_);
-    errors_.error_exit = on_error;
-    errors_.emit_message = on_message;
-    errors_.output_message = on_output;
-    info_.client_data = &trap_;
+    trap_jpeg_errors(reinterpret_cast<jpeg_common_struct&>(info_), errors_, trap_);
     trap_.run([this] { jpeg_create_decompress(&info_); });
 
     source_.next_input_byte = reinterpret_cast<const JOCTET*>(bytes.data());

@@ -11,7 +11,6 @@
 
 #include "lfm/error.h"
 #include "src/image/decoders.h"
-#include "src/image/file.h"
 
 namespace lfm {
 namespace {
@@ -123,10 +122,6 @@ FileView decode_view(Bytes file, View view, const DecodeLimits& limits, int most
   seen.height = image.height;
   seen.images = apply_view(std::move(image), view, most_tiles, source);
   return seen;
-}
-
-FileView read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits, int most_tiles, PixelSource* source) {
-  return from_file(path, limits, [&](Bytes file) { return decode_view(file, view, limits, most_tiles, source); });
 }
 
 }  // namespace lfm

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <vector>
@@ -73,8 +72,5 @@ struct FileView {
 /// apply_view of a decoded file, with the picture never whole in memory where the view allows it.
 FileView decode_view(std::span<const std::byte> file, View view, const DecodeLimits& limits = {}, int most_tiles = kMaxTiles,
                      PixelSource* source = nullptr);
-/// The same of a file by its path. Errors name it.
-FileView read_view(const std::filesystem::path& path, View view, const DecodeLimits& limits = {}, int most_tiles = kMaxTiles,
-                   PixelSource* source = nullptr);
 
 }  // namespace lfm

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "src/image/boxes.h"
-#include "src/image/error_trap.h"
+#include "src/image/jpeg_errors.h"
 
 namespace lfm {
 namespace {
@@ -60,13 +60,10 @@ std::optional<std::array<int, 64>> luma_table(Bytes file) {
 
 // ---- coefficients ----
 
-ErrorTrap& trap_of(j_common_ptr info) { return *static_cast<ErrorTrap*>(info->client_data); }
-void on_error(j_common_ptr info) { trap_of(info).raise(ErrorCode::input, "the JPEG data is corrupt", ""); }
-void on_message(j_common_ptr, int) {}
-void on_output(j_common_ptr) {}
 void on_progress(j_common_ptr common) {
   constexpr int most_scans = 100;
-  if (reinterpret_cast<j_decompress_ptr>(common)->input_scan_number > most_scans) on_error(common);
+  if (reinterpret_cast<j_decompress_ptr>(common)->input_scan_number <= most_scans) return;
+  trap_of(common).raise(ErrorCode::input, "the JPEG file has too many scans", "signs are not looked for");
 }
 
 constexpr int kLevels = 48;  ///< coefficients of a size up to this are counted
@@ -78,11 +75,7 @@ constexpr std::array<int, kJpegFrequencies> kPlaces = {1, 8, 16, 9, 2, 3, 10, 17
 class CoefficientReader {
  public:
   explicit CoefficientReader(Bytes bytes) {
-    info_.err = jpeg_std_error(&errors_);
-    errors_.error_exit = on_error;
-    errors_.emit_message = on_message;
-    errors_.output_message = on_output;
-    info_.client_data = &trap_;
+    trap_jpeg_errors(reinterpret_cast<jpeg_common_struct&>(info_), errors_, trap_);
     progress_.progress_monitor = on_progress;
     trap_.run([&] {
       jpeg_create_decompress(&info_);

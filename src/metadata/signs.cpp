@@ -165,7 +165,7 @@ int orientation_of(Bytes file) {
   const Format* const format = find_format(file);
   if (format == nullptr) return 1;
   if (format->orientation != nullptr) return format->orientation(file);
-  if (read_exif(file).orientation != 1) return read_exif(file).orientation;
+  if (const int own = read_exif(file).orientation; own != 1) return own;
   for (const ByteBlock& block : metadata_blocks(file).exif) return read_exif(block).orientation;
   return 1;
 }

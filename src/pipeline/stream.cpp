@@ -164,13 +164,9 @@ class ScoringStream {
     detection.path = slot.input.path;
     detection.part = slot.input.part;
     detection.ticket = slot.input.ticket;
-    Presentation stable;
-    if (slot.input.stable) {
-      stable = options_.presentation;
-      stable.deliveries = options_.stable_deliveries;
-    }
-    const Presentation& presentation = slot.input.stable ? stable : options_.presentation;
     try {
+      Presentation presentation = options_.presentation;
+      if (slot.input.stable) presentation.deliveries = options_.stable_deliveries;
       std::optional<InputViews> views = read_input(slot.input, presentation, options_.limits);
       if (!views) {
         detection.status = Detection::Status::skipped;

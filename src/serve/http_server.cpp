@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -25,6 +26,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kJson = "application/json";
+constexpr const char* kDeviceFailed = "the device has failed; restart the server";
 constexpr int kBacklog = 1024;  // connections that the kernel holds for us; the library's own is 5
 
 /// A file that comes with the program.
@@ -119,7 +121,7 @@ void HttpServer::Impl::set_up() {
     server.Get(asset.path, [&asset](const httplib::Request&, httplib::Response& response) { response.set_content(asset.content, asset.type); });
   }
   server.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
-    if (!service.works()) return refuse(response, 503, "the device has failed; restart the server");
+    if (!service.works()) return refuse(response, 503, kDeviceFailed);
     response.set_content("{\"status\":\"ok\"}\n", kJson);
   });
   server.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
@@ -188,7 +190,11 @@ void HttpServer::Impl::answer_detect(const httplib::Request& request, httplib::R
     if (answer.wait_until(deadline) != std::future_status::ready) {
       return refuse(response, 503, "the server is busy: the pictures were not scored in time; try again");
     }
-    detections.push_back(answer.get());
+    try {
+      detections.push_back(answer.get());
+    } catch (const std::exception&) {  // that ended the stream: nothing of this picture's
+      return refuse(response, 503, kDeviceFailed);
+    }
     metrics.picture(detections.back().scored() ? verdict_name(detections.back()) : "failed");
   }
   const bool single = detections.size() == 1;

@@ -1,6 +1,4 @@
 // Decoding equals Pillow's, byte for byte, and whatever is no sound picture is refused with a cause.
-#include <openssl/sha.h>
-
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -15,23 +13,14 @@
 #include "src/image/formats.h"
 #include "tests/catch.h"
 #include "tests/image/random_image.h"
+#include "tests/image/sha256.h"
 #include "tests/paths.h"
 
 namespace lfm {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string sha256(const std::vector<std::uint8_t>& bytes) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(bytes.data(), bytes.size(), digest);
-  std::string text;
-  for (const unsigned char byte : digest) {
-    constexpr char digits[] = "0123456789abcdef";
-    text += {digits[byte >> 4], digits[byte & 15]};
-  }
-  return text;
-}
+using test::sha256;
 
 nlohmann::json load_expected(const fs::path& folder) {
   std::ifstream file(folder / "expected.json");

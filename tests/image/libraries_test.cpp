@@ -1,6 +1,4 @@
 // Formats that optional libraries read: equal to Pillow's where its decoder is the same, within a bound else. Skipped where a build lacks one.
-#include <openssl/sha.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -12,12 +10,14 @@
 #include "src/image/formats.h"
 #include "src/image/heif_layout.h"
 #include "tests/catch.h"
+#include "tests/image/sha256.h"
 #include "tests/paths.h"
 
 namespace lfm {
 namespace {
 
 namespace fs = std::filesystem;
+using test::sha256;
 
 const fs::path kFolder = fs::path(test::kTestFixtures) / "images/libraries";
 
@@ -27,17 +27,6 @@ bool is_read(const std::string& name) {
   const std::vector<std::byte> bytes = bytes_of(name);
   const Format* format = find_format(bytes);
   return format != nullptr && format->decode != nullptr;
-}
-
-std::string sha256(const std::vector<std::uint8_t>& bytes) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(bytes.data(), bytes.size(), digest);
-  std::string text;
-  for (const unsigned char byte : digest) {
-    constexpr char digits[] = "0123456789abcdef";
-    text += {digits[byte >> 4], digits[byte & 15]};
-  }
-  return text;
 }
 
 std::string error_of(std::span<const std::byte> bytes, const DecodeLimits& limits = {}) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "lfm/error.h"
+#include "src/image/file.h"
 #include "tests/catch.h"
 #include "tests/image/random_image.h"
 #include "tests/paths.h"
@@ -99,7 +100,7 @@ TEST_CASE("View.PixelsAreWrittenToTheSourcesMemoryWhereThereIsSome") {
       CHECK(source.returned == source.given());
     }
     FewBlocks source(1);
-    const FileView seen = read_view(folder / "rgb_420.jpg", view, {}, kMaxTiles, &source);
+    const FileView seen = decode_view(read_file(folder / "rgb_420.jpg", 1 << 20), view, {}, kMaxTiles, &source);
     const ViewImage& first = seen.images.at(0);
     CHECK_MESSAGE((first.block != nullptr) == (view == View::resize), "the file is smaller than a block");
     CHECK(std::equal(first.data(), first.data() + first.bytes(),
@@ -112,7 +113,7 @@ TEST_CASE("View.OfAFileEqualsThatOfItsImage") {
   for (const auto* name : {"rgb_420.jpg", "rgb.png", "interlaced.png", "lossy.webp"}) {
     const Image image = read_image(folder / name);
     for (const View view : {View::resize, View::native, View::center, View::tiles}) {
-      const FileView seen = read_view(folder / name, view);
+      const FileView seen = decode_view(read_file(folder / name, 1 << 20), view);
       const std::vector<ViewImage> expected = apply_view(image, view);
       REQUIRE_MESSAGE(seen.images.size() == expected.size(), name);
       for (std::size_t i = 0; i < expected.size(); ++i)

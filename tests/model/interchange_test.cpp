@@ -8,6 +8,7 @@
 #include "src/model/safetensors.h"
 #include "tests/catch.h"
 #include "tests/model/expect_error.h"
+#include "tests/model/equal_models.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/paths.h"
@@ -49,14 +50,7 @@ TEST_CASE("Interchange.SafetensorsKeepsEverything") {
     model.provenance = R"({"num_batches_tracked":[1,2,3,4],"seed":7})";
     export_model(model, folder / "a.safetensors");
     const Model back = import_model(folder / "a.safetensors");
-    CHECK(back.architecture == model.architecture);
-    CHECK(back.values == model.values);
-    CHECK(back.view == model.view);
-    CHECK(back.threshold == model.threshold);
-    CHECK(back.calibration.temperature == model.calibration.temperature);
-    CHECK(back.calibration.bias == model.calibration.bias);
-    CHECK(back.name == model.name);
-    CHECK(back.provenance == model.provenance);
+    test::check_equal(back, model);
   }
 }
 

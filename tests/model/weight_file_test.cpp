@@ -9,6 +9,7 @@
 #include "src/model/architecture.h"
 #include "tests/catch.h"
 #include "tests/model/expect_error.h"
+#include "tests/model/equal_models.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 
@@ -16,18 +17,6 @@ namespace lfm {
 namespace {
 
 using test::error_of;
-
-void expect_equal(const Model& a, const Model& b) {
-  CHECK(a.architecture == b.architecture);
-  CHECK(a.values == b.values);
-  CHECK(a.view == b.view);
-  CHECK(a.threshold == b.threshold);
-  CHECK(a.calibration.temperature == b.calibration.temperature);
-  CHECK(a.calibration.bias == b.calibration.bias);
-  CHECK(a.name == b.name);
-  CHECK(nlohmann::json::parse(a.provenance) == nlohmann::json::parse(b.provenance));
-  CHECK_MESSAGE(model_header(a) == model_header(b), "its table of thresholds too");
-}
 
 ThresholdTable some_thresholds() {
   ThresholdTable table{View::tiles, 624, 14, 692, 12, {"none", "jpeg:75"}, {}};
@@ -68,7 +57,7 @@ TEST_CASE("WeightFile.RoundTrip") {
       model.name = "nümber \"1\"\n";
       model.provenance = R"({"seed": 18446744073709551615, "data": ["a", {"b": null}]})";
       save_model(model, folder / "a.lfmw");
-      expect_equal(load_model(folder / "a.lfmw"), model);
+      test::check_equal(load_model(folder / "a.lfmw"), model);
     }
   }
 }
@@ -204,7 +193,7 @@ TEST_CASE("Checkpoint.RoundTripBesideTheModel") {
   save_checkpoint(model, {{"epoch", 3}}, tensors, folder / "last.ckpt");
 
   const Checkpoint checkpoint = load_checkpoint(folder / "last.ckpt");
-  expect_equal(checkpoint.model, model);
+  test::check_equal(checkpoint.model, model);
   CHECK(checkpoint.training() == nlohmann::json({{"epoch", 3}}));
   CHECK(to_floats(*checkpoint.file.find("training.m")) == moments);
   CHECK(checkpoint.tensor("training.step", ElementType::u64, 1).size() == 8u);
@@ -213,7 +202,7 @@ TEST_CASE("Checkpoint.RoundTripBesideTheModel") {
              ContainsSubstring("last.ckpt") && ContainsSubstring("training.v"));
   CHECK_THAT(error_of(ErrorCode::model, [&] { checkpoint.tensor("training.m", ElementType::f32, 999); }),
              ContainsSubstring("999"));
-  expect_equal(load_model(folder / "last.ckpt"), model);
+  test::check_equal(load_model(folder / "last.ckpt"), model);
 }
 
 TEST_CASE("Checkpoint.RefusesModelsAndUnprefixedTensors") {
