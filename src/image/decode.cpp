@@ -99,6 +99,16 @@ Image decode_image(Bytes bytes, const DecodeLimits& limits) {
   });
 }
 
+int count_pages(Bytes bytes, const DecodeLimits& limits) {
+  const Format* const format = find_format(bytes);
+  return format == nullptr || format->pages == nullptr ? 1 : with_memory([&] { return format->pages(bytes, limits); });
+}
+
+Page decode_page(Bytes bytes, int page, const DecodeLimits& limits) {
+  const Format* const format = find_format(bytes);
+  return with_memory([&] { return format->page(bytes, page, limits); });
+}
+
 ResizedImage decode_image_resized(Bytes bytes, int width, int height, const DecodeLimits& limits) {
   ResizedImage resized;
   with_memory([&] { resized.image = make_image(std::max(width, 0), std::max(height, 0)); });

@@ -40,6 +40,17 @@ struct SourceSize {
   int height = 0;
 };
 
+/// One of a file's pictures, and how it is to be turned to be upright, as EXIF counts it.
+struct Page {
+  Image image;
+  int orientation = 1;
+};
+
+/// How many pictures a file holds; 1 in formats without pages. Both throw as decode_image does.
+int count_pages(Bytes bytes, const DecodeLimits& limits);
+/// One of them, from 0 on, of a file that has several.
+Page decode_page(Bytes bytes, int page, const DecodeLimits& limits);
+
 /// lfm/image.h's functions without "_into", writing to memory of height rows of width*3 bytes.
 SourceSize decode_image_resized_into(Bytes bytes, int width, int height, const DecodeLimits& limits, std::uint8_t* out);
 void resize_bilinear_into(const Image& image, int width, int height, std::uint8_t* out);

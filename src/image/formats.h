@@ -16,9 +16,10 @@ struct Format {
   const char* remedy = nullptr;  ///< where it isn't read
   const char* library = nullptr;  ///< that reads it, and its package; where `decode` is null the build lacks it
   int (*orientation)(Bytes file) = nullptr;  ///< where the format has a word of its own for it, beside EXIF
-  /// How many pictures the file holds, and one of them, from 0 on; null where there is but one. As `decode` they throw Error{input}.
+  /// How many pictures the file holds, and one of them, from 0 on; null where there is but one. As `decode` they throw
+  /// Error{input}; count_pages and decode_page call them.
   int (*pages)(Bytes file, const DecodeLimits& limits) = nullptr;
-  Image (*page)(Bytes file, int page, const DecodeLimits& limits) = nullptr;
+  Page (*page)(Bytes file, int page, const DecodeLimits& limits) = nullptr;
   bool is_film = false;
   bool preview = false;           ///< what is decoded is the preview that the camera embedded
 };

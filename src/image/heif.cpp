@@ -2,6 +2,7 @@
 #include <libheif/heif.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,7 +30,20 @@ void check(const heif_error& error) {
   throw Error(ErrorCode::input, "the HEIF or AVIF file is truncated or corrupt (" + words + "); copy or download it again");
 }
 
+/// libheif takes a failed allocation now and then for a picture without a colour profile, or for one that it can't convert, and
+/// would give other pixels: malloc's errno, which decode_image clears, tells.
+void check_memory() {
+  if (errno == ENOMEM) throw std::bad_alloc();
+}
+
 using HeifImage = std::unique_ptr<heif_image, decltype(&heif_image_release)>;
+
+/// A decoder's threads can't tell that memory was refused to them: only what fails twice is the file's fault.
+heif_error decode_twice(const heif_image_handle* handle, heif_image** decoded, heif_colorspace space, heif_chroma chroma,
+                        const heif_decoding_options* options) {
+  const heif_error error = heif_decode_image(handle, decoded, space, chroma, options);
+  return error.code == heif_error_Decoder_plugin_error ? heif_decode_image(handle, decoded, space, chroma, options) : error;
+}
 
 /// Shares of red and blue in the luma, by the code of the matrix (ISO/IEC 23091-2); none for what isn't made so.
 std::optional<std::pair<double, double>> luma_shares(int matrix) {
@@ -95,11 +109,13 @@ Image decode_planes(const heif_image_handle* handle, const heif_decoding_options
                              : chroma == Chroma::half_width ? heif_chroma_422
                                                             : heif_chroma_444;
   heif_image* decoded = nullptr;
-  const heif_error error = heif_decode_image(handle, &decoded, grey ? heif_colorspace_monochrome : heif_colorspace_YCbCr, stored, options);
+  const heif_error error = decode_twice(handle, &decoded, grey ? heif_colorspace_monochrome : heif_colorspace_YCbCr, stored, options);
+  check_memory();
   if (error.code == heif_error_Unsupported_feature && error.subcode == heif_suberror_Unsupported_color_conversion) return {};
   check(error);
   const HeifImage image(decoded, heif_image_release);
   std::optional<YcbcrPlanes> planes = planes_of(decoded);
+  check_memory();
   if (!planes) return {};
   check_size(static_cast<std::uint64_t>(planes->width), static_cast<std::uint64_t>(planes->height), limits);
   planes->interpolates = layout.is_av1;
@@ -109,8 +125,9 @@ Image decode_planes(const heif_image_handle* handle, const heif_decoding_options
 /// Of RGB pictures, rare matrices and, in older versions, those with alpha.
 Image decode_by_libheif(const heif_image_handle* handle, const heif_decoding_options* options) {
   heif_image* decoded = nullptr;
-  check(heif_decode_image(handle, &decoded, heif_colorspace_RGB, heif_chroma_444, options));
+  check(decode_twice(handle, &decoded, heif_colorspace_RGB, heif_chroma_444, options));
   const HeifImage image(decoded, heif_image_release);
+  check_memory();
   const int width = heif_image_get_width(decoded, heif_channel_R), height = heif_image_get_height(decoded, heif_channel_R);
   Image rgb = make_image(std::max(width, 0), std::max(height, 0));
   const heif_channel channels[] = {heif_channel_R, heif_channel_G, heif_channel_B};

@@ -2,7 +2,9 @@
 
 #include <jxl/decode.h>
 
+#include <cerrno>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "lfm/error.h"
@@ -68,11 +70,13 @@ void decode_jxl(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
 }
 
 int jxl_orientation(Bytes bytes) {
+  errno = 0;
   try {
     const Decoding decoder = start(bytes, JXL_DEC_BASIC_INFO);
     if (JxlDecoderProcessInput(decoder.get()) == JXL_DEC_BASIC_INFO) return static_cast<int>(info_of(decoder).orientation);
   } catch (const Error&) {  // told when the picture is decoded
   }
+  if (errno == ENOMEM) throw std::bad_alloc();  // which libjxl calls an error of the file
   return 1;
 }
 

@@ -5,7 +5,8 @@
 
 namespace lfm {
 
-/// How the picture is to be turned to be upright, as EXIF counts it, 1 to 8. 1 for what can't be read.
+/// How the picture is to be turned to be upright, as EXIF counts it, 1 to 8. 1 for what can't be read; throws for lack of memory
+/// alone.
 int jxl_orientation(Bytes bytes);
 
 }  // namespace lfm

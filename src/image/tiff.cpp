@@ -319,10 +319,11 @@ int count_tiff_pages(Bytes bytes, const DecodeLimits& limits) {
   return static_cast<int>(TIFFNumberOfDirectories(reader.get()));
 }
 
-Image decode_tiff_page(Bytes bytes, int page, const DecodeLimits& limits) {
+Page decode_tiff_page(Bytes bytes, int page, const DecodeLimits& limits) {
   const TiffReader reader(bytes, limits);
   if (TIFFSetDirectory(reader.get(), static_cast<std::uint16_t>(page)) == 0) reader.fail();
-  return decode_directory(reader, limits);
+  const auto orientation = reader.field<std::uint16_t>(TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
+  return {decode_directory(reader, limits), orientation >= 1 && orientation <= 8 ? orientation : 1};
 }
 
 }  // namespace lfm

@@ -10,6 +10,6 @@ namespace lfm {
 int count_tiff_pages(Bytes bytes, const DecodeLimits& limits);
 
 /// One of them, from 0 on, as decode_tiff decodes the first.
-Image decode_tiff_page(Bytes bytes, int page, const DecodeLimits& limits);
+Page decode_tiff_page(Bytes bytes, int page, const DecodeLimits& limits);
 
 }  // namespace lfm

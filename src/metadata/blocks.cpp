@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 #include <string_view>
 
 #include "src/image/boxes.h"
@@ -99,6 +100,7 @@ std::string inflated(Bytes bytes) {
   std::string text(kMostBytes, '\0');
   uLongf size = text.size();
   const int status = uncompress(reinterpret_cast<Bytef*>(text.data()), &size, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  if (status == Z_MEM_ERROR) throw std::bad_alloc();
   text.resize(status == Z_OK ? size : 0);
   return text;
 }

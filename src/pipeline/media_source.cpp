@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "lfm/error.h"
+#include "src/image/decoders.h"
 #include "src/image/file.h"
 #include "src/image/formats.h"
 #include "src/image/orientation.h"
@@ -60,7 +61,7 @@ bool MediaSource::open(const Input& input) {
     frame_ = 0;
   } else if (options_.pages && format->pages != nullptr) {
     std::vector<std::byte> bytes = read_file(input.path, options_.limits.max_file_bytes);
-    const int pages = format->pages(bytes, options_.limits);
+    const int pages = count_pages(bytes, options_.limits);
     if (pages < 2) return false;
     tiff_ = std::move(bytes);
     page_ = 0;
@@ -89,8 +90,9 @@ std::optional<Input> MediaSource::next_part() {
     }
     if (page_ < pages_) {
       part.part = fmt::format("page {}", page_ + 1);
-      const Format* const format = find_format(tiff_);
-      part.image = std::make_shared<const Image>(format->page(tiff_, page_++, options_.limits));
+      Page page = decode_page(tiff_, page_++, options_.limits);
+      part.orientation = page.orientation;
+      part.image = std::make_shared<const Image>(std::move(page.image));
       if (page_ == pages_) tiff_ = {};
       return part;
     }

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
+#include <new>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -40,8 +42,10 @@ Module load() {
     searched += (searched.empty() ? "" : ", ") + file.string();
     std::error_code ignored;
     if (!fs::exists(file, ignored)) continue;
+    errno = 0;
     void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed: FFmpeg's libraries don't like it
     if (library == nullptr) {
+      if (errno == ENOMEM) throw std::bad_alloc();  // and another film may have it loaded
       const char* words = dlerror();
       module.error = fmt::format("films can't be read: the video module can't be loaded ({}); install FFmpeg's libraries (packages libavformat, "
                                  "libavcodec, libswscale)",

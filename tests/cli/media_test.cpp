@@ -107,6 +107,19 @@ TEST_CASE_METHOD(Media, "Media.PagesAreRecordsOfTheirOwn") {
   CHECK(all[3]["lowest"] <= all[3]["median"]);
 }
 
+TEST_CASE_METHOD(Media, "Media.PagesAreTurnedEachAsItSays") {
+  const Image image = random_image(64, 56, 1);
+  const std::string rgb(image.rgb.begin(), image.rgb.end()), tiff = write("turned.tif", tiff_pages(64, 56, {{rgb, 1}, {rgb, 6}}));
+  if (find_format(read_file(tiff, 1 << 20))->decode == nullptr) SKIP("this build reads no TIFF");
+  const std::vector<json> all = records(run("detect", {"--format", "jsonl", "--pages", tiff}).out);
+  REQUIRE(all.size() == 3u);
+  CHECK(all[0]["logit"] == all[1]["logit"]);
+  CHECK(all[0]["width"] == 64);
+  CHECK(all[1]["width"] == 56);
+  CHECK(all[1]["orientation"] == 6);
+  CHECK(!all[0].contains("orientation"));
+}
+
 TEST_CASE_METHOD(Media, "Media.FilmsAreScoredFrameByFrame") {
   for (const char* name : {"clip.mp4", "clip.webm"}) {
     const std::string film = (kMediaFixtures / "videos" / name).string();

@@ -64,6 +64,35 @@ inline std::string exif_block(const std::vector<std::pair<int, std::string>>& te
   return std::string("II*\0", 4) + little(8, 4) + directory + little(0, 4) + values;
 }
 
+/// A little-endian TIFF of uncompressed RGB pages of one size, [height][width][3] each, with their orientations.
+inline std::string tiff_pages(int width, int height, const std::vector<std::pair<std::string, int>>& pages) {
+  constexpr std::size_t entries = 10, directory_bytes = 2 + 12 * entries + 4;
+  std::string file("II*\0", 4);
+  std::size_t at = 8;
+  file += little(at, 4);
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    const auto& [rgb, orientation] = pages[i];
+    const std::size_t bits = at + directory_bytes, pixels = bits + 6, next = pixels + rgb.size() + rgb.size() % 2;
+    const auto entry = [&](int tag, int type, std::size_t count, std::size_t value) {
+      file += little(static_cast<std::uint64_t>(tag), 2) + little(static_cast<std::uint64_t>(type), 2) + little(count, 4) + little(value, 4);
+    };
+    file += little(entries, 2);
+    entry(256, 4, 1, static_cast<std::size_t>(width));
+    entry(257, 4, 1, static_cast<std::size_t>(height));
+    entry(258, 3, 3, bits);
+    entry(259, 3, 1, 1);  // not compressed
+    entry(262, 3, 1, 2);  // RGB
+    entry(273, 4, 1, pixels);
+    entry(274, 3, 1, static_cast<std::size_t>(orientation));
+    entry(277, 3, 1, 3);
+    entry(278, 4, 1, static_cast<std::size_t>(height));
+    entry(279, 4, 1, rgb.size());
+    file += little(i + 1 < pages.size() ? next : 0, 4) + little(8, 2) + little(8, 2) + little(8, 2) + rgb + std::string(rgb.size() % 2, '\0');
+    at = next;
+  }
+  return file;
+}
+
 // ---- CBOR and JUMBF ----
 
 inline std::string cbor_head(int kind, std::size_t count) {
