@@ -37,6 +37,7 @@ void add_explain_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_convert_command(CLI::App& app);
 void add_info_command(CLI::App& app);
+void add_doctor_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 

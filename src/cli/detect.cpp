@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "src/cli/commands.h"
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
+#include "src/cli/resume.h"
 #include "src/image/file.h"
 #include "src/pipeline/media_source.h"
 #include "src/pipeline/path_source.h"
@@ -29,6 +31,7 @@
 #include "src/report/output.h"
 #include "src/report/page.h"
 #include "src/report/progress.h"
+#include "src/report/resumable_file.h"
 #include "src/report/terminal.h"
 
 namespace lfm {
@@ -48,6 +51,7 @@ struct DetectArguments {
   std::optional<OutputFormat> format;
   Sort sort = Sort::input;
   fs::path output;
+  fs::path resume;
   fs::path features;
   std::vector<fs::path> pages;
   ListSeparator separator = ListSeparator::line;
@@ -61,6 +65,7 @@ constexpr const char* kDetectFooter =
     "  lfm-cuda detect photo.jpg\n"
     "  lfm-cuda detect --format jsonl --output scores.jsonl photos/ more/photo.png\n"
     "  find photos -newer last-run -name '*.jpg' -print0 | lfm-cuda detect -0 --output new.csv -\n"
+    "  lfm-cuda detect --resume scores.jsonl photos/            again after a crash or Ctrl-C: goes on where it stopped\n"
     "  lfm-cuda detect --sort score photos/ | head -20          the most suspicious first\n"
     "  lfm-cuda detect --every 2s --format jsonl clip.mp4       a record a frame, and one of the film\n"
     "\n"
@@ -103,7 +108,8 @@ class Tally {
   void make_way_for_output() { progress_.clear(); }
 
   /// meaning: what a verdict means, in words, or "".
-  void summarize(const std::string& device, const std::string& meaning) {
+  /// before: records of earlier runs.
+  void summarize(const std::string& device, const std::string& meaning, std::size_t before) {
     progress_.clear();
     if (quiet_) return;
     const std::size_t scored = reals_ + fakes_ + unsure_;
@@ -111,6 +117,7 @@ class Tally {
     if (unsure_ > 0) text += fmt::format(", {} unsure", unsure_);
     if (failed_ > 0) text += fmt::format("; {} failed", failed_);
     if (skipped_ > 0) text += fmt::format("; {} {} skipped", skipped_, skipped_ == 1 ? "file that is no image" : "files that are no images");
+    if (before > 0) text += fmt::format("; {} before", before);
     const double rate = static_cast<double>(progress_.images()) / std::max(progress_.seconds(), 1e-6);
     tell(stderr, "{}. {:.1f} images/s, {}\n", text, rate, device);
     if (!meaning.empty() && reals_ + fakes_ > 0) tell(stderr, "{}.\n", printable(meaning));
@@ -144,6 +151,21 @@ OutputFormat format_of(const fs::path& output) {
   return value_of<OutputFormat>(std::string_view(ending).substr(ending.empty() ? 0 : 1)).value_or(OutputFormat::table);
 }
 
+/// What can't be written bit by bit, or not from where a stop left it, goes without --resume.
+void settle_resume(DetectArguments& arguments) {
+  if (arguments.resume.empty()) return;
+  const auto refuse = [](const char* option, const char* why) {
+    throw Error(ErrorCode::usage, fmt::format("--resume: {} {}; leave one of the two out", option, why));
+  };
+  if (arguments.format && *arguments.format != OutputFormat::jsonl) refuse("--format", "can be jsonl alone");
+  if (arguments.sort != Sort::input) refuse("--sort", "needs all results at the end");
+  if (arguments.media.pages || arguments.media.every) refuse("--pages and --every", "give many records of a file, between which it can't go on");
+  if (!arguments.features.empty()) refuse("--features", "would lack what was scored before");
+  if (!arguments.pages.empty()) refuse("--report", "would lack what was scored before");
+  if (descriptor_of(arguments.resume)) refuse("its FILE.jsonl", "can be no stream");
+  arguments.format = OutputFormat::jsonl;
+}
+
 /// Settles what the ending of --output says where --format doesn't: .html is a page, and then there is no other report.
 bool settle_format(DetectArguments& arguments) {
   const bool is_page = !arguments.format && format_ending(arguments.output) == ".html";
@@ -155,7 +177,9 @@ bool settle_format(DetectArguments& arguments) {
 /// What is read and written, but for the members of folders.
 FilePlan plan_files(const DetectArguments& arguments, bool has_report, const std::vector<fs::path>& models) {
   FilePlan plan(arguments.force);
-  if (has_report) plan.write(arguments.output.empty() ? "-" : arguments.output, arguments.output.empty() ? "the report" : "--output", Content::text);
+  plan.write(arguments.resume, "--resume", Content::text);
+  if (!arguments.resume.empty()) plan.write(ResumableFile::settings_path(arguments.resume), "the settings of --resume", Content::text);
+  if (has_report && arguments.resume.empty()) plan.write(arguments.output.empty() ? "-" : arguments.output, arguments.output.empty() ? "the report" : "--output", Content::text);
   plan.write(arguments.features, "--features", Content::array);
   for (const fs::path& page : arguments.pages) plan.write(page, "--report", Content::text);
   for (const fs::path& model : models) plan.read(model, "the model");
@@ -169,14 +193,15 @@ FilePlan plan_files(const DetectArguments& arguments, bool has_report, const std
 /// Writes records as they come or, to be sorted, when all are there.
 class Report {
  public:
-  /// deliveries: of each picture, where there are several; members: of the model.
-  Report(const DetectArguments& arguments, std::vector<std::string> deliveries, std::vector<std::string> members)
+  /// deliveries: of each picture, where there are several; members: of the model. resumed: where records go instead, if to any.
+  Report(const DetectArguments& arguments, std::vector<std::string> deliveries, std::vector<std::string> members, ResumableFile* resumed)
       : format_(*arguments.format),
         sort_(arguments.sort),
-        output_(arguments.output),
+        resumed_(resumed),
         deliveries_(std::move(deliveries)),
         members_(std::move(members)) {
-    output_.write(report_header(format_, !deliveries_.empty(), members_.size()));
+    if (!resumed_) output_.emplace(arguments.output);
+    send(report_header(format_, !deliveries_.empty(), members_.size()));
   }
 
   void add(Detection&& detection) {
@@ -190,7 +215,7 @@ class Report {
   /// Completes the report and puts it into place.
   void finish() {
     close();
-    output_.commit();
+    if (output_) output_->commit();
   }
 
   /// Writes what is still to be written, and leaves a file that was to be replaced as it was.
@@ -201,10 +226,11 @@ class Report {
     });
     for (const Detection& detection : kept_) write(detection);
     for (const FileSummary& summary : summaries_) write_summary(summary);
-    output_.write(report_footer(format_, !first_));
+    send(report_footer(format_, !first_));
+    if (resumed_) resumed_->commit();
   }
 
-  bool is_terminal() const { return output_.is_terminal(); }
+  bool is_terminal() const { return output_ && output_->is_terminal(); }
 
   void add_summary(const FileSummary& summary) {
     if (sort_ != Sort::input) return summaries_.push_back(summary);
@@ -212,18 +238,20 @@ class Report {
   }
 
  private:
+  void send(const std::string& text) { resumed_ ? resumed_->write(text) : output_->write(text); }
   void write_summary(const FileSummary& summary) {
-    output_.write(summary_record(format_, summary, first_, !deliveries_.empty()));
+    send(summary_record(format_, summary, first_, !deliveries_.empty()));
     first_ = false;
   }
   void write(const Detection& detection) {
-    output_.write(report_record(format_, detection, first_, deliveries_, members_));
+    send(report_record(format_, detection, first_, deliveries_, members_));
     first_ = false;
   }
 
   OutputFormat format_;
   Sort sort_;
-  Output output_;
+  ResumableFile* resumed_;
+  std::optional<Output> output_;
   std::vector<std::string> deliveries_, members_;
   bool first_ = true;
   std::vector<Detection> kept_;
@@ -234,6 +262,7 @@ void detect(DetectArguments arguments) {
   if (!arguments.features.empty() && arguments.sort != Sort::input) {
     throw Error(ErrorCode::usage, "--features writes rows in input order; leave --sort out");
   }
+  settle_resume(arguments);
   const bool has_report = settle_format(arguments);
   DetectorOptions& options = arguments.scoring.detector;
   options.features = !arguments.features.empty();
@@ -255,8 +284,14 @@ void detect(DetectArguments arguments) {
       if (plan.watches() && input.from_folder && counts_as_picture(input.path)) plan.read(input.path, "an input");
     });
   }
+  std::optional<ResumableFile> resumed;
+  if (!arguments.resume.empty()) resumed.emplace(arguments.resume, resume_settings(chosen, options, detector));
+  const std::size_t before = resumed ? resumed->records() : 0;
+  if (total) total = *total - std::min(*total, before);
   std::optional<Report> report;
-  if (has_report) report.emplace(arguments, stable ? detector.deliveries() : std::vector<std::string>{}, detector.members());
+  if (has_report) {
+    report.emplace(arguments, stable ? detector.deliveries() : std::vector<std::string>{}, detector.members(), resumed ? &*resumed : nullptr);
+  }
   std::optional<NpyWriter> features;
   if (!arguments.features.empty()) features.emplace(arguments.features, detector.feature_count());
   ReportPage page(stable);
@@ -264,7 +299,10 @@ void detect(DetectArguments arguments) {
 
   arguments.media.limits = options.limits;
   PathSource paths(inputs, STDIN_FILENO, arguments.separator);
-  MediaSource source(paths, arguments.media);
+  MediaSource media(paths, arguments.media);
+  std::optional<RemainingSource> remaining;
+  if (resumed) remaining.emplace(media, *resumed);
+  InputSource& source = remaining ? static_cast<InputSource&>(*remaining) : media;
   SummaryMaker summaries;
   const auto summarize = [&](const std::optional<FileSummary>& summary) {
     if (summary && report) report->add_summary(*summary);
@@ -284,8 +322,9 @@ void detect(DetectArguments arguments) {
   summarize(summaries.finish());
   if (interruption.happened()) {
     if (report) report->close();
-    tally.summarize(detector.description(), detector.verdict_meaning());
-    tell(stderr, "lfm-cuda: interrupted before all inputs were scored; no file was written\n");
+    tally.summarize(detector.description(), detector.verdict_meaning(), before);
+    tell(stderr, "lfm-cuda: interrupted before all inputs were scored; {}\n",
+         resumed ? "the same command goes on from here" : "no file was written");
     end_with(kInterrupted);
   }
   std::vector<std::function<void()>> steps;
@@ -298,10 +337,10 @@ void detect(DetectArguments arguments) {
     });
   }
   const ExitCode written = do_each(steps);
-  tally.summarize(detector.description(), detector.verdict_meaning());
+  tally.summarize(detector.description(), detector.verdict_meaning(), before);
   if (written != kSuccess) end_with(written);
-  if (tally.found_nothing()) throw Error(ErrorCode::input, "the inputs hold no images");
-  if (tally.failed()) end_with(kFailure);
+  if (before == 0 && tally.found_nothing()) throw Error(ErrorCode::input, "the inputs hold no images");
+  if (tally.failed() || (resumed && resumed->failed() > 0)) end_with(kFailure);
 }
 
 }  // namespace
@@ -323,6 +362,9 @@ void add_detect_command(CLI::App& app) {
                            [a](OutputFormat format) { a->format = format; });
   command->add_option("-o,--output", a->output, "Write the report there; the file appears when it is complete.\nEndings choose formats: .csv, .json, .jsonl, .html (as --report)")
       ->type_name("FILE");
+  command->add_option("--resume", a->resume, "Write JSONL there as records come, and go on after any stop: the same\ncommand again scores what has no record yet")
+      ->type_name("FILE.jsonl")
+      ->excludes("--output");
   add_choice<Sort>(*command, "--sort",
                    meanings(words(Sort{})) + "; but for input, all results are kept in memory (default: input)",
                    [a](Sort sort) { a->sort = sort; });

@@ -11,4 +11,6 @@ int launched_processes() {
   return std::getenv("PMIX_RANK") ? 0 : 1;  // a batch system's own launcher
 }
 
+bool built_with_nccl() { return LFM_WITH_NCCL; }
+
 }  // namespace lfm

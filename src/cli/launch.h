@@ -16,6 +16,9 @@ int launched_processes();
 /// The MPI library of this build, "Open MPI v4.1.4"; empty: built without.
 std::string mpi_version();
 
+/// Whether GPUs add up gradients by NCCL in this build.
+bool built_with_nccl();
+
 class Launch {
  public:
   /// Joins the other processes, if there are any. Throws Error{usage} if there are and this build has no MPI.

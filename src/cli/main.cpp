@@ -84,7 +84,7 @@ int checked_output(int code) {
 std::string version_text() {
   const std::string mpi = mpi_version();
   return fmt::format("lfm-cuda {}\nCUDA: {}\nMPI: {}\nNCCL: {}", LFM_VERSION, built_with_cuda() ? "yes" : "no", mpi.empty() ? "no" : mpi,
-                     LFM_WITH_NCCL ? "yes" : "no");
+                     built_with_nccl() ? "yes" : "no");
 }
 
 /// Gives closed standard descriptors a place that can't be written to, lest a file opened later be taken for standard output.
@@ -153,6 +153,7 @@ int run_command(int argc, char** argv) {
   add_convert_command(app);
   add_info_command(app);
   add_serve_command(app);
+  add_doctor_command(app);
   add_bench_command(app);
 
   if (argc == 1) {

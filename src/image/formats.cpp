@@ -215,6 +215,8 @@ const Format* find_format(Bytes head) {
   return found == std::end(kFormats) ? nullptr : found;
 }
 
+std::span<const Format> known_formats() { return kFormats; }
+
 std::string readable_formats() {
   std::string names;
   for (const Format& format : kFormats) {

@@ -30,6 +30,9 @@ inline constexpr std::size_t kFormatHeadBytes = 4096;
 /// The format that the first bytes are of; null for none that is known. Name and ending are never asked.
 const Format* find_format(Bytes head);
 
+/// All rows, those that are read and those that are known to be refused.
+std::span<const Format> known_formats();
+
 /// The names of the formats that are read, ", " between them.
 std::string readable_formats();
 

@@ -1,3 +1,5 @@
+#include "src/pipeline/find_model.h"
+
 #include <fmt/core.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -16,7 +18,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Where installed weights may lie, the best place first.
+bool is_path(const std::string& name) {
+  std::error_code ignored;
+  return name.find('/') != std::string::npos || fs::path(name).extension() == ".lfmw" || fs::exists(name, ignored);
+}
+
+}  // namespace
+
 std::vector<fs::path> weight_folders() {
   std::vector<fs::path> folders;
   std::error_code error;
@@ -25,13 +33,6 @@ std::vector<fs::path> weight_folders() {
   if (folders.empty() || folders[0] != LFM_DATA_DIR) folders.emplace_back(LFM_DATA_DIR);
   return folders;
 }
-
-bool is_path(const std::string& name) {
-  std::error_code ignored;
-  return name.find('/') != std::string::npos || fs::path(name).extension() == ".lfmw" || fs::exists(name, ignored);
-}
-
-}  // namespace
 
 std::vector<fs::path> find_models(const std::string& names) {
   std::error_code ignored;

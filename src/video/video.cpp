@@ -70,6 +70,8 @@ const Module& module() {
 
 }  // namespace
 
+std::string why_no_films() { return module().error; }
+
 struct Video::Impl {
   LfmVideo* video = nullptr;
   std::array<char, 512> error{};

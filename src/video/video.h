@@ -16,6 +16,9 @@ struct VideoFrame {
   double seconds = 0;   ///< from the film's beginning
 };
 
+/// Why films can't be read here, with the remedy; empty where they can. Loads the module.
+std::string why_no_films();
+
 class Video {
  public:
   /// Throws Error{input} where the file can't be read as a film, and where the module isn't installed: its name and package are told then.

@@ -16,6 +16,7 @@ offers() {  # offers WANTED WORD...: completing the last word offers WANTED
 }
 offers detect ''
 offers detect de
+offers doctor do
 offers convert c
 offers --version --v
 offers --threshold detect --th
@@ -34,7 +35,7 @@ offers rank train --rbld-scale r
 
 # Every option that takes words: all of them are offered.
 counted=0
-for command in detect evaluate explain train convert; do
+for command in detect evaluate explain train convert doctor; do
   help=$("$program" $command --help)
   while read -r names words; do
     for word in ${words//|/ }; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# man_page_test.sh PAGE PROGRAM: the page tells of every option of detect, evaluate, explain, train and serve, and of every word
+# man_page_test.sh PAGE PROGRAM: the page tells of every option of detect, evaluate, explain, train, serve and doctor, and of every word
 # that options take, and formats without complaint.
 set -euo pipefail
 page=$1 program=$2
-for option in $(for command in detect evaluate explain train serve; do "$program" $command --help; done | grep -oE '^ +(-[a-z],)?--[a-z][a-z0-9-]*' | grep -oE -- '--[a-z0-9-]+'); do
+for option in $(for command in detect evaluate explain train serve doctor; do "$program" $command --help; done | grep -oE '^ +(-[a-z],)?--[a-z][a-z0-9-]*' | grep -oE -- '--[a-z0-9-]+'); do
   [ "$option" = --help ] && continue
   grep -qF -- "${option//-/\\-}" "$page" || { echo "the man page misses $option"; exit 1; }
 done

@@ -37,6 +37,7 @@ class StandardOutput {
             {"explain", at("val/0_real/0.ppm"), "--model", at("model.lfmw"), "--output", at("explained")},
             {"info", at("model.lfmw")},
             {"info", at("model.lfmw"), "--json"},
+            {"doctor", "--model", at("model.lfmw")},
             {"convert", at("model.lfmw"), at("converted.safetensors"), "--force"},
             {"bench", "--device", "cpu", "--batch", "1", "--size", "48", "--iterations", "1", "--warm-up", "1"},
             {"bench", "--device", "cpu", "--batch", "1", "--size", "48", "--iterations", "1", "--warm-up", "1", "--json"},
