@@ -11,6 +11,12 @@ target_compile_options(lfm_build_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Wconversion;-Wno-sign-conversion>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${LFM_WERROR}>>:-Werror>)
 
+# For packages (tools/release): no path of the machine that builds enters what is built. Not for development, where debuggers want paths.
+option(LFM_REPRODUCIBLE "Keep the source's path out of what is built" OFF)
+if(LFM_REPRODUCIBLE)
+  add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=. -ffile-prefix-map=${PROJECT_BINARY_DIR}=build)
+endif()
+
 # -DLFM_SANITIZE=address, undefined, thread, or a comma-separated pair. -O1 -g1: at -O2 -g the checked code of the vector kernels
 # takes six times as long to compile and tests run hardly faster.
 set(LFM_SANITIZE "" CACHE STRING "Sanitizers to build with")
