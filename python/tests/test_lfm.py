@@ -1,0 +1,151 @@
+"""The Python package, held to the bits of the program. LFM_PROGRAM: the program, if it isn't in PATH."""
+import json
+import os
+import pathlib
+import pickle
+import shutil
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import lfm
+
+PROGRAM = os.environ.get("LFM_PROGRAM") or shutil.which("lfm-cuda")
+SAMPLES = sorted((pathlib.Path(__file__).parents[2] / "samples").glob("*.png"))
+MODEL = pathlib.Path(__file__).parents[2] / "weights" / "default.lfmw"
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return lfm.Detector(MODEL, "cpu")
+
+
+def program(*arguments):
+    if not PROGRAM:
+        pytest.skip("the program is missing: set LFM_PROGRAM")
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=True).stdout
+
+
+def write_ppm(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"P6\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0]) + pixels.tobytes())
+    return path
+
+
+def noise(seed, height=64, width=72):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_records_are_those_of_the_program(detector):
+    records = detector(SAMPLES)
+    lines = program("detect", "--model", MODEL, "--device", "cpu", "--format", "jsonl", *SAMPLES).splitlines()
+    assert len(records) == len(lines) == len(SAMPLES) > 0
+    for record, line in zip(records, map(json.loads, lines)):
+        assert (record.path, record.label, record.width, record.height) == (line["path"], line["label"], line["width"], line["height"])
+        assert np.float32(record.logit) == np.float32(line["logit"]) and np.float32(record.score) == np.float32(line["score"])
+        assert record.windows == line["windows"] and record.error is None
+
+
+def test_paths_bytes_and_pixels_are_one_picture(tmp_path, detector):
+    pixels = noise(1, 300, 320)
+    path = write_ppm(tmp_path / "a.ppm", pixels)
+    strided = np.repeat(pixels, 2, axis=1)[:, ::2]
+    logits = [detector(p).logit for p in (path, str(path), path.read_bytes(), bytearray(path.read_bytes()), pixels, strided)]
+    assert len(set(logits)) == 1
+    assert [r.logit for r in detector(np.stack([pixels, pixels]))] == logits[:2]
+    assert detector(pixels).path is None
+
+
+def test_what_cannot_be_scored_is_a_record_with_an_error(tmp_path, detector):
+    good = write_ppm(tmp_path / "a.ppm", noise(1))
+    records = detector([tmp_path / "missing.png", b"no picture", good, noise(2, 8, 8)])
+    assert [r.scored for r in records] == [False, False, True, False]
+    assert all(r.error and r.logit is None and r.label is None for r in records if not r.scored)
+    shares = detector.predict_proba([good, tmp_path / "missing.png"])
+    assert shares.shape == (2, 2) and shares[0].sum() == 1 and np.isnan(shares[1]).all()
+    assert detector.predict([good, b""]).tolist()[1] == ""
+
+
+def test_wrong_arguments_are_refused(detector):
+    for arguments in ({"model": "/nowhere.lfmw"}, {"model": MODEL, "device": "abacus"}, {"model": MODEL, "view": "sideways"},
+                      {"model": MODEL, "precision": "fp1"}):
+        with pytest.raises(lfm.Error):
+            lfm.Detector(**arguments)
+    for picture in (noise(1).astype(np.float32), np.zeros((48, 48, 4), np.uint8)):
+        with pytest.raises(TypeError):
+            detector(picture)
+
+
+def test_features_are_those_of_the_program(tmp_path, detector):
+    program("detect", "--model", MODEL, "--device", "cpu", "--features", tmp_path / "f.npy", "--output", tmp_path / "o.csv", *SAMPLES)
+    rows = detector.features([*SAMPLES, b"no picture"])
+    assert np.array_equal(rows[:-1], np.load(tmp_path / "f.npy")) and np.isnan(rows[-1]).all()
+
+
+def test_evidence_adds_up_to_the_logit():
+    detector = lfm.Detector(MODEL, "cpu", view="native")
+    first, second = (detector.explain(noise(s)) for s in (1, 2))
+    window = first.evidence[0]
+    assert window.contributions.shape == window.grad_cam.shape and window.contributions.dtype == np.float32
+    biases = [r.logit - sum(w.contributions.sum(dtype=np.float64) for w in r.evidence) for r in (first, second)]
+    assert abs(biases[0] - biases[1]) < 1e-3  # logits less evidence are the last layer's bias
+    assert detector(noise(1)).logit == first.logit
+
+
+def test_arrays_outlive_their_records(detector):
+    maps = [w.contributions for r in detector.explain([noise(1, 300, 300)]) for w in r.evidence]
+    again = [w.contributions.copy() for r in detector.explain([noise(1, 300, 300)]) for w in r.evidence]
+    assert all(np.array_equal(a, b) for a, b in zip(maps, again))
+
+
+def test_other_threads_run_meanwhile(detector):
+    turns, done = 0, threading.Event()
+
+    def count():
+        nonlocal turns
+        while not done.is_set():
+            turns += 1
+            time.sleep(0.001)
+
+    counter = threading.Thread(target=count)
+    counter.start()
+    begin = turns
+    detector([noise(i, 512, 512) for i in range(8)])
+    end = turns
+    done.set()
+    counter.join()
+    assert end - begin >= 3
+
+
+def test_many_threads_share_a_detector(detector):
+    expected, got = [detector(noise(i)).logit for i in range(4)], [None] * 4
+
+    def score(i):
+        got[i] = detector(noise(i)).logit
+
+    threads = [threading.Thread(target=score, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == expected
+
+
+def test_a_detector_can_be_pickled(detector):
+    assert pickle.loads(pickle.dumps(detector))(noise(3)).logit == detector(noise(3)).logit
+
+
+def test_train(tmp_path, monkeypatch):
+    if not PROGRAM:
+        pytest.skip("the program is missing: set LFM_PROGRAM")
+    monkeypatch.setenv("LFM_PROGRAM", PROGRAM)
+    for kind in ("0_real", "1_fake"):
+        for i in range(2):
+            write_ppm(tmp_path / "data" / kind / f"{i}.ppm", noise(i + 10 * (kind == "1_fake")))
+    best = lfm.train(data=tmp_path / "data", out=tmp_path / "run", max_steps=1, batch=2, crop=48, device="cpu", quiet=True)
+    assert lfm.Detector(best, "cpu")(noise(1)).scored
+    with pytest.raises(lfm.Error, match="no-such-option"):
+        lfm.train(data=tmp_path / "data", out=tmp_path / "other", no_such_option=1, quiet=True)
