@@ -4,7 +4,10 @@
 
 #include <zlib.h>
 
+#include <algorithm>
+
 #include "fuzz/fuzz.h"
+#include "src/image/decoders.h"
 #include "src/image/formats.h"
 
 namespace lfm::fuzz {
@@ -44,6 +47,20 @@ void repair_png(std::span<std::byte> file) {
   }
 }
 
+void decode_pages(Bytes bytes) {
+  constexpr int most = 3;
+  int pages = 0;
+  if (!accepts([&] { pages = count_pages(bytes, kLimits); })) return;
+  demand(pages >= 1, "a picture at least");
+  for (int i = 0; pages > 1 && i < std::min(pages, most); ++i) {
+    accepts([&] {
+      const Page page = decode_page(bytes, i, kLimits);
+      demand(page.orientation >= 1 && page.orientation <= 8, "an orientation of EXIF's");
+      demand(static_cast<std::uint64_t>(page.image.width) * page.image.height <= kLimits.max_pixels, "no page beyond the limit");
+    });
+  }
+}
+
 }  // namespace
 }  // namespace lfm::fuzz
 
@@ -51,6 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace lfm::fuzz;
   const Bytes bytes = bytes_of(data, size);
   decode(bytes);
+  decode_pages(bytes);
   if (const lfm::Format* format = lfm::find_format(bytes); format != nullptr && format->decode == lfm::decode_png) {
     std::vector<std::byte> repaired = copy_of(bytes);
     repair_png(repaired);

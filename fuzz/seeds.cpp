@@ -132,6 +132,10 @@ void write_metadata(const fs::path& root) {
                         test::png_chunk("caBX", test::c2pa_store()));
   corpus.add("jpeg", std::string("\xff\xd8") + test::jpeg_segment(0xe1, std::string("Exif\0\0", 6) + exif) +
                          test::jpeg_segment(0xe1, std::string("http://ns.adobe.com/xap/1.0/\0", 29) + xmp) +
+                         test::jpeg_segment(0xe1, std::string("http://ns.adobe.com/xmp/extension/\0", 35) + std::string(32, 'A') +
+                                                      test::big(xmp.size(), 4) + test::big(0, 4) + xmp) +
+                         test::jpeg_segment(0xed, std::string("Photoshop 3.0\0", 14) + "8BIM\x04\x04" + std::string("\0\0\0\0\0\x0b", 6) +
+                                                      std::string("\x1c\x02\x41\0\x06maker!", 11)) +
                          test::jpeg_segment(0xeb, "JP" + test::big(1, 2) + test::big(1, 4) + test::c2pa_store()));
   corpus.add("jxl", test::box("JXL ", "\r\n\x87\n") + test::box("Exif", std::string(4, '\0') + exif) + test::box("xml ", xmp) + test::c2pa_store());
 }

@@ -11,6 +11,7 @@
 
 #include "lfm/error.h"
 #include "src/image/decoders.h"
+#include "src/image/heif_coded_sizes.h"
 #include "src/image/heif_layout.h"
 #include "src/image/ycbcr.h"
 
@@ -30,8 +31,8 @@ void check(const heif_error& error) {
   throw Error(ErrorCode::input, "the HEIF or AVIF file is truncated or corrupt (" + words + "); copy or download it again");
 }
 
-/// libheif takes a failed allocation now and then for a picture without a colour profile, or for one that it can't convert, and
-/// would give other pixels: malloc's errno, which decode_image clears, tells.
+/// libheif takes a failed allocation now and then for a picture without a colour profile, or for one that it can't convert,
+/// and would give other pixels: malloc's errno, which decode_image clears, tells.
 void check_memory() {
   if (errno == ENOMEM) throw std::bad_alloc();
 }
@@ -165,7 +166,14 @@ void decode_heif(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
   const auto size = [&](int width, int height) {
     check_size(static_cast<std::uint64_t>(std::max(width, 0)), static_cast<std::uint64_t>(std::max(height, 0)), limits);
   };
-  size(heif_image_handle_get_ispe_width(primary), heif_image_handle_get_ispe_height(primary));
+  const int width = heif_image_handle_get_ispe_width(primary), height = heif_image_handle_get_ispe_height(primary);
+  size(width, height);
+  for (const CodedSize& coded : heif_coded_sizes(bytes)) {
+    constexpr std::uint64_t padding = 128;  // codecs work in blocks of up to so many pixels
+    const bool is_padded = coded.width < static_cast<std::uint64_t>(width) + padding &&
+                           coded.height < static_cast<std::uint64_t>(height) + padding;
+    if (!is_padded) check_size(std::max<std::uint64_t>(coded.width, 1), std::max<std::uint64_t>(coded.height, 1), limits);
+  }
 
   const std::unique_ptr<heif_decoding_options, decltype(&heif_decoding_options_free)> options(heif_decoding_options_alloc(),
                                                                                               heif_decoding_options_free);

@@ -1,8 +1,10 @@
 #include "src/image/heif_layout.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string_view>
+#include <utility>
 
 #include "src/image/boxes.h"
 #include "src/image/orientation.h"
@@ -65,29 +67,29 @@ HeifLayout::Chroma chroma_of(const Box& property) {
   return Chroma::unknown;
 }
 
-/// Items of type Exif and of XMP, by number: true for Exif.
-std::map<std::uint64_t, bool> metadata_items(Bytes information) {
+Bytes meta_of(Bytes file) { return bytes_from(box_body(file, "meta"), kVersionAndFlags); }
+
+/// By number, without their places.
+std::map<std::uint64_t, HeifItem> items_of(Bytes information) {
   const FullBox list = full(information);
-  std::map<std::uint64_t, bool> items;
-  for (const Box& entry : boxes_in(bytes_from(list.body, list.version == 0 ? 2 : 4))) {
+  std::map<std::uint64_t, HeifItem> items;
+  for (const Box& entry : boxes_in(bytes_from(list.body, list.version == 0 ? 2 : 4), 1 << 17)) {
     if (entry.type != "infe") continue;
     const FullBox box = full(entry.body);
     if (box.version < 2) continue;
-    Numbers in{box.body};
-    const std::uint64_t item = in.next(box.version == 2 ? 2 : 4);
-    in.next(2);
-    const std::uint64_t type = in.next(4);
-    const Bytes rest = bytes_from(box.body, in.at);
+    const std::uint64_t number_bytes = box.version == 2 ? 2 : 4;
+    const Bytes rest = bytes_from(box.body, number_bytes + 2);
     const std::string_view words(reinterpret_cast<const char*>(rest.data()), rest.size());
-    if (type == 0x45786966) items[item] = true;  // "Exif"
-    if (type == 0x6d696d65 && words.find("application/rdf+xml") != std::string_view::npos) items[item] = false;  // "mime"
+    const std::uint64_t number = big_endian_at(box.body, 0, static_cast<unsigned>(number_bytes));
+    const bool is_xmp = words.starts_with("mime") && words.find("application/rdf+xml") != std::string_view::npos;
+    items[number] = {number, words.substr(0, 4), is_xmp, {}};
   }
   return items;
 }
 
-/// Tells where items of one piece lie.
+/// Tells where items lie, piece by piece.
 template <typename Visit>
-void visit_locations(Bytes location, Bytes file, Bytes data, Visit&& visit) {
+void visit_pieces(Bytes location, Bytes file, Bytes data, Visit&& visit) {
   const FullBox box = full(location);
   Numbers in{box.body};
   const std::uint64_t sizes = in.next(2);
@@ -98,13 +100,14 @@ void visit_locations(Bytes location, Bytes file, Bytes data, Visit&& visit) {
     const std::uint64_t item = in.next(box.version < 2 ? 2 : 4);
     const std::uint64_t method = box.version > 0 ? in.next(2) & 15 : 0;
     in.next(2);
-    const std::uint64_t base = in.next(base_size), extents = in.next(2);
+    const bool takes_room = index_size + offset_size + length_size > 0;  // else a few bytes would stand for any number of pieces
+    const std::uint64_t base = in.next(base_size), extents = std::min<std::uint64_t>(in.next(2), takes_room ? UINT16_MAX : 1);
     for (std::uint64_t e = 0; e < extents && !in.done(); ++e) {
       in.next(index_size);
       const std::uint64_t offset = in.next(offset_size), length = in.next(length_size);
       const Bytes whole = method == 0 ? file : method == 1 ? data : Bytes();
       const Bytes from = offset <= UINT64_MAX - base ? bytes_from(whole, base + offset) : Bytes();
-      if (extents == 1 && length <= from.size()) visit(item, from.first(static_cast<std::size_t>(length == 0 ? from.size() : length)));
+      if (length <= from.size()) visit(item, from.first(static_cast<std::size_t>(length == 0 ? from.size() : length)));
     }
   }
 }
@@ -126,7 +129,7 @@ Window HeifLayout::clean_aperture(int width, int height) const {
 
 HeifLayout heif_layout(Bytes file) {
   HeifLayout layout;
-  const Bytes meta = bytes_from(box_body(file, "meta"), kVersionAndFlags);
+  const Bytes meta = meta_of(file);
   const FullBox primary = full(box_body(meta, "pitm"));
   const std::uint64_t item = big_endian_at(primary.body, 0, primary.version == 0 ? 2 : 4);
   const Bytes properties = box_body(meta, "iprp");
@@ -138,6 +141,10 @@ HeifLayout heif_layout(Bytes file) {
     const auto first = static_cast<unsigned>(big_endian_at(property.body, 0, 1));
     // irot counts quarter turns against the clock; imir exchanges top and bottom where its bit is 0, as libheif and libavif read it, else
     // left and right.
+    if (property.type == "ispe") {
+      layout.stored_width = static_cast<std::uint32_t>(big_endian_at(property.body, kVersionAndFlags, 4));
+      layout.stored_height = static_cast<std::uint32_t>(big_endian_at(property.body, kVersionAndFlags + 4, 4));
+    }
     if (property.type == "irot") {
       constexpr int turned[] = {1, 8, 3, 6};
       layout.orientation = then_turned(layout.orientation, turned[first & 3]);
@@ -152,16 +159,28 @@ HeifLayout heif_layout(Bytes file) {
     if (property.type == "av1C") layout.is_av1 = true;
     if (layout.chroma == HeifLayout::Chroma::unknown) layout.chroma = chroma_of(property);
   }
-  const auto metadata = metadata_items(box_body(meta, "iinf"));
-  visit_locations(box_body(meta, "iloc"), file, box_body(meta, "idat"), [&](std::uint64_t number, Bytes bytes) {
-    const auto found = metadata.find(number);
-    if (found == metadata.end()) return;
-    if (!found->second) return layout.xmp.push_back(bytes);
+  for (const HeifItem& found : heif_items(file)) {
+    if (found.pieces.size() != 1) continue;
+    if (found.is_xmp) layout.xmp.push_back(found.pieces[0]);
+    if (found.type != "Exif") continue;
     // The TIFF header lies behind an offset to it.
-    const Bytes exif = bytes_from(bytes, 4 + big_endian_at(bytes, 0, 4));
+    const Bytes exif = bytes_from(found.pieces[0], 4 + big_endian_at(found.pieces[0], 0, 4));
     if (!exif.empty()) layout.exif.push_back(exif);
-  });
+  }
   return layout;
 }
+
+std::vector<HeifItem> heif_items(Bytes file) {
+  const Bytes meta = meta_of(file);
+  std::map<std::uint64_t, HeifItem> items = items_of(box_body(meta, "iinf"));
+  visit_pieces(box_body(meta, "iloc"), file, box_body(meta, "idat"), [&](std::uint64_t number, Bytes piece) {
+    if (const auto found = items.find(number); found != items.end()) found->second.pieces.push_back(piece);
+  });
+  std::vector<HeifItem> all;
+  for (auto& [number, item] : items) all.push_back(std::move(item));
+  return all;
+}
+
+std::vector<Box> heif_properties(Bytes file) { return boxes_in(box_body(box_body(meta_of(file), "iprp"), "ipco")); }
 
 }  // namespace lfm

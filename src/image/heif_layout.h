@@ -6,13 +6,24 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
+#include "src/image/boxes.h"
 #include "src/image/view.h"
 
 namespace lfm {
 
+/// A picture, or what belongs to one.
+struct HeifItem {
+  std::uint64_t number = 0;
+  std::string_view type;   ///< "hvc1", "grid", "Exif", …: four bytes of the file
+  bool is_xmp = false;
+  std::vector<std::span<const std::byte>> pieces;  ///< of the file, one behind the other
+};
+
 struct HeifLayout {
+  std::uint32_t stored_width = 0, stored_height = 0;  ///< of the primary picture, before its aperture; 0 where it isn't told
   int orientation = 1;  ///< as EXIF counts it, 1 to 8, of its properties irot and imir
   enum class Chroma { unknown, none, half, half_width, full };
   bool is_av1 = false;              ///< the codec is AVIF's, else HEIC's
@@ -26,5 +37,8 @@ struct HeifLayout {
 
 /// Never throws: what is missing or malformed is left out.
 HeifLayout heif_layout(std::span<const std::byte> file);
+std::vector<HeifItem> heif_items(std::span<const std::byte> file);
+/// All that items share among them.
+std::vector<Box> heif_properties(std::span<const std::byte> file);
 
 }  // namespace lfm

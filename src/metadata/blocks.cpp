@@ -38,6 +38,9 @@ class Collector {
   void jumbf(Bytes bytes) {
     if (fits(bytes, blocks_.jumbf.size(), kMostJumbf)) blocks_.jumbf.emplace_back(bytes.begin(), bytes.end());
   }
+  void iptc(Bytes bytes) {
+    if (fits(bytes, blocks_.iptc.size(), kMostBytes)) blocks_.iptc.emplace_back(bytes.begin(), bytes.end());
+  }
   void text(std::string_view key, std::string_view value) {
     if (value.size() <= kMostBytes && blocks_.texts.size() < kMostBlocks) blocks_.texts.emplace_back(key, value);
   }
@@ -72,8 +75,45 @@ class JumbfPieces {
   std::map<std::uint64_t, ByteBlock> boxes_;
 };
 
+/// XMP beyond the 64 KB of a segment: pieces of packets that are told apart by a digest, each with the packet's length and its place in it.
+class XmpPieces {
+ public:
+  void add(Bytes segment) {
+    constexpr std::size_t digest = 32, most_packets = 4;
+    if (segment.size() <= digest + 8) return;
+    const std::uint64_t length = big_endian_at(segment, digest, 4), offset = big_endian_at(segment, digest + 4, 4);
+    const Bytes piece = segment.subspan(digest + 8);
+    if (length > kMostBytes || offset > length || piece.size() > length - offset) return;
+    const std::string name(text_of(segment.first(digest)));
+    if (packets_.size() == most_packets && !packets_.contains(name)) return;
+    ByteBlock& packet = packets_[name];
+    if (packet.size() < length) packet.resize(static_cast<std::size_t>(length));
+    std::ranges::copy(piece, packet.begin() + static_cast<std::ptrdiff_t>(offset));
+  }
+  void finish(Collector& into) const {
+    for (const auto& [digest, packet] : packets_) into.xmp(packet);
+  }
+
+ private:
+  std::map<std::string, ByteBlock> packets_;
+};
+
+/// Photoshop's image resources: a signature, a number, a name and data, each padded to an even length. One of them is IPTC's.
+void read_resources(Bytes resources, Collector& into) {
+  constexpr std::uint64_t iptc = 0x0404;
+  for (int i = 0; i < 1000 && resources.size() >= 12 && text_of(resources).starts_with("8BIM"); ++i) {
+    const std::uint64_t name = big_endian_at(resources, 6, 1) + 1, data = 6 + name + name % 2;
+    const std::uint64_t length = big_endian_at(resources, data, 4);
+    const Bytes rest = bytes_from(resources, data + 4);
+    if (length > rest.size()) return;
+    if (big_endian_at(resources, 4, 2) == iptc) into.iptc(rest.first(static_cast<std::size_t>(length)));
+    resources = bytes_from(rest, length + length % 2);
+  }
+}
+
 void read_jpeg(Bytes file, Collector& into) {
   JumbfPieces jumbf;
+  XmpPieces xmp;
   for (std::size_t at = 2; at + 4 <= file.size() && file[at] == std::byte{0xff};) {
     const auto marker = static_cast<unsigned>(file[at + 1]);
     if (marker == 0xff) {  // fill
@@ -87,11 +127,14 @@ void read_jpeg(Bytes file, Collector& into) {
       if (text_of(segment).starts_with("Exif\0\0"sv)) into.exif(segment);
       into.xmp(behind(segment, "http://ns.adobe.com/xap/1.0/\0"sv));
     }
+    if (marker == 0xe1) xmp.add(behind(segment, "http://ns.adobe.com/xmp/extension/\0"sv));
+    if (marker == 0xed) read_resources(behind(segment, "Photoshop 3.0\0"sv), into);
     if (marker == 0xeb) jumbf.add(segment);
     if (marker == 0xfe) into.text("comment", text_of(segment));
     at += 2 + static_cast<std::size_t>(length);
   }
   jumbf.finish(into);
+  xmp.finish(into);
 }
 
 // ---- PNG ----
@@ -160,6 +203,8 @@ void read_tiff(Bytes file, Collector& into) {
   const Exif exif = read_exif(file);
   into.xmp(exif.xmp);
   into.jumbf(exif.jumbf);
+  into.iptc(exif.iptc);
+  read_resources(exif.resources, into);
 }
 
 /// HEIF, AVIF, films and JPEG XL in its container.

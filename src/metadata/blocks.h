@@ -16,6 +16,7 @@ struct MetadataBlocks {
   std::vector<ByteBlock> exif;   ///< each from its TIFF header on
   std::vector<std::string> xmp;  ///< packets
   std::vector<ByteBlock> jumbf;  ///< boxes, with their heads
+  std::vector<ByteBlock> iptc;   ///< data sets of IPTC's IIM
   std::vector<std::pair<std::string, std::string>> texts;  ///< PNG's keywords and their texts; a JPEG's comments as "comment"
 };
 

@@ -98,6 +98,12 @@ Exif read_exif(Bytes block) {
       case 0x02bc:
         exif.xmp = value;
         break;
+      case 0x83bb:
+        exif.iptc = value;
+        break;
+      case 0x8649:
+        exif.resources = value;
+        break;
       case 0x8769:
         below = directory.number(at, 4);
         break;

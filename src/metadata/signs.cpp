@@ -6,7 +6,9 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "src/image/boxes.h"
 #include "src/image/formats.h"
 #include "src/image/heif_layout.h"
 #include "src/image/orientation.h"
@@ -95,6 +97,23 @@ void add_xmp(const MetadataBlocks& blocks, Signs& signs) {
   }
 }
 
+/// Data sets of IPTC's IIM, record 2, that tell where a picture comes from. (It has none for the digital source type: XMP has.)
+void add_iptc(const MetadataBlocks& blocks, Signs& signs) {
+  constexpr std::array<std::pair<std::uint64_t, const char*>, 4> kinds = {{{65, "program"}, {70, "program version"}, {110, "credit"}, {115, "source"}}};
+  for (const ByteBlock& block : blocks.iptc) {
+    for (Bytes sets = block; big_endian_at(sets, 0, 1) == 0x1c;) {
+      const std::uint64_t record = big_endian_at(sets, 1, 1), number = big_endian_at(sets, 2, 1), length = big_endian_at(sets, 3, 2);
+      const Bytes rest = bytes_from(sets, 5);
+      if (length > rest.size()) break;  // longer ones than a text has the top bit set, too
+      const auto told = std::ranges::find(kinds, number, &std::pair<std::uint64_t, const char*>::first);
+      if (record == 2 && told != kinds.end()) {
+        signs.add("IPTC", told->second, {reinterpret_cast<const char*>(rest.data()), static_cast<std::size_t>(length)});
+      }
+      sets = bytes_from(rest, length);
+    }
+  }
+}
+
 /// PNG's keywords under which generators and editors write, and JPEG's comment.
 constexpr std::array kTexts = {"parameters", "prompt",      "workflow",        "Software",          "Comment",        "comment",    "Description",
                                "Source",     "sd-metadata", "generation_data", "invokeai_metadata", "invokeai_graph", "Dream",      "Title",
@@ -153,6 +172,7 @@ std::vector<Sign> find_signs(Bytes file, const Image& image) {
   const MetadataBlocks blocks = metadata_blocks(file);
   add_c2pa(blocks, signs);
   add_xmp(blocks, signs);
+  add_iptc(blocks, signs);
   add_texts(blocks, signs);
   add_exif(blocks, format != nullptr ? file : Bytes(), signs);
   const bool is_jpeg = format != nullptr && std::string_view(format->name) == "JPEG";

@@ -187,7 +187,8 @@ __attribute__((visibility("default"))) int lfm_video_next(LfmVideo* video, doubl
           if (!video->begun) video->begin = at;
           video->begun = true;
           video->last = at - video->begin;
-          constexpr double rounding = 1e-6;
+          constexpr double rounding = 1e-6, most_seconds = 1e8;  // three years
+          if (!(video->last < most_seconds)) throw Failure{"the film is damaged (the times of its frames make no sense)"};
           if (video->last + rounding < seconds) continue;
           frame->seconds = video->last;
           frame->orientation = orientation_of(*video);

@@ -92,6 +92,22 @@ TEST_CASE_METHOD(Media, "Media.OrientationChangesWhatIsShownAndNoScore") {
   }
 }
 
+TEST_CASE_METHOD(Media, "Media.HeifsOwnTurnsAndPreviewsKeepTheirScores") {
+  const fs::path folder = kMediaFixtures / "images/libraries";
+  const auto of = [&](const char* name) { return records(run("detect", {"--view", "resize", "--format", "jsonl", (folder / name).string()}).out)[0]; };
+  const json stored = of("lossy.avif"), turned = of("turned6.avif"), raw = of("camera.dng");
+  if (!stored.contains("error")) {
+    CHECK(stored["logit"] == turned["logit"]);
+    CHECK(turned["orientation"] == 6);
+    CHECK(turned["width"] == stored["height"]);
+  }
+  if (!raw.contains("error")) {
+    CHECK(raw["part"] == "preview");
+    CHECK(raw["orientation"] == 6);
+    CHECK_THAT(raw["signs"].dump(), ContainsSubstring("the JPEG that the camera embedded was scored"));
+  }
+}
+
 TEST_CASE_METHOD(Media, "Media.PagesAreRecordsOfTheirOwn") {
   const std::string tiff = (kMediaFixtures / "images/libraries/pages.tif").string();
   if (find_format(read_file(tiff, 1 << 20))->decode == nullptr) SKIP("this build reads no TIFF");

@@ -1,9 +1,12 @@
 #include "src/data/hygiene.h"
 
+#include <filesystem>
+
 #include "lfm/error.h"
 #include "src/data/picture_header.h"
 #include "tests/catch.h"
 #include "tests/data/image_folder.h"
+#include "tests/paths.h"
 
 namespace lfm {
 namespace {
@@ -49,6 +52,22 @@ TEST_CASE("PictureHeader.TellsFormatAndSizeFromTheFirstBytes") {
   for (const std::string& whole : {jpeg(640, 480), png(7, 3), "P6 1"s}) {
     for (std::size_t size = 0; size < whole.size(); ++size) picture_header(std::as_bytes(std::span(whole).first(size)));
   }
+}
+
+TEST_CASE("PictureHeader.TellsTheSizesOfFormatsThatLibrariesRead") {
+  const std::filesystem::path folder = std::filesystem::path(test::kTestFixtures) / "images/libraries";
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    if (entry.path().extension() == ".py" || entry.path().extension() == ".json") continue;
+    INFO(name);
+    const auto header = read_picture_header(entry.path());
+    REQUIRE(header.has_value());
+    const bool is_raw = name == "camera.dng";  // of which the preview is read
+    CHECK(header->width == (is_raw ? 0u : name == "pages.tif" ? 64u : 61u));
+    CHECK(header->height == (is_raw ? 0u : name == "pages.tif" ? 52u : 43u));
+  }
+  expect_header("\xFF\x0A\x7F\0"s, {"JPEG XL", 256, 256});  // in eighths, and a square
+  expect_header("MM\0*\0\0\0\x08\0\2\1\0\0\3\0\0\0\1\1\x2C\0\0\1\1\0\4\0\0\0\1\0\0\0\xC8"s, {"TIFF", 300, 200});
 }
 
 class Hygiene {

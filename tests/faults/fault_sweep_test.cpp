@@ -101,7 +101,7 @@ class Inputs {
  private:
   /// What optional libraries decode, as far as this build has them, and what has more than pixels.
   void write_pictures_with_more() {
-    for (const char* name : {"lossy.heic", "lossy.avif", "lossy.jxl", "rgb_jpeg.tif", "pages.tif"}) {
+    for (const char* name : {"lossy.heic", "lossy.avif", "lossy.jxl", "rgb_jpeg.tif", "pages.tif", "camera.dng"}) {
       const fs::path file = fs::path(kTestFixtures) / "images/libraries" / name;
       const std::vector<std::byte> bytes = read_file(file, 1 << 20);
       if (find_format(bytes)->decode != nullptr) write_encoded(folder_ / "formats" / name, bytes);

@@ -1,13 +1,16 @@
 // Formats that optional libraries read: equal to Pillow's where its decoder is the same, within a bound else. Skipped where a build lacks one.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "lfm/image.h"
 #include "src/image/boxes.h"
 #include "src/image/file.h"
 #include "src/image/formats.h"
+#include "src/image/heif_coded_sizes.h"
 #include "src/image/heif_layout.h"
 #include "tests/catch.h"
 #include "tests/image/sha256.h"
@@ -91,6 +94,21 @@ TEST_CASE("Libraries.LimitsAreCheckedBeforePixelsAreDecoded") {
   }
 }
 
+TEST_CASE("Libraries.CodedSizesCountToo") {
+  for (const char* name : {"lying.heic", "lying.avif"}) {
+    INFO(name);
+    const std::vector<std::byte> bytes = bytes_of(name);
+    CHECK(heif_layout(bytes).stored_width == 61u);
+    const std::vector<CodedSize> sizes = heif_coded_sizes(bytes);
+    REQUIRE(!sizes.empty());
+    for (const CodedSize& size : sizes) CHECK((size.width == 512 && size.height == 512));
+    if (is_read(name)) CHECK_THAT(error_of(bytes, {.max_pixels = 512 * 511}), ContainsSubstring("512 x 512 pixels, more than the limit"));
+  }
+  const std::vector<std::byte> heic = bytes_of("lossy.heic"), avif = bytes_of("lossy.avif");
+  CHECK(heif_coded_sizes(heic).at(0).width == 64u);  // whole blocks
+  CHECK(heif_coded_sizes(avif).at(0).height == 43u);
+}
+
 TEST_CASE("Libraries.DamagedFilesAreRefusedOrRead") {
   for (const char* name : {"rgb_tiff_lzw.tif", "rgb_jpeg.tif", "separate.tif", "palette.tif", "bilevel_group4.tif", "lossy.heic", "lossy.avif",
                            "lossless.jxl", "lossy.jxl"}) {
@@ -105,6 +123,25 @@ TEST_CASE("Libraries.DamagedFilesAreRefusedOrRead") {
       error_of(damaged, {.max_pixels = 1 << 18});  // an Error{input} or none
     }
   }
+}
+
+TEST_CASE("Libraries.APreviewTooSmallToTellByIsRefused") {
+  if (!is_read("camera.dng")) SKIP("this build reads no raw files");
+  std::vector<std::byte> raw = bytes_of("camera.dng");
+  // The sensor's width and height, of 62 x 44, in the second directory: tag, type, count, value.
+  for (const auto& [tag, length] : {std::pair(0, 62), std::pair(1, 44)}) {
+    const std::byte entry[] = {std::byte(tag), std::byte{1}, std::byte{4}, {}, std::byte{1}, {}, {}, {}, std::byte(length), {}, {}, {}};
+    const auto found = std::search(raw.begin(), raw.end(), std::begin(entry), std::end(entry));
+    REQUIRE(found != raw.end());
+    found[8] = std::byte(2 * length);
+  }
+  CHECK_THAT(error_of(raw), ContainsSubstring("preview is too small to tell by, 61 x 43 of 124 x 88"));
+}
+
+TEST_CASE("Libraries.TurnsLeaveThePixelsAsStored") {
+  if (!is_read("lossy.avif")) SKIP("this build reads no AVIF");
+  const Image stored = decode_image(bytes_of("lossy.avif"));
+  for (const char* name : {"turned5.avif", "turned6.avif"}) CHECK_MESSAGE(decode_image(bytes_of(name)).rgb == stored.rgb, name);
 }
 
 TEST_CASE("Libraries.ATruncatedFileIsCalledSo") {

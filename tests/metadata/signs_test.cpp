@@ -52,6 +52,22 @@ TEST_CASE("Signs.OfACamerasJpeg") {
   CHECK((value_of(signs, "JPEG", "quality") == "83, by libjpeg's tables"));
 }
 
+TEST_CASE("Signs.OfIptcAndOfXmpInPieces") {
+  const Image image = random_image(64, 64, 1);
+  const auto set = [](int number, const std::string& text) { return "\x1c\x02"s + static_cast<char>(number) + big(text.size(), 2) + text; };
+  const std::string iptc = set(5, "title") + set(65, "Painter") + set(110, "Made with an AI");
+  const std::string resources = "8BIM\x03\xed\0\0\0\0\0\x01x\0"s + "8BIM\x04\x04\x03odd"s + big(iptc.size(), 4) + iptc;
+  const std::string xmp = "<x Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia\"/>";
+  const auto piece = [&](std::size_t from, std::size_t count) {
+    return jpeg_segment(0xe1, "http://ns.adobe.com/xmp/extension/\0"s + std::string(32, 'A') + big(xmp.size(), 4) + big(from, 4) + xmp.substr(from, count));
+  };
+  const std::string segments = jpeg_segment(0xed, "Photoshop 3.0\0"s + resources) + piece(60, std::string::npos) + piece(0, 60);
+  const std::vector<Sign> signs = find_signs(bytes_of(with_segments(text_of(encode_jpeg(image, 90)), segments)), image);
+  CHECK((value_of(signs, "IPTC", "program") == "Painter"));
+  CHECK((value_of(signs, "IPTC", "credit") == "Made with an AI"));
+  CHECK((value_of(signs, "XMP", "DigitalSourceType") == "compositeWithTrainedAlgorithmicMedia"));
+}
+
 TEST_CASE("Signs.LongValuesAreCutBetweenLetters") {
   const Image image = random_image(64, 64, 1);
   std::string text;
@@ -67,6 +83,9 @@ TEST_CASE("Orientation.IsReadFromEveryContainer") {
   CHECK((orientation_of(read_file(folder / "exif_rotated.jpg", 1 << 20)) == 6));
   CHECK((orientation_of(read_file(folder / "libraries/rotated.tif", 1 << 20)) == 6));
   CHECK((orientation_of(read_file(folder / "rgb.png", 1 << 20)) == 1));
+  CHECK((orientation_of(read_file(folder / "libraries/camera.dng", 1 << 20)) == 6));
+  CHECK((orientation_of(read_file(folder / "libraries/turned5.avif", 1 << 20)) == 5));  // of irot and imir
+  CHECK((orientation_of(read_file(folder / "libraries/turned6.avif", 1 << 20)) == 6));
   const std::string png = with_chunks(text_of(encode_png(random_image(8, 8, 1))), png_chunk("eXIf", exif_block({}, 8)));
   CHECK(orientation_of(bytes_of(png)) == 8);
   CHECK(orientation_of({}) == 1);
