@@ -26,6 +26,19 @@ if(LFM_SANITIZE)
   target_link_options(lfm_build_flags INTERFACE -fsanitize=${LFM_SANITIZE})
 endif()
 
+# A source of each program that is checked for leaks.
+set(LFM_KNOWN_LEAKS)
+if(LFM_SANITIZE MATCHES "address")
+  set(LFM_KNOWN_LEAKS ${PROJECT_SOURCE_DIR}/src/machine/known_leaks.cpp)
+endif()
+
+# How code is compiled whose work is done in the library: for fast builds, as most of their time goes to the templates of such code.
+if(LFM_SANITIZE)
+  set(LFM_THIN -O0)
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(LFM_THIN -O1)
+endif()
+
 # Counts which lines of the library, the program and the emulated kernels are run; tools/coverage prints the table. Their targets alone link
 # this: tests need not be counted. -O1: more would merge lines.
 # Counters are not atomic: threads may lose counts, never the first.
@@ -38,3 +51,28 @@ if(LFM_COVERAGE)
   target_compile_options(lfm_coverage_flags INTERFACE --coverage -O1)
   target_link_options(lfm_coverage_flags INTERFACE --coverage)
 endif()
+
+# What most files include, compiled once a target; no file relies on it (tools/portability builds without). A file with options of its own has
+# SKIP_PRECOMPILE_HEADERS: gcc may crash where they differ from those that the headers were compiled with.
+set(LFM_PRECOMPILED_HEADERS
+  <algorithm> <array> <cmath> <cstddef> <cstdint> <cstring> <filesystem> <functional> <memory> <optional> <span> <string> <string_view>
+  <utility> <vector> <fmt/format.h> <nlohmann/json.hpp>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)  # ccache needs it
+endif()
+
+# lfm_unite_folders(TARGET): the files of one folder become one translation unit, as most of each one's time goes to the same templates. Names
+# in anonymous namespaces are unique in their folder then; what can't be has SKIP_UNITY_BUILD_INCLUSION.
+option(LFM_UNITE "Compile the files of a folder together: faster as a whole, slower after a change in one" ON)
+function(lfm_unite_folders target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${LFM_UNITE} UNITY_BUILD_MODE GROUP)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source IN LISTS sources)
+    if(source MATCHES "^${PROJECT_SOURCE_DIR}/src/.*[.]cpp$")
+      get_filename_component(folder ${source} DIRECTORY)
+      string(REPLACE "${PROJECT_SOURCE_DIR}/" "" group ${folder})
+      string(MAKE_C_IDENTIFIER ${group} group)
+      set_source_files_properties(${source} TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP ${group})
+    endif()
+  endforeach()
+endfunction()

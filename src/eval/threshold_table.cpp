@@ -120,8 +120,7 @@ WorstKind worst_unseen(const Groups& reals, std::span<const ScoreGroup> all, dou
 std::string of_hundred(double share) {
   const double count = 100 * share;
   if (count == 0) return "none";
-  if (count < 0.1) return "less than 0.1";
-  return count < 0.95 ? fmt::format("about {:.1f}", count) : fmt::format("about {:.0f}", count);
+  return count < 0.95 ? "fewer than 1" : fmt::format("about {:.0f}", count);
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ class Message {
 };
 
 // Numbers of onnx.proto.
-enum ElementType : std::uint64_t { kFloat = 1, kUint8 = 2, kInt64 = 7 };
+enum OnnxType : std::uint64_t { kFloat = 1, kUint8 = 2, kInt64 = 7 };
 
 using Names = std::initializer_list<std::string_view>;
 using Integers = std::initializer_list<std::int64_t>;
@@ -91,19 +91,19 @@ class Graph {
   }
 
   /// A dimension is a number, or the name of one that is known when the network runs.
-  void input(std::string_view name, ElementType type, Names dimensions) { graph_.message(11, value(name, type, dimensions)); }
-  void output(std::string_view name, ElementType type, Names dimensions) { graph_.message(12, value(name, type, dimensions)); }
+  void input(std::string_view name, OnnxType type, Names dimensions) { graph_.message(11, value(name, type, dimensions)); }
+  void output(std::string_view name, OnnxType type, Names dimensions) { graph_.message(12, value(name, type, dimensions)); }
 
   Message named(std::string_view name) { return std::move(graph_.bytes(2, name)); }
 
  private:
-  void tensor(std::string_view name, Integers shape, ElementType type, std::string_view little_endian) {
+  void tensor(std::string_view name, Integers shape, OnnxType type, std::string_view little_endian) {
     Message tensor;
     for (const std::int64_t side : shape) tensor.number(1, static_cast<std::uint64_t>(side));
     graph_.message(5, tensor.number(2, type).bytes(8, name).bytes(9, little_endian));
   }
 
-  static Message value(std::string_view name, ElementType type, Names dimensions) {
+  static Message value(std::string_view name, OnnxType type, Names dimensions) {
     Message shape;
     for (const std::string_view dimension : dimensions) {
       const bool is_number = dimension == "3";

@@ -199,10 +199,10 @@ TEST_CASE_METHOD(Limits, "Limits.HugeLengthsInModelsAreRefused") {
     append(safetensors, size, 8);
     expect_refused(run({"convert", write("a.safetensors", safetensors + "{}"), at("out.lfmw")}), 3, "header is said to be");
     for (const char* sides : {"4294967296,4294967296", "18446744073709551615", "1099511627776"}) {
-      const std::string json = fmt::format(R"({{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}})", sides, size);
+      const std::string header = fmt::format(R"({{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}})", sides, size);
       std::string file_of_tensor;
-      append(file_of_tensor, json.size(), 8);
-      expect_refused(run({"convert", write("b.safetensors", file_of_tensor + json), at("out.lfmw")}), 3, "not a whole safetensors file");
+      append(file_of_tensor, header.size(), 8);
+      expect_refused(run({"convert", write("b.safetensors", file_of_tensor + header), at("out.lfmw")}), 3, "not a whole safetensors file");
     }
   }
 }

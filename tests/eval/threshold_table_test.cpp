@@ -149,6 +149,8 @@ TEST_CASE("ThresholdTable.RowsAreFoundByRateAndViewOrTheRemedyIsNamed") {
         "At this threshold, of 100 real pictures about 2 are called fake (about 5 in the worst of 14 kinds measured, "
         "screens), and of 100 "
         "generated ones about 51 are found (95 % interval 38 to 64, of 12 generators)");
+  model.thresholds.rows[1].false_alarms = 0.004;
+  CHECK_THAT(verdict_meaning(model.thresholds, View::tiles, 0.85f), ContainsSubstring("of 100 real pictures fewer than 1 is called fake"));
   CHECK(verdict_meaning(model.thresholds, View::tiles, 0.5f) == "");
   CHECK(verdict_meaning(model.thresholds, View::native, 0.85f) == "");
 }

@@ -91,9 +91,10 @@ class DetectorOfMembers : public DetectorOfImages {
 TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.EveryMemberSeesWhatItSeesAlone") {
   DetectorOptions options;
   options.deliveries = {"none", "jpeg:60", "resize:0.01"};
+  const auto first = detect(models_[0], options), second = detect(models_[1], options);
   for (const CombinationSpec& spec : combinations()) {
     const Model model = join_models(models_, spec.combination);
-    const auto joint = detect(model, options), first = detect(models_[0], options), second = detect(models_[1], options);
+    const auto joint = detect(model, options);
     for (std::size_t i = 0; i < joint.size(); ++i) {
       for (std::size_t d = 0; d < 2; ++d) {
         const std::vector<float> logits = {first[i].delivered_logits[d], second[i].delivered_logits[d]};
