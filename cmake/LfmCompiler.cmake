@@ -17,8 +17,8 @@ if(LFM_REPRODUCIBLE)
   add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=. -ffile-prefix-map=${PROJECT_BINARY_DIR}=build)
 endif()
 
-# -DLFM_SANITIZE=address, undefined, thread, or a comma-separated pair. -O1 -g1: at -O2 -g the checked code of the vector kernels
-# takes six times as long to compile and tests run hardly faster.
+# -DLFM_SANITIZE=address, undefined, thread, or a comma-separated pair. -O1 -g1: at -O2 -g checked code takes several times as long to
+# compile, and tests run hardly faster. Kernels have options of their own (src/engine/cpu, kernels/simt).
 set(LFM_SANITIZE "" CACHE STRING "Sanitizers to build with")
 if(LFM_SANITIZE)
   target_compile_options(lfm_build_flags INTERFACE
