@@ -207,9 +207,24 @@ void read_tiff(Bytes file, Collector& into) {
   read_resources(exif.resources, into);
 }
 
+/// Fujifilm's raw files: the camera's JPEG says it all; where it lies and how long it is stand at fixed places.
+void read_raf(Bytes file, Collector& into) {
+  const Bytes jpeg = bytes_from(file, big_endian_at(file, 84, 4));
+  read_jpeg(jpeg.first(static_cast<std::size_t>(std::min<std::uint64_t>(jpeg.size(), big_endian_at(file, 88, 4)))), into);
+}
+
+/// Canon's newer raw files: a box of Canon's own in moov has what is EXIF's first directory elsewhere.
+void read_cr3(Bytes file, Collector& into) {
+  constexpr std::string_view canon = "\x85\xc0\xb6\x87\x82\x0f\x11\xe0\x81\x11\xf4\xce\x46\x2b\x6a\x48"sv;
+  for (const Box& box : boxes_in(box_body(file, "moov"))) {
+    if (box.type == "uuid") into.exif(box_body(behind(box.body, canon), "CMT1"));
+  }
+}
+
 /// HEIF, AVIF, films and JPEG XL in its container.
 void read_boxes(Bytes file, Collector& into) {
   constexpr std::string_view c2pa = "\xd8\xfe\xc3\xd6\x1b\x0e\x48\x3c\x92\x97\x58\x28\x87\x7e\xc4\x81"sv;
+  constexpr std::string_view xmp = "\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac"sv;
   for (const Box& box : boxes_in(file)) {
     if (box.type == "Exif") into.exif(bytes_from(box.body, 4 + big_endian_at(box.body, 0, 4)));
     if (box.type == "xml ") into.xmp(box.body);
@@ -221,11 +236,12 @@ void read_boxes(Bytes file, Collector& into) {
       const Bytes body = behind(box.body, c2pa);
       const auto [purpose, rest] = cut(bytes_from(body, 4));  // behind version and flags
       if (purpose == "manifest") into.jumbf(bytes_from(rest, 8));
+      into.xmp(behind(box.body, xmp));
     }
   }
   const HeifLayout layout = heif_layout(file);
   for (const Bytes exif : layout.exif) into.exif(exif);
-  for (const Bytes xmp : layout.xmp) into.xmp(xmp);
+  for (const Bytes packet : layout.xmp) into.xmp(packet);
 }
 
 }  // namespace
@@ -238,6 +254,8 @@ MetadataBlocks metadata_blocks(Bytes file) {
   if (head.starts_with("RIFF") && head.size() >= 12 && head.substr(8, 4) == "WEBP") read_webp(file, into);
   if (head.starts_with("II*\0"sv) || head.starts_with("MM\0*"sv)) read_tiff(file, into);
   if (head.size() >= 8 && (head.substr(4, 4) == "ftyp" || head.substr(4, 4) == "JXL ")) read_boxes(file, into);
+  if (head.size() >= 12 && head.substr(4, 8) == "ftypcrx ") read_cr3(file, into);
+  if (head.starts_with("FUJIFILMCCD-RAW")) read_raf(file, into);
   return into.finish();
 }
 

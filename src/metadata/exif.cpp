@@ -1,6 +1,7 @@
 #include "src/metadata/exif.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -9,7 +10,11 @@
 namespace lfm {
 namespace {
 
+using namespace std::string_view_literals;
 using Bytes = std::span<const std::byte>;
+
+/// TIFF's, and those of the raw files of Olympus and Panasonic, which are TIFF otherwise.
+constexpr std::array kHeads = {"II*\0"sv, "MM\0*"sv, "IIRO"sv, "IIRS"sv, "MMOR"sv, "IIU\0"sv};
 
 class Directory {
  public:
@@ -74,8 +79,8 @@ Exif read_exif(Bytes block) {
   Exif exif;
   if (block.size() < 8) return exif;
   const std::string_view head(reinterpret_cast<const char*>(block.data()), 4);
-  const bool big_endian = head == std::string_view("MM\0*", 4);
-  if (!big_endian && head != std::string_view("II*\0", 4)) return exif;
+  if (std::ranges::find(kHeads, head) == kHeads.end()) return exif;
+  const bool big_endian = head[0] == 'M';
   const Directory directory(block, big_endian);
   std::uint64_t below = 0;
   directory.visit(directory.number(4, 4), [&](unsigned tag, std::uint64_t at, Bytes value) {

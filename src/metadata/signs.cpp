@@ -125,12 +125,18 @@ void add_texts(const MetadataBlocks& blocks, Signs& signs) {
   }
 }
 
+/// Most models begin with their maker's name, or with its first word ("NIKON CORPORATION", "NIKON D90").
+std::string camera_of(const Exif& exif) {
+  const std::string_view maker = std::string_view(exif.make).substr(0, exif.make.find(' '));
+  return maker.empty() || exif.model.starts_with(maker) ? exif.model : exif.make + " " + exif.model;
+}
+
 void add_exif(const MetadataBlocks& blocks, Bytes file, Signs& signs) {
   std::vector<Exif> all;
   for (const ByteBlock& block : blocks.exif) all.push_back(read_exif(block));
   all.push_back(read_exif(file));  // of a TIFF, and of raw files made of it
   for (const Exif& exif : all) {
-    signs.add("EXIF", "camera", exif.model.starts_with(exif.make) || exif.make.empty() ? exif.model : exif.make + " " + exif.model);
+    signs.add("EXIF", "camera", camera_of(exif));
     signs.add("EXIF", "lens", exif.lens);
     signs.add("EXIF", "software", exif.software);
     signs.add("EXIF", "description", exif.description);
@@ -166,7 +172,8 @@ void add_pixels(const Image& image, bool is_jpeg, Signs& signs) {
 std::vector<Sign> find_signs(Bytes file, const Image& image) {
   Signs signs;
   const Format* const format = find_format(file);
-  if (format != nullptr && format->preview) {
+  const bool is_preview = format != nullptr && format->preview;
+  if (is_preview) {
     signs.add("file", "preview", fmt::format("{} x {} pixels: the JPEG that the camera embedded was scored, not the raw values", image.width, image.height));
   }
   const MetadataBlocks blocks = metadata_blocks(file);
@@ -177,7 +184,7 @@ std::vector<Sign> find_signs(Bytes file, const Image& image) {
   add_exif(blocks, format != nullptr ? file : Bytes(), signs);
   const bool is_jpeg = format != nullptr && std::string_view(format->name) == "JPEG";
   if (is_jpeg) add_jpeg(file, signs);
-  add_pixels(image, is_jpeg, signs);
+  add_pixels(image, is_jpeg || is_preview, signs);
   return signs.finish();
 }
 

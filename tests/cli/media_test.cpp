@@ -95,16 +95,26 @@ TEST_CASE_METHOD(Media, "Media.OrientationChangesWhatIsShownAndNoScore") {
 TEST_CASE_METHOD(Media, "Media.HeifsOwnTurnsAndPreviewsKeepTheirScores") {
   const fs::path folder = kMediaFixtures / "images/libraries";
   const auto of = [&](const char* name) { return records(run("detect", {"--view", "resize", "--format", "jsonl", (folder / name).string()}).out)[0]; };
-  const json stored = of("lossy.avif"), turned = of("turned6.avif"), raw = of("camera.dng");
+  const json stored = of("lossy.avif"), turned = of("turned6.avif"), preview = of("preview.jpg");
   if (!stored.contains("error")) {
     CHECK(stored["logit"] == turned["logit"]);
     CHECK(turned["orientation"] == 6);
     CHECK(turned["width"] == stored["height"]);
   }
-  if (!raw.contains("error")) {
+  const std::pair<const char*, const char*> cameras[] = {{"camera.dng", "Maker M1"},      {"camera.arw", "SONY ILCE-7M4"}, {"camera.cr2", "Canon EOS 70D"},
+                                                         {"camera.cr3", "Canon EOS R6"}, {"camera.nef", "NIKON D90"},     {"camera.raf", "FUJIFILM X-T1"}};
+  for (const auto& [file, camera] : cameras) {
+    INFO(file);
+    const json raw = of(file);
+    if (raw.contains("error")) {
+      CHECK_THAT(raw["error"].get<std::string>(), ContainsSubstring("libraw"));
+      continue;
+    }
     CHECK(raw["part"] == "preview");
     CHECK(raw["orientation"] == 6);
     CHECK_THAT(raw["signs"].dump(), ContainsSubstring("the JPEG that the camera embedded was scored"));
+    CHECK_THAT(raw["signs"].dump(), ContainsSubstring(camera));
+    if (raw["height"] == preview["width"]) CHECK(raw["logit"] == preview["logit"]);
   }
 }
 

@@ -111,7 +111,7 @@ TEST_CASE("Libraries.CodedSizesCountToo") {
 
 TEST_CASE("Libraries.DamagedFilesAreRefusedOrRead") {
   for (const char* name : {"rgb_tiff_lzw.tif", "rgb_jpeg.tif", "separate.tif", "palette.tif", "bilevel_group4.tif", "lossy.heic", "lossy.avif",
-                           "lossless.jxl", "lossy.jxl"}) {
+                           "lossless.jxl", "lossy.jxl", "camera.cr2", "camera.cr3", "camera.raf"}) {
     if (!is_read(name)) continue;
     const std::vector<std::byte> whole = bytes_of(name);
     for (std::size_t size = 16; size < whole.size(); size += whole.size() / 16) {
@@ -122,6 +122,17 @@ TEST_CASE("Libraries.DamagedFilesAreRefusedOrRead") {
       damaged[at] ^= std::byte{0x55};
       error_of(damaged, {.max_pixels = 1 << 18});  // an Error{input} or none
     }
+  }
+}
+
+TEST_CASE("Libraries.TheLargestPreviewOfARawFileIsRead") {
+  if (!is_read("camera.nef")) SKIP("this build reads no raw files");
+  const Image preview = decode_image(bytes_of("preview.jpg"));
+  for (const char* name : {"camera.arw", "camera.cr2", "camera.cr3", "camera.nef", "camera.raf"}) {
+    INFO(name);
+    const Image image = read_image(kFolder / name);
+    CHECK(image.width == preview.width);
+    CHECK(image.rgb == preview.rgb);
   }
 }
 
