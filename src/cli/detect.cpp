@@ -21,6 +21,7 @@
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
 #include "src/cli/resume.h"
+#include "src/cli/together.h"
 #include "src/image/file.h"
 #include "src/pipeline/media_source.h"
 #include "src/pipeline/path_source.h"
@@ -68,6 +69,7 @@ constexpr const char* kDetectFooter =
     "  lfm-cuda detect --resume scores.jsonl photos/            again after a crash or Ctrl-C: goes on where it stopped\n"
     "  lfm-cuda detect --sort score photos/ | head -20          the most suspicious first\n"
     "  lfm-cuda detect --every 2s --format jsonl clip.mp4       a record a frame, and one of the film\n"
+    "  mpirun -np 4 lfm-cuda detect --resume scores.jsonl photos/    four processes, on one host or several, share the pictures\n"
     "\n"
     "Images are JPEG, PNG, WebP, HEIC, AVIF, TIFF, JPEG XL, BMP, GIF, TGA, PSD, PNM or the preview in a camera's raw file, told\n"
     "apart by content, at least 48x48. Folders are searched at any depth, in order of name; what is no image there is skipped\n"
@@ -258,7 +260,8 @@ class Report {
   std::vector<FileSummary> summaries_;
 };
 
-void detect(DetectArguments arguments) {
+/// In the root, or the only process, all of it; in the others of a group their share of the scoring.
+void detect(DetectArguments arguments, const Launch& launch) {
   if (!arguments.features.empty() && arguments.sort != Sort::input) {
     throw Error(ErrorCode::usage, "--features writes rows in input order; leave --sort out");
   }
@@ -270,7 +273,12 @@ void detect(DetectArguments arguments) {
   const bool shows_signs = !arguments.pages.empty() || (has_report && (*arguments.format == OutputFormat::json || *arguments.format == OutputFormat::jsonl));
   options.signs = arguments.signs && shows_signs;
   options.thumbnails = arguments.pages.empty() ? 0 : kThumbnailSide;
+  arguments.media.limits = options.limits;
   const bool quiet = arguments.scoring.quiet, stable = options.stable;
+  if (!launch.group().is_root()) {
+    Detector detector(choose_model(arguments.scoring).model, options);
+    return help_root(launch, detector, arguments.media);
+  }
   FilePlan plan = plan_files(arguments, has_report, find_models(arguments.scoring.model));
   const ChosenModel chosen = choose_model(arguments.scoring);
   Detector detector(chosen.model, options);
@@ -297,18 +305,18 @@ void detect(DetectArguments arguments) {
   ReportPage page(stable);
   Tally tally(total, quiet);
 
-  arguments.media.limits = options.limits;
   PathSource paths(inputs, STDIN_FILENO, arguments.separator);
-  MediaSource media(paths, arguments.media);
   std::optional<RemainingSource> remaining;
-  if (resumed) remaining.emplace(media, *resumed);
-  InputSource& source = remaining ? static_cast<InputSource&>(*remaining) : media;
+  if (resumed) remaining.emplace(paths, *resumed);
+  InputSource& source = remaining ? static_cast<InputSource&>(*remaining) : paths;
   SummaryMaker summaries;
   const auto summarize = [&](const std::optional<FileSummary>& summary) {
     if (summary && report) report->add_summary(*summary);
   };
+  const int processes = launch.group().size();
+  const std::string device = processes == 1 ? detector.description() : fmt::format("{} processes, each {}", processes, detector.description());
   const Interruption interruption(paths);
-  detector.detect_stream(source, [&](Detection&& detection) {
+  score_together(launch, detector, source, arguments.media, [&](Detection&& detection) {
     if (detection.status == Detection::Status::skipped) return tally.count(detection);
     if (in_parts) summarize(summaries.add(detection));
     if (listed) plan.read(detection.path, "an input");  // those on a list come to light here
@@ -322,7 +330,7 @@ void detect(DetectArguments arguments) {
   summarize(summaries.finish());
   if (interruption.happened()) {
     if (report) report->close();
-    tally.summarize(detector.description(), detector.verdict_meaning(), before);
+    tally.summarize(device, detector.verdict_meaning(), before);
     tell(stderr, "lfm-cuda: interrupted before all inputs were scored; {}\n",
          resumed ? "the same command goes on from here" : "no file was written");
     end_with(kInterrupted);
@@ -337,7 +345,7 @@ void detect(DetectArguments arguments) {
     });
   }
   const ExitCode written = do_each(steps);
-  tally.summarize(detector.description(), detector.verdict_meaning(), before);
+  tally.summarize(device, detector.verdict_meaning(), before);
   if (written != kSuccess) end_with(written);
   if (before == 0 && tally.found_nothing()) throw Error(ErrorCode::input, "the inputs hold no images");
   if (tally.failed() || (resumed && resumed->failed() > 0)) end_with(kFailure);
@@ -381,7 +389,9 @@ void add_detect_command(CLI::App& app) {
                              "Leave out of JSON and pages what files tell beside their pixels, and\nthe time it takes to look for it");
   add_force_flag(*command, a->force);
   add_null_flag(*command, a->separator);
-  command->callback([a] { detect(*a); });
+  command->callback([a] {
+    if (const ExitCode code = run_scoring(a->scoring, [&](Launch& launch) { detect(*a, launch); }); code != kSuccess) end_with(code);
+  });
 }
 
 }  // namespace lfm

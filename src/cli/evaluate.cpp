@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
@@ -24,6 +22,7 @@
 #include "src/cli/detector_options.h"
 #include "src/cli/interruption.h"
 #include "src/cli/number_checks.h"
+#include "src/cli/together.h"
 #include "src/eval/evaluation.h"
 #include "src/eval/fit.h"
 #include "src/eval/threshold_table.h"
@@ -75,6 +74,7 @@ constexpr const char* kEvaluateFooter =
     "  lfm-cuda evaluate val/\n"
     "  lfm-cuda evaluate val/ --perturb jpeg:90,75 webp:80 resize:0.75 --output val.json\n"
     "  lfm-cuda evaluate ForenSynths/ GANGen-Detection/ --protocol paper --compare\n"
+    "  mpirun -np 4 lfm-cuda evaluate val/                      four processes share the pictures, on one host or several\n"
     "\n"
     "A root is a test set, and the folders in it are its sub-datasets: ROOT/SUB/[class/...]/0_real/* and 1_fake/*; classes may\n"
     "also lie beneath 0_real and 1_fake. ACC and the accuracies are taken at the threshold, AP and AUC over all thresholds;\n"
@@ -120,7 +120,7 @@ Writer writer_of(std::string_view ending, const std::string& file) {
 }
 
 /// page and embedding get every picture, where there are any.
-std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& arguments, EvaluationReport& report, ReportPage* page,
+std::vector<ScoredFile> score(const Launch& launch, Detector& detector, const EvaluateArguments& arguments, EvaluationReport& report, ReportPage* page,
                               EmbeddingFiles* embedding) {
   const bool quiet = arguments.scoring.quiet;
   std::vector<ScoredFile> files;
@@ -128,7 +128,7 @@ std::vector<ScoredFile> score(Detector& detector, const EvaluateArguments& argum
   FileSource source(report.data, arguments.protocol == Protocol::paper);
   const Interruption interruption(source);
   Progress progress(report.data.files.size(), quiet);
-  detector.detect_stream(source, [&](Detection&& detection) {
+  score_together(launch, detector, source, {}, [&](Detection&& detection) {
     if (!detection.scored()) {
       ++report.failed;
       progress.clear();
@@ -225,7 +225,8 @@ void settle_files(const EvaluateArguments& arguments, const TestData& data, cons
   plan.settle();
 }
 
-void evaluate(EvaluateArguments arguments) {
+/// In the root, or the only process, all of it; in the others of a group their share of the scoring.
+void evaluate(EvaluateArguments arguments, const Launch& launch) {
   std::vector<std::pair<std::string, Writer>> outputs;
   std::vector<std::string> html = arguments.pages;
   for (const std::string& file : arguments.outputs) {
@@ -256,6 +257,10 @@ void evaluate(EvaluateArguments arguments) {
     if (!options.threshold) options.threshold = 0.5f;
   }
 
+  if (!launch.group().is_root()) {
+    Detector detector(model, options);
+    return help_root(launch, detector, {});
+  }
   EvaluationReport report;
   report.data = find_subsets({arguments.roots.begin(), arguments.roots.end()});
   for (const std::string& line : report.data.warnings) {
@@ -279,7 +284,7 @@ void evaluate(EvaluateArguments arguments) {
   std::optional<EmbeddingFiles> embedding;
   if (!arguments.embedding.empty()) embedding.emplace(arguments.embedding, detector.feature_count());
   const std::vector<ScoredFile> files =
-      score(detector, arguments, report, html.empty() ? nullptr : &page, embedding ? &*embedding : nullptr);
+      score(launch, detector, arguments, report, html.empty() ? nullptr : &page, embedding ? &*embedding : nullptr);
   report.conditions = measure(report.data, files, arguments.perturbations, arguments.measure);
 
   std::vector<std::function<void()>> steps;
@@ -361,7 +366,9 @@ void add_evaluate_command(CLI::App& app) {
       ->take_all()
       ->type_name("FILE");
   add_force_flag(*command, a->force);
-  command->callback([a] { evaluate(*a); });
+  command->callback([a] {
+    if (const ExitCode code = run_scoring(a->scoring, [&](Launch& launch) { evaluate(*a, launch); }); code != kSuccess) end_with(code);
+  });
 }
 
 }  // namespace lfm

@@ -10,7 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "src/cli/launch.h"
@@ -96,11 +99,63 @@ class Sum {
   std::vector<T> parts_;
 };
 
+void pause_for_others() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+
 }  // namespace
 
 struct Launch::Mpi {
+  // Letters from one process to another. What is sent is kept until MPI has it.
+  class PostOffice {
+   public:
+    explicit PostOffice(MPI_Comm communicator) : communicator_(communicator) {}
+
+    void send(int to, std::vector<std::byte> bytes) {
+      forget_sent();
+      Sent& sent = under_way_.emplace_back(Sent{std::move(bytes), MPI_REQUEST_NULL});
+      MPI_Isend(sent.bytes.data(), static_cast<int>(sent.bytes.size()), MPI_BYTE, to, 0, communicator_, &sent.request);
+    }
+
+    std::optional<Letter> receive() {
+      forget_sent();
+      int there = 0;
+      MPI_Message message = MPI_MESSAGE_NULL;
+      MPI_Status status;
+      MPI_Improbe(MPI_ANY_SOURCE, 0, communicator_, &there, &message, &status);
+      if (!there) return std::nullopt;
+      int size = 0;
+      MPI_Get_count(&status, MPI_BYTE, &size);
+      Letter letter{status.MPI_SOURCE, std::vector<std::byte>(static_cast<std::size_t>(size))};
+      MPI_Mrecv(letter.bytes.data(), size, MPI_BYTE, &message, MPI_STATUS_IGNORE);
+      return letter;
+    }
+
+    bool has_sent_all() {
+      forget_sent();
+      return under_way_.empty();
+    }
+
+   private:
+    struct Sent {
+      std::vector<std::byte> bytes;
+      MPI_Request request;
+    };
+
+    void forget_sent() {
+      while (!under_way_.empty()) {
+        int done = 0;
+        MPI_Test(&under_way_.front().request, &done, MPI_STATUS_IGNORE);
+        if (!done) return;
+        under_way_.pop_front();
+      }
+    }
+
+    MPI_Comm communicator_;
+    std::deque<Sent> under_way_;
+  };
+
   MPI_Comm working = MPI_COMM_NULL;  // sums and broadcasts
   MPI_Comm ending = MPI_COMM_NULL;   // processes that have failed meet here, whatever the others are waiting for
+  std::optional<PostOffice> post;
 };
 
 std::string mpi_version() {
@@ -125,6 +180,11 @@ Launch::Launch() {
   group_.broadcast = [communicator = mpi_->working](std::span<std::byte> bytes) {
     MPI_Bcast(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, 0, communicator);
   };
+  MPI_Comm letters = MPI_COMM_NULL;
+  MPI_Comm_dup(MPI_COMM_WORLD, &letters);
+  Mpi::PostOffice* const post = &mpi_->post.emplace(letters);
+  mail_ = {group_.communicator.rank, group_.size(), [post](int to, std::vector<std::byte> bytes) { post->send(to, std::move(bytes)); },
+           [post] { return post->receive(); }};
   group_.local_rank = rank_in(host);
   group_.threads = share_of_cores(size_of(host));
   group_.name = fmt::format("rank {} of {} ({})", group_.communicator.rank, group_.size(), host_name());
@@ -140,9 +200,14 @@ Launch::~Launch() {
 
 void Launch::leave(bool told_to_end) {
   if (!mpi_) return;
-  MPI_Barrier(mpi_->working);
+  while (!mpi_->post->has_sent_all()) pause_for_others();
+  MPI_Request met = MPI_REQUEST_NULL;  // a barrier, without the core that MPI_Barrier keeps busy
+  MPI_Ibarrier(mpi_->working, &met);
+  for (int done = 0; !done; pause_for_others()) MPI_Test(&met, &done, MPI_STATUS_IGNORE);
   if (told_to_end) mpi_.reset();
 }
+
+void Launch::leave_at_once() { mpi_.reset(); }
 
 bool Launch::all_stopped() {
   if (!mpi_) return true;
@@ -153,7 +218,7 @@ bool Launch::all_stopped() {
     int done = 0;
     MPI_Test(&met, &done, MPI_STATUS_IGNORE);
     if (done || std::chrono::steady_clock::now() > end) return done != 0;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    pause_for_others();
   }
 }
 

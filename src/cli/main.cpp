@@ -97,14 +97,16 @@ void occupy_standard_descriptors() {
 }
 
 int parse(CLI::App& app, int argc, char** argv) {
+  const bool is_told_elsewhere = launched_rank() > 0;  // by the first of the processes that mpirun started
   try {
     app.parse(argc, argv);
     return kSuccess;
   } catch (const CLI::Success& help_or_version) {
-    return app.exit(help_or_version);
+    return is_told_elsewhere ? kSuccess : app.exit(help_or_version);
   } catch (const CLI::RuntimeError& reported) {
     return reported.get_exit_code();
   } catch (const CLI::ParseError& error) {
+    if (is_told_elsewhere) return kSuccess;  // and its exit code becomes mpirun's
     print_error(error.what());
     for (const std::string& hint : dash_hints(app, {argv + 1, argv + argc})) tell(stderr, "{}\n", printable(hint));
     std::string command = app.get_name();

@@ -14,8 +14,10 @@
 
 #include "src/cli/commands.h"
 #include "src/cli/detector_options.h"
+#include "src/cli/interruption.h"
 #include "src/cli/launch.h"
 #include "src/cli/number_checks.h"
+#include "src/cli/together.h"
 #include "src/report/terminal.h"
 #include "src/train/status_line.h"
 #include "src/train/trainer.h"
@@ -24,9 +26,6 @@ namespace lfm {
 namespace {
 
 volatile std::sig_atomic_t interrupt_asked = 0;
-
-// Ctrl-C, what mpirun makes of it, and what mpirun passes on and batch systems send before time is up.
-constexpr int kInterrupts[] = {SIGINT, SIGTERM, SIGUSR1};
 
 // The first one lets the step finish; the handler is then gone, so a second one ends the process as usual.
 void catch_interrupts() {
@@ -121,8 +120,6 @@ ExitCode train(const CLI::App& app, const TrainArguments& arguments, const Proce
 }
 
 // The interrupts are released before MPI ends: from then on mpirun must be able to end a process that waits for one that is gone.
-// What stops all processes alike, the root tells, and its exit code becomes mpirun's; what stops one of them, that one tells, and takes the
-// others with it.
 ExitCode run(const CLI::App& app, const TrainArguments& arguments) {
   Launch launch;
   const ProcessGroup& group = launch.group();
@@ -134,11 +131,7 @@ ExitCode run(const CLI::App& app, const TrainArguments& arguments) {
     return code;
   } catch (const std::exception& error) {
     release_interrupts();
-    const bool all = launch.all_stopped();
-    if (all && !group.is_root()) return kSuccess;
-    const ExitCode code = report_error(error, all ? "" : group.name);
-    if (!all) launch.abort(code);
-    return code;
+    return end_after(launch, error);
   }
 }
 

@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include "src/engine/cuda/devices.h"
+
 namespace lfm {
 namespace {
 
@@ -29,6 +31,16 @@ bool any(const ProcessGroup& group, bool value) {
   double count = value ? 1 : 0;
   group.communicator.sum({&count, 1});
   return count > 0;
+}
+
+std::string device_of_process(const ProcessGroup& group, const std::string& name) {
+  if (group.size() == 1 || (name != "auto" && name != "cuda")) return name;
+  const CudaDevices found = cuda_devices();
+  if (!any(group, !found.devices.empty())) return name == "auto" ? "cpu" : name;
+  if (any(group, found.devices.empty())) {
+    throw Error(ErrorCode::device, "some processes of this run have a GPU and some have none; use --device cpu, or hosts with a GPU only");
+  }
+  return "cuda:" + std::to_string(found.devices[static_cast<std::size_t>(group.local_rank) % found.devices.size()].ordinal);
 }
 
 void on_root(const ProcessGroup& group, const std::function<void()>& task) {

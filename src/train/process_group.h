@@ -1,5 +1,5 @@
-// Data-parallel training: the processes that take each step together, every one on its share of the batch. Rank 0, the root, alone reads and
-// writes the run's folder and speaks to people. How processes find each other (mpirun) is not known here: see src/cli/launch.h.
+// The processes that work together: that take each step of training, every one on its share of the batch, or share a stream of pictures. Rank 0,
+// the root, alone writes files and speaks to people. How processes find each other (mpirun) is not known here: see src/cli/launch.h.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +33,10 @@ void share(const ProcessGroup& group, std::uint64_t& value);
 
 /// Whether it is true on one of them.
 bool any(const ProcessGroup& group, bool value);
+
+/// The device that this process computes on where all are told `name`: of "auto" and "cuda" the GPU of its number on the host, else the name itself.
+/// All processes call it. Throws Error{device} where some have a GPU and some have none.
+std::string device_of_process(const ProcessGroup& group, const std::string& name);
 
 /// For the root: an lfm::Error that `task` throws, thrown on every process. The others wait.
 void on_root(const ProcessGroup& group, const std::function<void()>& task);

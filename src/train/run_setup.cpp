@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "lfm/error.h"
-#include "src/engine/cuda/devices.h"
 #include "src/model/combination.h"
 #include "src/model/initialise.h"
 #include "src/model/weight_file.h"
@@ -96,17 +95,7 @@ void share_model(const ProcessGroup& group, Model& model) {
   share(group, model.values);
 }
 
-Device device_of(const TrainOptions& o, const ProcessGroup& group) {
-  const Device device = parse_device(o.device);
-  const bool any_gpu = device.kind == DeviceKind::automatic || o.device == "cuda";
-  if (group.size() == 1 || !any_gpu) return device;
-  const CudaDevices found = cuda_devices();
-  if (!any(group, !found.devices.empty())) return {device.kind == DeviceKind::automatic ? DeviceKind::cpu : DeviceKind::cuda};
-  if (any(group, found.devices.empty())) {
-    throw Error(ErrorCode::device, "some processes of this run have a GPU and some have none; use --device cpu, or hosts with a GPU only");
-  }
-  return {DeviceKind::cuda, found.devices[static_cast<std::size_t>(group.local_rank) % found.devices.size()].ordinal};
-}
+Device device_of(const TrainOptions& o, const ProcessGroup& group) { return parse_device(device_of_process(group, o.device)); }
 
 void deal_out(SavedRun& run, int processes) {
   const std::int64_t images = std::int64_t{run.options.batch} * run.state.processes;

@@ -18,6 +18,7 @@
 #include "src/model/weight_file.h"
 #include "src/train/run_log.h"
 #include "tests/catch.h"
+#include "tests/cli/mpirun.h"
 #include "tests/cli/process.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/paths.h"
@@ -27,7 +28,10 @@
 namespace lfm {
 namespace {
 
+using test::count_of;
+using test::mpi_environment;
 using test::Process;
+using test::process_of_rank;
 using Arguments = std::vector<std::string>;
 
 constexpr unsigned kSeed = 11;
@@ -48,19 +52,6 @@ Arguments with(Arguments arguments, const Arguments& options) {
     }
   }
   return arguments;
-}
-
-/// Two processes, as root and on any number of cores; for mpirun 4 and 5. Who waits leaves its core to others' threads. Signalled,
-/// mpirun waits three seconds, sends SIGTERM, and three seconds later SIGKILL. What the MPI library leaks is not ours.
-Arguments mpi_environment() {
-  return {"OMPI_ALLOW_RUN_AS_ROOT=1",
-          "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-          "OMPI_MCA_rmaps_base_oversubscribe=1",
-          "PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe",
-          "OMPI_MCA_mpi_yield_when_idle=1",
-          "OMPI_MCA_odls_base_sigkill_timeout=3",
-          "OMPI_MCA_btl_vader_single_copy_mechanism=none",
-          "ASAN_OPTIONS=detect_leaks=0"};
 }
 
 class DataParallel {
@@ -226,19 +217,6 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.SignalsSaveAndTheRunGoesOnWithTheSa
   }
 }
 
-/// The process of this rank among mpirun's children.
-pid_t process_of_rank(pid_t mpirun, int rank) {
-  const std::string wanted = fmt::format("OMPI_COMM_WORLD_RANK={}", rank);
-  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", mpirun));
-  for (pid_t child = 0; children >> child;) {
-    std::ifstream environment(fmt::format("/proc/{}/environ", child));
-    for (std::string variable; std::getline(environment, variable, '\0');) {
-      if (variable == wanted) return child;
-    }
-  }
-  return 0;
-}
-
 TEST_CASE_METHOD(DataParallel, "DataParallel.AKilledProcessTakesTheOthersWithItAndTheRunGoesOn") {
   REQUIRE_MESSAGE(run(2, with(train("whole", 2), {"--epochs", "20"})) == 0, text_);
   Process process = start(2, with(train("killed", 2), {"--epochs", "20"}));
@@ -271,12 +249,6 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.WhatStopsOneProcessIsToldWithItsRan
   CHECK(different.wait() == 1);
   CHECK_THAT(different.text(), ContainsSubstring("lfm-cuda: error: rank 1 of 2 ("));
   CHECK_THAT(different.text(), ContainsSubstring("is not that of rank 0"));
-}
-
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
 }
 
 TEST_CASE_METHOD(DataParallel, "DataParallel.WhatStopsAllIsToldOnce") {
