@@ -10,17 +10,6 @@ install(TARGETS lfm EXPORT lfm-targets)
 install(DIRECTORY include/lfm DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY weights/ DESTINATION ${CMAKE_INSTALL_DATADIR}/lfm-cuda OPTIONAL FILES_MATCHING PATTERN "*.lfmw")
 
-# What this build has of the optional libraries, a static library asks of its users.
-set(LFM_PC_OPTIONAL "")
-set(LFM_WITHOUT "")
-foreach(name IN ITEMS HEIF TIFF JXL RAW)
-  if(${name}_FOUND)
-    string(APPEND LFM_PC_OPTIONAL " ${${name}_MODULE_NAME}")
-  else()
-    string(APPEND LFM_WITHOUT "set(LFM_WITH_${name} OFF)\n")
-  endif()
-endforeach()
-
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lfm)
 install(EXPORT lfm-targets NAMESPACE lfm:: DESTINATION ${package_dir})
 configure_package_config_file(packaging/lfm-config.cmake.in ${PROJECT_BINARY_DIR}/lfm-config.cmake
@@ -30,8 +19,8 @@ install(FILES ${PROJECT_BINARY_DIR}/lfm-config.cmake ${PROJECT_BINARY_DIR}/lfm-c
   DESTINATION ${package_dir})
 
 # pkg-config: a static library asks its users for everything, a shared one for nothing.
-set(LFM_PC_REQUIRES "libjpeg libpng libwebp libwebpdemux libzip libxxhash zlib fmt${LFM_PC_OPTIONAL}")
-set(LFM_PC_LIBS "-lgif -lpthread")
+set(LFM_PC_REQUIRES "libjpeg libpng libwebp libwebpdemux libzip libxxhash zlib fmt")
+set(LFM_PC_LIBS "-lgif -lpthread -ldl")
 if(LFM_EMULATION)
   string(APPEND LFM_PC_LIBS " -lboost_context")
 endif()

@@ -12,14 +12,6 @@ pkg_check_modules(WEBPDEMUX REQUIRED IMPORTED_TARGET libwebpdemux)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(HWY REQUIRED libhwy)  # headers only
-# Without one of these a build refuses the formats that it reads, and names it; LFM_WITH_NAME=OFF leaves one out.
-foreach(library IN ITEMS HEIF:libheif TIFF:libtiff-4 JXL:libjxl RAW:libraw)
-  string(REGEX MATCH "^[A-Z]+" name ${library})
-  string(REGEX REPLACE "^[A-Z]+:" "" module ${library})
-  if(NOT DEFINED LFM_WITH_${name} OR LFM_WITH_${name})
-    pkg_check_modules(${name} IMPORTED_TARGET ${module})
-  endif()
-endforeach()
 if(LFM_EMULATION)
   find_package(Boost REQUIRED COMPONENTS context)  # fibers of the kernel emulation
 endif()

@@ -15,5 +15,7 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION graphics)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+# What is loaded when a picture needs it. apt installs it too, unless told not to.
+list(JOIN LFM_LATE_PACKAGES ", " CPACK_DEBIAN_PACKAGE_RECOMMENDS)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libjpeg-dev, libpng-dev, libgif-dev, libwebp-dev, libzip-dev, libxxhash-dev, libfmt-dev, pkg-config")
 include(CPack)

@@ -1,19 +1,12 @@
-// Films through the video module's own functions, from a file in memory: containers and their headers, display matrices, a
-// few frames.
+// Films from a file in memory: containers and their headers, display matrices, a few frames.
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <array>
 #include <string>
 
 #include "fuzz/fuzz.h"
-#include "src/video/module.h"
-
-extern "C" {
-LfmVideoOpen lfm_video_open;
-LfmVideoNext lfm_video_next;
-LfmVideoClose lfm_video_close;
-}
+#include "lfm/error.h"
+#include "src/video/video.h"
 
 namespace lfm::fuzz {
 namespace {
@@ -36,21 +29,18 @@ class MemoryFile {
   int descriptor_;
 };
 
-void read_frames(LfmVideo* film) {
-  std::array<char, 512> error{};
+void read_frames(Video& film) {
   std::uint64_t sum = 0;
   for (int i = 0; i < kFrames; ++i) {
-    LfmVideoFrame frame{};
-    const int given = lfm_video_next(film, i * 0.1, &frame, error.data(), error.size());
-    demand(given >= -1 && given <= 1, "a known answer");
-    demand(given >= 0 || error[0] != '\0', "an error has words");
-    if (given <= 0) return;
-    demand(frame.width > 0 && frame.height > 0, "a frame has pixels");
-    const std::uint64_t pixels = static_cast<std::uint64_t>(frame.width) * static_cast<std::uint64_t>(frame.height);
-    demand(pixels <= kMostPixels, "no frame beyond the limit");
-    demand(frame.orientation >= 1 && frame.orientation <= 8, "an orientation of EXIF's");
-    demand(frame.seconds >= i * 0.1 - 1e-5 && frame.seconds < 1e9, "no frame before the time asked for, none at no time");
-    for (std::size_t at = 0; at < 3 * pixels; ++at) sum += frame.rgb[at];
+    const std::optional<VideoFrame> frame = film.next(i * 0.1);
+    if (!frame) return;
+    const Image& image = frame->image;
+    demand(image.width > 0 && image.height > 0, "a frame has pixels");
+    const std::uint64_t pixels = static_cast<std::uint64_t>(image.width) * static_cast<std::uint64_t>(image.height);
+    demand(pixels <= kMostPixels && image.rgb.size() == 3 * pixels, "no frame beyond the limit");
+    demand(frame->orientation >= 1 && frame->orientation <= 8, "an orientation of EXIF's");
+    demand(frame->seconds >= i * 0.1 - 1e-5 && frame->seconds < 1e9, "no frame before the time asked for, none at no time");
+    for (const std::uint8_t value : image.rgb) sum += value;
   }
   demand(sum <= std::uint64_t{255} * 3 * kMostPixels * kFrames, "every pixel can be read");
 }
@@ -61,11 +51,11 @@ void read_frames(LfmVideo* film) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace lfm::fuzz;
   const MemoryFile file(data, size);
-  std::array<char, 512> error{};
-  LfmVideo* const film = lfm_video_open(file.path().c_str(), kMostPixels, error.data(), error.size());
-  demand(film != nullptr || error[0] != '\0', "an error has words");
-  if (film == nullptr) return 0;
-  read_frames(film);
-  lfm_video_close(film);
+  try {
+    lfm::Video film(file.path(), {.max_pixels = kMostPixels});
+    read_frames(film);
+  } catch (const lfm::Error& error) {
+    demand(error.code() == lfm::ErrorCode::input && *error.what() != '\0', "an error has words");
+  }
   return 0;
 }

@@ -187,6 +187,9 @@ std::vector<std::string> advice_for(const Findings& findings) {
     }
   }
   for (const auto& [library, formats] : optional_libraries()) {
+    if (const std::string missing = why_not_read(*formats[0]); !missing.empty()) {
+      advice.push_back(fmt::format("{} can't be read: {}", names_of(formats), missing));
+    }
     if (formats[0]->decode != nullptr) continue;
     advice.push_back(fmt::format("{} can't be read: install {} and build anew, or convert such pictures to PNG", names_of(formats), library));
   }
@@ -246,7 +249,8 @@ std::string as_text(const Findings& findings) {
   line("NCCL", built_with_nccl() ? "yes" : "no");
   line("formats", readable_formats());
   for (const auto& [library, formats] : optional_libraries()) {
-    line(formats[0]->decode != nullptr ? "library" : "library, absent", fmt::format("{}: {}", library, names_of(formats)));
+    const bool is_there = formats[0]->decode != nullptr && why_not_read(*formats[0]).empty();
+    line(is_there ? "library" : "library, absent", fmt::format("{}: {}", library, names_of(formats)));
   }
   line("films", findings.no_films.empty() ? "yes" : "no");
   line("models searched", joined(findings.model.searched));
@@ -295,7 +299,7 @@ nlohmann::json as_json(const Findings& findings) {
   for (const Format& format : known_formats()) {
     if (format.decode == nullptr && format.library == nullptr) continue;
     out["formats"].push_back({{"name", format.name},
-                              {"read", format.decode != nullptr},
+                              {"read", format.decode != nullptr && why_not_read(format).empty()},
                               {"library", format.library != nullptr ? json(format.library) : json()}});
   }
   out["films"] = findings.no_films.empty();

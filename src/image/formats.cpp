@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cstring>
 #include <initializer_list>
+#include <string>
 #include <string_view>
 
 #include "src/image/heif_layout.h"
 #include "src/image/jxl.h"
 #include "src/image/tga.h"
 #include "src/image/tiff.h"
+#include "src/machine/late_library.h"
 
 namespace lfm {
 namespace {
@@ -216,6 +218,12 @@ const Format* find_format(Bytes head) {
 }
 
 std::span<const Format> known_formats() { return kFormats; }
+
+std::string why_not_read(const Format& format) {
+  if (format.decode == nullptr || format.library == nullptr) return {};
+  const std::string_view words = format.library;
+  return LateLibrary(std::string(words.substr(0, words.find(' '))).c_str()).missing();
+}
 
 std::string readable_formats() {
   std::string names;

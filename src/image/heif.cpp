@@ -14,9 +14,37 @@
 #include "src/image/heif_coded_sizes.h"
 #include "src/image/heif_layout.h"
 #include "src/image/ycbcr.h"
+#include "src/machine/late_library.h"
 
 namespace lfm {
 namespace {
+
+constinit const LateLibrary kLibheif("libheif");
+LFM_LATE(kLibheif, heif_context_alloc);
+LFM_LATE(kLibheif, heif_context_free);
+LFM_LATE(kLibheif, heif_context_get_primary_image_handle);
+LFM_LATE(kLibheif, heif_context_read_from_memory_without_copy);
+LFM_LATE(kLibheif, heif_decode_image);
+LFM_LATE(kLibheif, heif_decoding_options_alloc);
+LFM_LATE(kLibheif, heif_decoding_options_free);
+LFM_LATE(kLibheif, heif_image_get_bits_per_pixel_range);
+LFM_LATE(kLibheif, heif_image_get_chroma_format);
+LFM_LATE(kLibheif, heif_image_get_colorspace);
+LFM_LATE(kLibheif, heif_image_get_height);
+LFM_LATE(kLibheif, heif_image_get_nclx_color_profile);
+LFM_LATE(kLibheif, heif_image_get_plane_readonly);
+LFM_LATE(kLibheif, heif_image_get_width);
+LFM_LATE(kLibheif, heif_image_handle_get_ispe_height);
+LFM_LATE(kLibheif, heif_image_handle_get_ispe_width);
+LFM_LATE(kLibheif, heif_image_handle_release);
+LFM_LATE(kLibheif, heif_image_release);
+LFM_LATE(kLibheif, heif_nclx_color_profile_free);
+#if LIBHEIF_NUMERIC_VERSION >= 0x010d0000
+LFM_LATE(kLibheif, heif_context_set_max_decoding_threads);
+#endif
+#if LIBHEIF_NUMERIC_VERSION >= 0x01130000
+LFM_LATE(kLibheif, heif_context_get_security_limits);
+#endif
 
 void check(const heif_error& error) {
   if (error.code == heif_error_Ok) return;
@@ -37,7 +65,7 @@ void check_memory() {
   if (errno == ENOMEM) throw std::bad_alloc();
 }
 
-using HeifImage = std::unique_ptr<heif_image, decltype(&heif_image_release)>;
+using HeifImage = std::unique_ptr<heif_image, decltype(&::heif_image_release)>;
 
 /// A decoder's threads can't tell that memory was refused to them: only what fails twice is the file's fault.
 heif_error decode_twice(const heif_image_handle* handle, heif_image** decoded, heif_colorspace space, heif_chroma chroma,
@@ -73,7 +101,7 @@ std::optional<YcbcrPlanes> planes_of(const heif_image* image) {
   YcbcrPlanes planes;
   heif_color_profile_nclx* profile = nullptr;
   if (heif_image_get_nclx_color_profile(image, &profile).code == heif_error_Ok && profile != nullptr) {
-    const std::unique_ptr<heif_color_profile_nclx, decltype(&heif_nclx_color_profile_free)> release(profile, heif_nclx_color_profile_free);
+    const std::unique_ptr<heif_color_profile_nclx, decltype(&::heif_nclx_color_profile_free)> release(profile, heif_nclx_color_profile_free);
     planes.full_range = profile->full_range_flag != 0;
     const auto shares = luma_shares(profile->matrix_coefficients);
     if (!shares && !grey) return std::nullopt;
@@ -150,7 +178,7 @@ Image decode_by_libheif(const heif_image_handle* handle, const heif_decoding_opt
 }  // namespace
 
 void decode_heif(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
-  const std::unique_ptr<heif_context, decltype(&heif_context_free)> context(heif_context_alloc(), heif_context_free);
+  const std::unique_ptr<heif_context, decltype(&::heif_context_free)> context(heif_context_alloc(), heif_context_free);
   if (!context) throw std::bad_alloc();
 #if LIBHEIF_NUMERIC_VERSION >= 0x010d0000
   heif_context_set_max_decoding_threads(context.get(), 0);  // pictures are decoded side by side already
@@ -162,7 +190,7 @@ void decode_heif(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
   check(heif_context_read_from_memory_without_copy(context.get(), bytes.data(), bytes.size(), nullptr));
   heif_image_handle* primary = nullptr;
   check(heif_context_get_primary_image_handle(context.get(), &primary));
-  const std::unique_ptr<heif_image_handle, decltype(&heif_image_handle_release)> handle(primary, heif_image_handle_release);
+  const std::unique_ptr<heif_image_handle, decltype(&::heif_image_handle_release)> handle(primary, heif_image_handle_release);
   const auto size = [&](int width, int height) {
     check_size(static_cast<std::uint64_t>(std::max(width, 0)), static_cast<std::uint64_t>(std::max(height, 0)), limits);
   };
@@ -175,7 +203,7 @@ void decode_heif(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
     if (!is_padded) check_size(std::max<std::uint64_t>(coded.width, 1), std::max<std::uint64_t>(coded.height, 1), limits);
   }
 
-  const std::unique_ptr<heif_decoding_options, decltype(&heif_decoding_options_free)> options(heif_decoding_options_alloc(),
+  const std::unique_ptr<heif_decoding_options, decltype(&::heif_decoding_options_free)> options(heif_decoding_options_alloc(),
                                                                                               heif_decoding_options_free);
   if (!options) throw std::bad_alloc();
   options->ignore_transformations = 1;  // the pixel grid as it is stored; who shows the picture turns it

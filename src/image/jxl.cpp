@@ -8,15 +8,28 @@
 #include <utility>
 
 #include "lfm/error.h"
+#include "src/machine/late_library.h"
 
 namespace lfm {
 namespace {
+
+constinit const LateLibrary kLibjxl("libjxl");
+LFM_LATE(kLibjxl, JxlDecoderCloseInput);
+LFM_LATE(kLibjxl, JxlDecoderCreate);
+LFM_LATE(kLibjxl, JxlDecoderDestroy);
+LFM_LATE(kLibjxl, JxlDecoderGetBasicInfo);
+LFM_LATE(kLibjxl, JxlDecoderImageOutBufferSize);
+LFM_LATE(kLibjxl, JxlDecoderProcessInput);
+LFM_LATE(kLibjxl, JxlDecoderSetImageOutBuffer);
+LFM_LATE(kLibjxl, JxlDecoderSetInput);
+LFM_LATE(kLibjxl, JxlDecoderSetKeepOrientation);
+LFM_LATE(kLibjxl, JxlDecoderSubscribeEvents);
 
 [[noreturn]] void fail_corrupt() {
   throw Error(ErrorCode::input, "the JPEG XL file is truncated or corrupt; copy or download it again");
 }
 
-using Decoding = std::unique_ptr<JxlDecoder, decltype(&JxlDecoderDestroy)>;
+using Decoding = std::unique_ptr<JxlDecoder, decltype(&::JxlDecoderDestroy)>;
 
 Decoding start(Bytes bytes, int events) {
   Decoding decoder(JxlDecoderCreate(nullptr), JxlDecoderDestroy);

@@ -9,9 +9,20 @@
 
 #include "lfm/error.h"
 #include "src/image/decoders.h"
+#include "src/machine/late_library.h"
 
 namespace lfm {
 namespace {
+
+constinit const LateLibrary kLibraw("libraw");
+LFM_LATE(kLibraw, libraw_close);
+LFM_LATE(kLibraw, libraw_init);
+LFM_LATE(kLibraw, libraw_open_buffer);
+LFM_LATE(kLibraw, libraw_strerror);
+LFM_LATE(kLibraw, libraw_unpack_thumb);
+#if LIBRAW_VERSION >= LIBRAW_MAKE_VERSION(0, 21, 0)
+LFM_LATE(kLibraw, libraw_unpack_thumb_ex);
+#endif
 
 void check(int status) {
   if (status == LIBRAW_SUCCESS) return;
@@ -72,7 +83,7 @@ class PreviewSink final : public PixelSink {
 }  // namespace
 
 void decode_raw(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
-  const std::unique_ptr<libraw_data_t, decltype(&libraw_close)> raw(libraw_init(0), libraw_close);
+  const std::unique_ptr<libraw_data_t, decltype(&::libraw_close)> raw(libraw_init(0), libraw_close);
   if (!raw) throw std::bad_alloc();
   check(libraw_open_buffer(raw.get(), const_cast<std::byte*>(bytes.data()), bytes.size()));
   check(unpack_largest(raw.get()));

@@ -12,9 +12,42 @@
 
 #include "lfm/error.h"
 #include "src/image/cmyk.h"
+#include "src/machine/late_library.h"
 
 namespace lfm {
 namespace {
+
+constinit const LateLibrary kLibtiff("libtiff");
+LFM_LATE(kLibtiff, TIFFClose);
+LFM_LATE(kLibtiff, TIFFComputeStrip);
+LFM_LATE(kLibtiff, TIFFComputeTile);
+LFM_LATE(kLibtiff, TIFFGetField);
+LFM_LATE(kLibtiff, TIFFGetFieldDefaulted);
+LFM_LATE(kLibtiff, TIFFIsCODECConfigured);
+LFM_LATE(kLibtiff, TIFFIsTiled);
+LFM_LATE(kLibtiff, TIFFNumberOfDirectories);
+LFM_LATE(kLibtiff, TIFFRGBAImageBegin);
+LFM_LATE(kLibtiff, TIFFRGBAImageEnd);
+LFM_LATE(kLibtiff, TIFFRGBAImageGet);
+LFM_LATE(kLibtiff, TIFFRGBAImageOK);
+LFM_LATE(kLibtiff, TIFFReadEncodedStrip);
+LFM_LATE(kLibtiff, TIFFReadEncodedTile);
+LFM_LATE(kLibtiff, TIFFScanlineSize64);
+LFM_LATE(kLibtiff, TIFFSetDirectory);
+LFM_LATE(kLibtiff, TIFFSetField);
+LFM_LATE(kLibtiff, TIFFTileRowSize64);
+#if TIFFLIB_VERSION >= 20221213
+LFM_LATE(kLibtiff, TIFFClientOpenExt);
+LFM_LATE(kLibtiff, TIFFOpenOptionsAlloc);
+LFM_LATE(kLibtiff, TIFFOpenOptionsFree);
+LFM_LATE(kLibtiff, TIFFOpenOptionsSetErrorHandlerExtR);
+LFM_LATE(kLibtiff, TIFFOpenOptionsSetMaxSingleMemAlloc);
+LFM_LATE(kLibtiff, TIFFOpenOptionsSetWarningHandlerExtR);
+#else
+LFM_LATE(kLibtiff, TIFFClientOpen);
+LFM_LATE(kLibtiff, TIFFSetErrorHandler);
+LFM_LATE(kLibtiff, TIFFSetWarningHandler);
+#endif
 
 /// What libtiff is given: the file in memory, and where its words about an error go.
 struct Source {
@@ -60,7 +93,7 @@ int on_warning(TIFF*, void*, const char*, const char*, va_list) { return 1; }
 
 TIFF* open_tiff(Source& source, const DecodeLimits& limits) {
   constexpr std::uint64_t bytes_per_pixel = 8, at_least = 1 << 24;
-  const std::unique_ptr<TIFFOpenOptions, decltype(&TIFFOpenOptionsFree)> options(TIFFOpenOptionsAlloc(), TIFFOpenOptionsFree);
+  const std::unique_ptr<TIFFOpenOptions, decltype(&::TIFFOpenOptionsFree)> options(TIFFOpenOptionsAlloc(), TIFFOpenOptionsFree);
   if (!options) throw std::bad_alloc();
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, &source);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_warning, &source);
@@ -100,7 +133,7 @@ class TiffReader {
 
  private:
   Source source_;
-  std::unique_ptr<TIFF, decltype(&TIFFClose)> tiff_;
+  std::unique_ptr<TIFF, decltype(&::TIFFClose)> tiff_;
 };
 
 struct Layout {
@@ -278,7 +311,7 @@ Image decode_by_libtiff(const TiffReader& reader, const Layout& l) {
   if (TIFFRGBAImageOK(reader.get(), words.data()) == 0 || TIFFRGBAImageBegin(&converter, reader.get(), 1, words.data()) == 0) {
     refuse_variant("a TIFF that libtiff can't convert (" + std::string(words.data()) + ")");
   }
-  const std::unique_ptr<TIFFRGBAImage, decltype(&TIFFRGBAImageEnd)> end(&converter, TIFFRGBAImageEnd);
+  const std::unique_ptr<TIFFRGBAImage, decltype(&::TIFFRGBAImageEnd)> end(&converter, TIFFRGBAImageEnd);
   converter.req_orientation = converter.orientation;  // rows and columns stay as they are stored
   std::vector<std::uint32_t> raster(std::size_t{l.width} * l.height);
   if (TIFFRGBAImageGet(&converter, raster.data(), l.width, l.height) == 0) reader.fail();

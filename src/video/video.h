@@ -1,4 +1,4 @@
-// Frames of films, through the video module.
+// Frames of films, by FFmpeg's libraries, which are loaded for the first film.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +16,18 @@ struct VideoFrame {
   double seconds = 0;   ///< from the film's beginning
 };
 
-/// Why films can't be read here, with the remedy; empty where they can. Loads the module.
+/// Why films can't be read here, with the remedy; empty where they can. Loads the libraries.
 std::string why_no_films();
 
 class Video {
  public:
-  /// Throws Error{input} where the file can't be read as a film, and where the module isn't installed: its name and package are told then.
+  /// Throws Error{input} where the file can't be read as a film, and where a library is missing: it is named then; std::bad_alloc.
   Video(const std::filesystem::path& file, const DecodeLimits& limits);
   ~Video();
   Video(const Video&) = delete;
   Video& operator=(const Video&) = delete;
 
-  /// The first frame that is shown at that time or later and hasn't been given before; nothing at the end. Throws Error{input}.
+  /// The first frame that is shown at that time or later and hasn't been given before; nothing at the end. Throws Error{input}, std::bad_alloc.
   std::optional<VideoFrame> next(double seconds);
 
  private:

@@ -1,9 +1,11 @@
 // lfm-cuda doctor: it tells what is there, and of what is missing what to do.
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "src/image/formats.h"
+#include "src/machine/late_library.h"
 #include "tests/catch.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
@@ -44,6 +46,22 @@ TEST_CASE_METHOD(Doctor, "Doctor.TellsThatAllIsWell") {
   std::size_t rows = 0;
   for (const Format& format : known_formats()) rows += format.decode != nullptr ? 1 : 0;
   CHECK(read == rows);
+}
+
+TEST_CASE_METHOD(Doctor, "Doctor.TellsOfALibraryThatCantBeLoaded") {
+  const std::string file = LateLibrary("libtiff").file();
+  if (file.empty()) SKIP("this build was made without libtiff");
+  std::ofstream(folder / std::filesystem::path(file).filename()) << "no library";
+  const ProgramOptions options = {.environment = {"LD_LIBRARY_PATH=" + folder.path().string()}};
+  const auto told = doctor({"--model", at("model.lfmw")}, options);
+  CHECK(told.exit_code == 0);  // other pictures can be scored
+  CHECK_THAT(told.out, ContainsSubstring("TIFF can't be read: libtiff can't be loaded") && ContainsSubstring("install "));
+  const std::string tiff = (std::filesystem::path(kTestFixtures) / "images/libraries/pages.tif").string();
+  for (const char* pages : {"--quiet", "--pages"}) {
+    const auto detect = run_program(kProgram, {"detect", pages, "--model", at("model.lfmw"), tiff}, options);
+    CHECK(detect.exit_code == 1);
+    CHECK_THAT(detect.err, ContainsSubstring("pages.tif: libtiff can't be loaded") && ContainsSubstring("install "));
+  }
 }
 
 TEST_CASE_METHOD(Doctor, "Doctor.TellsWhatToDoAboutWhatIsMissing") {

@@ -152,8 +152,8 @@ TEST_CASE_METHOD(Media, "Media.FilmsAreScoredFrameByFrame") {
     const ProgramResult told = run("detect", {"--format", "jsonl", "--every", "0.5s", film});
     const std::vector<json> all = records(told.out);
     if (all.size() == 1) {
-      CHECK_THAT(all[0]["error"].get<std::string>(), ContainsSubstring("libavformat-dev"));
-      SKIP("this build has no video module");
+      CHECK_THAT(all[0]["error"].get<std::string>(), ContainsSubstring("libav"));
+      SKIP("films can't be read here");
     }
     REQUIRE(all.size() == 5u);
     CHECK(told.exit_code == 0);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # package_test.sh BUILD WORK: what cpack makes of a build. The .deb has everything that is installed, depends on the packages of the libraries
-# that its programs load, has no path of the machine that built it, and is the same bits when made again; the SBOM lists those packages.
+# that its programs are linked with, has no path of the machine that built it, and is the same bits when made again; the SBOM lists those packages.
 # Where LFM_CHROOT=1 and debootstrap is there, it is installed in a clean Debian too, used, and purged.
 set -euo pipefail
 build=$1 work=$2 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -40,6 +40,14 @@ for library in $(readelf -dW "$work/root/usr/bin/lfm-cuda" | sed -n 's/.*(NEEDED
   file=$(ldd "$work/root/usr/bin/lfm-cuda" | sed -n "s|^\s*$library => \(/\S*\).*|\1|p")
   owner=$(dpkg-query --search "$(readlink -f "$file")" "$file" 2>/dev/null | grep -v '^diversion' | head -1 | cut -d: -f1 || true)
   [ -z "$owner" ] || grep -qE "(^|[ |])${owner//+/\\+}([ ,(:]|$)" <<<"$depends" || fail "$library is of $owner, but it depends on: $depends"
+done
+
+# Each library that it loads when a picture needs it, too, comes with a package that it recommends.
+recommends=$(field Recommends)
+for library in $(cat "$work"/root/usr/bin/lfm-cuda $(find "$work/root/usr/lib" -name 'liblfm.so.*') | strings -n 8 | grep -E '^lib(heif|tiff|jxl|raw|av[a-z]+|swscale)\.so\.[0-9.]+$' | sort -u); do
+  file=$(ldconfig -p | sed -n "s|^\s*${library//./\\.} .* => ||p" | head -1)
+  owner=$(dpkg-query --search "$(readlink -f "$file")" "$file" 2>/dev/null | grep -v '^diversion' | head -1 | cut -d: -f1 || true)
+  [ -z "$owner" ] || grep -qE "(^|[ |])${owner//+/\\+}([ ,(:]|$)" <<<"$recommends" || fail "$library is of $owner, but it recommends: $recommends"
 done
 
 python3 "$source/packaging/sbom" --build "$build" --package "$deb" --output "$work/bill.spdx.json"
