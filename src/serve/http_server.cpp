@@ -18,6 +18,7 @@
 #include "src/serve/access.h"
 #include "src/serve/answers.h"
 #include "src/serve/assets.h"
+#include "src/serve/connection_queue.h"
 #include "src/serve/upload.h"
 
 namespace lfm {
@@ -58,6 +59,21 @@ void refuse(httplib::Response& response, int status, const std::string& message)
   if (status == 503) response.set_header("Retry-After", "1");
 }
 
+constexpr const char* kTooManyClients = "the server is busy: as many clients as it may have are connected already; try again";
+constexpr auto kRefusalPatience = std::chrono::seconds(1);  // with a body that nobody wants: a client that can't send it sees no answer
+
+/// Answers 503 and closes the connection, which the library does after an answer that ends in a failure alone.
+void refuse_and_close(httplib::Response& response) {
+  const std::string text = error_json(kTooManyClients);
+  response.status = 503;
+  response.set_header("Retry-After", "1");
+  response.set_header("Connection", "close");
+  response.set_content_provider(text.size(), kJson, [text](std::size_t, std::size_t, httplib::DataSink& sink) {
+    sink.write(text.data(), text.size());
+    return false;
+  });
+}
+
 /// When the request that this thread answers began.
 thread_local Clock::time_point request_began;
 
@@ -93,7 +109,7 @@ struct HttpServer::Impl {
 };
 
 void HttpServer::Impl::set_up() {
-  server.new_task_queue = [this] { return new httplib::ThreadPool(options.connections); };
+  server.new_task_queue = [this] { return new ConnectionQueue(options.connections, options.connections); };
   server.set_socket_options([this](auto socket) {  // no SO_REUSEPORT, the library's default: two servers must not share a port
     const int yes = 1;
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
@@ -107,10 +123,15 @@ void HttpServer::Impl::set_up() {
   server.set_write_timeout(10);
   server.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
     request_began = Clock::now();
+    if (ConnectionQueue::is_refusing()) {
+      if (request.method == "POST") return httplib::Server::HandlerResponse::Unhandled;  // its body comes first
+      refuse_and_close(response);
+      return httplib::Server::HandlerResponse::Handled;
+    }
     return may_ask(request, response) ? httplib::Server::HandlerResponse::Unhandled : httplib::Server::HandlerResponse::Handled;
   });
   server.set_error_handler([](const httplib::Request&, httplib::Response& response) {
-    if (!response.body.empty()) return;
+    if (!response.body.empty() || response.content_length_ > 0) return;
     const int status = response.status;
     refuse(response, status, status == 404 ? "there is no such page; /openapi.json lists them" :
                              status == 413 ? "the request is too large; start the server with a higher --max-bytes" :
@@ -159,6 +180,12 @@ void HttpServer::Impl::answer_models(httplib::Response& response) {
 }
 
 void HttpServer::Impl::answer_detect(const httplib::Request& request, httplib::Response& response, const httplib::ContentReader& reader) {
+  if (ConnectionQueue::is_refusing()) {
+    const auto end = Clock::now() + kRefusalPatience;
+    const auto discard = [&](const char*, std::size_t) { return Clock::now() < end; };
+    request.is_multipart_form_data() ? reader([](const httplib::MultipartFormData&) { return true; }, discard) : reader(discard);
+    return refuse_and_close(response);
+  }
   Upload upload({options.max_body, options.max_pictures, Clock::now() + options.timeout}, budget);
   const auto receive = [&](const char* data, std::size_t bytes) { return upload.append(data, bytes); };
   bool complete = false;

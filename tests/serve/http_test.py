@@ -290,6 +290,26 @@ class OwnServers(unittest.TestCase):
             for status, headers, _ in answers:
                 self.assertEqual("Retry-After" in headers, status == 503)
 
+    def test_tells_clients_to_come_again_when_too_many_are_connected(self):
+        with Server("--connections", "2") as server, contextlib.ExitStack() as connected:
+            for _ in range(2 + 2):  # served, and waiting to be; they ask for nothing yet
+                connected.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            time.sleep(0.2)
+            picture = PICTURES[0].read_bytes()
+            for method, path, body, kind in (("GET", "/healthz", None, {}), ("POST", "/v1/detect", picture, {}),
+                                             ("POST", "/v1/detect", *multipart([("a.png", picture)]))):
+                began = time.monotonic()
+                status, headers, answer = server.ask(method, path, body, kind)
+                self.assertEqual(status, 503)
+                self.assertEqual(headers["Retry-After"], "1")
+                self.assertIn("busy", json.loads(answer)["error"])
+                self.assertLess(time.monotonic() - began, 4)  # not the idle ones' five seconds
+            connected.close()
+            deadline = time.monotonic() + 30
+            while server.ask("GET", "/healthz")[0] == 503 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            self.assertEqual(server.detect(picture)[0], 200)
+
     def test_asks_for_a_token(self):
         with tempfile.NamedTemporaryFile("w") as tokens:
             tokens.write(f"# the laboratory\n{TOKEN}\n")
