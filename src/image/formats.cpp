@@ -29,6 +29,7 @@ constexpr Decoder* kReadTiff = LFM_HAVE_TIFF ? decode_tiff : nullptr;
 constexpr Decoder* kReadJxl = LFM_HAVE_JXL ? decode_jxl : nullptr;
 constexpr Decoder* kReadRaw = LFM_HAVE_RAW ? decode_raw : nullptr;
 constexpr auto* kTurnJxl = LFM_HAVE_JXL ? jxl_orientation : nullptr;
+constexpr auto* kUnpackJxl = LFM_HAVE_JXL ? jxl_packed_boxes : nullptr;
 constexpr auto* kCountPages = LFM_HAVE_TIFF ? count_tiff_pages : nullptr;
 constexpr auto* kReadPage = LFM_HAVE_TIFF ? decode_tiff_page : nullptr;
 constexpr const char* kExtractFrames =
@@ -160,7 +161,8 @@ constexpr Format kFormats[] = {
     {"AVIF", [](Bytes b) { return has_brand(b, {"avif", "avis"}); }, kReadHeif, kConvert, kHeif, heif_orientation},
     {"CR3", [](Bytes b) { return has_brand(b, {"crx "}); }, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
     {"HEIF (HEIC)", is_heif, kReadHeif, kConvert, kHeif, heif_orientation},
-    {"JPEG XL", [](Bytes b) { return begins_with(b, {"\xff\x0a"sv, "\0\0\0\x0cJXL \r\n\x87\n"sv}); }, kReadJxl, kConvert, kJxl, kTurnJxl},
+    {"JPEG XL", [](Bytes b) { return begins_with(b, {"\xff\x0a"sv, "\0\0\0\x0cJXL \r\n\x87\n"sv}); }, kReadJxl, kConvert, kJxl, kTurnJxl, nullptr,
+     nullptr, false, false, kUnpackJxl},
     {"CR2", [](Bytes b) { return is_tiff(b) && has_at(b, 8, "CR"); }, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
     {"DNG", is_dng, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},
     {"NEF or ARW", is_raw_tiff, kReadRaw, kDevelop, kRaw, nullptr, nullptr, nullptr, false, true},

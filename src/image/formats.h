@@ -4,10 +4,17 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "src/image/decoders.h"
 
 namespace lfm {
+
+/// A box that the file holds in compressed form, unpacked.
+struct PackedBox {
+  std::string type;  ///< "Exif", "xml "
+  std::vector<std::byte> body;
+};
 
 struct Format {
   const char* name;              ///< "JPEG", "HEIF (HEIC)"
@@ -21,7 +28,8 @@ struct Format {
   int (*pages)(Bytes file, const DecodeLimits& limits) = nullptr;
   Page (*page)(Bytes file, int page, const DecodeLimits& limits) = nullptr;
   bool is_film = false;
-  bool preview = false;           ///< what is decoded is the preview that the camera embedded
+  bool preview = false;  ///< what is decoded is the preview that the camera embedded
+  std::vector<PackedBox> (*packed_boxes)(Bytes file, std::size_t most_bytes) = nullptr;  ///< where metadata may be compressed
 };
 
 /// A file's first bytes, by which its format is told; more of them aren't looked at.

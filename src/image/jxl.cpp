@@ -2,9 +2,11 @@
 
 #include <jxl/decode.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 
 #include "lfm/error.h"
@@ -18,8 +20,12 @@ LFM_LATE(kLibjxl, JxlDecoderCloseInput);
 LFM_LATE(kLibjxl, JxlDecoderCreate);
 LFM_LATE(kLibjxl, JxlDecoderDestroy);
 LFM_LATE(kLibjxl, JxlDecoderGetBasicInfo);
+LFM_LATE(kLibjxl, JxlDecoderGetBoxType);
 LFM_LATE(kLibjxl, JxlDecoderImageOutBufferSize);
 LFM_LATE(kLibjxl, JxlDecoderProcessInput);
+LFM_LATE(kLibjxl, JxlDecoderReleaseBoxBuffer);
+LFM_LATE(kLibjxl, JxlDecoderSetBoxBuffer);
+LFM_LATE(kLibjxl, JxlDecoderSetDecompressBoxes);
 LFM_LATE(kLibjxl, JxlDecoderSetImageOutBuffer);
 LFM_LATE(kLibjxl, JxlDecoderSetInput);
 LFM_LATE(kLibjxl, JxlDecoderSetKeepOrientation);
@@ -48,6 +54,27 @@ JxlBasicInfo info_of(const Decoding& decoder) {
   JxlBasicInfo info{};
   if (JxlDecoderGetBasicInfo(decoder.get(), &info) != JXL_DEC_SUCCESS) fail_corrupt();
   return info;
+}
+
+std::string type_of_box(const Decoding& decoder, JXL_BOOL unpacked) {
+  JxlBoxType type{};
+  if (JxlDecoderGetBoxType(decoder.get(), type, unpacked) != JXL_DEC_SUCCESS) fail_corrupt();
+  return {type, sizeof type};
+}
+
+/// Reads the box at which the decoder stands, as far as it has no more than `most_bytes`, and what came after it.
+JxlDecoderStatus read_box(const Decoding& decoder, std::size_t most_bytes, std::vector<std::byte>& body) {
+  constexpr std::size_t at_first = 4096;
+  std::size_t size = 0;
+  JxlDecoderStatus status = JXL_DEC_BOX_NEED_MORE_OUTPUT;
+  while (status == JXL_DEC_BOX_NEED_MORE_OUTPUT && body.size() < most_bytes) {
+    body.resize(std::min(most_bytes, std::max(at_first, 2 * body.size())));
+    if (JxlDecoderSetBoxBuffer(decoder.get(), reinterpret_cast<std::uint8_t*>(&body[size]), body.size() - size) != JXL_DEC_SUCCESS) fail_corrupt();
+    status = JxlDecoderProcessInput(decoder.get());
+    size = body.size() - JxlDecoderReleaseBoxBuffer(decoder.get());
+  }
+  body.resize(status == JXL_DEC_BOX_NEED_MORE_OUTPUT ? 0 : size);
+  return status;
 }
 
 }  // namespace
@@ -91,6 +118,29 @@ int jxl_orientation(Bytes bytes) {
   }
   if (errno == ENOMEM) throw std::bad_alloc();  // which libjxl calls an error of the file
   return 1;
+}
+
+std::vector<PackedBox> jxl_packed_boxes(Bytes bytes, std::size_t most_bytes) {
+  constexpr std::size_t most_boxes = 16;
+  std::vector<PackedBox> boxes;
+  errno = 0;
+  try {
+    const Decoding decoder = start(bytes, JXL_DEC_BOX);
+    if (JxlDecoderSetDecompressBoxes(decoder.get(), JXL_TRUE) != JXL_DEC_SUCCESS) return {};
+    JxlDecoderStatus status = JxlDecoderProcessInput(decoder.get());
+    while (status == JXL_DEC_BOX && boxes.size() < most_boxes) {
+      if (type_of_box(decoder, JXL_FALSE) == "brob") {
+        PackedBox& box = boxes.emplace_back();
+        box.type = type_of_box(decoder, JXL_TRUE);
+        status = read_box(decoder, most_bytes, box.body);
+      } else {
+        status = JxlDecoderProcessInput(decoder.get());
+      }
+    }
+  } catch (const Error&) {  // what was read till then remains
+  }
+  if (errno == ENOMEM) throw std::bad_alloc();
+  return boxes;
 }
 
 }  // namespace lfm

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "src/image/boxes.h"
+#include "src/image/formats.h"
 #include "src/image/heif_layout.h"
 #include "src/metadata/exif.h"
 
@@ -221,12 +222,21 @@ void read_cr3(Bytes file, Collector& into) {
   }
 }
 
+/// The TIFF that a box holds behind an offset to it, which some programs leave out.
+Bytes exif_in(Bytes body) {
+  const std::string_view text = text_of(body);
+  if (text.starts_with("II*\0"sv) || text.starts_with("MM\0*"sv) || text.starts_with("Exif\0\0"sv)) return body;
+  return bytes_from(body, 4 + big_endian_at(body, 0, 4));
+}
+
 /// HEIF, AVIF, films and JPEG XL in its container.
 void read_boxes(Bytes file, Collector& into) {
   constexpr std::string_view c2pa = "\xd8\xfe\xc3\xd6\x1b\x0e\x48\x3c\x92\x97\x58\x28\x87\x7e\xc4\x81"sv;
   constexpr std::string_view xmp = "\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac"sv;
+  bool is_packed = false;
   for (const Box& box : boxes_in(file)) {
-    if (box.type == "Exif") into.exif(bytes_from(box.body, 4 + big_endian_at(box.body, 0, 4)));
+    if (box.type == "brob") is_packed = true;
+    if (box.type == "Exif") into.exif(exif_in(box.body));
     if (box.type == "xml ") into.xmp(box.body);
     if (box.type == "jumb") {  // with its head, which stands before the body
       const std::byte* const begin = box.body.data() - 8;
@@ -237,6 +247,13 @@ void read_boxes(Bytes file, Collector& into) {
       const auto [purpose, rest] = cut(bytes_from(body, 4));  // behind version and flags
       if (purpose == "manifest") into.jumbf(bytes_from(rest, 8));
       into.xmp(behind(box.body, xmp));
+    }
+  }
+  const Format* const format = is_packed ? find_format(file) : nullptr;
+  if (format != nullptr && format->packed_boxes != nullptr) {
+    for (const PackedBox& box : format->packed_boxes(file, kMostBytes)) {
+      if (box.type == "Exif") into.exif(exif_in(box.body));
+      if (box.type == "xml ") into.xmp(box.body);
     }
   }
   const HeifLayout layout = heif_layout(file);

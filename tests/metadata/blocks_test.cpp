@@ -71,6 +71,11 @@ TEST_CASE("MetadataBlocks.OfWebpHeifAndJpegXl") {
   CHECK(text_of(blocks_of(heif).jumbf[0]) == c2pa_store());
   const std::string jxl = box("JXL ", "\r\n\x87\n") + box("Exif", "\0\0\0\0"s + kExif) + box("xml ", kXmp) + c2pa_store();
   CHECK(blocks_of(jxl).exif.size() == 1u);
+  for (const std::string& exif : {kExif, "Exif\0\0"s + kExif}) {  // without the offset that belongs in front
+    const MetadataBlocks blocks = blocks_of(box("JXL ", "\r\n\x87\n") + box("Exif", exif));
+    REQUIRE(blocks.exif.size() == 1u);
+    CHECK(text_of(blocks.exif[0]) == kExif);
+  }
   CHECK(blocks_of(jxl).xmp.size() == 1u);
   CHECK(text_of(blocks_of(jxl).jumbf.at(0)) == c2pa_store());
   CHECK((blocks_of(text_of(read_file(std::filesystem::path(kTestFixtures) / "images/libraries/rotated.heic", 1 << 20))).exif.size() == 1u));

@@ -6,6 +6,7 @@
 
 #include "src/image/encode.h"
 #include "src/image/file.h"
+#include "src/image/formats.h"
 #include "tests/catch.h"
 #include "tests/image/random_image.h"
 #include "tests/metadata/containers.h"
@@ -86,6 +87,15 @@ TEST_CASE("Orientation.IsReadFromEveryContainer") {
   CHECK((orientation_of(read_file(folder / "libraries/camera.dng", 1 << 20)) == 6));
   CHECK((orientation_of(read_file(folder / "libraries/turned5.avif", 1 << 20)) == 5));  // of irot and imir
   CHECK((orientation_of(read_file(folder / "libraries/turned6.avif", 1 << 20)) == 6));
+  CHECK((orientation_of(read_file(folder / "libraries/turned6.heic", 1 << 20)) == 6));
+  CHECK((orientation_of(read_file(folder / "libraries/camera.cr3", 1 << 20)) == 6));
+  CHECK((orientation_of(read_file(folder / "libraries/camera.raf", 1 << 20)) == 6));
+  const std::vector<std::byte> jxl = read_file(folder / "libraries/turned6_packed.jxl", 1 << 20);
+  if (find_format(jxl)->decode != nullptr) {
+    CHECK(orientation_of(jxl) == 6);
+    CHECK((orientation_of(read_file(folder / "libraries/turned6.jxl", 1 << 20)) == 6));
+    CHECK((value_of(find_signs(jxl, random_image(61, 43, 1)), "EXIF", "camera") == "Maker M1"));  // of a compressed box
+  }
   const std::string png = with_chunks(text_of(encode_png(random_image(8, 8, 1))), png_chunk("eXIf", exif_block({}, 8)));
   CHECK(orientation_of(bytes_of(png)) == 8);
   CHECK(orientation_of({}) == 1);
