@@ -99,15 +99,19 @@ class XmpPieces {
   std::map<std::string, ByteBlock> packets_;
 };
 
-/// Photoshop's image resources: a signature, a number, a name and data, each padded to an even length. One of them is IPTC's.
+/// Photoshop's image resources: a signature, a number, a name and data, each padded to an even length.
 void read_resources(Bytes resources, Collector& into) {
-  constexpr std::uint64_t iptc = 0x0404;
+  constexpr std::uint64_t iptc = 0x0404, exif = 0x0422, xmp = 0x0424;
   for (int i = 0; i < 1000 && resources.size() >= 12 && text_of(resources).starts_with("8BIM"); ++i) {
     const std::uint64_t name = big_endian_at(resources, 6, 1) + 1, data = 6 + name + name % 2;
     const std::uint64_t length = big_endian_at(resources, data, 4);
     const Bytes rest = bytes_from(resources, data + 4);
     if (length > rest.size()) return;
-    if (big_endian_at(resources, 4, 2) == iptc) into.iptc(rest.first(static_cast<std::size_t>(length)));
+    const std::uint64_t number = big_endian_at(resources, 4, 2);
+    const Bytes data_of_it = rest.first(static_cast<std::size_t>(length));
+    if (number == iptc) into.iptc(data_of_it);
+    if (number == exif) into.exif(data_of_it);
+    if (number == xmp) into.xmp(data_of_it);
     resources = bytes_from(rest, length + length % 2);
   }
 }
@@ -157,7 +161,31 @@ std::pair<std::string_view, Bytes> cut(Bytes bytes) {
   return {all.substr(0, zero), bytes.subspan(zero + 1)};
 }
 
+/// ImageMagick's way: "Raw profile type exif", and as text a name, a length and bytes in hexadecimal digits.
+void read_raw_profile(std::string_view kind, std::string_view text, Collector& into) {
+  for (int line = 0; line < 3; ++line) {  // one is empty
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return;
+    text.remove_prefix(end + 1);
+  }
+  ByteBlock bytes;
+  unsigned digits = 1;  // with a mark in front
+  for (const char c : text) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) continue;
+    digits = digits << 4 | static_cast<unsigned>(digit);
+    if (digits < 0x100) continue;
+    bytes.push_back(static_cast<std::byte>(digits & 0xff));
+    digits = 1;
+  }
+  const Bytes xmp = kind == "xmp" ? Bytes(bytes) : behind(bytes, "http://ns.adobe.com/xap/1.0/\0"sv);
+  if (!xmp.empty()) into.xmp(xmp);
+  if (xmp.empty() && (kind == "exif" || kind == "APP1")) into.exif(bytes);
+  if (kind == "iptc") read_resources(bytes, into);
+}
+
 void read_png(Bytes file, Collector& into) {
+  constexpr std::string_view raw_profile = "Raw profile type ";
   constexpr std::size_t signature = 8, around = 12;  // length, type, checksum
   int inflations = 0;
   const auto inflate_some = [&](Bytes bytes) { return ++inflations > 20 ? std::string() : inflated(bytes); };
@@ -170,8 +198,11 @@ void read_png(Bytes file, Collector& into) {
     if (type == "caBX") into.jumbf(chunk);
     if (type == "tEXt" || type == "zTXt" || type == "iTXt") {
       const auto [keyword, rest] = cut(chunk);
-      if (type == "tEXt") into.text(keyword, text_of(rest));
-      if (type == "zTXt" && !rest.empty()) into.text(keyword, inflate_some(rest.subspan(1)));
+      if (type != "iTXt") {
+        const std::string grown = type == "zTXt" && !rest.empty() ? inflate_some(rest.subspan(1)) : std::string();
+        const std::string_view text = type == "zTXt" ? std::string_view(grown) : text_of(rest);
+        keyword.starts_with(raw_profile) ? read_raw_profile(keyword.substr(raw_profile.size()), text, into) : into.text(keyword, text);
+      }
       if (type == "iTXt" && rest.size() >= 2) {
         const bool compressed = rest[0] != std::byte{0};
         const Bytes text = cut(cut(rest.subspan(2)).second).second;  // behind language and translated keyword
@@ -198,6 +229,14 @@ void read_webp(Bytes file, Collector& into) {
     if (type == "C2PA") into.jumbf(chunk);
     at += 8 + static_cast<std::size_t>(length + length % 2);
   }
+}
+
+void read_psd(Bytes file, Collector& into) {
+  constexpr std::uint64_t header = 26;
+  const Bytes behind_colors = bytes_from(file, header + 4 + big_endian_at(file, header, 4));
+  const std::uint64_t length = big_endian_at(behind_colors, 0, 4);
+  const Bytes rest = bytes_from(behind_colors, 4);
+  read_resources(rest.first(static_cast<std::size_t>(std::min<std::uint64_t>(length, rest.size()))), into);
 }
 
 void read_tiff(Bytes file, Collector& into) {
@@ -273,6 +312,7 @@ MetadataBlocks metadata_blocks(Bytes file) {
   if (head.size() >= 8 && (head.substr(4, 4) == "ftyp" || head.substr(4, 4) == "JXL ")) read_boxes(file, into);
   if (head.size() >= 12 && head.substr(4, 8) == "ftypcrx ") read_cr3(file, into);
   if (head.starts_with("FUJIFILMCCD-RAW")) read_raf(file, into);
+  if (head.starts_with("8BPS")) read_psd(file, into);
   return into.finish();
 }
 

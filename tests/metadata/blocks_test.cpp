@@ -44,6 +44,30 @@ TEST_CASE("MetadataBlocks.OfPng") {
   CHECK(blocks.jumbf.size() == 1u);
 }
 
+TEST_CASE("MetadataBlocks.AsImageMagickWritesThem") {
+  std::string digits;
+  for (const char c : "Exif\0\0"s + kExif) {
+    digits += "0123456789abcdef"[static_cast<unsigned char>(c) / 16];
+    digits += "0123456789abcdef"[static_cast<unsigned char>(c) % 16];
+    if (digits.size() % 73 == 72) digits += '\n';
+  }
+  const MetadataBlocks blocks = blocks_of(with_chunks(png(), png_chunk("tEXt", "Raw profile type exif\0\nexif\n      99\n"s + digits + "\n")));
+  REQUIRE(blocks.exif.size() == 1u);
+  CHECK(text_of(blocks.exif[0]) == kExif);
+  CHECK(blocks.texts.empty());
+}
+
+TEST_CASE("MetadataBlocks.OfPsd") {
+  const auto resource = [](int number, const std::string& data) {
+    return "8BIM"s + big(static_cast<std::uint64_t>(number), 2) + "\0\0"s + big(data.size(), 4) + data + (data.size() % 2 == 1 ? "\0"s : ""s);
+  };
+  const std::string resources = resource(0x0422, kExif) + resource(0x0424, kXmp);
+  const MetadataBlocks blocks = blocks_of("8BPS"s + std::string(22, '\0') + big(3, 4) + "abc" + big(resources.size(), 4) + resources);
+  REQUIRE(blocks.exif.size() == 1u);
+  CHECK(text_of(blocks.exif[0]) == kExif);
+  CHECK(blocks.xmp == std::vector{kXmp});
+}
+
 TEST_CASE("MetadataBlocks.OfJpegWithJumbfInPieces") {
   const std::string store = c2pa_store();
   const std::size_t half = store.size() / 2;
