@@ -64,7 +64,7 @@ TEST_CASE("PictureHeader.TellsTheSizesOfFormatsThatLibrariesRead") {
     REQUIRE(header.has_value());
     using Sides = std::pair<std::uint32_t, std::uint32_t>;
     const Sides sides = name.starts_with("camera.") ? Sides(0, 0)  // of a raw file the preview is read
-                        : name == "preview.jpg"     ? Sides(96, 64)
+                        : name == "preview.jpg"     ? Sides(64, 48)
                         : name == "pages.tif"       ? Sides(64, 52)
                                                     : Sides(61, 43);
     CHECK(header->width == sides.first);
