@@ -6,9 +6,9 @@
 #include "kernels/first_block.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
-#include "kernels/npr.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
+#include "kernels/residual.h"
 #include "kernels/topk_pool.h"
 #include "src/model/architecture.h"
 
@@ -90,8 +90,8 @@ void time_first_block(KernelTimer& timer, int batch, int size, const KernelWork&
   const auto* pixels = timer.array<std::uint8_t>(3.0 * batch * size * size);
   const auto *weight = timer.array<float>(12 * 64), *bias = timer.array<float>(64);
   auto *residual = timer.array<float>(3.0 * batch * size * size), *output = timer.array<float>(1.0 * batch * out.area() * 64);
-  timer.time("npr, then conv2x2_naive", work, Precision::fp32, [&](kernels::Stream s) {
-    kernels::npr(residual, pixels, batch, size, size, s);
+  timer.time("residual, then conv2x2_naive", work, Precision::fp32, [&](kernels::Stream s) {
+    kernels::residual(FrontEnd::npr, residual, pixels, batch, size, size, s);
     kernels::conv2x2_naive({output, residual, weight, bias, batch, size & ~1, size & ~1, 3, 64}, kernels::Epilogue::bias_relu_pool, s);
   });
   timer.time("fused", work, Precision::fp32,

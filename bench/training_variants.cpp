@@ -161,7 +161,7 @@ void time_tensor_projection(KernelTimer& timer, int batch, int size) {
 
 void time_first_conv(KernelTimer& timer, int batch, int size) {
   const MapSize conv = network_shape({}, size, size).conv[0];
-  const kernels::FirstConvInput input{timer.array<std::uint8_t>(3.0 * batch * size * size), batch, size, size, {{0.02f, 0.02f, 0.02f}}};
+  const kernels::FirstConvInput<> input{timer.array<std::uint8_t>(3.0 * batch * size * size), batch, size, size, {{0.02f, 0.02f, 0.02f}}};
   auto* y = timer.array<float>(1.0 * batch * conv.area() * kChannels[1]);
   auto *weight = timer.array<float>(12.0 * kChannels[1]), *bias = timer.array<float>(kChannels[1]);
   auto* scratch = timer.array<float>(static_cast<double>(kernels::first_conv_backward_weight_scratch(batch, size, size)));

@@ -158,6 +158,7 @@ void write_words(const fs::path& root) {
     for (const auto& row : rows) known.emplace(row.word);
   };
   add(words(View{}));
+  add(words(FrontEnd{}));
   add(words(Precision{}));
   add(words(Pooling{}));
   add(words(Combination{}));

@@ -1,8 +1,8 @@
-// first_block: residual |x - top-left of its 2x2 cell|, 2x2 convolution 3->64, max-pool 2x2/2, bias, ReLU.
+// first_block: residual, 2x2 convolution 3->64, max-pool 2x2/2, bias, ReLU.
 //   pixels [n][height][width][3] uint8   weight [4][3][64]   bias [64]   ->   output [n][ph][pw][64]
 //   ph = (h-1)/2, pw = (w-1)/2 with h = height & ~1, w = width & ~1
 //
-// A pooled output sees 3x3 pixels whose corners and centre column ends start cells: of the nine residuals only
+// NPR, from pixels: a pooled output sees 3x3 of them whose corners start cells, where the residual is zero: of the nine only
 //   . a .        four convolutions (one per position of the window) take three taps each of these five: 9 taps times
 //   b c d        3 channels... instead of 12, and their maximum is the pooled value. The always-zero quarter is never
 //   . e .        multiplied.
@@ -12,6 +12,9 @@
 //          of shared memory (broadcast to 16 lanes) feed 144 multiply-adds; 16 lanes store 256 bytes side by side, 128 of halves.
 // shared: a row of 16 floats per output, its four quarters permuted by the output's number, so that eight lanes that each write a
 // quarter of their own row meet eight different groups of four banks, and the two rows a warp reads lie in different halves.
+//
+// Any other residual, from memory ([n][h][w][3] float): nine positions in rows of 28 floats, whose seven quarters fall into different banks
+// for eight lanes as they are; seven reads feed 192 multiply-adds.
 #include "kernels/first_block.h"
 
 #include "kernels/launch.h"
@@ -27,52 +30,60 @@ constexpr int kOutputs = 256;  // pooled outputs of a block
 constexpr int kChannelsOfThread = 4;
 constexpr int kThreadsAcross = kFirstBlockChannels / kChannelsOfThread;
 
-// Slot of the residual at (y, x) of the 3x3 patch, or -1 where it is zero.
+// The values of a 3x3 patch that are kept: all nine, or the five that are not always zero.
 template <typename Residual>
-__device__ constexpr int slot_of(int y, int x) {
-  static_assert(Residual::is_zero(0, 0) && Residual::is_zero(0, 2) && Residual::is_zero(2, 0) && Residual::is_zero(2, 2),
-                "five values of a patch fit: other residuals go through memory (residual.cuh)");
-  return Residual::is_zero(y, x) ? -1 : y == 0 ? 0 : y == 1 ? 1 + x : 4;
-}
+struct Patch {
+  static constexpr bool kCornersAreZero =
+      Residual::is_zero(0, 0) && Residual::is_zero(0, 2) && Residual::is_zero(2, 0) && Residual::is_zero(2, 2);
+  static constexpr int kSlots = kCornersAreZero ? 5 : 9;
+  static constexpr int kQuarters = (kSlots * 3 + 3) / 4;  // of 4 floats
+  static constexpr int kFloats = 4 * kQuarters;
 
-// Where quarter q of output i's row of 16 floats lies in it.
-__device__ __forceinline__ int quarter(int q, int i) { return (q ^ (i >> 1 & 3)) * 4; }
+  // Slot of the residual at (y, x), or -1 where it is zero.
+  static __device__ constexpr int slot_of(int y, int x) {
+    return Residual::is_zero(y, x) ? -1 : !kCornersAreZero ? 3 * y + x : y == 0 ? 0 : y == 1 ? 1 + x : 4;
+  }
+  // Where quarter q of output i's row lies in it.
+  static __device__ __forceinline__ int quarter(int q, int i) { return (kQuarters % 2 ? q : q ^ (i >> 1 & 3)) * 4; }
+};
 
-// The 15 residuals of one pooled output, slot-major. corner: its patch's first pixel; stride: bytes of an image row.
+// The residuals of one pooled output, slot-major. corner: its patch's first pixel; stride: values of an image row.
 template <typename Residual>
-__device__ __forceinline__ void residuals(float (&r)[16], const std::uint8_t* __restrict__ corner, int stride) {
+__device__ __forceinline__ void residuals(float (&r)[Patch<Residual>::kFloats], const typename Residual::Source* __restrict__ corner,
+                                          int stride) {
   UNROLL
   for (int y = 0; y < 3; ++y) {
     UNROLL
     for (int x = 0; x < 3; ++x) {
-      const int slot = slot_of<Residual>(y, x);
+      const int slot = Patch<Residual>::slot_of(y, x);
       if (slot < 0) continue;
       UNROLL
       for (int c = 0; c < 3; ++c) {
-        const auto pixel = [&](int row, int column) -> int { return corner[row * stride + column * 3 + c]; };
+        const auto pixel = [&](int row, int column) { return +corner[row * stride + column * 3 + c]; };
         r[slot * 3 + c] = Residual::at(pixel, y, x);
       }
     }
   }
-  r[15] = 0.0f;
+  r[Patch<Residual>::kFloats - 1] = 0.0f;
 }
 
 template <typename T, typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
-    first_block_kernel(T* __restrict__ output, const std::uint8_t* __restrict__ pixels,
+    first_block_kernel(T* __restrict__ output, const typename Residual::Source* __restrict__ pixels,
                        const float* __restrict__ weight, const float* __restrict__ bias, int outputs, int height, int width,
                        int out_h, int out_w) {
-  SHARED_ARRAY(float, patch, kOutputs, 16);
+  using P = Patch<Residual>;
+  SHARED_ARRAY(float, patch, kOutputs, P::kFloats);
   const int thread = static_cast<int>(threadIdx.x);
   const int first = static_cast<int>(blockIdx.x) * kOutputs;
 
   if (const int at = first + thread; at < outputs) {
     const int image = at / (out_h * out_w), y = at / out_w % out_h * 2, x = at % out_w * 2;
-    float r[16];
+    float r[P::kFloats];
     residuals<Residual>(r, pixels + ((static_cast<std::int64_t>(image) * height + y) * width + x) * 3, width * 3);
     UNROLL
-    for (int q = 0; q < 4; ++q) {
-      store4(&patch[thread][quarter(q, thread)], {r[4 * q], r[4 * q + 1], r[4 * q + 2], r[4 * q + 3]});
+    for (int q = 0; q < P::kQuarters; ++q) {
+      store4(&patch[thread][P::quarter(q, thread)], {r[4 * q], r[4 * q + 1], r[4 * q + 2], r[4 * q + 3]});
     }
   }
 
@@ -90,10 +101,10 @@ __global__ void __launch_bounds__(kThreads, 2)
   sync_block();
 
   for (int i = thread / kThreadsAcross; i < kOutputs && first + i < outputs; i += kThreads / kThreadsAcross) {
-    float r[16];
+    float r[P::kFloats];
     UNROLL
-    for (int q = 0; q < 4; ++q) {
-      const float4 v = load4(&patch[i][quarter(q, i)]);
+    for (int q = 0; q < P::kQuarters; ++q) {
+      const float4 v = load4(&patch[i][P::quarter(q, i)]);
       r[4 * q] = v.x, r[4 * q + 1] = v.y, r[4 * q + 2] = v.z, r[4 * q + 3] = v.w;
     }
     float best[kChannelsOfThread];
@@ -102,7 +113,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       float sum[kChannelsOfThread] = {};
       UNROLL
       for (int tap = 0; tap < 4; ++tap) {
-        const int slot = slot_of<Residual>(window / 2 + tap / 2, window % 2 + tap % 2);
+        const int slot = P::slot_of(window / 2 + tap / 2, window % 2 + tap % 2);
         if (slot < 0) continue;
         UNROLL
         for (int c = 0; c < 3; ++c) {
@@ -120,20 +131,26 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 }  // namespace
 
-template <typename T>
-void first_block(T* output, const std::uint8_t* pixels, const float* weight, const float* bias, int n, int height,
-                 int width, Stream stream) {
-  const int out_h = (NprResidual::whole_cells(height) - 1) / 2, out_w = (NprResidual::whole_cells(width) - 1) / 2;
+template <typename T, typename Source>
+void first_block(T* output, const Source* pixels, const float* weight, const float* bias, int n, int height, int width, Stream stream) {
+  using Residual = typename ResidualFrom<Source>::type;
+  const int out_h = (Residual::whole_cells(height) - 1) / 2, out_w = (Residual::whole_cells(width) - 1) / 2;
   require(n > 0 && out_h > 0 && out_w > 0, "first_block: the output is empty");
   const std::int64_t outputs = static_cast<std::int64_t>(n) * out_h * out_w;
   require(outputs <= INT32_MAX - kOutputs, "first_block: the batch is too large for one launch");
   launch({.kernel = "first_block", .blocks = {blocks_for(outputs, kOutputs)}, .threads = kThreads}, stream,
-         first_block_kernel<T, NprResidual>, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h, out_w);
+         first_block_kernel<T, Residual>, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h, out_w);
 }
 
-template void first_block(float*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);
-template void first_block(Half*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);
-template void first_block(Bfloat16*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);
-template void first_block(Tf32*, const std::uint8_t*, const float*, const float*, int, int, int, Stream);
+#define LFM_FIRST_BLOCK(T, Source) template void first_block(T*, const Source*, const float*, const float*, int, int, int, Stream)
+LFM_FIRST_BLOCK(float, std::uint8_t);
+LFM_FIRST_BLOCK(Half, std::uint8_t);
+LFM_FIRST_BLOCK(Bfloat16, std::uint8_t);
+LFM_FIRST_BLOCK(Tf32, std::uint8_t);
+LFM_FIRST_BLOCK(float, float);
+LFM_FIRST_BLOCK(Half, float);
+LFM_FIRST_BLOCK(Bfloat16, float);
+LFM_FIRST_BLOCK(Tf32, float);
+#undef LFM_FIRST_BLOCK
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,4 +1,4 @@
-// The first block in one kernel, from pixels to pooled activations; the residual never touches memory.
+// The first block in one kernel, from pixels or a residual to pooled activations.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,13 @@ namespace lfm::kernels::inline LFM_TARGET {
 
 inline constexpr int kFirstBlockChannels = 64;
 
-/// pixels [n][height][width][3], weight [4][3][64] (tap, input channel, output channel) for the residual as integers 0...255,
-/// bias [64] -> output [n][(h-1)/2][(w-1)/2][64] with h = height & ~1, w = width & ~1: residual, convolution, bias, ReLU, pooling.
-/// Equals npr() followed by conv2x2(bias_relu_pool) up to the order of summation. Computed in FP32; T: float, or what the tensor cores
-/// of the next block multiply, to which the output is rounded.
-template <typename T>
-void first_block(T* output, const std::uint8_t* pixels, const float* weight, const float* bias, int n, int height,
-                 int width, Stream stream);
+/// pixels [n][height][width][3], weight [4][3][64] (tap, input channel, output channel) for the residual in grey levels,
+/// bias [64] -> output [n][(h-1)/2][(w-1)/2][64]: residual, convolution, bias, ReLU, pooling. Computed in FP32; T: float, or what the tensor
+/// cores of the next block multiply, to which the output is rounded.
+/// Source uint8_t: pixels are the picture's, whose NPR residual never touches memory; h = height & ~1, w = width & ~1. Source float: pixels
+/// are a residual's values (residual.h), h x w = height x width. Equals residual() followed by conv2x2(bias_relu_pool) up to the order of
+/// summation.
+template <typename T, typename Source>
+void first_block(T* output, const Source* pixels, const float* weight, const float* bias, int n, int height, int width, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

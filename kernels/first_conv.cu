@@ -1,5 +1,5 @@
 // first_conv: y[y][x][o] = bias[o] + sum over ky, kx, c of r[y+ky][x+kx][c] w[2ky+kx][c][o], with the residual
-//   r[y][x][c] = scale[c] |pixel[y][x][c] - pixel[y & ~1][x & ~1][c]|    (residual.cuh), computed from pixels on the way
+//   r[y][x][c] = scale[c] residual[y][x][c]    (residual.cuh): NPR's, computed from pixels on the way, or any other's, from memory
 //   grad_w[tap][c][o] = sum over n, y, x of r g
 //   pixels [n][height][width][3]   weight [4][3][64]   bias [64]   ->   output [n][h-1][w-1][64]
 //
@@ -34,23 +34,23 @@ constexpr int kLeastStages = 4, kMostSlices = 1024;  // stages of a slice, slice
 
 // The residuals under one position of the output [h-1][w-1], term = 3 tap + channel.
 template <typename Residual>
-__device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInput& in, int position) {
+__device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInput<typename Residual::Source>& in, int position) {
   const int out_h = Residual::whole_cells(in.height) - 1, out_w = Residual::whole_cells(in.width) - 1;
   const int y = position / out_w % out_h, x = position % out_w;
-  const std::uint8_t* image = in.pixels + static_cast<std::int64_t>(position / out_w / out_h) * in.height * in.width * 3;
+  const typename Residual::Source* image = in.pixels + static_cast<std::int64_t>(position / out_w / out_h) * in.height * in.width * 3;
   UNROLL
   for (int tap = 0; tap < 4; ++tap) {
     const int py = y + tap / 2, px = x + tap % 2;
     UNROLL
     for (int c = 0; c < 3; ++c) {
-      const auto pixel = [&](int row, int column) -> int { return image[(row * in.width + column) * 3 + c]; };
+      const auto pixel = [&](int row, int column) { return +image[(row * in.width + column) * 3 + c]; };
       r[tap * 3 + c] = Residual::at(pixel, py, px) * in.scale.channel[c];
     }
   }
 }
 
 template <typename Residual, typename Patch>
-__device__ __forceinline__ void stage(Patch& patch, const FirstConvInput& in, int position) {
+__device__ __forceinline__ void stage(Patch& patch, const FirstConvInput<typename Residual::Source>& in, int position) {
   const int thread = static_cast<int>(threadIdx.x);
   float r[kTerms];
   residuals<Residual>(r, in, position);
@@ -69,7 +69,7 @@ __device__ __forceinline__ void read_patch(float (&r)[kTerms], Patch& patch, int
 
 template <typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
-    first_conv_kernel(float* __restrict__ output, FirstConvInput in, const float* __restrict__ weight,
+    first_conv_kernel(float* __restrict__ output, FirstConvInput<typename Residual::Source> in, const float* __restrict__ weight,
                       const float* __restrict__ bias, int positions) {
   SHARED_ARRAY(float, patch, kPositions, kTerms);
   const int thread = static_cast<int>(threadIdx.x), channel = thread % kAcross * 4;
@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 template <typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
-    first_conv_backward_weight_kernel(float* __restrict__ partials, FirstConvInput in, const float* __restrict__ grad_output,
+    first_conv_backward_weight_kernel(float* __restrict__ partials, FirstConvInput<typename Residual::Source> in, const float* __restrict__ grad_output,
                                       int positions, int slice) {
   SHARED_ARRAY(float, patch, kPositions, kTerms);
   SHARED_ARRAY(float, sums, kWarps, kWeights);
@@ -133,8 +133,9 @@ __global__ void __launch_bounds__(kThreads, 2)
   }
 }
 
+template <typename Residual>
 int positions_of(int n, int height, int width) {
-  const int out_h = NprResidual::whole_cells(height) - 1, out_w = NprResidual::whole_cells(width) - 1;
+  const int out_h = Residual::whole_cells(height) - 1, out_w = Residual::whole_cells(width) - 1;
   require(n > 0 && out_h > 0 && out_w > 0, "first_conv: the output is empty");
   require(static_cast<std::int64_t>(height) * width * 3 <= INT32_MAX, "first_conv: the images are too large");
   const std::int64_t positions = static_cast<std::int64_t>(n) * out_h * out_w;
@@ -150,24 +151,33 @@ int slice_of(int positions) {
 
 }  // namespace
 
-void first_conv(float* output, const FirstConvInput& input, const float* weight, const float* bias, Stream stream) {
-  const int positions = positions_of(input.n, input.height, input.width);
+template <typename Source>
+void first_conv(float* output, const FirstConvInput<Source>& input, const float* weight, const float* bias, Stream stream) {
+  using Residual = typename ResidualFrom<Source>::type;
+  const int positions = positions_of<Residual>(input.n, input.height, input.width);
   launch({.kernel = "first_conv", .blocks = {blocks_for(positions, kPositions)}, .threads = kThreads}, stream,
-         first_conv_kernel<NprResidual>, output, input, weight, bias, positions);
+         first_conv_kernel<Residual>, output, input, weight, bias, positions);
 }
 
 std::size_t first_conv_backward_weight_scratch(int n, int height, int width) {
-  const int least = static_cast<int>(blocks_for(positions_of(n, height, width), kLeastStages * kPositions));
+  const int least = static_cast<int>(blocks_for(positions_of<StoredResidual>(n, height, width), kLeastStages * kPositions));
   return static_cast<std::size_t>(std::min(least, kMostSlices)) * kWeights;
 }
 
-void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstConvInput& input, const float* grad_output,
+template <typename Source>
+void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstConvInput<Source>& input, const float* grad_output,
                                 bool accumulate, Stream stream) {
-  const int positions = positions_of(input.n, input.height, input.width), slice = slice_of(positions);
+  using Residual = typename ResidualFrom<Source>::type;
+  const int positions = positions_of<Residual>(input.n, input.height, input.width), slice = slice_of(positions);
   const unsigned slices = blocks_for(positions, slice);
   launch({.kernel = "first_conv_backward_weight", .blocks = {slices}, .threads = kThreads}, stream,
-         first_conv_backward_weight_kernel<NprResidual>, scratch, input, grad_output, positions, slice);
+         first_conv_backward_weight_kernel<Residual>, scratch, input, grad_output, positions, slice);
   sum_partials(grad_weight, scratch, static_cast<int>(slices), kWeights, accumulate, stream);
 }
+
+template void first_conv(float*, const FirstConvInput<std::uint8_t>&, const float*, const float*, Stream);
+template void first_conv(float*, const FirstConvInput<float>&, const float*, const float*, Stream);
+template void first_conv_backward_weight(float*, float*, const FirstConvInput<std::uint8_t>&, const float*, bool, Stream);
+template void first_conv_backward_weight(float*, float*, const FirstConvInput<float>&, const float*, bool, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

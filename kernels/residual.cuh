@@ -1,38 +1,42 @@
-// The residual of a front end as a device functor, which every kernel that begins at pixels takes: npr.cu writes it to memory, first_block.cu
-// and first_conv.cu compute it on the way. A new front end is a new functor. What its values depend on stands here for the kernels, and in
-// src/model/front_end.h for the host.
+// Where the kernels that begin at a residual take it from: first_block.cu and first_conv.cu compute NPR's from pixels on the way, their fast
+// path, and read any other from memory, where residual.cu has written it. What residuals are stands in src/model/residual.h.
 //
-// first_block.cu has room for five values of a 3x3 patch that begins at a cell: it is NPR's fast path, and the compiler refuses others. Those
-// go from memory: the residual by a kernel like npr.cu's, then conv2x2_naive.
+// first_block.cu keeps five values of a 3x3 patch that begins at a cell where the corners are always zero, as NPR's are, else nine.
 #pragma once
 
-#include "kernels/device.cuh"
+#include <cstdint>
 
-#if defined(__CUDACC__)
-#define LFM_HOST_DEVICE __host__ __device__
-#else
-#define LFM_HOST_DEVICE
-#endif
+#include "kernels/device.cuh"
+#include "src/model/residual.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
-/// |pixel - top-left pixel of its 2x2 cell|, per channel.
-struct NprResidual {
-  static constexpr int kCell = 2;  ///< side of the square of pixels that a value depends on, which begins at a multiple of it
+/// From pixels.
+struct FusedNpr : NprResidual {
+  using Source = std::uint8_t;
+};
 
-  /// Whether the value is zero whatever the pixels, so that its products may be left out.
-  static constexpr LFM_HOST_DEVICE bool is_zero(int y, int x) { return y % kCell == 0 && x % kCell == 0; }
-
-  /// Of one channel at (y, x), an integer 0...255. pixel(y, x): the channel there, rows and columns counted from the beginning of a cell.
+/// From memory, [n][height][width][3].
+struct StoredResidual {
+  using Source = float;
+  static constexpr LFM_HOST_DEVICE bool is_zero(int, int) { return false; }
   template <typename Pixel>
   static __device__ __forceinline__ float at(Pixel pixel, int y, int x) {
-    const int here = pixel(y, x);
-    const int top_left = pixel(y & ~(kCell - 1), x & ~(kCell - 1));
-    return static_cast<float>(here < top_left ? top_left - here : here - top_left);
+    return pixel(y, x);
   }
+  static constexpr LFM_HOST_DEVICE int whole_cells(int side) { return side; }
+};
 
-  /// The part of a side that whole cells cover.
-  static constexpr LFM_HOST_DEVICE int whole_cells(int side) { return side & ~(kCell - 1); }
+/// What reads an array of that type.
+template <typename Source>
+struct ResidualFrom;
+template <>
+struct ResidualFrom<std::uint8_t> {
+  using type = FusedNpr;
+};
+template <>
+struct ResidualFrom<float> {
+  using type = StoredResidual;
 };
 
 }  // namespace lfm::kernels::inline LFM_TARGET

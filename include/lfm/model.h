@@ -11,7 +11,10 @@ namespace lfm {
 
 /// What turns pixels into the maps that the trunk convolves (src/model/front_end.h).
 enum class FrontEnd {
-  npr,  ///< differences to the top-left pixel of each 2x2 cell (paper, section 3.1)
+  npr,         ///< absolute differences to the top-left pixel of each 2x2 cell (paper, section 3.1)
+  npr_signed,  ///< the same with their signs, times 2/3: what NPR's own network sees
+  haar_hh,     ///< the diagonal band of one level of a Haar wavelet, enlarged to the picture's size: what SAFE's network sees
+  none,        ///< the pixels, normalised
 };
 
 /// The convolutions (src/model/stages.h).

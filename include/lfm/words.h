@@ -24,6 +24,13 @@ constexpr std::array<Word<Pooling>, 3> words(Pooling) {
   return {{{"topk", Pooling::topk}, {"average", Pooling::average}, {"avg", Pooling::average}}};
 }
 
+constexpr std::array<Word<FrontEnd>, 4> words(FrontEnd) {
+  return {{{"npr", FrontEnd::npr, "absolute differences to the top-left pixel of each 2x2 cell"},
+           {"npr_signed", FrontEnd::npr_signed, "differences to the top-left pixel of each 2x2 cell, with their signs"},
+           {"haar_hh", FrontEnd::haar_hh, "the diagonal band of a Haar wavelet, enlarged to the picture's size"},
+           {"none", FrontEnd::none, "the pixels themselves"}}};
+}
+
 constexpr std::array<Word<View>, 4> words(View) {
   return {{{"resize", View::resize, "to 256x256"},
            {"native", View::native, "every pixel"},
@@ -52,6 +59,15 @@ template <typename Enum>
 constexpr std::string_view word_of(Enum value) {
   for (const Word<Enum>& row : words(Enum{})) {
     if (row.value == value) return row.word;
+  }
+  throw std::logic_error("a value without a word");
+}
+
+/// What the value means, for people. Throws std::logic_error where the list lacks it.
+template <typename Enum>
+constexpr std::string_view meaning_of(Enum value) {
+  for (const Word<Enum>& row : words(Enum{})) {
+    if (row.value == value) return row.meaning;
   }
   throw std::logic_error("a value without a word");
 }

@@ -206,6 +206,8 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
   line("file", fmt::format("{} ({})", printable(options.model.string()), model_format_name(facts.format)));
   line("name", model.name.empty() ? "(none)" : printable(model.name));
   if (model.members.empty()) {
+    const FrontEnd front_end = model.architecture.front_end;
+    line("residual", fmt::format("{}: {}", word_of(front_end), meaning_of(front_end)));
     line("pooling", pooling_text(model.architecture));
   } else {
     line("combination", fmt::format("{}: {}", word_of(model.combination), meaning_of(model.combination)));
@@ -213,7 +215,8 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
   for (std::size_t m = 0; m < model.members.size(); ++m) {
     const Model& member = model.members[m];
     line(fmt::format("member {}", m + 1).c_str(),
-         fmt::format("{}: pools {}; {}, calls fake above {:g}", printable(member_name(model, m)), pooling_text(member.architecture),
+         fmt::format("{}: residual {}, pools {}; {}, calls fake above {:g}", printable(member_name(model, m)),
+                     word_of(member.architecture.front_end), pooling_text(member.architecture),
                      calibration_text(member.calibration), member.threshold));
   }
   line("view", std::string(view_name(model.view)));

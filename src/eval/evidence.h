@@ -20,8 +20,9 @@
 
 namespace lfm {
 
-/// Pixels from one map position to the next, and how many a position sees a side: position (row, column) covers the view's pixels
-/// [8*row, 8*row + 22] x [8*column, 8*column + 22].
+/// Pixels from one map position to the next, and how many a position sees a side: position (row, column) covers the residual's values
+/// [8*row, 8*row + 22] x [8*column, 8*column + 22], and pixels of the view beyond them where the residual reaches further (front_end.h): none
+/// for differences inside cells of 2x2, which the field, beginning at an even pixel, covers.
 struct ReceptiveField {
   int stride = 1;
   int side = 1;
@@ -34,7 +35,7 @@ constexpr ReceptiveField receptive_field() {
     field.side += field.stride;                  // max-pool 2x2, stride 2
     field.stride *= 2;
   }
-  return field;  // the residual looks at an even pixel above and left, which the field, beginning at an even one, covers
+  return field;
 }
 
 /// Values of one image's map positions, [rows*cols].

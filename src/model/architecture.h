@@ -18,13 +18,13 @@ inline constexpr float kBatchNormMomentum = 0.1f;
 inline constexpr int kMinImageSide = 48;
 inline constexpr int kMaxTopK = 1024;  ///< the largest k a model may have; the 256 x 256 protocol's maps have 900 positions
 
-// x = (pixel/255 - mean)/std. The mean cancels in the residual.
+// x = (pixel/255 - mean)/std. The mean cancels in residuals that are differences.
 inline constexpr std::array<double, 3> kPixelMean = {0.485, 0.456, 0.406};
 inline constexpr std::array<double, 3> kPixelStd = {0.229, 0.224, 0.225};
 
 /// Sizes of every map for one image size. Blocks are counted from 0; block b pools unless it is the last.
 struct NetworkShape {
-  MapSize input;                      ///< even: an odd last row or column of the image is dropped
+  MapSize input;                      ///< of the residual: the image's, less what the front end drops
   std::array<MapSize, kBlocks> conv;  ///< after the convolution of each block
   std::array<MapSize, kBlocks> out;   ///< after its pooling; out[3] == conv[3] is the size of the maps
   const MapSize& maps() const { return out[kBlocks - 1]; }

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "lfm/error.h"
-#include "lfm/words.h"
 
 namespace lfm {
 namespace {
@@ -51,11 +50,6 @@ std::span<const CombinationSpec> combinations() { return kCombinations; }
 
 const CombinationSpec& combination_spec(Combination combination) {
   return kCombinations.at(static_cast<std::size_t>(combination));
-}
-
-std::string_view meaning_of(Combination combination) {
-  const auto rows = words(combination);
-  return std::ranges::find(rows, combination, &Word<Combination>::value)->meaning;
 }
 
 float margin(const Model& member, float logit) {

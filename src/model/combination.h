@@ -34,8 +34,6 @@ struct CombinationSpec {
 /// In the order of the enum.
 std::span<const CombinationSpec> combinations();
 const CombinationSpec& combination_spec(Combination combination);
-/// For people.
-std::string_view meaning_of(Combination combination);
 
 float margin(const Model& member, float logit);
 

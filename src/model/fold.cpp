@@ -3,11 +3,13 @@
 #include <cmath>
 #include <cstddef>
 
+#include "src/model/front_end.h"
+
 namespace lfm {
 
 namespace {
 
-FoldedBlock fold_block(const ParameterTable& table, std::span<const float> values, int block) {
+FoldedBlock fold_block(const FrontEndRow& front_end, const ParameterTable& table, std::span<const float> values, int block) {
   const auto weight = parameter(values, table, conv_weight(block));
   const auto bias = parameter(values, table, conv_bias(block));
   const auto scale = parameter(values, table, norm_scale(block));
@@ -23,7 +25,7 @@ FoldedBlock fold_block(const ParameterTable& table, std::span<const float> value
     const double gain = scale[o] / std::sqrt(double{variance[o]} + double{kBatchNormEps});
     folded.bias[o] = static_cast<float>(gain * (double{bias[o]} - double{mean[o]}) + double{shift[o]});
     for (std::size_t i = 0; i < ic; ++i) {
-      const double input_scale = block == 0 ? 1.0 / (255.0 * kPixelStd[i]) : 1.0;
+      const double input_scale = block == 0 ? front_end.scale(i) : 1.0;
       for (std::size_t t = 0; t < taps; ++t) {
         const std::size_t at = (o * ic + i) * taps + t;
         folded.weight[at] = static_cast<float>(gain * input_scale * double{weight[at]});
@@ -35,9 +37,10 @@ FoldedBlock fold_block(const ParameterTable& table, std::span<const float> value
 
 }  // namespace
 
-std::array<FoldedBlock, kBlocks> fold_blocks(const ParameterTable& table, std::span<const float> values) {
+std::array<FoldedBlock, kBlocks> fold_blocks(const Architecture& architecture, std::span<const float> values) {
+  const ParameterTable table = parameter_table(architecture);
   std::array<FoldedBlock, kBlocks> blocks;
-  for (int b = 0; b < kBlocks; ++b) blocks[b] = fold_block(table, values, b);
+  for (int b = 0; b < kBlocks; ++b) blocks[b] = fold_block(front_end(architecture), table, values, b);
   return blocks;
 }
 

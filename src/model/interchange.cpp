@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lfm/error.h"
+#include "lfm/words.h"
 #include "src/io/json.h"
 #include "src/io/mistaken_file.h"
 #include "src/model/architecture.h"
@@ -192,6 +193,10 @@ Model model_from_file(const TensorFile& file, ModelFormat format, const std::fil
       throw Error(ErrorCode::model, fmt::format("{}: its metadata says k = {}, its tensors k = {}; export it again", path.string(),
                                                 described.architecture.k, model.architecture.k));
     }
+    if (described.architecture.front_end != model.architecture.front_end) {
+      throw Error(ErrorCode::model, fmt::format("{}: its metadata names the residual {}, and its tensors are of NPR's; export it again",
+                                                path.string(), word_of(described.architecture.front_end)));
+    }
     described.values = std::move(model.values);
     model = std::move(described);
   } else {
@@ -225,11 +230,12 @@ void export_safetensors(const Model& model, const std::filesystem::path& path) {
 /// The formats that are written, by the file's extension.
 struct Exporter {
   const char* extension;
-  bool holds_members;  ///< of models with several
+  bool holds_members;     ///< of models with several
+  bool holds_front_ends;  ///< any; else NPR's alone
   void (*write)(const Model& model, const std::filesystem::path& path);
 };
 constexpr Exporter kExporters[] = {
-    {".lfmw", true, save_model}, {".safetensors", false, export_safetensors}, {".onnx", false, export_onnx}};
+    {".lfmw", true, true, save_model}, {".safetensors", false, false, export_safetensors}, {".onnx", false, false, export_onnx}};
 
 const Exporter& exporter_of(const std::filesystem::path& path) {
   for (const Exporter& exporter : kExporters) {
@@ -325,7 +331,12 @@ void require_export_format(const std::filesystem::path& path) { exporter_of(path
 
 void export_model(const Model& model, const std::filesystem::path& path) {
   const Exporter& exporter = exporter_of(path);
-  exporter.write(exporter.holds_members ? model : one_network(model, path.string()), path);
+  const Model& written = exporter.holds_members ? model : one_network(model, path.string());
+  if (!exporter.holds_front_ends && written.architecture.front_end != FrontEnd::npr) {
+    throw Error(ErrorCode::usage, fmt::format("{}: {} files hold networks of NPR's residual alone, and this model's is {}; write an .lfmw",
+                                              path.string(), exporter.extension, word_of(written.architecture.front_end)));
+  }
+  exporter.write(written, path);
 }
 
 }  // namespace lfm

@@ -35,8 +35,8 @@ void require_export_format(const std::filesystem::path& path);
 
 /// Writes .lfmw, .safetensors or .onnx (onnx.h), told by the extension. A safetensors file has the reference's names, its fixed
 /// convolutions and batch counters, so that the reference loads it strictly; threshold, calibration, view and provenance go into its
-/// metadata. Throws Error{output}, or Error{usage} for another extension, or for a model of several members in
-/// another file than an .lfmw.
+/// metadata. Throws Error{output}, or Error{usage} for another extension, or for a model of several members or of another residual than NPR's
+/// in another file than an .lfmw.
 void export_model(const Model& model, const std::filesystem::path& path);
 
 /// The model in a state dict of the reference (docs/METHOD.md, section 8). What stands before "fc1.weight" ("module.", "model.", …)

@@ -142,9 +142,9 @@ void add_residual(Graph& graph) {
 }
 
 /// "residual" -> "maps": four blocks and the 1x1 convolution.
-void add_trunk(Graph& graph, const ParameterTable& table, std::span<const float> values) {
+void add_trunk(Graph& graph, const Architecture& architecture, const ParameterTable& table, std::span<const float> values) {
   std::string from = "residual";
-  const auto folded = fold_blocks(table, values);
+  const auto folded = fold_blocks(architecture, values);
   for (int block = 0; block < kBlocks; ++block) {
     const FoldedBlock& weights = folded[static_cast<std::size_t>(block)];
     const std::string name = fmt::format("block{}", block + 1);
@@ -188,7 +188,7 @@ void export_onnx(const Model& model, const std::filesystem::path& path) {
   graph.input("pixels", kUint8, {"batch", "height", "width", "3"});
   graph.output("logits", kFloat, {"batch"});
   add_residual(graph);
-  add_trunk(graph, table, model.values);
+  add_trunk(graph, model.architecture, table, model.values);
   add_head(graph, model.architecture, table, model.values);
   Message file;
   file.number(1, kIrVersion).bytes(2, "lfm-cuda");

@@ -12,7 +12,7 @@
 
 namespace lfm {
 
-/// Throws Error{output}.
+/// Of a model whose residual is NPR's. Throws Error{output}.
 void export_onnx(const Model& model, const std::filesystem::path& path);
 
 }  // namespace lfm

@@ -2,7 +2,7 @@
 // profiles come from it; engine/network.cpp runs it forward and, mirrored, backward.
 //
 //   stage         computes                                   of a 256 x 256 image, [channels][rows][columns]
-//   residual      the front end: pixels -> residual          [3][256][256]
+//   residual      the front end (front_end.h)                [3][256][256]
 //   block 1       conv 2x2, batch norm, ReLU, max-pool 2x2   [64][127][127]
 //   block 2       the same                                   [128][63][63]
 //   block 3       the same                                   [256][31][31]

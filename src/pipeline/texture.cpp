@@ -27,7 +27,7 @@ int largest_difference(const std::uint8_t* upper, const std::uint8_t* lower) {
 Texture texture_of(const Image& image) { return texture_of(image.rgb.data(), image.width, image.height); }
 
 Texture texture_of(const std::uint8_t* rgb, int width, int height) {
-  const int columns = width / 2, rows = height / 2;  // an odd last one is not in the residual
+  const int columns = width / 2, rows = height / 2;  // whole cells
   const std::size_t stride = std::size_t{3} * static_cast<std::size_t>(width);
   std::size_t any = 0, strong = 0;
   for (int row = 0; row < rows; ++row) {

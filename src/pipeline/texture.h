@@ -1,4 +1,5 @@
-// Whether a picture has anything for the network to look at: its residual, the differences inside cells of 2x2 pixels, may be empty.
+// Whether a picture has anything for a network to look at: differences inside cells of 2x2 pixels, which NPR's residual consists of. What other
+// residuals show of a picture without them says as little about where it comes from, so that they are asked for whatever the residual.
 //
 // Flat colours, rendered slopes, dithering by one grey level and pictures enlarged pixel by pixel leave nothing, and the logit of
 // nothing says nothing. The limits come from 1039 real photographs of 256x256 pixels, a tile each, of nine sources: untouched, no less

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "lfm/words.h"
 #include "src/eval/curves.h"
 #include "src/eval/evidence.h"
 #include "src/eval/threshold_table.h"
@@ -168,13 +169,14 @@ std::string facts(const std::vector<std::filesystem::path>& files, const Model& 
   for (const std::filesystem::path& file : files) fact("file", file.filename().string());
   if (!model.name.empty()) fact("name", model.name);
   if (model.members.empty()) {
+    fact("residual", std::string(meaning_of(model.architecture.front_end)));
     fact("pooling", pooling_text(model.architecture));
   } else {
     fact("combination", std::string(meaning_of(model.combination)));
     for (std::size_t m = 0; m < model.members.size(); ++m) {
       const Model& member = model.members[m];
-      fact(fmt::format("member {}", m + 1), fmt::format("{}: pools {}; calls fake above {:g}", member_name(model, m),
-                                                        pooling_text(member.architecture), member.threshold));
+      fact(fmt::format("member {}", m + 1), fmt::format("{}: residual {}, pools {}; calls fake above {:g}", member_name(model, m),
+                                                        word_of(member.architecture.front_end), pooling_text(member.architecture), member.threshold));
     }
   }
   fact("view", std::string(view_name(view)));

@@ -143,6 +143,7 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"rescale-factor", "Images", "Range of its factor"}, a.rescale_factor);
   visit(Text{"untouched", "Images", "Share of images that are neither blurred nor re-compressed, whatever --blur, --jpeg and --webp say"}, a.untouched);
 
+  visit(Text{"residual", "Method", "What the network sees of the pixels"}, o.architecture.front_end);
   visit(Text{"pool", "Method", "average: global average pooling, without RBLD and RKS"}, o.architecture.pooling);
   visit(Text{"k", "Method", "Values kept per channel"}, o.architecture.k);
   visit(Text{"rbld", "Method", "Without rank-based linear dropout"}, o.regularisation.rbld);

@@ -2,12 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "lfm/error.h"
+#include "lfm/words.h"
 #include "src/model/combination.h"
 #include "src/model/initialise.h"
 #include "src/model/weight_file.h"
@@ -74,7 +76,8 @@ Model initial_model(const TrainOptions& o) {
   } else {
     model = one_network(load_model(o.init), o.init.string());
     if (model.architecture != o.architecture) {
-      throw Error(ErrorCode::usage, fmt::format("{}: the model has another pooling than this run; use --pool {} --k {}", o.init.string(),
+      throw Error(ErrorCode::usage, fmt::format("{}: the model has another residual or pooling than this run; use --residual {} --pool {} --k {}",
+                                                o.init.string(), word_of(model.architecture.front_end),
                                                 word_of(model.architecture.pooling), model.architecture.k));
     }
     // Fitted to the weights it came with:
@@ -89,9 +92,11 @@ Model initial_model(const TrainOptions& o) {
 }
 
 void share_model(const ProcessGroup& group, Model& model) {
-  std::uint64_t k = model.architecture.pooling == Pooling::average ? 0 : static_cast<std::uint64_t>(model.architecture.k);
-  share(group, k);
-  model.architecture = k == 0 ? Architecture{Pooling::average, 1} : Architecture{Pooling::topk, static_cast<int>(k)};
+  Architecture& a = model.architecture;
+  std::array<std::uint64_t, 3> numbers = {static_cast<std::uint64_t>(a.pooling), static_cast<std::uint64_t>(a.k),
+                                          static_cast<std::uint64_t>(a.front_end)};
+  for (std::uint64_t& number : numbers) share(group, number);
+  a = {static_cast<Pooling>(numbers[0]), static_cast<int>(numbers[1]), static_cast<FrontEnd>(numbers[2])};
   share(group, model.values);
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "lfm/error.h"
+#include "lfm/words.h"
 #include "src/engine/network.h"
 #include "src/model/architecture.h"
 #include "src/model/combination.h"
@@ -26,8 +27,10 @@ constexpr double kFloor = 1e-3;  // of the channels' root mean square deviation
 }  // namespace
 
 std::uint64_t teacher_fingerprint(const Model& teacher) {
-  const std::uint64_t pooling = teacher.architecture.pooling == Pooling::average ? 0 : static_cast<std::uint64_t>(teacher.architecture.k);
-  return XXH3_64bits_withSeed(teacher.values.data(), teacher.values.size() * sizeof(float), pooling);
+  const Architecture& a = teacher.architecture;
+  const std::uint64_t pooling = a.pooling == Pooling::average ? 0 : static_cast<std::uint64_t>(a.k);
+  const std::uint64_t seed = pooling | static_cast<std::uint64_t>(a.front_end) << 32;
+  return XXH3_64bits_withSeed(teacher.values.data(), teacher.values.size() * sizeof(float), seed);
 }
 
 std::unique_ptr<Model> share_teacher(const ProcessGroup& group, SavedRun& run, bool resumed) {
@@ -37,6 +40,12 @@ std::unique_ptr<Model> share_teacher(const ProcessGroup& group, SavedRun& run, b
   auto teacher = std::make_unique<Model>();
   on_root(group, [&] {
     *teacher = one_network(import_model(run.options.teacher), run.options.teacher.string());
+    const int crop = run.options.crop;
+    const auto maps = [crop](const Architecture& a) { return network_shape(a, crop, crop).maps(); };
+    if (maps(teacher->architecture) != maps(run.options.architecture)) {
+      throw Error(ErrorCode::usage, fmt::format("--crop {}: the teacher's maps of it have another size than this run's, because their residuals "
+                                                "differ; give an even side, or --residual {}", crop, word_of(teacher->architecture.front_end)));
+    }
     const std::uint64_t fingerprint = teacher_fingerprint(*teacher);
     if (resumed && fingerprint != run.state.teacher_fingerprint) {
       throw Error(ErrorCode::usage, fmt::format("{}: not the teacher that the run began with, so it can't go on as it would have; name that one "

@@ -5,6 +5,7 @@
 
 #include "lfm/image.h"
 #include "src/engine/network.h"
+#include "src/engine/reference/operations.h"
 #include "src/model/safetensors.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
@@ -35,6 +36,27 @@ float expected_logit(const std::string& image, const std::string& mode) {
     if (record["image"] == image && record["mode"] == mode) return record["logit"];
   }
   throw std::runtime_error("no record of " + image);
+}
+
+// The residuals of NPR's and SAFE's networks (../shared/fixtures/rivals); SAFE's sees pixels that are not divided by their deviation.
+TEST_CASE("ResidualParity.OfTheRivalsOnAnOddSizedPicture") {
+  if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
+  const Image picture = read_image(cases::fixtures() / "images/odd_size.png");
+  const PixelBatch batch{picture.rgb.data(), 1, picture.height, picture.width};
+  const auto compare = [&](FrontEnd front_end, const char* network, const std::array<double, 3>& unit) {
+    INFO(network);
+    const reference::Maps got = reference::residual(front_end_row(front_end), batch);
+    const auto expected = cases::floats(read_safetensors(cases::fixtures() / "rivals" / (std::string(network) + "_stages.safetensors")),
+                                        "odd_size.front");
+    REQUIRE(got.values.size() == expected.size());
+    std::vector<float> scaled;
+    for (std::size_t c = 0; c < 3; ++c) {
+      for (std::size_t i = 0; i < got.area(); ++i) scaled.push_back(static_cast<float>(got.plane(0, static_cast<int>(c))[i] * unit[c]));
+    }
+    CHECK(cases::close_relative("residual", scaled, expected, 1e-5));
+  };
+  compare(FrontEnd::npr_signed, "npr", {1, 1, 1});
+  compare(FrontEnd::haar_hh, "safe", kPixelStd);
 }
 
 TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(), "InferenceParity.EveryStageOfOneImage") {

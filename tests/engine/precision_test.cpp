@@ -52,13 +52,15 @@ TEST_CASE_METHOD_FOR_EACH(PrecisionTest, kTensorCores, "PrecisionTest.RandomNetw
   for (std::size_t i = 0; i < cases::kNetworkTests.size(); ++i) {
     const auto& c = cases::kNetworkTests[i];
     const auto network = cases::random_network(c, static_cast<unsigned>(i));
-    engine_->load({}, network.values);
-    reference->load({}, network.values);
+    Architecture architecture;
+    architecture.front_end = i + 1 < cases::kNetworkTests.size() ? FrontEnd::npr : FrontEnd::haar_hh;
+    engine_->load(architecture, network.values);
+    reference->load(architecture, network.values);
     const PixelBatch batch{network.pixels.data(), c.n, c.h, c.w};
     const std::size_t n = static_cast<std::size_t>(c.n);
     std::vector<float> got(n), got_features(n * 1024), expected(n), expected_features(n * 1024);
-    infer(*engine_, {}, batch, got, got_features);
-    infer(*reference, {}, batch, expected, expected_features);
+    infer(*engine_, architecture, batch, got, got_features);
+    infer(*reference, architecture, batch, expected, expected_features);
     CHECK(cases::close_relative("logits " + to_string(c), got, expected, limit(kLogitLimit)));
     CHECK(cases::close_relative("features " + to_string(c), got_features, expected_features, limit(kFeatureLimit)));
   }

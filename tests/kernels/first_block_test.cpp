@@ -6,7 +6,7 @@
 #include <tuple>
 
 #include "kernels/conv2x2.h"
-#include "kernels/npr.h"
+#include "kernels/residual.h"
 #include "lfm/error.h"
 #include "tests/kernels/device_array.h"
 
@@ -117,30 +117,36 @@ TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.KeepsNaN") {
   for (const float v : run()) REQUIRE(std::isnan(v));
 }
 
-TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.EqualsTheComposedKernels") {
+TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.OfAResidualInMemoryEqualsTheComposedKernels") {
   for (const auto& [images, image_height, image_width] : kCases) {
     prepare(images, image_height, image_width);
     const DeviceArray<std::uint8_t> in(pixels);
-    const DeviceArray<float> packed(weight), shift(bias), npr(static_cast<std::size_t>(n) * h * w * 3);
+    const DeviceArray<float> packed(weight), shift(bias), residual(static_cast<std::size_t>(n) * h * w * 3);
     const auto composed = result_of<float>(
         static_cast<std::size_t>(n) * out_h * out_w * kChannels, [&](float* output, kernels::Stream stream) {
-          kernels::npr(npr.data(), in.data(), n, height, width, stream);
-          kernels::conv2x2_naive({output, npr.data(), packed.data(), shift.data(), n, h, w, 3, kChannels},
+          kernels::residual(FrontEnd::npr, residual.data(), in.data(), n, height, width, stream);
+          kernels::conv2x2_naive({output, residual.data(), packed.data(), shift.data(), n, h, w, 3, kChannels},
                                  kernels::Epilogue::bias_relu_pool, stream);
         });
     const auto limits = reference();
     const auto fused = run();
+    const auto stored = result_of<float>(composed.size(), [&](float* output, kernels::Stream stream) {
+      kernels::first_block(output, static_cast<const float*>(residual.data()), packed.data(), shift.data(), n, h, w, stream);
+    });
     REQUIRE(fused.size() == composed.size());
     for (std::size_t i = 0; i < fused.size(); ++i) {
       QUICK_REQUIRE(std::abs(double{fused[i]} - composed[i]) <= 0x1p-22 * 13 * limits[i].magnitude,
                     "at " << i << ", seed " << seed);
+      QUICK_REQUIRE(std::abs(double{stored[i]} - composed[i]) <= 0x1p-22 * 13 * limits[i].magnitude,
+                    "from memory, at " << i << ", seed " << seed);
     }
   }
 }
 
 TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.RefusesImagesWithoutAnOutput") {
-  CHECK_THROWS_AS(kernels::first_block<float>(nullptr, nullptr, nullptr, nullptr, 1, 3, 8, nullptr), Error);
-  CHECK_THROWS_AS(kernels::first_block<float>(nullptr, nullptr, nullptr, nullptr, 0, 8, 8, nullptr), Error);
+  const std::uint8_t* no_pixels = nullptr;
+  CHECK_THROWS_AS(kernels::first_block<float>(nullptr, no_pixels, nullptr, nullptr, 1, 3, 8, nullptr), Error);
+  CHECK_THROWS_AS(kernels::first_block<float>(nullptr, no_pixels, nullptr, nullptr, 0, 8, 8, nullptr), Error);
 }
 
 }  // namespace

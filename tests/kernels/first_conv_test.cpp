@@ -9,7 +9,7 @@
 namespace lfm::test {
 namespace {
 
-using kernels::FirstConvInput;
+using FirstConvInput = kernels::FirstConvInput<>;
 using FirstConvTest = KernelTest;
 constexpr int kChannels = kernels::kFirstBlockChannels;
 constexpr kernels::ResidualScale kScale{{0.017f, 0.0175f, 0.0174f}};
@@ -72,9 +72,9 @@ TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.ForwardAndWeightGradientEqualTheD
 }
 
 TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.RefusesEmptyOutputs") {
-  CHECK_THROWS_AS(kernels::first_conv(nullptr, {nullptr, 1, 1, 8, kScale}, nullptr, nullptr, nullptr), Error);
+  CHECK_THROWS_AS(kernels::first_conv(nullptr, FirstConvInput{nullptr, 1, 1, 8, kScale}, nullptr, nullptr, nullptr), Error);
   CHECK_THROWS_AS(
-      kernels::first_conv_backward_weight(nullptr, nullptr, {nullptr, 0, 8, 8, kScale}, nullptr, false, nullptr),
+      kernels::first_conv_backward_weight(nullptr, nullptr, FirstConvInput{nullptr, 0, 8, 8, kScale}, nullptr, false, nullptr),
       Error);
 }
 

@@ -20,7 +20,9 @@ TEST_CASE("Fold.EqualsConvolutionThenNorm") {
   for (int b = 0; b < kBlocks; ++b) {
     for (float& v : parameter(all, table, running_var(b))) v = 0.5f + std::abs(v);
   }
-  const auto folded = fold_blocks(table, values);
+  Architecture architecture;
+  architecture.front_end = FrontEnd::npr_signed;
+  const auto folded = fold_blocks(architecture, values);
 
   for (int b = 0; b < kBlocks; ++b) {
     const int depth = 4 * kChannels[b], oc = kChannels[b + 1];
@@ -31,7 +33,7 @@ TEST_CASE("Fold.EqualsConvolutionThenNorm") {
     for (int o = 0; o < oc; ++o) {
       double conv = parameter(all, table, conv_bias(b))[o], got = folded[b].bias[o], magnitude = std::abs(got);
       for (int d = 0; d < depth; ++d) {
-        const double input = b == 0 ? raw[d] / 255.0 / kPixelStd[d / 4] : raw[d];
+        const double input = b == 0 ? raw[d] * 2 / 3 / 255.0 / kPixelStd[d / 4] : raw[d];
         conv += input * parameter(all, table, conv_weight(b))[o * depth + d];
         got += raw[d] * folded[b].weight[o * depth + d];
         magnitude += std::abs(raw[d] * folded[b].weight[o * depth + d]);

@@ -1,6 +1,7 @@
 // The table of stages: its shapes follow each other, and everything that is numbered or counted by it adds up.
 #include "src/model/stages.h"
 
+#include "lfm/words.h"
 #include "src/model/architecture.h"
 #include "src/model/front_end.h"
 #include "tests/catch.h"
@@ -51,7 +52,11 @@ TEST_CASE("Stages.CountMultiplyAdds") {
 TEST_CASE("FrontEnds.HaveAWordEach") {
   for (const FrontEndRow& row : front_ends()) CHECK(front_end_from_word(row.word) == row.kind);
   CHECK(!front_end_from_word("npr"));
+  CHECK(front_end_from_word("npr-nearest-2") == FrontEnd::npr);
   CHECK(front_end({}).input_size({49, 64}) == (MapSize{48, 64}));
+  CHECK(front_end_row(FrontEnd::haar_hh).input_size({49, 64}) == (MapSize{49, 64}));
+  for (const Word<FrontEnd>& row : words(FrontEnd{})) CHECK(front_end_row(row.value).kind == row.value);
+  CHECK(words(FrontEnd{}).size() == front_ends().size());
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ if [ "$device" = cuda ]; then
   exit 0
 fi
 
-"$checkout/tools/gpu-bundle" "$bundle" --build "$build" --no-build --emulated --programs '^(head|npr|adam)_test_'
+"$checkout/tools/gpu-bundle" "$bundle" --build "$build" --no-build --emulated --programs '^(head|residual|adam)_test_'
 in_bare_root /elsewhere/bundle/run correctness --out /out || fail "correctness failed"
 for step in 'programs start' 'first launch' tests samples memcheck racecheck training initcheck synccheck; do
   outcome correctness.md "$step" passed
@@ -81,6 +81,6 @@ for signal in KILL TERM; do
 done
 
 # A program that is broken is found before anything is run.
-echo >"$bundle/bin/npr_test_emulated"
+echo >"$bundle/bin/residual_test_emulated"
 ! "$bundle/run" correctness --out "$work/out" --steps start || fail "a broken program was not found"
-grep -q 'npr_test_emulated' "$work/out/correctness-3.md"
+grep -q 'residual_test_emulated' "$work/out/correctness-3.md"

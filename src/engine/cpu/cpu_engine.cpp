@@ -7,7 +7,9 @@
 
 #include "lfm/error.h"
 #include "src/engine/cpu/bf16.h"
+#include "src/engine/cpu/residual.h"
 #include "src/engine/precision.h"
+#include "src/model/front_end.h"
 
 namespace lfm {
 
@@ -67,10 +69,12 @@ void CpuEngine::pack() {
 }
 
 /// keep_all: every block keeps its own place, so that it can be read afterwards; else blocks 3 and 4 take block 1's.
-ActivationPlan CpuEngine::plan_activations(int n, int height, int width, bool keep_all) const {
+ActivationPlan CpuEngine::plan_activations(const Architecture& architecture, int n, int height, int width, bool keep_all) const {
   ActivationPlan plan;
   plan.n = n;
-  plan.shape = network_shape({Pooling::average, 1}, height, width);  // a strip may have fewer positions than k
+  Architecture pooled = architecture;
+  pooled.pooling = Pooling::average;  // a strip may have fewer positions than k
+  plan.shape = network_shape(pooled, height, width);
   const std::size_t images = static_cast<std::size_t>(n), threads = static_cast<std::size_t>(pool_.threads());
   ArenaLayout layout(kAlignment);
   for (std::size_t b = 0; b < 2; ++b) {
@@ -102,7 +106,8 @@ InferencePlan CpuEngine::plan_inference(const Architecture& architecture, int n,
     plan.strips = static_cast<int>(std::max<std::int64_t>(1, std::min((map_rows + rows - 1) / rows, std::int64_t{map_rows} / kMinStripRows)));
   }
   const int tallest = (map_rows + plan.strips - 1) / plan.strips;
-  plan.part = plan.strips == 1 ? plan_activations(n, height, width, true) : plan_activations(1, strip_height(tallest), width, false);
+  plan.part = plan.strips == 1 ? plan_activations(architecture, n, height, width, true)
+                               : plan_activations(architecture, 1, strip_height(tallest), width, false);
 
   const std::size_t images = static_cast<std::size_t>(n);
   ArenaLayout layout(kAlignment);
@@ -147,7 +152,7 @@ void CpuEngine::run(const Stage& stage) {
     case StageKind::front_end:
       return;  // block 1 computes it
     case StageKind::block:
-      if (plan_.strips == 1) block(plan_.part, batch_, stage.block);
+      if (plan_.strips == 1) block(plan_.part, stage.block);
       return;
     case StageKind::projection:
       return plan_.strips == 1 ? project(plan_.part, arena_.data() + plan_.maps) : run_strips();
@@ -162,8 +167,9 @@ void CpuEngine::end(std::span<float> logits) {
   if (!logits.empty()) std::ranges::copy(logits_, logits.begin());
 }
 
-void CpuEngine::block(const ActivationPlan& plan, const PixelBatch& batch, int block) {
-  if (block == 0) return first_block(plan, batch);
+/// first_row: of the picture, where a strip begins.
+void CpuEngine::block(const ActivationPlan& plan, int block, int first_row) {
+  if (block == 0) return first_block(plan, first_row);
   if (block + 1 == kBlocks) return last_block(plan);
   middle_block(plan, block);
 }
@@ -173,26 +179,31 @@ void CpuEngine::run_strips() {
   for (int strip = 0; strip < plan_.strips; ++strip) {
     const int first = static_cast<int>(std::int64_t{maps.h} * strip / plan_.strips);
     const int rows = static_cast<int>(std::int64_t{maps.h} * (strip + 1) / plan_.strips) - first;
-    const ActivationPlan plan = plan_activations(1, strip_height(rows), batch_.width, false);
-    const PixelBatch pixels = {batch_.image(0) + std::size_t{3} * batch_.width * 8 * first, 1, strip_height(rows), batch_.width};
-    for (int b = 0; b < kBlocks; ++b) block(plan, pixels, b);
+    const ActivationPlan plan = plan_activations(architecture(), 1, strip_height(rows), batch_.width, false);
+    for (int b = 0; b < kBlocks; ++b) block(plan, b, 8 * first);
     project(plan, arena_.data() + plan_.maps + static_cast<std::size_t>(first) * maps.w * kMapChannels);
   }
 }
 
-void CpuEngine::first_block(const ActivationPlan& plan, const PixelBatch& batch) {
+void CpuEngine::first_block(const ActivationPlan& plan, int first_row) {
   float* arena = arena_.data() + plan_.parts;
   const MapSize out = plan.shape.out[0];
-  const std::size_t row_bytes = std::size_t{3} * batch.width;
+  const std::size_t row_bytes = std::size_t{3} * batch_.width;
+  const FrontEnd front_end = architecture().front_end;
+  const bool fused = is_fused(front_end);
+  const auto compute = fused ? inference_.first_block_row : inference_.plain_block_row;
   const std::size_t scratch = padded(first_block_scratch(out.w));
   constexpr int rows = 4;  // output rows of a task
   const int per_image = (out.h + rows - 1) / rows;
-  pool_.run(batch.n * per_image, [&](int task, int worker) {
+  pool_.run(plan.n * per_image, [&](int task, int worker) {
     const int image = task / per_image, first = task % per_image * rows;
     for (int y = first; y < std::min(out.h, first + rows); ++y) {
       const std::size_t out_row = static_cast<std::size_t>(image) * out.h + y;
-      inference_.first_block_row({batch.image(image) + static_cast<std::size_t>(2 * y) * row_bytes, row_bytes, out.w, weights_.first.data(), weights_.first_bias.data(),
-                                arena + plan.scratch + worker * scratch, arena + plan.block[0] + out_row * out.w * inference_.stored(kChannels[1])});
+      const int row = first_row + 2 * y;
+      float* residual = arena + plan.scratch + worker * scratch;
+      if (!fused) residual_rows(front_end, batch_.image(image), batch_.height, batch_.width, row, plain_columns(out.w), residual);
+      compute({batch_.image(image) + static_cast<std::size_t>(row) * row_bytes, row_bytes, out.w, weights_.first.data(),
+               weights_.first_bias.data(), residual, arena + plan.block[0] + out_row * out.w * inference_.stored(kChannels[1])});
     }
   });
 }

@@ -70,12 +70,12 @@ class CpuEngine final : public Engine, public Inference {
   void make_room(const PlanRequest& request) override;
   void pack();
   InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width) const;
-  ActivationPlan plan_activations(int n, int height, int width, bool keep_all) const;
-  void first_block(const ActivationPlan& plan, const PixelBatch& batch);
+  ActivationPlan plan_activations(const Architecture& architecture, int n, int height, int width, bool keep_all) const;
+  void first_block(const ActivationPlan& plan, int first_row);
   void middle_block(const ActivationPlan& plan, int block);
   void last_block(const ActivationPlan& plan);
   void project(const ActivationPlan& plan, float* maps);
-  void block(const ActivationPlan& plan, const PixelBatch& batch, int block);
+  void block(const ActivationPlan& plan, int block, int first_row = 0);
   void run_strips();
   void pool();
   void head();

@@ -9,6 +9,8 @@
 //
 // 36 multiply-adds per window and channel instead of 48. The residual is an exact integer; 1/(255 std) and batch norm's scale are
 // in the weights. Twelve weight vectors stay in registers along the row; residuals are broadcast from memory.
+//
+// That is NPR, from pixels. Any other residual is computed before (residual.h), and all nine of its values are multiplied: PlainWindow.
 #if defined(LFM_CPU_FIRST_BLOCK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_FIRST_BLOCK_INL_H_
 #undef LFM_CPU_FIRST_BLOCK_INL_H_
@@ -20,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "src/engine/cpu/arithmetic-inl.h"
 #include "src/engine/cpu/kernels.h"
@@ -91,10 +94,56 @@ HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const Window
   }
 }
 
-template <typename Arithmetic>
+/// Three rows of a residual, [plain_columns()][3] each.
+struct PlainWindow {
+  const float* rows[kPlainRows];
+};
+
+/// Calls multiply(position of the window's four, tap, value) for every product of pooling window x: every position meets its taps in the order
+/// 00 01 10 11, each r g b.
+template <typename Multiply>
+HWY_INLINE HWY_ATTR void for_products(const PlainWindow& residual, int x, const Multiply& multiply) {
+  const F32 d;
+#pragma GCC unroll 3
+  for (int y = 0; y < kPlainRows; ++y) {
+#pragma GCC unroll 3
+    for (int column = 0; column < 3; ++column) {
+#pragma GCC unroll 3
+      for (int c = 0; c < 3; ++c) {
+        const Vec value = hn::Set(d, residual.rows[y][6 * x + 3 * column + c]);
+#pragma GCC unroll 4
+        for (int position = 0; position < 4; ++position) {
+          const int down = y - position / 2, right = column - position % 2;
+          if (down >= 0 && down < 2 && right >= 0 && right < 2) multiply(position, (2 * down + right) * 3 + c, value);
+        }
+      }
+    }
+  }
+}
+
+HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const PlainWindow& residual, int x, Vec& y00, Vec& y01, Vec& y10,
+                                         Vec& y11) {
+  const F32 d;
+  Vec y[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+  for_products(residual, x, [&](int position, int tap, const Vec& value) HWY_ATTR { y[position] = hn::MulAdd(w[tap], value, y[position]); });
+  y00 = y[0], y01 = y[1], y10 = y[2], y11 = y[3];
+}
+
+/// The residual of a row of pooling windows, of pixels or computed before.
+template <typename Window>
+HWY_INLINE HWY_ATTR Window window_of(const std::uint8_t* pixels, std::size_t pixel_row, int columns, float* residual) {
+  if constexpr (std::is_same_v<Window, WindowResidual>) {
+    return window_residual(pixels, pixel_row, columns, residual);
+  } else {
+    const std::size_t row = std::size_t{3} * plain_columns(columns);
+    return {{residual, residual + row, residual + 2 * row}};
+  }
+}
+
+template <typename Arithmetic, typename Window>
 LFM_CPU_ATTR void first_block_row(const FirstBlockRow& p) {
   const F32 d;
-  const WindowResidual residual = window_residual(p.pixels, p.pixel_row, p.columns, p.residual);
+  const Window residual = window_of<Window>(p.pixels, p.pixel_row, p.columns, p.residual);
   for (std::size_t oc = 0; oc < 64; oc += kLanes) {
     const float* weights = p.weights + oc / 16 * 12 * 16 + oc % 16;
     Vec w[12];

@@ -38,7 +38,7 @@ constexpr PrecisionKernels bf16_kernels() {
           kTile4Out,         Bf16::kSlabFloats,
           multiply<Bf16>,    tile4_input<Bf16>,
           tile4_output_pooled<Bf16>, tile4_output<Bf16>,
-          first_block_row<Bf16>};
+          first_block_row<Bf16, WindowResidual>, first_block_row<Bf16, PlainWindow>};
 }
 
 const Kernels& table() {
@@ -51,7 +51,7 @@ const Kernels& table() {
                                      kTile6Out,           Fp32::kSlabFloats,
                                      multiply<Fp32>,      tile6_input,
                                      tile6_output_pooled, tile6_output,
-                                     first_block_row<Fp32>};
+                                     first_block_row<Fp32, WindowResidual>, first_block_row<Fp32, PlainWindow>};
   static constexpr Kernels kernels = {LFM_CPU_NAMES, HWY_TARGET, kMaxRows, fp32, bf16_kernels<Bf16Emulated>(), bf16, select_largest};
   return kernels;
 }

@@ -58,16 +58,19 @@ struct TileOutput {
   int columns;
 };
 
-/// One row of block 1's output; see first_block-inl.h.
+/// One row of block 1's output; see first_block-inl.h. NPR's kernels begin at pixels; the plain ones at a residual, and ignore them.
 struct FirstBlockRow {
   const std::uint8_t* pixels;  ///< the top-left pixel of the row of 2x2 cells
   std::size_t pixel_row;       ///< bytes from one pixel row to the next
   int columns;                 ///< outputs in the row
   const float* weights;        ///< [64/16][12 taps][16]
   const float* bias;           ///< [64]
-  float* residual;             ///< scratch: first_block_scratch(columns) floats
+  float* residual;             ///< scratch: first_block_scratch(columns) floats; plain: in them [3][plain_columns(columns)][3], the residual
   float* out;                  ///< [columns][64 channels]
 };
+/// Of the residual, what a row of pooled outputs sees.
+inline constexpr int kPlainRows = 3;
+constexpr int plain_columns(int columns) { return 2 * columns + 1; }
 constexpr std::size_t first_block_scratch(int columns) { return static_cast<std::size_t>(columns + 1) * 24; }
 
 /// The k largest of each of 64 channels, descending; positions are visited in order, so of equal values the first wins.
@@ -90,6 +93,7 @@ struct PrecisionKernels {
   void (*tile_output_pooled)(const TileOutput&);
   void (*tile_output)(const TileOutput&);
   void (*first_block_row)(const FirstBlockRow&);
+  void (*plain_block_row)(const FirstBlockRow&);  ///< of any residual
 
   int tile_in() const { return tile + 1; }
   int frequencies() const { return tile_in() * tile_in(); }

@@ -139,7 +139,7 @@ InferenceWeights pack_weights(const Architecture& architecture, std::span<const 
                               ThreadPool& pool) {
   const ParameterTable table = parameter_table(architecture);
   InferenceWeights weights;
-  const auto blocks = fold_blocks(table, values);
+  const auto blocks = fold_blocks(architecture, values);
   weights.first = pack_first(blocks[0].weight);
   weights.first_bias = copy(blocks[0].bias);
   for (std::size_t b = 1; b < kBlocks; ++b) weights.conv[b - 1] = pack_conv(blocks[b], kChannels[b], kChannels[b + 1], kernels, pool);

@@ -11,6 +11,8 @@
 #include "kernels/last_block_tensor.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
+#include "kernels/residual.h"
+#include "src/model/front_end.h"
 
 namespace lfm::inline LFM_TARGET {
 
@@ -22,10 +24,17 @@ class Stages {
   Stages(const InferencePass& pass, kernels::Stream stream)
       : pass_(pass), plan_(*pass.plan), weight_plan_(*pass.weight_plan), stream_(stream) {}
 
+  void residual() const {
+    kernels::residual(pass_.architecture.front_end, at<float>(plan_.residual), pass_.pixels, pass_.n, plan_.height, plan_.width, stream_);
+  }
   template <typename T>
   void first_block() const {
-    kernels::first_block(at<T>(plan_.blocks[0]), pass_.pixels, weight(weight_plan_.weight[0]), weight(weight_plan_.bias[0]), pass_.n,
-                         plan_.height, plan_.width, stream_);
+    const auto compute = [&](const auto* from, const MapSize& size) {
+      kernels::first_block(at<T>(plan_.blocks[0]), from, weight(weight_plan_.weight[0]), weight(weight_plan_.bias[0]), pass_.n, size.h,
+                           size.w, stream_);
+    };
+    if (lfm::is_fused(pass_.architecture.front_end)) return compute(pass_.pixels, {plan_.height, plan_.width});
+    compute(at<const float>(plan_.residual), plan_.shape.input);
   }
 
   // ---- FP32 ----
@@ -109,7 +118,7 @@ void launch_fp32(const Stages& stages, const Stage& stage) {
 
 bool is_fused(const InferencePass& pass, const Stage& stage) {
   switch (stage.kind) {
-    case StageKind::front_end: return true;  // in block 1
+    case StageKind::front_end: return lfm::is_fused(pass.architecture.front_end);  // in block 1
     case StageKind::block: return pass.plan->recipe->fuses_projection && stage.block + 1 == kBlocks;  // in the projection
     case StageKind::head: return pass.architecture.pooling == Pooling::topk;  // in pooling
     case StageKind::projection:
@@ -121,6 +130,7 @@ bool is_fused(const InferencePass& pass, const Stage& stage) {
 void launch_stage(const InferencePass& pass, const Stage& stage, kernels::Stream stream) {
   if (is_fused(pass, stage)) return;
   const Stages stages(pass, stream);
+  if (stage.kind == StageKind::front_end) return stages.residual();
   if (stage.kind == StageKind::pooling) return stages.pool();
   if (stage.kind == StageKind::head) return stages.head();
   switch (pass.plan->recipe->precision) {

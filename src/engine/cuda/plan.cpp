@@ -1,5 +1,7 @@
 #include "src/engine/cuda/plan.h"
 
+#include "src/model/front_end.h"
+
 namespace lfm {
 
 InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, const Recipe& recipe) {
@@ -9,6 +11,8 @@ InferencePlan plan_inference(const Architecture& architecture, int n, int height
   plan.shape = network_shape(architecture, height, width);
   ArenaLayout layout(kDeviceAlignment);
   for (Region& slot : plan.pixels) slot = layout.add("pixels", {n, height, width, 3}, sizeof(std::uint8_t));
+  const MapSize& input = plan.shape.input;
+  plan.residual = layout.add("residual", {is_fused(architecture.front_end) ? 0 : n, input.h, input.w, kChannels[0]}, sizeof(float));
   for (int b = 0; b < kBlocks; ++b) {
     const MapSize& out = plan.shape.out[b];
     const bool fused = recipe.fuses_projection && b + 1 == kBlocks;

@@ -15,6 +15,7 @@
 #include "src/engine/cuda/device.h"
 #include "src/engine/cuda/training_plan.h"
 #include "src/engine/engine.h"
+#include "src/model/front_end.h"
 
 namespace lfm::inline LFM_TARGET {
 
@@ -70,7 +71,16 @@ class CudaTraining final : public Training {
     }
   }
 
-  kernels::FirstConvInput first_input() const;
+  // Calls f with what the first convolution begins at: pixels, or the residual.
+  template <typename F>
+  void with_first_input(F f) const {
+    kernels::ResidualScale scale;
+    for (std::size_t c = 0; c < 3; ++c) scale.channel[c] = static_cast<float>(front_end(architecture_).scale(c));
+    if (is_fused(architecture_.front_end)) {
+      return f(kernels::FirstConvInput<std::uint8_t>{at<std::uint8_t>(plan_.pixels), n_, plan_.height, plan_.width, scale});
+    }
+    f(kernels::FirstConvInput<float>{at(plan_.residual), n_, plan_.shape.input.h, plan_.shape.input.w, scale});
+  }
   kernels::BatchNorm batch_norm(int b) const;
   kernels::Conv2x2Shape conv_shape(int b) const;
   void forward_block(int b);

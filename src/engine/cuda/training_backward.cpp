@@ -55,8 +55,10 @@ void CudaTraining::backward_pool() {
 void CudaTraining::backward_block(int b, GradientMode mode) {
   backward_normalise(b, mode);
   if (b > 0) return backward_convolution(b, mode);
-  kernels::first_conv_backward_weight(gradient_at(conv_weight(0)), at(plan_.scratch), first_input(), at(plan_.conv[0]),
-                                      mode == GradientMode::accumulate, stream_.handle());
+  with_first_input([&](const auto& input) {
+    kernels::first_conv_backward_weight(gradient_at(conv_weight(0)), at(plan_.scratch), input, at(plan_.conv[0]),
+                                        mode == GradientMode::accumulate, stream_.handle());
+  });
 }
 
 // Pooling, ReLU and batch norm. The convolution's bias shifts every value of a channel, which batch norm takes away again: its gradient

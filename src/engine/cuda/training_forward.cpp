@@ -7,18 +7,13 @@
 #include "kernels/head_training.h"
 #include "kernels/partial_sums.h"
 #include "kernels/pool_training.h"
+#include "kernels/residual.h"
 #include "kernels/topk_pool.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/training.h"
 #include "src/model/rbld.h"
 
 namespace lfm::inline LFM_TARGET {
-
-kernels::FirstConvInput CudaTraining::first_input() const {
-  kernels::FirstConvInput input{at<std::uint8_t>(plan_.pixels), n_, plan_.height, plan_.width, {}};
-  for (int c = 0; c < 3; ++c) input.scale.channel[c] = static_cast<float>(1.0 / (255.0 * kPixelStd[c]));
-  return input;
-}
 
 kernels::BatchNorm CudaTraining::batch_norm(int b) const {
   const MapSize& conv = plan_.shape.conv[b];
@@ -46,8 +41,12 @@ void CudaTraining::begin(const PixelBatch& batch, const TrainingStep& step) {
 
 void CudaTraining::forward(const Stage& stage) {
   switch (stage.kind) {
-    case StageKind::front_end:
-      return;  // block 1 computes it
+    case StageKind::front_end: {
+      if (is_fused(architecture_.front_end)) return;  // block 1 computes it
+      const device::Range range("forward residual", n_, stage.index);
+      return kernels::residual(architecture_.front_end, at(plan_.residual), at<std::uint8_t>(plan_.pixels), n_, plan_.height, plan_.width,
+                               stream_.handle());
+    }
     case StageKind::block: {
       const device::Range range("forward block", n_, stage.index);
       return forward_block(stage.block);
@@ -69,7 +68,9 @@ void CudaTraining::forward(const Stage& stage) {
 
 void CudaTraining::forward_block(int b) {
   if (b == 0) {
-    kernels::first_conv(at(plan_.conv[0]), first_input(), parameter_at(conv_weight(0)), parameter_at(conv_bias(0)), stream_.handle());
+    with_first_input([&](const auto& input) {
+      kernels::first_conv(at(plan_.conv[0]), input, parameter_at(conv_weight(0)), parameter_at(conv_bias(0)), stream_.handle());
+    });
   } else {
     convolve(b);
   }

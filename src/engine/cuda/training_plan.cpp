@@ -10,6 +10,7 @@
 #include "kernels/first_conv.h"
 #include "kernels/projection_backward.h"
 #include "kernels/projection_tensor.h"
+#include "src/model/front_end.h"
 
 namespace lfm::inline LFM_TARGET {
 
@@ -64,6 +65,8 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   }
   plan.input_bytes = layout.bytes();
 
+  const MapSize& input = plan.shape.input;
+  plan.residual = layout.add("residual", {is_fused(architecture.front_end) ? 0 : n, input.h, input.w, kChannels[0]}, sizeof(float));
   std::size_t grad_out = 0, grad_conv = 0;
   for (int b = 0; b < kBlocks; ++b) {
     const MapSize &conv = plan.shape.conv[b], &out = plan.shape.out[b];

@@ -44,7 +44,7 @@ void pack_tensor(const Writer& writer, const WeightPlan& plan, std::span<const F
 void pack_weights(std::byte* memory, const WeightPlan& plan, const Architecture& architecture, std::span<const float> values) {
   const ParameterTable table = parameter_table(architecture);
   const Writer writer(memory);
-  const auto blocks = fold_blocks(table, values);
+  const auto blocks = fold_blocks(architecture, values);
   const auto projection = parameter(values, table, kProjection);
   writer.put(plan.weight[0], pack_weight(blocks[0].weight, kChannels[1], kChannels[0], 4));
   for (int b = 0; b < kBlocks; ++b) writer.put(plan.bias[b], blocks[b].bias);

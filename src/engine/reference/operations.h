@@ -30,7 +30,7 @@ struct Maps {
 
 // ---- residual.cpp ----
 
-/// The front end's residual of the normalised images, [n][3] of its input_size(). NPR: |x - up(down(x))|.
+/// The front end's residual of the normalised images, [n][3] of its input_size().
 Maps residual(const FrontEndRow& front_end, const PixelBatch& batch);
 
 // ---- convolution.cpp ----

@@ -5,9 +5,9 @@
 #include "kernels/first_block.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
-#include "kernels/npr.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
+#include "kernels/residual.h"
 #include "kernels/topk_pool.h"
 #include "tests/kernels/memory/every_kernel.h"
 #include "tests/kernels/memory/watched_array.h"
@@ -29,10 +29,10 @@ void first_block(simt::MemoryChecker& checker) {
                 out_w = 24;  // a tail of a block, and an odd last row
   const WatchedArray<std::uint8_t> pixels(checker, "pixels", product({n, height, width, 3}), 1);
   const Floats residual(checker, "residual", product({n, height - 1, width, 3}));
-  kernels::npr(residual, pixels, n, height, width, nullptr);
+  kernels::residual(FrontEnd::npr, residual, pixels, n, height, width, nullptr);
   const Floats weight(checker, "weight", product({4, 3, 64}), 2), bias(checker, "bias", 64, 3);
   const Floats output(checker, "output", product({n, out_h, out_w, 64}));
-  kernels::first_block<float>(output, pixels, weight, bias, n, height, width, nullptr);
+  kernels::first_block<float, std::uint8_t>(output, pixels, weight, bias, n, height, width, nullptr);
 }
 
 void convolution(simt::MemoryChecker& checker) {

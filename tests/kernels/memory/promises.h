@@ -47,7 +47,7 @@ inline constexpr Promise kPromises[] = {
     {"merge_backward_sums", 1.25, 1.00, "one channel of each slice; at most 1024 slices"},
     {"merge_moments", 2.00, 1.00, "as merge_backward_sums"},
     {"moments_to_totals", 8.00, 8.00},
-    {"npr", 1.79, 4.49, "rows of three channels begin anywhere in a sector"},
+    {"residual", 1.79, 4.49, "rows of three channels begin anywhere in a sector"},
     {"pack_training_weight", 8.00, 16.00, "of BF16, backward: a thread's eight weights in a row are two loads, each half of their sector"},
     {"pool_backward", 10.36, 29.42, "adds to positions that the data chose"},
     {"pool_head", 3.29, 1.98, "a map begins anywhere in a sector"},

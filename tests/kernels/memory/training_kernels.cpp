@@ -31,7 +31,7 @@ void first_conv(simt::MemoryChecker& checker) {
   const WatchedArray<std::uint8_t> pixels(checker, "pixels", product({n, height, width, 3}), 1);
   const Floats weight(checker, "weight", product({4, 3, 64}), 2), bias(checker, "bias", 64, 3);
   const Floats output(checker, "output", product({n, height - 1, width - 2, 64}));
-  const kernels::FirstConvInput input{pixels, n, height, width, {0.1f, 0.2f, 0.3f}};
+  const kernels::FirstConvInput<> input{pixels, n, height, width, {0.1f, 0.2f, 0.3f}};
   kernels::first_conv(output, input, weight, bias, nullptr);
   const Floats scratch(checker, "scratch", kernels::first_conv_backward_weight_scratch(n, height, width));
   const Floats grad_weight(checker, "grad_weight", product({4, 3, 64}));

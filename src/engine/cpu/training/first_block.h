@@ -1,9 +1,9 @@
 // Block 1 in training: its 223x223 maps (at 224x224) are never in memory.
 //
-// The convolution's output is linear in the residual's patch r (2x2 pixels, 3 channels: 12 taps, exact integers), y_c = w_c . r, and so
-// everything that batch norm asks about all N positions follows from two sums over them that know no channel,
+// The convolution's output is linear in the residual's patch r (2x2 pixels, 3 channels: 12 taps), y_c = w_c . r, and so everything that batch
+// norm asks about all N positions follows from two sums over them that know no channel,
 //
-//     S = sum r  [12]        M = sum r r^T  [12][12]        (integers, exact)
+//     S = sum r  [12]        M = sum r r^T  [12][12]        (of NPR integers, exact; else in double)
 //
 //     mean_c = w_c . S / N        var_c = w_c^T (M/N - S S^T/N^2) w_c
 //
@@ -19,7 +19,8 @@
 //     dshift_c = G_c        dscale_c = sum g x_hat* = (w_c . D_c - mean_c G_c)/deviation_c
 //     dw_c = scale_c/deviation_c [ D_c - G_c/N S - dscale_c/N X_c ],   X_c = sum x_hat r = (M w_c - mean_c S)/deviation_c
 //
-// without recomputing a single output. A tap's weight acts on residual/(255 std): the filters absorb that factor, dw_c is multiplied by it.
+// without recomputing a single output. A tap's weight acts on the residual times the front end's scale: the filters absorb that factor, dw_c
+// is multiplied by it. Any other residual than NPR is computed row by row before its use, the plain way.
 // In a data-parallel run N, S, M of the statistics, and G and dscale in dw, are those of all processes; D, S, M in dw are this one's.
 #pragma once
 
@@ -51,6 +52,7 @@ class FirstBlock {
   FirstBlock();
 
   struct Pass {
+    FrontEnd front_end;
     PixelBatch batch;
     NetworkShape shape;
     NormParameters parameters;
@@ -75,7 +77,7 @@ class FirstBlock {
 
   BatchNorm norm_;
   PatchSums local_, all_;        // of this process, of all
-  std::vector<double> filters_;  // [64][12], for taps in the order of the kernels and the integer residual
+  std::vector<double> filters_;  // [64][12], for taps in the order of the kernels and the residual in grey levels
   std::vector<double> mean_, variance_, sums_;
   Buffer folded_;  // [64/16][12][16], then the shift [64]
 };

@@ -72,10 +72,11 @@ inline HWY_ATTR void patch_moments(const PatchMoments& p) {
   }
 }
 
-inline HWY_ATTR void first_block_train_row(const FirstBlockTrainRow& p) {
+template <typename Window>
+HWY_ATTR void first_block_train_row(const FirstBlockTrainRow& p) {
   const F32 d;
   const Vec zero = hn::Zero(d);
-  const WindowResidual r = window_residual(p.row.pixels, p.row.pixel_row, p.row.columns, p.row.residual);
+  const Window r = window_of<Window>(p.row.pixels, p.row.pixel_row, p.row.columns, p.row.residual);
   for (std::size_t oc = 0; oc < 64; oc += kLanes) {
     const float* weights = p.row.weights + oc / 16 * kPatch * 16 + oc % 16;
     Vec w[kPatch];
@@ -97,10 +98,32 @@ inline HWY_ATTR void first_block_train_row(const FirstBlockTrainRow& p) {
   }
 }
 
-inline HWY_ATTR void first_block_grad_row(const FirstBlockGradRow& p) {
+/// Adds the window's taps, times the gradients of its four positions, to the sums.
+HWY_INLINE HWY_ATTR void add_window(const WindowResidual& r, int x, const Vec& d00, const Vec& d01, const Vec& d10, const Vec& d11,
+                                    Vec* HWY_RESTRICT sums) {
+  const F32 d;
+#pragma GCC unroll 3
+  for (int c = 0; c < 3; ++c) {
+    const Vec t = hn::Set(d, r.top[6 * x + 3 + c]), b = hn::Set(d, r.bottom[6 * x + 3 + c]);
+    const Vec left = hn::Set(d, r.left[6 * x + c]), centre = hn::Set(d, r.right[6 * x + 3 + c]);
+    const Vec next = hn::Set(d, r.left[6 * x + 6 + c]);
+    sums[c] = hn::MulAdd(d11, centre, hn::MulAdd(d10, left, hn::MulAdd(d01, t, sums[c])));
+    sums[3 + c] = hn::MulAdd(d11, next, hn::MulAdd(d10, centre, hn::MulAdd(d00, t, sums[3 + c])));
+    sums[6 + c] = hn::MulAdd(d11, b, hn::MulAdd(d01, centre, hn::MulAdd(d00, left, sums[6 + c])));
+    sums[9 + c] = hn::MulAdd(d10, b, hn::MulAdd(d01, next, hn::MulAdd(d00, centre, sums[9 + c])));
+  }
+}
+HWY_INLINE HWY_ATTR void add_window(const PlainWindow& r, int x, const Vec& d00, const Vec& d01, const Vec& d10, const Vec& d11,
+                                    Vec* HWY_RESTRICT sums) {
+  const Vec grad[4] = {d00, d01, d10, d11};
+  for_products(r, x, [&](int position, int tap, const Vec& value) HWY_ATTR { sums[tap] = hn::MulAdd(grad[position], value, sums[tap]); });
+}
+
+template <typename Window>
+HWY_ATTR void first_block_grad_row(const FirstBlockGradRow& p) {
   const F32 d;
   const Vec zero = hn::Zero(d);
-  const WindowResidual r = window_residual(p.pixels, p.pixel_row, p.columns, p.residual);
+  const Window r = window_of<Window>(p.pixels, p.pixel_row, p.columns, p.residual);
   for (std::size_t oc = 0; oc < 64; oc += kLanes) {
     Vec sums[kPatch + 1];
 #pragma GCC unroll 13
@@ -114,16 +137,7 @@ inline HWY_ATTR void first_block_grad_row(const FirstBlockGradRow& p) {
       const Vec d01 = hn::IfThenElseZero(right, upper), d00 = hn::IfThenZeroElse(right, upper);
       const Vec d11 = hn::IfThenElseZero(right, lower), d10 = hn::IfThenZeroElse(right, lower);
       sums[kPatch] = hn::Add(sums[kPatch], grad);
-#pragma GCC unroll 3
-      for (int c = 0; c < 3; ++c) {
-        const Vec t = hn::Set(d, r.top[6 * x + 3 + c]), b = hn::Set(d, r.bottom[6 * x + 3 + c]);
-        const Vec left = hn::Set(d, r.left[6 * x + c]), centre = hn::Set(d, r.right[6 * x + 3 + c]);
-        const Vec next = hn::Set(d, r.left[6 * x + 6 + c]);
-        sums[c] = hn::MulAdd(d11, centre, hn::MulAdd(d10, left, hn::MulAdd(d01, t, sums[c])));
-        sums[3 + c] = hn::MulAdd(d11, next, hn::MulAdd(d10, centre, hn::MulAdd(d00, t, sums[3 + c])));
-        sums[6 + c] = hn::MulAdd(d11, b, hn::MulAdd(d01, centre, hn::MulAdd(d00, left, sums[6 + c])));
-        sums[9 + c] = hn::MulAdd(d10, b, hn::MulAdd(d01, next, hn::MulAdd(d00, centre, sums[9 + c])));
-      }
+      add_window(r, x, d00, d01, d10, d11, sums);
     }
 #pragma GCC unroll 13
     for (int i = 0; i <= kPatch; ++i) hn::Store(sums[i], d, p.sums + 64 * i + oc);

@@ -92,7 +92,8 @@ NormParameters CpuTraining::norm_parameters(int b) const {
 }
 
 FirstBlock::Pass CpuTraining::first_pass() const {
-  return {batch_,
+  return {architecture_.front_end,
+          batch_,
           plan_.shape,
           norm_parameters(0),
           value(conv_weight(0)),

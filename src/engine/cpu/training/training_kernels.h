@@ -150,7 +150,7 @@ struct FirstBlockGradRow {
   const float* out;   ///< [columns][64]; no gradient where ReLU is closed
   const float* grad;  ///< [columns][64]
   const std::uint8_t* winner;
-  float* residual;  ///< scratch: first_block_scratch(columns) floats
+  float* residual;  ///< as in FirstBlockRow
   float* sums;      ///< [13][64]: the 12 taps in the order of FirstBlockRow::weights, then grad; added to
 };
 
@@ -215,6 +215,8 @@ struct TrainingKernels {
   void (*patch_moments)(const PatchMoments&);
   void (*first_block_row)(const FirstBlockTrainRow&);
   void (*first_block_grad_row)(const FirstBlockGradRow&);
+  void (*plain_block_row)(const FirstBlockTrainRow&);  ///< of any residual, like the next
+  void (*plain_block_grad_row)(const FirstBlockGradRow&);
   void (*relu_grad)(const ReluGrad&);
   void (*normalize)(const NormalizedSlabs&);
   void (*projection_grad)(const ProjectionGrad&);
