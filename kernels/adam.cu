@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(kThreads)
     adam_kernel(float* __restrict__ parameters, float* __restrict__ m, float* __restrict__ v, double* __restrict__ norm_partials,
                 const float* __restrict__ gradients, AdamStep step, std::int64_t count) {
   SHARED_ARRAY(double, squares, kWarps);
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kValues + threadIdx.x * 4;
+  const std::int64_t i = std::int64_t{block_index()} * kValues + thread_index() * 4;
   double square = 0.0;
   if (i < count) {
     float4 p4 = load4(parameters + i), m4 = load4(m + i), v4 = load4(v + i);
@@ -46,10 +46,10 @@ __global__ void __launch_bounds__(kThreads)
   square = warp_sum(square);
   if (lane_index() == 0) squares[warp_index()] = square;
   sync_block();
-  if (threadIdx.x != 0) return;
+  if (thread_index() != 0) return;
   double total = 0.0;
   for (int warp = 0; warp < kWarps; ++warp) total += squares[warp];
-  norm_partials[blockIdx.x] = total;
+  norm_partials[block_index()] = total;
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ constexpr int kWarpsPerBlock = 4;
 
 __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
     average_pool_kernel(float* __restrict__ values, const float* __restrict__ maps, int rows, int area) {
-  const int row = static_cast<int>(blockIdx.x) * kWarpsPerBlock + warp_index();
+  const int row = block_index() * kWarpsPerBlock + warp_index();
   if (row >= rows) return;  // the whole warp
   float sum = 0.0f;
   for (int i = lane_index(); i < area; i += kWarp) sum += maps[static_cast<std::int64_t>(row) * area + i];

@@ -58,9 +58,9 @@ __global__ void __launch_bounds__(kThreads)
     slice_moments_kernel(float* __restrict__ partials, const float* __restrict__ x, std::int64_t positions, int c) {
   SHARED_ARRAY(float, means, kDown, kChannels);
   SHARED_ARRAY(float, squares, kDown, kChannels);
-  const int thread = static_cast<int>(threadIdx.x), down = thread / kAcross, own = thread % kAcross * 4;
-  const int channel = static_cast<int>(blockIdx.y) * kChannels;
-  const Slice slice = slice_of(positions, static_cast<int>(gridDim.x), static_cast<int>(blockIdx.x));
+  const int thread = thread_index(), down = thread / kAcross, own = thread % kAcross * 4;
+  const int channel = block_row() * kChannels;
+  const Slice slice = slice_of(positions, blocks_across(), block_index());
 
   float mean[4] = {}, square[4] = {}, count = 0.0f;
   for (std::int64_t p = slice.first + down; p < slice.last; p += kDown) {
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kThreads)
     const float shift = means[d][thread] - merged;
     deviations += squares[d][thread] + share(d) * shift * shift;
   }
-  float* out = partials + static_cast<std::int64_t>(blockIdx.x) * 2 * c + channel + thread;
+  float* out = partials + std::int64_t{block_index()} * 2 * c + channel + thread;
   out[0] = merged;
   out[c] = deviations;
 }
@@ -100,7 +100,7 @@ constexpr int kWarpsPerBlock = 4;
 __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
     merge_moments_kernel(double* __restrict__ moments, const float* __restrict__ partials, std::int64_t positions, int slices,
                          int c) {
-  const int channel = static_cast<int>(blockIdx.x) * kWarpsPerBlock + warp_index();
+  const int channel = block_index() * kWarpsPerBlock + warp_index();
   if (channel >= c) return;  // the whole warp
   double sum = 0.0, deviations = 0.0;
   for (int s = lane_index(); s < slices; s += kWarp) {
@@ -122,13 +122,13 @@ __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
 
 __global__ void __launch_bounds__(kThreads)
     moments_to_totals_kernel(double* __restrict__ totals, const double* __restrict__ moments, double count, int c) {
-  const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int channel = item_index(kThreads);
   if (channel < c) totals[channel] = count * moments[channel];
 }
 
 __global__ void __launch_bounds__(kThreads)
     recentre_moments_kernel(double* __restrict__ moments, const double* __restrict__ totals, double count, double whole, int c) {
-  const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int channel = item_index(kThreads);
   if (channel >= c) return;
   const double mean = totals[channel] / whole, shift = moments[channel] - mean;
   moments[channel] = mean;
@@ -138,7 +138,7 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     batch_statistics_kernel(float* __restrict__ statistics, float* __restrict__ running_mean, float* __restrict__ running_var,
                             const double* __restrict__ moments, double count, int c, double eps, double momentum) {
-  const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int channel = item_index(kThreads);
   if (channel >= c) return;
   const double mean = moments[channel], deviations = moments[c + channel];
   statistics[channel] = static_cast<float>(mean);
@@ -200,7 +200,7 @@ struct Window {
 
 template <typename T, bool kPool>
 __global__ void __launch_bounds__(kThreads) batch_norm_relu_kernel(T* __restrict__ output, BatchNorm norm, std::int64_t items) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const std::int64_t i = wide_item_index(kThreads);
   if (i >= items) return;
   const int quads = norm.c / 4, channel = static_cast<int>(i % quads) * 4;
   const Coefficients k(norm, channel);
@@ -221,9 +221,9 @@ __global__ void __launch_bounds__(kThreads)
                                std::int64_t windows) {
   SHARED_ARRAY(float, sums_g, kDown, kChannels);
   SHARED_ARRAY(float, sums_gx, kDown, kChannels);
-  const int thread = static_cast<int>(threadIdx.x), down = thread / kAcross, own = thread % kAcross * 4;
-  const int first_channel = static_cast<int>(blockIdx.y) * kChannels, channel = first_channel + own;
-  const Slice slice = slice_of(windows, static_cast<int>(gridDim.x), static_cast<int>(blockIdx.x));
+  const int thread = thread_index(), down = thread / kAcross, own = thread % kAcross * 4;
+  const int first_channel = block_row() * kChannels, channel = first_channel + own;
+  const Slice slice = slice_of(windows, blocks_across(), block_index());
   const Coefficients k(norm, channel);
 
   float sum_g[4] = {}, sum_gx[4] = {};
@@ -252,7 +252,7 @@ __global__ void __launch_bounds__(kThreads)
     total_g += sums_g[d][thread];
     total_gx += sums_gx[d][thread];
   }
-  float* out = partials + static_cast<std::int64_t>(blockIdx.x) * 2 * norm.c + first_channel + thread;
+  float* out = partials + std::int64_t{block_index()} * 2 * norm.c + first_channel + thread;
   out[0] = total_g;
   out[norm.c] = total_gx;
 }
@@ -260,7 +260,7 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
     merge_backward_sums_kernel(double* __restrict__ sums, float* __restrict__ grad_scale, float* __restrict__ grad_shift,
                                const float* __restrict__ partials, int slices, int c, bool accumulate) {
-  const int channel = static_cast<int>(blockIdx.x) * kWarpsPerBlock + warp_index();
+  const int channel = block_index() * kWarpsPerBlock + warp_index();
   if (channel >= c) return;  // the whole warp
   double g = 0.0, gx = 0.0;
   for (int s = lane_index(); s < slices; s += kWarp) {
@@ -278,7 +278,7 @@ __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
 
 __global__ void __launch_bounds__(kThreads)
     mean_kernel(float* __restrict__ means, const double* __restrict__ sums, double count, int values) {
-  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int i = item_index(kThreads);
   if (i < values) means[i] = static_cast<float>(sums[i] / count);
 }
 
@@ -290,7 +290,7 @@ __global__ void __launch_bounds__(kThreads)
                                     const float* __restrict__ grad_output, int border, int windows_h, int windows_w,
                                     std::int64_t items) {
   using W = Window<kPool>;
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const std::int64_t i = wide_item_index(kThreads);
   if (i >= items) return;
   const int quads = norm.c / 4, channel = static_cast<int>(i % quads) * 4;
   const std::int64_t window = i / quads, image = window / windows_w / windows_h;

@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kNaiveThreads)
                          const float* __restrict__ bias, int n, int h, int w, int ic, int oc) {
   constexpr bool kPooled = kEpilogue == Epilogue::bias_relu_pool;
   const int out_h = kPooled ? (h - 1) / 2 : h - 1, out_w = kPooled ? (w - 1) / 2 : w - 1;
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kNaiveThreads + threadIdx.x;
+  const std::int64_t i = wide_item_index(kNaiveThreads);
   if (i >= static_cast<std::int64_t>(n) * out_h * out_w * oc) return;
   const int o = static_cast<int>(i % oc), at = static_cast<int>(i / oc);
   float best = 0.0f;
@@ -67,8 +67,8 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
                    const float* __restrict__ bias, int rows, int h, int w, int ic, int oc, float least) {
   constexpr bool kPooled = kEpilogue == Epilogue::bias_relu_pool;
   const int out_h = kPooled ? (h - 1) / 2 : h - 1, out_w = kPooled ? (w - 1) / 2 : w - 1;
-  const int first_row = static_cast<int>(blockIdx.x) * GemmTile::kRows;
-  const int first_column = static_cast<int>(blockIdx.y) * kColumns;
+  const int first_row = block_index() * GemmTile::kRows;
+  const int first_column = block_row() * kColumns;
 
   const int loaded = first_row + gemm_loaded_row();
   const Position p = position_of<kPooled>(loaded < rows ? loaded : rows - 1, out_h, out_w);

@@ -29,9 +29,9 @@ constexpr int kColumns = 128;  // of grad_w
 __global__ void __launch_bounds__(kThreads)
     transpose_weight_kernel(float* __restrict__ transposed, const float* __restrict__ weight, int ic, int oc) {
   SHARED_ARRAY(float, tile, kTransposeTile, kTransposeTile + 1);
-  const int across = static_cast<int>(threadIdx.x) % kTransposeTile, down = static_cast<int>(threadIdx.x) / kTransposeTile;
-  const int first_o = static_cast<int>(blockIdx.x) * kTransposeTile, first_c = static_cast<int>(blockIdx.y) * kTransposeTile;
-  const int tap = static_cast<int>(blockIdx.z);
+  const int across = thread_index() % kTransposeTile, down = thread_index() / kTransposeTile;
+  const int first_o = block_index() * kTransposeTile, first_c = block_row() * kTransposeTile;
+  const int tap = block_layer();
   for (int i = down; i < kTransposeTile && first_c + i < ic; i += kThreads / kTransposeTile) {
     if (first_o + across < oc) tile[i][across] = weight[(tap * ic + first_c + i) * oc + first_o + across];
   }
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     backward_input_naive_kernel(float* __restrict__ grad_input, const float* __restrict__ grad_output,
                                 const float* __restrict__ weight, Conv2x2Shape s) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(s.n) * s.h * s.w * s.ic) return;
   const int c = static_cast<int>(i % s.ic), x = static_cast<int>(i / s.ic % s.w), y = static_cast<int>(i / s.ic / s.w % s.h);
   const std::int64_t image = i / s.ic / s.w / s.h;
@@ -61,8 +61,8 @@ template <int kInputColumns>
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
     backward_input_kernel(float* __restrict__ grad_input, const float* __restrict__ grad_output,
                           const float* __restrict__ transposed, int rows, int h, int w, int ic, int oc) {
-  const int first_row = static_cast<int>(blockIdx.x) * GemmTile::kRows;
-  const int first_column = static_cast<int>(blockIdx.y) * kInputColumns;
+  const int first_row = block_index() * GemmTile::kRows;
+  const int first_column = block_row() * kInputColumns;
   const int loaded = first_row + gemm_loaded_row() < rows ? first_row + gemm_loaded_row() : rows - 1;
   const int x = loaded % w, y = loaded / w % h, image = loaded / w / h;
   const float* own = grad_output + ((static_cast<std::int64_t>(image) * (h + 1) + y) * (w + 1) + x) * oc;
@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
 __global__ void __launch_bounds__(kThreads)
     backward_weight_naive_kernel(float* __restrict__ grad_weight, const float* __restrict__ input,
                                  const float* __restrict__ grad_output, Conv2x2Shape s, bool accumulate) {
-  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int i = item_index(kThreads);
   if (i >= 4 * s.ic * s.oc) return;
   const int o = i % s.oc, c = i / s.oc % s.ic, tap = i / s.oc / s.ic;
   float sum = 0.0f;
@@ -92,8 +92,8 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
     backward_weight_kernel(float* __restrict__ partials, const float* __restrict__ input, const float* __restrict__ grad_output,
                            Conv2x2Shape s, int slice) {
-  const int row = static_cast<int>(blockIdx.x) * GemmTile::kRows, column = static_cast<int>(blockIdx.y) * kColumns;
-  const int first = static_cast<int>(blockIdx.z) * slice, all = s.n * (s.h - 1) * (s.w - 1);
+  const int row = block_index() * GemmTile::kRows, column = block_row() * kColumns;
+  const int first = block_layer() * slice, all = s.n * (s.h - 1) * (s.w - 1);
   const int positions = first >= all ? 0 : all - first < slice ? all - first : slice;
   const int tap_row = row / (2 * s.ic);
 
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
                          first + slab_position<kColumns>(), s.h - 1, s.w - 1, s.h + 1, s.w + 1, s.oc);
   float acc[GemmTile::kThreadRows][kColumns / 16];
   position_gemm<kColumns>(acc, a, b, positions);
-  store_rows<kColumns>(partials + (static_cast<std::int64_t>(blockIdx.z) * 4 * s.ic + row) * s.oc + column, s.oc, GemmTile::kRows, acc);
+  store_rows<kColumns>(partials + (std::int64_t{block_layer()} * 4 * s.ic + row) * s.oc + column, s.oc, GemmTile::kRows, acc);
 }
 
 void check(const Conv2x2Shape& s) {

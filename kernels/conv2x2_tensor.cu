@@ -24,10 +24,10 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
                           const float* __restrict__ bias, int tiles_y, int tiles_x, int h, int w, int ic, int oc) {
   SHARED_ARRAY(Chunk, patches, 2, ConvTile::kPatchChunks);
   SHARED_ARRAY(Chunk, ring, kStages, ConvTile::kStageChunks);
-  const int tile = static_cast<int>(blockIdx.x), first_channel = static_cast<int>(blockIdx.y) * ConvTile::kColumns;
+  const int tile = block_index(), first_channel = block_row() * ConvTile::kColumns;
   const auto in = tile_input(input, tile, tiles_y, tiles_x, h, w, ic);
   const int stages = ic / kSlab<T> * ConvTile::kTaps;
-  WeightStream weights(ring, static_cast<const Chunk*>(weight) + static_cast<std::int64_t>(blockIdx.y) * stages * ConvTile::kStageChunks,
+  WeightStream weights(ring, static_cast<const Chunk*>(weight) + std::int64_t{block_row()} * stages * ConvTile::kStageChunks,
                        stages);
   start_copies(patches, weights, in);
   const int warp_y = warp_index() / kWarpsAcross * kTilesM, warp_column = warp_index() % kWarpsAcross * kWarpColumns;

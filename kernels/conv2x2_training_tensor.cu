@@ -31,7 +31,7 @@ constexpr int block_columns(int channels) { return channels % ConvTile::kColumns
 template <typename T, bool kBackward>
 __global__ void __launch_bounds__(kPackThreads)
     pack_training_weight_kernel(T* __restrict__ packed, const float* __restrict__ weight, int taps, int ic, int oc, int columns, int chunks) {
-  const int at = static_cast<int>(blockIdx.x) * kPackThreads + static_cast<int>(threadIdx.x);
+  const int at = item_index(kPackThreads);
   if (at >= chunks) return;
   const int depth = kBackward ? oc : ic, stage_chunks = columns * ConvTile::kSlabChunks;
   const int stage = at / stage_chunks, i = at % stage_chunks;
@@ -66,11 +66,11 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   constexpr int kStageChunks = kColumns * ConvTile::kSlabChunks, kWarpColumns = kColumns / kWarpsAcross, kTilesN = kWarpColumns / 8;
   SHARED_ARRAY(Chunk, patches, 2, ConvTile::kPatchChunks);
   SHARED_ARRAY(Chunk, ring, kStages, kStageChunks);
-  const int tile = static_cast<int>(blockIdx.x);
+  const int tile = block_index();
   const auto in = tile_input(input, tile, tiles_y, tiles_x, h, w, ic);
   const int stages = ic / kSlab<T> * ConvTile::kTaps;
   WeightStream<std::remove_reference_t<decltype(ring)>, kStageChunks> weights(
-      ring, reinterpret_cast<const Chunk*>(weight) + static_cast<std::int64_t>(blockIdx.y) * stages * kStageChunks, stages);
+      ring, reinterpret_cast<const Chunk*>(weight) + std::int64_t{block_row()} * stages * kStageChunks, stages);
   start_copies(patches, weights, in);
   const int warp_y = warp_index() / kWarpsAcross * kTilesM, warp_column = warp_index() % kWarpsAcross * kWarpColumns;
   float acc[kTilesM][kTilesN][4];
@@ -79,7 +79,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   convolve_tile<T, true>(acc, patches, ring, weights, in, patch, true, warp_y, warp_column);
 
   const int out_h = h - 1, out_w = w - 1, image = tile / (tiles_y * tiles_x);
-  const int x = in.x + lane_index() / 4 * 2, channel = static_cast<int>(blockIdx.y) * kColumns + warp_column + lane_index() % 4 * 4;
+  const int x = in.x + lane_index() / 4 * 2, channel = block_row() * kColumns + warp_column + lane_index() % 4 * 4;
   UNROLL
   for (int n = 0; n < kTilesN; n += kChannelTiles) {
     const float4 b = bias ? load4(bias + channel + 8 * n) : float4{0.0f, 0.0f, 0.0f, 0.0f};

@@ -92,8 +92,8 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
                                  int tiles, int tiles_y, int tiles_x, int slice) {
   SHARED_ARRAY(Chunk, patches, 2, ConvTile::kPatchChunks);
   SHARED_ARRAY(Chunk, ring, kStages, ConvTile::kStageChunks);
-  const int slab = static_cast<int>(blockIdx.x), first_column = static_cast<int>(blockIdx.y) * ConvTile::kColumns;
-  const int first = static_cast<int>(blockIdx.z) * slice;
+  const int slab = block_index(), first_column = block_row() * ConvTile::kColumns;
+  const int first = block_layer() * slice;
   const TileRange range{tiles - first < slice ? tiles : first + slice, tiles_y, tiles_x};
   const auto patch_of = [&](int tile) { return tile_input(input, tile, tiles_y, tiles_x, s.h, s.w, s.ic); };
 
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
     }
   }
 
-  float* out = partials + static_cast<std::int64_t>(blockIdx.z) * 4 * s.ic * s.oc + first_column + warp_column;
+  float* out = partials + std::int64_t{block_layer()} * 4 * s.ic * s.oc + first_column + warp_column;
   UNROLL
   for (int m = 0; m < kTilesM<T>; ++m) {
     const int tap = 2 * ky + m / kSlabTiles<T>, channel = slab * kSlab<T> + m % kSlabTiles<T> * 16;

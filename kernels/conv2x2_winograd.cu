@@ -131,9 +131,9 @@ __global__ void __launch_bounds__(kThreads, 1)
   SHARED_ARRAY(Chunk, patch, 2, kPatchPositions);
   SHARED_ARRAY(float, pool, 2 * (kInputFloats + Tile::kStageFloats));  // of the GEMMs, then of their results
   SHARED_ARRAY(Origin, kept, 1);  // during the main loop, which needs the registers
-  const int thread = static_cast<int>(threadIdx.x), warp = warp_index(), lane = lane_index();
+  const int thread = thread_index(), warp = warp_index(), lane = lane_index();
   const int slices = oc / Tile::kColumns;
-  const int slice = static_cast<int>(blockIdx.x) % slices, tile = static_cast<int>(blockIdx.x) / slices;
+  const int slice = block_index() % slices, tile = block_index() / slices;
   const Origin first{tile / (tiles_y * tiles_x), tile / tiles_x % tiles_y * kSide, tile % tiles_x * kSide, slice * Tile::kColumns};
   if (thread == 0) kept[0] = first;
 
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   // In chunks of 16 bytes, a slab at a position: 32 bits suffice, and half the registers.
   const std::uint32_t chunks = static_cast<std::uint32_t>(ic / Tile::kDepth);
   std::uint32_t next_patch = inside ? static_cast<std::uint32_t>((first.image * h + patch_y) * w + own_x) * chunks : 0;
-  std::uint32_t next_weight = static_cast<std::uint32_t>(slice) * chunks * kThreads + threadIdx.x;
+  std::uint32_t next_weight = static_cast<std::uint32_t>(slice) * chunks * kThreads + static_cast<std::uint32_t>(thread);
   const auto copy_patch = [&](int buffer) {
     if (copies) copy_async_cached(&patch[buffer][thread], reinterpret_cast<const Chunk*>(input) + next_patch, inside);
     ++next_patch;

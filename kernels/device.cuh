@@ -6,6 +6,7 @@
 //   sync_block(), sync_warp(mask)        barriers
 //   shuffle, shuffle_up/down/xor, ballot the mask comes first; kAllLanes for a whole warp
 //   load4, store4, load2, store2           128-bit accesses, aligned to 16 bytes; 64-bit, to 8
+//   thread_index(), warp_index(), ...      where a thread is: below, after the intrinsics
 //   maximum                        of two floats; NaN if either is
 //   count_bits, lowest_bit, float_bits, bits_float
 #pragma once
@@ -88,8 +89,20 @@ namespace lfm::kernels::inline LFM_TARGET {
 inline constexpr int kWarp = 32;
 inline constexpr std::uint32_t kAllLanes = 0xffffffffu;
 
+// Blocks have threads along x alone; a grid's y and z are rows and layers of blocks.
+__device__ __forceinline__ int thread_index() { return static_cast<int>(threadIdx.x); }
 __device__ __forceinline__ int lane_index() { return static_cast<int>(threadIdx.x % kWarp); }
 __device__ __forceinline__ int warp_index() { return static_cast<int>(threadIdx.x / kWarp); }
+__device__ __forceinline__ int block_index() { return static_cast<int>(blockIdx.x); }
+__device__ __forceinline__ int block_row() { return static_cast<int>(blockIdx.y); }
+__device__ __forceinline__ int block_layer() { return static_cast<int>(blockIdx.z); }
+__device__ __forceinline__ int blocks_across() { return static_cast<int>(gridDim.x); }
+
+// Of what a row of blocks shares out, an item a thread. The wide one where there may be 2^31 or more.
+__device__ __forceinline__ int item_index(unsigned threads) { return static_cast<int>(blockIdx.x * threads + threadIdx.x); }
+__device__ __forceinline__ std::int64_t wide_item_index(int threads) {
+  return static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x;
+}
 
 __device__ __forceinline__ float relu(float v) { return maximum(v, 0.0f); }
 

@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kThreads)
                         const float* __restrict__ teacher, const float* __restrict__ scale, float weight, int n, int area) {
   SHARED_ARRAY(float, tile, kMaps, kDistillationTile + 1);
   SHARED_ARRAY(float, sums, kWarps);
-  const int image = static_cast<int>(blockIdx.y), first = static_cast<int>(blockIdx.x) * kDistillationTile;
+  const int image = block_row(), first = block_index() * kDistillationTile;
   const int position = first + lane_index();
   float sum = 0.0f;
   UNROLL
@@ -53,22 +53,22 @@ __global__ void __launch_bounds__(kThreads)
   if (lane_index() == 0) sums[warp_index()] = sum;
   sync_block();
 
-  const int c = static_cast<int>(threadIdx.x) % kMaps;
-  for (int p = static_cast<int>(threadIdx.x) / kMaps; p < kDistillationTile && first + p < area; p += kThreads / kMaps) {
+  const int c = thread_index() % kMaps;
+  for (int p = thread_index() / kMaps; p < kDistillationTile && first + p < area; p += kThreads / kMaps) {
     grad_maps[(static_cast<std::int64_t>(image) * area + first + p) * kMaps + c] = tile[c][p];
   }
-  if (threadIdx.x == 0) {
+  if (thread_index() == 0) {
     float total = 0.0f;
     UNROLL
     for (int w = 0; w < kWarps; ++w) total += sums[w];
-    partials[static_cast<std::int64_t>(blockIdx.x) * n + image] = total;
+    partials[std::int64_t{block_index()} * n + image] = total;
   }
 }
 
 __global__ void __launch_bounds__(kThreads)
     distill_gradient_naive_kernel(float* __restrict__ grad_maps, const float* __restrict__ maps, const float* __restrict__ teacher,
                                   const float* __restrict__ scale, float weight, int n, int area) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(n) * kMaps * area) return;
   const std::int64_t image = i / area / kMaps, p = i % area;
   const int c = static_cast<int>(i / area % kMaps);
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     distill_sums_naive_kernel(float* __restrict__ partials, const float* __restrict__ maps, const float* __restrict__ teacher,
                               const float* __restrict__ scale, int n, int area, int tiles) {
-  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int i = item_index(kThreads);
   if (i >= tiles * n) return;
   const int image = i % n, first = i / n * kDistillationTile;
   float sum = 0.0f;
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     distill_logits_kernel(float* __restrict__ distances, float* __restrict__ grad_logits, const float* __restrict__ logits,
                           const float* __restrict__ teacher, const float* __restrict__ scale, float weight, int n) {
-  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int i = item_index(kThreads);
   if (i >= n) return;
   const float difference = (logits[i] - teacher[i]) * scale[0];
   distances[i] = smooth_l1(difference);

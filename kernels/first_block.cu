@@ -74,8 +74,8 @@ __global__ void __launch_bounds__(kThreads, 2)
                        int out_h, int out_w) {
   using P = Patch<Residual>;
   SHARED_ARRAY(float, patch, kOutputs, P::kFloats);
-  const int thread = static_cast<int>(threadIdx.x);
-  const int first = static_cast<int>(blockIdx.x) * kOutputs;
+  const int thread = thread_index();
+  const int first = block_index() * kOutputs;
 
   if (const int at = first + thread; at < outputs) {
     const int image = at / (out_h * out_w), y = at / out_w % out_h * 2, x = at % out_w * 2;

@@ -51,7 +51,7 @@ __device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInp
 
 template <typename Residual, typename Patch>
 __device__ __forceinline__ void stage(Patch& patch, const FirstConvInput<typename Residual::Source>& in, int position) {
-  const int thread = static_cast<int>(threadIdx.x);
+  const int thread = thread_index();
   float r[kTerms];
   residuals<Residual>(r, in, position);
   UNROLL
@@ -72,8 +72,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     first_conv_kernel(float* __restrict__ output, FirstConvInput<typename Residual::Source> in, const float* __restrict__ weight,
                       const float* __restrict__ bias, int positions) {
   SHARED_ARRAY(float, patch, kPositions, kTerms);
-  const int thread = static_cast<int>(threadIdx.x), channel = thread % kAcross * 4;
-  const int first = static_cast<int>(blockIdx.x) * kPositions;
+  const int thread = thread_index(), channel = thread % kAcross * 4;
+  const int first = block_index() * kPositions;
   if (first + thread < positions) stage<Residual>(patch, in, first + thread);
   float4 w[kTerms];
   UNROLL
@@ -99,8 +99,8 @@ __global__ void __launch_bounds__(kThreads, 2)
                                       int positions, int slice) {
   SHARED_ARRAY(float, patch, kPositions, kTerms);
   SHARED_ARRAY(float, sums, kWarps, kWeights);
-  const int thread = static_cast<int>(threadIdx.x), channel = thread % kAcross * 4;
-  const int begin = static_cast<int>(blockIdx.x) * slice, end = positions - begin < slice ? positions : begin + slice;
+  const int thread = thread_index(), channel = thread % kAcross * 4;
+  const int begin = block_index() * slice, end = positions - begin < slice ? positions : begin + slice;
   float acc[kTerms][4] = {};
   for (int first = begin; first < end; first += kPositions) {
     if (first + thread < end) stage<Residual>(patch, in, first + thread);
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     float total = 0.0f;
     UNROLL
     for (int warp = 0; warp < kWarps; ++warp) total += sums[warp][i];
-    partials[static_cast<std::int64_t>(blockIdx.x) * kWeights + i] = total;
+    partials[std::int64_t{block_index()} * kWeights + i] = total;
   }
 }
 

@@ -15,7 +15,7 @@ constexpr int kWarpsPerBlock = 4;
 __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
     head_kernel(float* __restrict__ logits, const float* __restrict__ features, const float* __restrict__ weight,
                 const float* __restrict__ bias, int n, int count) {
-  const int image = static_cast<int>(blockIdx.x) * kWarpsPerBlock + warp_index();
+  const int image = block_index() * kWarpsPerBlock + warp_index();
   if (image >= n) return;  // the whole warp
   float sum = 0.0f;
   for (int i = lane_index(); i < count; i += kWarp) sum += features[static_cast<std::int64_t>(image) * count + i] * weight[i];

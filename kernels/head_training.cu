@@ -21,7 +21,7 @@ constexpr int kThreads = 256;
 __global__ void __launch_bounds__(kThreads)
     bce_with_logits_kernel(float* __restrict__ losses, float* __restrict__ grad_logits, const float* __restrict__ logits,
                            const std::uint8_t* __restrict__ labels, float weight, int n) {
-  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int i = item_index(kThreads);
   if (i >= n) return;
   if (labels[i] == kUnlabelled) {
     losses[i] = grad_logits[i] = 0.0f;
@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kThreads)
     head_backward_kernel(float* __restrict__ grad_features, float* __restrict__ grad_weight, float* __restrict__ grad_bias,
                          const float* __restrict__ features, const float* __restrict__ weight, const float* __restrict__ grad_logits,
                          int n, int count, bool accumulate) {
-  const int f = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int f = item_index(kThreads);
   if (f >= count) return;
   const float w = weight[f];
   float sum = 0.0f, sum_g = 0.0f;

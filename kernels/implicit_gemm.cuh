@@ -83,8 +83,8 @@ __device__ __forceinline__ void store_rows(float* c, int columns, int rows,
 }
 
 /// Row of the tile, and channels of each slab, that a thread brings from the input.
-__device__ __forceinline__ int gemm_loaded_row() { return static_cast<int>(threadIdx.x) / 2; }
-__device__ __forceinline__ int gemm_loaded_channel() { return static_cast<int>(threadIdx.x) % 2 * 4; }
+__device__ __forceinline__ int gemm_loaded_row() { return thread_index() / 2; }
+__device__ __forceinline__ int gemm_loaded_channel() { return thread_index() % 2 * 4; }
 
 /// input: this thread's gemm_loaded_row(), at channel 0 of the first tap. Of the row's `depth` floats the first `run` are contiguous, and
 /// so are the rest, `step` floats further on: in [h][w][ic], the two taps of a kernel row are one run of 2ic, and the next row
@@ -97,7 +97,7 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
   SHARED_ARRAY(float, tile_a, 2, kDepth, GemmTile::kRows + 4);
   SHARED_ARRAY(float, tile_b, 2, kDepth, kColumns);
   const GemmPosition<kColumns> own;
-  const int thread = static_cast<int>(threadIdx.x);
+  const int thread = thread_index();
   const int loaded_row = gemm_loaded_row(), loaded_channel = gemm_loaded_channel();
   const int loaded_k = thread / kColumnLoads, loaded_column = thread % kColumnLoads * 4;
   const bool loads_b = loaded_k < kDepth;

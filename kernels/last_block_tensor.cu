@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
                              const float* __restrict__ bias, int tiles_y, int tiles_x, int h, int w, int ic, int oc) {
   SHARED_ARRAY(Chunk, patches, 2, ConvTile::kPatchChunks);
   SHARED_ARRAY(Chunk, ring, kStages, ConvTile::kStageChunks);
-  const int tile = static_cast<int>(blockIdx.x);
+  const int tile = block_index();
   const auto in = tile_input(input, tile, tiles_y, tiles_x, h, w, ic);
   const int groups = oc / ConvTile::kColumns;  // of 128 channels
   WeightStream weights(ring, weight, groups * (ic / kSlab<T> * ConvTile::kTaps + kProjectionStages<T>));

@@ -14,7 +14,7 @@ constexpr int kThreads = 256;
 
 __global__ void __launch_bounds__(kThreads)
     sum_partials_kernel(float* __restrict__ sum, const float* __restrict__ partials, int slices, int count, bool accumulate) {
-  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int i = item_index(kThreads);
   if (i >= count) return;
   double total = accumulate ? sum[i] : 0.0f;
   for (int s = 0; s < slices; ++s) total += partials[static_cast<std::int64_t>(s) * count + i];

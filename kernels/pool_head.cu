@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
     pool_head_kernel(float* __restrict__ logits, float* __restrict__ features, const float* __restrict__ maps,
                      const float* __restrict__ weight, const float* __restrict__ bias, int channels, int area, int k) {
   SHARED_ARRAY(float, partial, kWarps);
-  const std::int64_t image = blockIdx.x;
+  const std::int64_t image = block_index();
   float sum = 0.0f;
   for (int channel = warp_index(); channel < channels; channel += kWarps) {
     SortedList<kSlots> best;
@@ -36,7 +36,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   sum = warp_sum(sum);
   if (lane_index() == 0) partial[warp_index()] = sum;
   sync_block();
-  if (threadIdx.x != 0) return;
+  if (thread_index() != 0) return;
   float logit = bias[0];
   UNROLL
   for (int warp = 0; warp < kWarps; ++warp) logit += partial[warp];

@@ -19,12 +19,10 @@ namespace {
 
 constexpr int kThreads = 256;
 
-__device__ __forceinline__ std::int64_t item_index() { return static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; }
-
 __global__ void __launch_bounds__(kThreads)
     rbld_kernel(float* __restrict__ values, float* __restrict__ factors, const std::uint8_t* __restrict__ keep,
                 const float* __restrict__ drop, const float* __restrict__ scale, DrawOrigin origin, int rows, int k) {
-  const std::int64_t i = item_index();
+  const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(rows) * k) return;
   const int rank = static_cast<int>(i % k), row = static_cast<int>(i / k);
   const bool kept = keep ? keep[i] != 0
@@ -36,7 +34,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads) rks_draw_kernel(std::int32_t* positions, DrawOrigin origin, int rows, int area, int k) {
-  const int row = static_cast<int>(item_index());
+  const int row = item_index(kThreads);
   if (row >= rows) return;
   rks_positions(origin.seed, origin.step, origin.first_image + row / kProjectionChannels, row % kProjectionChannels, area, k,
                 positions + static_cast<std::int64_t>(row) * k);
@@ -45,7 +43,7 @@ __global__ void __launch_bounds__(kThreads) rks_draw_kernel(std::int32_t* positi
 __global__ void __launch_bounds__(kThreads)
     rks_gather_kernel(float* __restrict__ values, std::int32_t* __restrict__ positions, const std::int32_t* __restrict__ drawn,
                       const float* __restrict__ maps, int rows, int area, int k) {
-  const std::int64_t i = item_index();
+  const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(rows) * k) return;
   const std::int64_t row = i / k;
   const float* map = maps + row * area;
@@ -64,7 +62,7 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     pool_backward_kernel(float* __restrict__ grad_maps, const float* __restrict__ grad_values, const float* __restrict__ factors,
                          const std::int32_t* __restrict__ positions, int rows, int area, int k) {
-  const std::int64_t i = item_index();
+  const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(rows) * k) return;
   const std::int64_t row = i / k;
   const std::int64_t at = (row / kProjectionChannels * area + positions[i]) * kProjectionChannels + row % kProjectionChannels;
@@ -73,7 +71,7 @@ __global__ void __launch_bounds__(kThreads)
 
 __global__ void __launch_bounds__(kThreads)
     average_pool_backward_kernel(float* __restrict__ grad_maps, const float* __restrict__ grad_values, int rows, int area, bool accumulate) {
-  const std::int64_t i = item_index();
+  const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(rows) * area) return;
   const std::int64_t image = i / kProjectionChannels / area;
   const float grad = grad_values[image * kProjectionChannels + i % kProjectionChannels] / static_cast<float>(area);

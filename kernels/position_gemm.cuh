@@ -46,9 +46,9 @@ class PositionCursor {
 
 /// The position of the slab, and column of its tile, that a thread brings.
 template <int kWidth>
-__device__ __forceinline__ int slab_position() { return static_cast<int>(threadIdx.x) / (kWidth / 4); }
+__device__ __forceinline__ int slab_position() { return thread_index() / (kWidth / 4); }
 template <int kWidth>
-__device__ __forceinline__ int slab_column() { return static_cast<int>(threadIdx.x) % (kWidth / 4) * 4; }
+__device__ __forceinline__ int slab_column() { return thread_index() % (kWidth / 4) * 4; }
 
 /// a, b: at this thread's slab_position() of the slice and slab_column() of the tile. positions: of the slice; may be 0.
 template <int kColumns>

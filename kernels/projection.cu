@@ -20,7 +20,7 @@ constexpr int kColumns = kProjectionChannels;
 __global__ void __launch_bounds__(kNaiveThreads)
     projection_naive_kernel(float* __restrict__ maps, const float* __restrict__ input, const float* __restrict__ weight,
                             int n, int area, int ic) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kNaiveThreads + threadIdx.x;
+  const std::int64_t i = wide_item_index(kNaiveThreads);
   if (i >= static_cast<std::int64_t>(n) * kColumns * area) return;
   const std::int64_t p = i % area, image = i / area / kColumns;
   const int o = static_cast<int>(i / area % kColumns);
@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kNaiveThreads)
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
     projection_kernel(float* __restrict__ maps, const float* __restrict__ input, const float* __restrict__ weight, int rows,
                       int area, int ic) {
-  const int first = static_cast<int>(blockIdx.x) * GemmTile::kRows;
+  const int first = block_index() * GemmTile::kRows;
   const int loaded = first + gemm_loaded_row() < rows ? first + gemm_loaded_row() : rows - 1;
   float acc[GemmTile::kThreadRows][kColumns / 16];
   implicit_gemm<kColumns>(acc, input + static_cast<std::int64_t>(loaded) * ic, weight, ic, ic, 0, kColumns);

@@ -21,7 +21,7 @@ constexpr int kColumns = kProjectionChannels;
 
 __global__ void __launch_bounds__(kThreads)
     transpose_kernel(float* __restrict__ transposed, const float* __restrict__ weight, int ic) {
-  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  const int i = item_index(kThreads);
   if (i < ic * kColumns) transposed[i] = weight[i % ic * kColumns + i / ic];
 }
 
@@ -29,8 +29,8 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
     backward_input_kernel(float* __restrict__ grad_input, const float* __restrict__ grad_maps, const float* __restrict__ transposed,
                           int positions, int ic, int depth) {
-  const int first_row = static_cast<int>(blockIdx.x) * GemmTile::kRows;
-  const int first_column = static_cast<int>(blockIdx.y) * kInputColumns;
+  const int first_row = block_index() * GemmTile::kRows;
+  const int first_column = block_row() * kInputColumns;
   const int loaded = first_row + gemm_loaded_row() < positions ? first_row + gemm_loaded_row() : positions - 1;
   float acc[GemmTile::kThreadRows][kInputColumns / 16];
   implicit_gemm<kInputColumns>(acc, grad_maps + static_cast<std::int64_t>(loaded) * depth, transposed + first_column, depth,
@@ -41,15 +41,15 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
     backward_weight_kernel(float* __restrict__ partials, const float* __restrict__ input, const float* __restrict__ grad_maps,
                            int all, int slice, int ic) {
-  const int row = static_cast<int>(blockIdx.x) * GemmTile::kRows;
-  const int first = static_cast<int>(blockIdx.y) * slice;
+  const int row = block_index() * GemmTile::kRows;
+  const int first = block_row() * slice;
   const int positions = first >= all ? 0 : all - first < slice ? all - first : slice;
   const PositionCursor a(input + row + slab_column<GemmTile::kRows>(), first + slab_position<GemmTile::kRows>(), 1, INT32_MAX, 1,
                          INT32_MAX, ic);
   const PositionCursor b(grad_maps + slab_column<kColumns>(), first + slab_position<kColumns>(), 1, INT32_MAX, 1, INT32_MAX, kColumns);
   float acc[GemmTile::kThreadRows][kColumns / 16];
   position_gemm<kColumns>(acc, a, b, positions);
-  store_rows<kColumns>(partials + (static_cast<std::int64_t>(blockIdx.y) * ic + row) * kColumns, kColumns, GemmTile::kRows, acc);
+  store_rows<kColumns>(partials + (std::int64_t{block_row()} * ic + row) * kColumns, kColumns, GemmTile::kRows, acc);
 }
 
 void check(int positions, int ic) {

@@ -29,7 +29,7 @@ constexpr int kRoundThreads = 256;
 template <typename T, typename Left, typename Right>
 __device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4], Left& left, Right& right, const T* input, const T* weight,
                                               int first, int positions, int depth) {
-  const int thread = static_cast<int>(threadIdx.x), lane = lane_index(), stages = depth / kSlab<T>;
+  const int thread = thread_index(), lane = lane_index(), stages = depth / kSlab<T>;
   RingSlots slots;
   int copied = 0;
   const auto copy_next = [&] {
@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
                              int ic) {
   SHARED_ARRAY(Chunk, left, kStages, kLeftChunks);
   SHARED_ARRAY(Chunk, right, kStages, kRightChunks);
-  const int first = static_cast<int>(blockIdx.x) * kRows;
+  const int first = block_index() * kRows;
   float acc[kTilesM][kTilesN][4];
   multiply_rows(acc, left, right, input, weight, first, positions, ic);
   UNROLL
@@ -116,7 +116,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
                                    int ic, int depth) {
   SHARED_ARRAY(Chunk, left, kStages, kLeftChunks);
   SHARED_ARRAY(Chunk, right, kStages, kRightChunks);
-  const int first = static_cast<int>(blockIdx.x) * kRows, channel = static_cast<int>(blockIdx.y) * kColumns;
+  const int first = block_index() * kRows, channel = block_row() * kColumns;
   float acc[kTilesM][kTilesN][4];
   multiply_rows(acc, left, right, grad_maps, weight + static_cast<std::int64_t>(channel) * depth, first, positions, depth);
   UNROLL
@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   constexpr int kInputChunks = kRows / kPerChunk<T>, kGradChunks = kColumns / kPerChunk<T>;
   SHARED_ARRAY(Chunk, left, kStages, kStagePositions<T> * kInputChunks);
   SHARED_ARRAY(Chunk, right, kStages, kStagePositions<T> * kGradChunks);
-  const int channel = static_cast<int>(blockIdx.x) * kRows, first = static_cast<int>(blockIdx.y) * slice;
+  const int channel = block_index() * kRows, first = block_row() * slice;
   const int last = positions - first < slice ? positions : first + slice;
   RingSlots slots;
   int next = first;
@@ -175,7 +175,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
       multiply_positions<T, kGradChunks>(acc, a, right[slot], 0, step);
     }
   }
-  float* out = partials + (static_cast<std::int64_t>(blockIdx.y) * ic + channel + warp_index() * kWarpRows) * kColumns;
+  float* out = partials + (std::int64_t{block_row()} * ic + channel + warp_index() * kWarpRows) * kColumns;
   UNROLL
   for (int m = 0; m < kTilesM; ++m) store_tile<T>(out + 16 * m * kColumns, kColumns, acc[m]);
 }
@@ -183,7 +183,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
 template <typename T>
 __global__ void __launch_bounds__(kRoundThreads)
     round_values_kernel(T* __restrict__ rounded, const float* __restrict__ values, std::int64_t count) {
-  const std::int64_t i = (static_cast<std::int64_t>(blockIdx.x) * kRoundThreads + threadIdx.x) * 4;
+  const std::int64_t i = (wide_item_index(kRoundThreads)) * 4;
   if (i >= count) return;
   const float4 v = load4(values + i);
   const float four[4] = {v.x, v.y, v.z, v.w};

@@ -18,12 +18,12 @@ constexpr int kThreads = 256;
 template <typename Residual>
 __global__ void __launch_bounds__(kThreads)
     residual_kernel(float* __restrict__ residual, const std::uint8_t* __restrict__ pixels, int h, int w, int height, int width) {
-  const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);  // in the row-major [h][w][3] image
+  const int i = item_index(kThreads);  // in the row-major [h][w][3] image
   if (i >= h * w * 3) return;
   const int c = i % 3, x = i / 3 % w, y = i / 3 / w;
-  const std::uint8_t* image = pixels + static_cast<std::int64_t>(blockIdx.y) * height * width * 3;
+  const std::uint8_t* image = pixels + std::int64_t{block_row()} * height * width * 3;
   const auto pixel = [&](int row, int column) -> int { return image[(row * width + column) * 3 + c]; };
-  residual[static_cast<std::int64_t>(blockIdx.y) * h * w * 3 + i] = Residual::at(pixel, ResidualPlace{y, x, c, height, width});
+  residual[std::int64_t{block_row()} * h * w * 3 + i] = Residual::at(pixel, ResidualPlace{y, x, c, height, width});
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ struct TileInput {
 template <typename T, typename Patch>
 __device__ __forceinline__ void copy_patch(Patch& patch, const TileInput<T>& in, int slab) {
   ROLLED
-  for (int i = static_cast<int>(threadIdx.x); i < ConvTile::kPatchChunks; i += kTensorThreads) {
+  for (int i = thread_index(); i < ConvTile::kPatchChunks; i += kTensorThreads) {
     // Eight lanes take positions p and p+2, which share a line.
     const int p = i / 16 * 4 + (i / 8 & 1) + (i / 4 & 1) * 2, chunk = i % 4;
     const int y = in.y + p / ConvTile::kPatchWidth, x = in.x + p % ConvTile::kPatchWidth;
@@ -78,7 +78,7 @@ class WeightStream {
  public:
   /// stages: consecutive in memory, of kChunks each.
   __device__ __forceinline__ WeightStream(Ring& ring, const void* weight, int stages)
-      : ring_(ring), next_(static_cast<const Chunk*>(weight) + threadIdx.x), left_(stages) {}
+      : ring_(ring), next_(static_cast<const Chunk*>(weight) + thread_index()), left_(stages) {}
 
   /// Starts the copy of the next stage. The caller closes the group.
   __device__ __forceinline__ void copy_next() {
@@ -86,7 +86,7 @@ class WeightStream {
     if (left_ == 0) return;
     UNROLL
     for (int i = 0; i < kChunks; i += kTensorThreads) {
-      copy_async(&ring_[slot][i + static_cast<int>(threadIdx.x)], next_ + i, true);
+      copy_async(&ring_[slot][i + thread_index()], next_ + i, true);
     }
     next_ += kChunks;
     --left_;

@@ -41,7 +41,7 @@ template <typename T, int kRowChunks, typename Stage, typename Address>
 __device__ __forceinline__ void copy_positions(Stage& stage, const T* any, Address address) {
   UNROLL
   for (int i = 0; i < kStagePositions<T> * kRowChunks; i += kTensorThreads) {
-    const int at = i + static_cast<int>(threadIdx.x), p = at / kRowChunks, chunk = at % kRowChunks;
+    const int at = i + thread_index(), p = at / kRowChunks, chunk = at % kRowChunks;
     const T* from = address(p);
     copy_async(&stage[position_chunk<T, kRowChunks>(p, chunk)], from ? from + chunk * kPerChunk<T> : any, from != nullptr);
   }

@@ -16,7 +16,7 @@ template <int kSlots>
 __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
     topk_pool_kernel(float* __restrict__ values, std::int32_t* __restrict__ positions, const float* __restrict__ maps,
                      int rows, int area, int k) {
-  const int row = static_cast<int>(blockIdx.x) * kWarpsPerBlock + warp_index();
+  const int row = block_index() * kWarpsPerBlock + warp_index();
   if (row >= rows) return;  // the whole warp
   const float* map = maps + static_cast<std::int64_t>(row) * area;
   SortedList<kSlots> best;
