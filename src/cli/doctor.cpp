@@ -247,7 +247,11 @@ std::string as_text(const Findings& findings) {
   }
   line("MPI", mpi_version().empty() ? "no" : mpi_version());
   line("NCCL", built_with_nccl() ? "yes" : "no");
-  line("formats", readable_formats());
+  std::vector<const Format*> read;
+  for (const Format& format : known_formats()) {
+    if (format.decode != nullptr && why_not_read(format).empty()) read.push_back(&format);
+  }
+  line("formats", names_of(read));
   for (const auto& [library, formats] : optional_libraries()) {
     const bool is_there = formats[0]->decode != nullptr && why_not_read(*formats[0]).empty();
     line(is_there ? "library" : "library, absent", fmt::format("{}: {}", library, names_of(formats)));
