@@ -1,23 +1,26 @@
-// Times one engine's inference on random images: images/s, direct-equivalent GFLOP/s, per stage with --layers, and
+// lfm-bench engine: times one engine's inference on random images: images/s, direct-equivalent GFLOP/s, per stage with --layers, and
 // the micro-kernel's own SGEMM rate with --peak. --json prints one object for programs.
 #include <fmt/core.h>
 #if defined(__unix__)
 #include <sys/resource.h>
 #endif
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "bench/commands.h"
 #include "lfm/error.h"
+#include "lfm/words.h"
 #include "src/engine/cpu/cpu_engine.h"
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/engine/precision.h"
 #include "src/model/combination.h"
+#include "src/model/initialise.h"
 
 namespace {
 
@@ -44,14 +47,7 @@ double smallest(const std::vector<double>& times) { return *std::min_element(tim
 /// Weights of the scale that PyTorch's initialisation gives, so that activations neither vanish nor overflow.
 Model random_model() {
   Model model;
-  const ParameterTable table = parameter_table(model.architecture);
-  model.values.assign(table.total_floats, 0.0f);
-  std::mt19937 generator(1);
-  for (int id = 0; id < kParameters; ++id) {
-    const int fan_in = table[id].fan_in;
-    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
-    for (float& value : parameter(std::span(model.values), table, id)) value = noise(generator);
-  }
+  model.values = initial_values(model.architecture, 1);
   return model;
 }
 
@@ -105,7 +101,7 @@ double peak_mebibytes() {
 #endif
 }
 
-int run(const Options& options) {
+void run(const Options& options) {
   const Model model = options.model.empty() ? random_model() : one_network(load_model(options.model), options.model);
   const auto start = Clock::now();
   const auto engine = make_engine(parse_device(options.device), {options.threads, parse_precision(options.precision), {}});
@@ -158,7 +154,7 @@ int run(const Options& options) {
 
   if (options.json) {
     fmt::print("{}\n", report.dump());
-    return 0;
+    return;
   }
   fmt::print("{}: batch {} of {}x{}\n", engine->description(), options.batch, options.width, options.height);
   fmt::print("  {:.1f} images/s (best {:.1f}), {:.2f} ms a batch, {:.0f} direct-equivalent GFLOP/s, load {:.1f} ms, peak {:.0f} MiB\n",
@@ -169,31 +165,24 @@ int run(const Options& options) {
                stage["median_seconds"].get<double>() * 1e3, stage["min_seconds"].get<double>() * 1e3, stage["direct_gflops"].get<double>());
   }
   if (options.peak) fmt::print("  SGEMM micro-kernel: {:.0f} GFLOP/s\n", report["sgemm_gflops"].get<double>());
-  return 0;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  CLI::App app{"Time one engine's inference on random images"};
-  Options options;
-  app.add_option("--device", options.device, "one of " + device_names())->capture_default_str();
-  app.add_option("--precision", options.precision, std::string("one of ") + kPrecisionNames)->capture_default_str();
-  app.add_option("--model", options.model, "a .lfmw file; random weights without it");
-  app.add_option("--batch", options.batch)->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--threads", options.threads, "0: all cores")->capture_default_str();
-  app.add_option("--height", options.height)->capture_default_str();
-  app.add_option("--width", options.width)->capture_default_str();
-  app.add_option("--runs", options.runs)->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--warm-up", options.warm_up)->capture_default_str();
-  app.add_flag("--layers", options.layers, "also time each stage");
-  app.add_flag("--peak", options.peak, "also measure the CPU micro-kernel's SGEMM rate");
-  app.add_flag("--json", options.json);
-  CLI11_PARSE(app, argc, argv);
-  try {
-    return run(options);
-  } catch (const Error& error) {
-    fmt::print(stderr, "lfm-bench-engine: {}\n", error.what());
-    return 1;
-  }
+void lfm::bench::add_engine_command(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("engine", "Times one engine's inference on random images, whole or stage by stage");
+  command->add_option("--device", options->device, "one of " + device_names())->capture_default_str();
+  command->add_option("--precision", options->precision, std::string("one of ") + kPrecisionNames)->capture_default_str();
+  command->add_option("--model", options->model, "a .lfmw file; random weights without it");
+  command->add_option("--batch", options->batch)->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--threads", options->threads, "0: all cores")->capture_default_str();
+  command->add_option("--height", options->height)->capture_default_str();
+  command->add_option("--width", options->width)->capture_default_str();
+  command->add_option("--runs", options->runs)->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--warm-up", options->warm_up)->capture_default_str();
+  command->add_flag("--layers", options->layers, "also time each stage");
+  command->add_flag("--peak", options->peak, "also measure the CPU micro-kernel's SGEMM rate");
+  command->add_flag("--json", options->json);
+  command->callback([options] { run(*options); });
 }

@@ -1,18 +1,20 @@
 // One engine at one batch, size and number of threads, or the decoder and resizer alone, driven by
 // bench/compare through lines of text, so that it and its peers can be timed in turn within one run
 // (protocol: bench/harness/contender.py).
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bench/commands.h"
 #include "bench/worker_protocol.h"
 #include "lfm/error.h"
 #include "lfm/image.h"
 #include "lfm/model.h"
+#include "lfm/words.h"
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/engine/precision.h"
@@ -94,24 +96,24 @@ void run(const Arguments& arguments) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  Arguments arguments;
-  CLI::App app{"Times one engine on request; bench/compare runs it."};
-  app.add_option("--model", arguments.model, "weights, .lfmw");
-  app.add_option("--input", arguments.input, "raw pixels, [n][size][size][3]");
-  app.add_option("--device", arguments.device);
-  app.add_option("--precision", arguments.precision, lfm::kPrecisionNames);
-  app.add_option("--threads", arguments.threads);
-  app.add_option("--batch", arguments.batch)->check(CLI::PositiveNumber);
-  app.add_option("--size", arguments.size)->check(CLI::PositiveNumber);
-  app.add_flag("--train", arguments.train, "time training steps");
-  app.add_option("--decode", arguments.decode, "time decoding these files and resizing them to --size");
-  CLI11_PARSE(app, argc, argv);
-  try {
-    run(arguments);
-  } catch (const std::exception& error) {
-    announce({{"error", error.what()}});
-    return 1;
-  }
-  return 0;
+void lfm::bench::add_worker_command(CLI::App& app) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("worker", "Times one engine on request; bench/compare runs it");
+  command->add_option("--model", arguments->model, "weights, .lfmw");
+  command->add_option("--input", arguments->input, "raw pixels, [n][size][size][3]");
+  command->add_option("--device", arguments->device);
+  command->add_option("--precision", arguments->precision, lfm::list_of_words<lfm::Precision>());
+  command->add_option("--threads", arguments->threads);
+  command->add_option("--batch", arguments->batch)->check(CLI::PositiveNumber);
+  command->add_option("--size", arguments->size)->check(CLI::PositiveNumber);
+  command->add_flag("--train", arguments->train, "time training steps");
+  command->add_option("--decode", arguments->decode, "time decoding these files and resizing them to --size");
+  command->callback([arguments] {
+    try {
+      run(*arguments);
+    } catch (const std::exception& error) {
+      announce({{"error", error.what()}});
+      throw CLI::RuntimeError(1);
+    }
+  });
 }

@@ -1,5 +1,4 @@
 // What the machine can do: bytes read and copied per second from memory by all threads together. Prints JSON.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <barrier>
 #include <chrono>
@@ -7,11 +6,15 @@
 #include <cstring>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <thread>
 #include <vector>
 
+#include "bench/commands.h"
+
+namespace lfm::bench {
 namespace {
 
 constexpr std::size_t kBytes = std::size_t{192} << 20;  // per thread; larger than any cache's share
@@ -38,14 +41,7 @@ double fastest_round(int threads, const std::function<void(int)>& work) {
   return fastest;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  int threads = 1;
-  CLI::App app{"Measures this machine's memory."};
-  app.add_option("--threads", threads)->check(CLI::PositiveNumber);
-  CLI11_PARSE(app, argc, argv);
-
+void measure(int threads) {
   const auto count = static_cast<std::size_t>(threads);
   std::vector<std::vector<std::uint64_t>> from(count), to(count);
   for (std::size_t t = 0; t < count; ++t) {
@@ -68,5 +64,15 @@ int main(int argc, char** argv) {
                                std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) % 1000}}
                    .dump()
             << std::endl;
-  return 0;
 }
+
+}  // namespace
+
+void add_machine_command(CLI::App& app) {
+  const auto threads = std::make_shared<int>(1);
+  CLI::App* command = app.add_subcommand("machine", "Measures this machine's memory; prints JSON");
+  command->add_option("--threads", *threads)->check(CLI::PositiveNumber);
+  command->callback([threads] { measure(*threads); });
+}
+
+}  // namespace lfm::bench

@@ -1,18 +1,19 @@
-// lfm-bench-training: one engine's training step, forward, backward and Adam, whole and stage by stage, and the memory it takes.
+// lfm-bench training: one engine's training step, forward, backward and Adam, whole and stage by stage, and the memory it takes.
 #include <fmt/core.h>
 #include <sys/resource.h>
 #include <time.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cmath>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "bench/commands.h"
 #include "src/engine/device.h"
 #include "src/engine/network.h"
+#include "src/model/initialise.h"
 
 namespace {
 
@@ -23,19 +24,6 @@ struct Arguments {
   std::string device = "cpu";
   int batch = 32, side = 224, threads = 0, steps = 5;
 };
-
-/// He's initialisation: activations of the size that training meets.
-std::vector<float> random_parameters() {
-  const lfm::ParameterTable table = lfm::parameter_table({});
-  std::mt19937 generator(1);
-  std::vector<float> values(table.total_floats);
-  for (int id = 0; id < lfm::kParameters; ++id) {
-    const int fan_in = table[id].fan_in;
-    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
-    for (float& value : lfm::parameter(std::span(values), table, id)) value = noise(generator);
-  }
-  return values;
-}
 
 /// Of the clock on the wall, and of all cores together: on a machine that others use too, the second tells more.
 struct Time {
@@ -61,20 +49,9 @@ Time median(const std::vector<Time>& times) {
   return {middle(&Time::wall), middle(&Time::processor)};
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-  Arguments arguments;
-  CLI::App app("Time one engine's training step");
-  app.add_option("--device", arguments.device, lfm::device_names())->capture_default_str();
-  app.add_option("--batch", arguments.batch)->capture_default_str();
-  app.add_option("--size", arguments.side, "Side of the images")->capture_default_str();
-  app.add_option("--threads", arguments.threads, "0: all cores")->capture_default_str();
-  app.add_option("--steps", arguments.steps, "Timed steps, after one that warms up")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-
+void run(const Arguments& arguments) {
   const auto engine = lfm::make_engine(lfm::parse_device(arguments.device), {arguments.threads, lfm::Precision::fp32, {}});
-  engine->load({}, random_parameters());
+  engine->load({}, lfm::initial_values({}, 1));
   const lfm::PlanRequest request{arguments.batch, arguments.side, arguments.side, lfm::PlanMode::training};
   engine->reserve(request);
   std::mt19937 generator(2);
@@ -110,8 +87,17 @@ int main(int argc, char** argv) try {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   fmt::print("  arena {} MiB, peak of the process {} MiB\n", engine->plan(request).bytes >> 20, usage.ru_maxrss >> 10);
-  return 0;
-} catch (const std::exception& error) {
-  fmt::print(stderr, "lfm-bench-training: {}\n", error.what());
-  return 1;
+}
+
+}  // namespace
+
+void lfm::bench::add_training_command(CLI::App& app) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("training", "Times one engine's training step, whole and stage by stage");
+  command->add_option("--device", arguments->device, lfm::device_names())->capture_default_str();
+  command->add_option("--batch", arguments->batch)->capture_default_str();
+  command->add_option("--size", arguments->side, "Side of the images")->capture_default_str();
+  command->add_option("--threads", arguments->threads, "0: all cores")->capture_default_str();
+  command->add_option("--steps", arguments->steps, "Timed steps, after one that warms up")->capture_default_str();
+  command->callback([arguments] { run(*arguments); });
 }

@@ -58,5 +58,5 @@ def sgemm_gflops(python, threads):
 
 
 def memory_bandwidth(program, threads):
-    done = subprocess.run([program, "--threads", str(threads)], capture_output=True, text=True, check=True)
+    done = subprocess.run([program, "machine", "--threads", str(threads)], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)

@@ -106,7 +106,7 @@ def files(options):
         worker = [str(options.python), str(PEERS / "files_worker.py")]
         common = ["--model", str(options.model), "--threads", str(threads), *paths]
         scoring = detect_contenders(options, threads, paths, "lfm-cuda detect, start of the process included")
-        decoding = [Contender("lfm", [str(options.build / "bin/lfm-bench-worker"), "--threads", str(threads), "--decode", *paths], ours=True)]
+        decoding = [Contender("lfm", [str(options.build / "bin/lfm-bench"), "worker", "--threads", str(threads), "--decode", *paths], ours=True)]
         if options.has_peers:
             scoring += [Contender("Pillow + PyTorch, one image at a time", [*worker, "reference", *common], is_reference=True),
                         Contender("Pillow + ONNX Runtime, an image per thread", [*worker, "onnxruntime", *common])]

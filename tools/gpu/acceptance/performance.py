@@ -129,7 +129,8 @@ def our_logits(call: Call, pixels, images: int, size: int) -> dict[str, list[flo
         ended = call.run(
             f"logits {precision}",
             [
-                call.bundle.program("lfm-bench-worker"),
+                call.bundle.program("lfm-bench"),
+                "worker",
                 "--model",
                 call.require_model(),
                 "--input",
@@ -146,7 +147,7 @@ def our_logits(call: Call, pixels, images: int, size: int) -> dict[str, list[flo
         )
         said = json_of(ended) or {}
         if "logits" not in said:
-            raise Failed(f"lfm-bench-worker --precision {precision}: {said.get('error', ended.last_words())}")
+            raise Failed(f"lfm-bench worker --precision {precision}: {said.get('error', ended.last_words())}")
         found[precision] = said["logits"]
     return found
 

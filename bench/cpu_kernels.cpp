@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "bench/commands.h"
 #include "lfm/image.h"
 #include "src/engine/cpu/buffer.h"
 #include "src/engine/cpu/kernels.h"
 #include "src/image/file.h"
 
+namespace lfm::bench {
 namespace {
-
-using namespace lfm;
 
 /// C[rows][panel] = A[rows][depth] x B[depth][panel], all of it in the L2 cache: the ceiling of every
 /// convolution.
@@ -74,9 +74,7 @@ void decode(benchmark::State& state, bool resized) {
 BENCHMARK_CAPTURE(decode, jpeg, false)->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(decode, jpeg_resized, true)->Unit(benchmark::kMicrosecond);
 
-}  // namespace
-
-int main(int argc, char** argv) {
+void run(std::vector<std::string> arguments) {
   for (const cpu::Kernels* kernels : cpu::supported_kernels()) {
     const std::string name = kernels->name;
     benchmark::RegisterBenchmark(("gemm_panel/" + name).c_str(),
@@ -84,8 +82,22 @@ int main(int argc, char** argv) {
     benchmark::RegisterBenchmark(("top_k/" + name).c_str(),
                                  [kernels](auto& state) { top_k(state, *kernels); });
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  arguments.insert(arguments.begin(), "lfm-bench cpu-kernels");
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  int argc = static_cast<int>(argv.size());
+  benchmark::Initialize(&argc, argv.data());
+  if (benchmark::ReportUnrecognizedArguments(argc, argv.data())) throw CLI::RuntimeError(2);
   benchmark::RunSpecifiedBenchmarks();
-  return 0;
 }
+
+}  // namespace
+
+void add_cpu_kernels_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("cpu-kernels", "Single operations of the CPU on one thread; options are Google Benchmark's");
+  command->prefix_command();
+  command->set_help_flag();  // Google Benchmark has its own
+  command->callback([command] { run(command->remaining()); });
+}
+
+}  // namespace lfm::bench
