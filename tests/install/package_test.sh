@@ -64,19 +64,32 @@ for wanted in re.findall(r"(?:^|, )([a-z0-9.+-]+)", depends):
     assert wanted in names, f"the SBOM lacks {wanted}: {sorted(names)}"
 PYTHON
 
+# The folder of which tools/release makes the tarball needs nothing but glibc and libstdc++, as old as Ubuntu 22.04's.
+folder=$work/bundle
+mkdir -p "$folder" && cp -r "$work/root/usr/share" "$folder/"
+"$source/packaging/bundle" "$build/bin/lfm-cuda" "$folder"
+(cd / && env -i "$folder/bin/lfm-cuda" doctor >/dev/null) || fail "bundled, the program doesn't work"
+! ldd "$folder/bin/lfm-cuda" | grep -vE "$folder|lib(c|m|stdc\+\+|gcc_s)\.so|ld-linux|linux-vdso" || fail "bundled, it still needs these"
+mapfile -t bundled < <(find "$folder/bin" "$folder/lib" -type f | grep -vE '/lib(mpi|open-|event|hwloc|udev)')  # without MPI's, as the tarball is
+newest() { objdump -T "${bundled[@]}" | grep -oE "$1[0-9.]+" | sed "s/$1//" | sort -uV | tail -1; }
+printf '%s\n' "$(newest GLIBC_)" 2.35 | sort -VC || fail "bundled, it needs glibc $(newest GLIBC_)"
+printf '%s\n' "$(newest GLIBCXX_)" 3.4.30 | sort -VC || fail "bundled, it needs libstdc++ of GLIBCXX_$(newest GLIBCXX_)"
+
 if [ "${LFM_CHROOT:-}" != 1 ] || ! command -v debootstrap >/dev/null || [ "$(id -u)" -ne 0 ]; then
   echo "not installed in a clean Debian: that needs root, debootstrap and LFM_CHROOT=1"
   exit 0
 fi
 root=$work/debian
-mirror=$(sed -nE 's/^(URIs:|deb) +(\S+\/debian)( .*)?$/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
+mirror=$(sed -nE 's/^(URIs:|deb) +(\S+\/debian)( .*)?$/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1 || true)
 debootstrap --variant=minbase "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$root" ${mirror:+"$mirror"} >"$work/debootstrap.log" ||
   { tail "$work/debootstrap.log"; fail "debootstrap failed"; }
 cp "$deb" "$root/tmp/lfm-cuda.deb"
 cp "$source/samples/astronaut.png" "$root/tmp/"
+cp -r "$folder" "$root/tmp/bundle"
 (cd "$root" && find . -xdev -not -path './var/*' -not -path './tmp/*' -not -path './proc/*' | sort) >"$work/before"
 mount -t proc proc "$root/proc" && trap 'umount "$root/proc"' EXIT  # where a program finds what lies beside it
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"; }
+inside /tmp/bundle/bin/lfm-cuda detect /tmp/astronaut.png || fail "bundled, it scores nothing where nothing is installed"
 inside apt-get install -y -qq --no-install-recommends /tmp/lfm-cuda.deb >"$work/install.log" 2>&1 || { tail "$work/install.log"; fail "it can't be installed"; }
 inside lfm-cuda doctor || fail "doctor finds fault where it is installed"
 inside lfm-cuda detect /tmp/astronaut.png || fail "it scores nothing where it is installed"
