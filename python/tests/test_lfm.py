@@ -59,6 +59,30 @@ def test_paths_bytes_and_pixels_are_one_picture(tmp_path, detector):
     assert detector(pixels).path is None
 
 
+def test_pixels_of_other_libraries(detector):
+    class Other:
+        """An array of a library that speaks DLPack, in this kind of memory."""
+
+        def __init__(self, pixels, kind):
+            self.pixels, self.kind, self.ndim = pixels, kind, 3
+
+        def __dlpack_device__(self):
+            return self.kind, 0
+
+        def __dlpack__(self, **options):
+            return self.pixels.__dlpack__(**options)
+
+    class OnGpu(Other):
+        def cpu(self):
+            return self.pixels
+
+    expected = detector(noise(1)).logit
+    assert detector(Other(noise(1), 1)).logit == expected
+    assert detector(OnGpu(noise(1), 2)).logit == expected
+    with pytest.raises(TypeError, match="GPU"):
+        detector(Other(noise(1), 2))
+
+
 def test_what_cannot_be_scored_is_a_record_with_an_error(tmp_path, detector):
     good = write_ppm(tmp_path / "a.ppm", noise(1))
     records = detector([tmp_path / "missing.png", b"no picture", good, noise(2, 8, 8)])

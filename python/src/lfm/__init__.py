@@ -21,7 +21,7 @@ from ._lfm import Error, Evidence, Record, Scorer
 
 __all__ = ["Detector", "Error", "Evidence", "Record", "default_model", "train"]
 
-#: A path, the bytes of a file, or pixels: uint8, height x width x 3, of NumPy or anything that speaks DLPack.
+#: A path, the bytes of a file, or pixels: uint8, height x width x 3, of NumPy or anything that speaks DLPack; those on a GPU are copied.
 Picture = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, np.ndarray, Any]
 
 _HERE = pathlib.Path(__file__).parent
@@ -29,7 +29,7 @@ _HERE = pathlib.Path(__file__).parent
 
 def default_model() -> str:
     """The model used where none is named: $LFM_MODEL, else the one that comes with this package."""
-    return os.environ.get("LFM_MODEL") or str(_HERE / "weights" / "default.lfmw")
+    return os.environ.get("LFM_MODEL") or str(_HERE / "share" / "lfm-cuda" / "default.lfmw")
 
 
 def _is_one(pictures: Any) -> bool:
@@ -38,12 +38,26 @@ def _is_one(pictures: Any) -> bool:
     return getattr(pictures, "ndim", None) == 3
 
 
+_DLPACK_HOST = (1, 3, 11)  # kinds of memory that a CPU reads: its own, and what CUDA or ROCm have pinned
+
+
+def _from_memory(pixels: Any) -> np.ndarray:
+    """A view of pixels in the computer's memory; a copy of those on a GPU, by the array's own means."""
+    on_gpu = pixels.__dlpack_device__()[0] not in _DLPACK_HOST if hasattr(pixels, "__dlpack_device__") else not hasattr(pixels, "__dlpack__")
+    if not on_gpu:
+        return np.from_dlpack(pixels)
+    for copy in ("cpu", "get"):  # PyTorch's and CuPy's words for it
+        if callable(getattr(pixels, copy, None)):
+            return np.asarray(getattr(pixels, copy)())
+    raise TypeError("these pixels are on a GPU: copy them to the computer's memory first")
+
+
 def _plain(picture: Any) -> Any:
     """What the compiled part takes: bytes, a contiguous array, or a path as text."""
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return bytes(picture)
-    if isinstance(picture, np.ndarray) or hasattr(picture, "__dlpack__"):
-        pixels = picture if isinstance(picture, np.ndarray) else np.from_dlpack(picture)
+    if isinstance(picture, np.ndarray) or hasattr(picture, "__dlpack__") or hasattr(picture, "__cuda_array_interface__"):
+        pixels = picture if isinstance(picture, np.ndarray) else _from_memory(picture)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise TypeError(f"pixels are uint8, height x width x 3; these are {pixels.dtype}, {pixels.shape}")
         return np.ascontiguousarray(pixels)
@@ -100,8 +114,9 @@ class Detector:
     def threshold(self) -> float:
         return self._scorer().threshold
 
+    # A str is also an Iterable[str], and bytes one of numbers: the first that fits is meant.
     @overload
-    def __call__(self, pictures: Union[str, "os.PathLike[str]", bytes]) -> Record: ...
+    def __call__(self, pictures: Union[str, "os.PathLike[str]", bytes]) -> Record: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, pictures: Iterable[Picture]) -> List[Record]: ...
 
