@@ -1,4 +1,4 @@
-// Top-k pooling and the head in one kernel, for inference.
+// Top-k pooling and the head, for inference.
 #pragma once
 
 #include "kernels/target.h"

@@ -1,6 +1,6 @@
 // The k largest values of a row, found by one warp; equal values in order of position.
 // The warp holds the best so far as a sorted list across its lanes: rank 32s + lane is slot s of that lane. It reads 32
-// positions at a time, side by side; a vote finds those above the k-th best, and each is inserted in order of position: a vote counts
+// positions at a time, side by side, four times ahead; a vote finds those above the k-th best, and each is inserted in order of position: a vote counts
 // the entries that stay before it, the others move up by one lane. On random maps about k(1 + ln(area/k)) insertions are made in all.
 // Values are compared as integers whose order is that of the floats; 0 stands below all of them and fills the empty list.
 #pragma once
@@ -9,6 +9,8 @@
 #include "kernels/order.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
+
+inline constexpr int kAhead = 4;  // warps of positions that are read before the first of them is looked at
 
 template <int kSlots>
 struct SortedList {
@@ -55,17 +57,24 @@ struct SortedList {
   /// Fills the empty list with the k best of the row, k <= 32 * kSlots.
   __device__ __forceinline__ void select(const float* __restrict__ row, int area, int k) {
     std::uint32_t threshold = 0;  // the k-th best so far
-    for (int first = 0; first < area; first += kWarp) {
-      const int at = first + lane_index();
-      const std::uint32_t own = at < area ? key_of(row[at]) : 0;
-      std::uint32_t candidates = ballot(kAllLanes, own > threshold);
-      while (candidates != 0) {
-        const int lane = lowest_bit(candidates);
-        candidates &= candidates - 1;
-        const std::uint32_t new_key = shuffle(kAllLanes, own, lane);
-        if (new_key <= threshold) continue;  // an earlier candidate has raised it
-        insert(new_key, first + lane);
-        threshold = key_at(k - 1);
+    for (int first = 0; first < area; first += kAhead * kWarp) {
+      std::uint32_t own[kAhead];  // loads that do not wait for each other, nor for what is inserted
+      UNROLL
+      for (int i = 0; i < kAhead; ++i) {
+        const int at = first + i * kWarp + lane_index();
+        own[i] = at < area ? key_of(row[at]) : 0;
+      }
+      UNROLL
+      for (int i = 0; i < kAhead; ++i) {
+        std::uint32_t candidates = ballot(kAllLanes, own[i] > threshold);
+        while (candidates != 0) {
+          const int lane = lowest_bit(candidates);
+          candidates &= candidates - 1;
+          const std::uint32_t new_key = shuffle(kAllLanes, own[i], lane);
+          if (new_key <= threshold) continue;  // an earlier candidate has raised it
+          insert(new_key, first + i * kWarp + lane);
+          threshold = key_at(k - 1);
+        }
       }
     }
   }

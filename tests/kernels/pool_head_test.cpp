@@ -1,4 +1,4 @@
-// Top-k pooling and head in one kernel, against the two.
+// Top-k pooling and head together, against each by itself.
 #include "kernels/pool_head.h"
 
 #include <tuple>
