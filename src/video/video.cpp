@@ -9,6 +9,7 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <new>
 #include <string>
@@ -56,8 +57,13 @@ LFM_LATE(kLibswscale, sws_getCoefficients);
 LFM_LATE(kLibswscale, sws_scale);
 LFM_LATE(kLibswscale, sws_setColorspaceDetails);
 
+/// FFmpeg's libraries call it a lack of memory, too, where a damaged file asks for more than they ever give: malloc's errno, which is cleared
+/// before, tells.
 [[noreturn]] void fail_with(const char* what, int code) {
-  if (code == AVERROR(ENOMEM)) throw std::bad_alloc();
+  if (code == AVERROR(ENOMEM)) {
+    if (errno == ENOMEM) throw std::bad_alloc();
+    throw Error(ErrorCode::input, std::string(what) + " (it asks for more memory than any film needs: it is damaged)");
+  }
   char words[AV_ERROR_MAX_STRING_SIZE] = "";
   av_strerror(code, words, sizeof words);
   throw Error(ErrorCode::input, std::string(what) + " (" + words + ")");
@@ -204,6 +210,7 @@ Image Video::Impl::rgb() {
 Video::Video(const std::filesystem::path& file, const DecodeLimits& limits) : impl_(std::make_unique<Impl>()) {
   if (const std::string missing = why_no_films(); !missing.empty()) throw Error(ErrorCode::input, missing);
   impl_->max_pixels = limits.max_pixels;
+  errno = 0;
   impl_->open(file.c_str());
 }
 
@@ -212,6 +219,7 @@ Video::~Video() = default;
 std::optional<VideoFrame> Video::next(double seconds) {
   Impl& video = *impl_;
   const AVRational base = video.format->streams[video.stream]->time_base;
+  errno = 0;
   while (video.decode_frame()) {
     const std::int64_t stamp = video.frame->best_effort_timestamp;
     const double at = stamp == AV_NOPTS_VALUE ? video.last + 1e-3 + video.begin : static_cast<double>(stamp) * av_q2d(base);

@@ -168,6 +168,14 @@ TEST_CASE_METHOD(Media, "Media.FilmsAreScoredFrameByFrame") {
   }
 }
 
+TEST_CASE_METHOD(Media, "Media.AFilmThatAsksForTooMuchMemoryIsCalledDamaged") {
+  std::string film = text_of(read_file(kMediaFixtures / "videos/clip.mp4", 1 << 20));
+  film.replace(film.find("stts") + 8, 4, "\x7f\xff\xff\xff");  // so many times of frames
+  const ProgramResult told = run("detect", {"--every", "1", write("damaged.mp4", film)});
+  CHECK(told.exit_code == 1);
+  CHECK_THAT(told.err, ContainsSubstring("damaged") || ContainsSubstring("FFmpeg's libraries") || ContainsSubstring("can't be loaded"));
+}
+
 TEST_CASE_METHOD(Media, "Media.AFilmWithoutEverySaysWhatToDo") {
   const ProgramResult told = run("detect", {(kMediaFixtures / "videos/clip.mp4").string()});
   CHECK(told.exit_code == 1);
