@@ -5,11 +5,13 @@ extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/display.h>
+#include <libavutil/mem.h>
 #include <libswscale/swscale.h>
 }
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cmath>
 #include <new>
 #include <string>
@@ -28,6 +30,7 @@ LFM_LATE(kLibavutil, av_display_rotation_get);
 LFM_LATE(kLibavutil, av_frame_alloc);
 LFM_LATE(kLibavutil, av_frame_free);
 LFM_LATE(kLibavutil, av_log_set_level);
+LFM_LATE(kLibavutil, av_max_alloc);
 LFM_LATE(kLibavutil, av_strerror);
 constinit const LateLibrary kLibavcodec("libavcodec");
 LFM_LATE(kLibavcodec, av_packet_alloc);
@@ -121,6 +124,9 @@ struct Video::Impl {
 
 void Video::Impl::open(const char* path) {
   av_log_set_level(AV_LOG_QUIET);
+  // What FFmpeg's libraries ask for at once: a plane of a frame, never a gigabyte because a damaged table says so.
+  constexpr std::uint64_t least = 1 << 27, bytes_per_pixel = 4;
+  av_max_alloc(static_cast<std::size_t>(std::clamp<std::uint64_t>(std::min<std::uint64_t>(max_pixels, INT_MAX) * bytes_per_pixel, least, INT_MAX)));
   AVDictionary* options = nullptr;
   av_dict_set(&options, "protocol_whitelist", "file", 0);
   av_dict_set(&options, "format_whitelist", "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,matroska,webm,avi", 0);
