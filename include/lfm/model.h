@@ -19,7 +19,8 @@ enum class FrontEnd {
 
 /// The convolutions (src/model/stages.h).
 enum class Trunk {
-  snet,  ///< four blocks and a 1x1 (paper, section 3.2)
+  snet,    ///< four blocks and a 1x1 (paper, section 3.2)
+  resnet,  ///< ResNet-50 up to its second stage: NPR's and SAFE's
 };
 
 enum class Pooling {
@@ -29,7 +30,14 @@ enum class Pooling {
 
 /// From pooled values to the logit.
 enum class Head {
-  linear,
+  linear,   ///< one output
+  softmax,  ///< two, of which the second stands for fake: the logit is their difference
+};
+
+/// Of pixels, before the front end.
+enum class Normalisation {
+  imagenet,  ///< (x/255 - mean)/std, by the channel
+  unit,      ///< x/255
 };
 
 /// What varies between models of this family; everything else is fixed by the paper.
@@ -39,6 +47,7 @@ struct Architecture {
   FrontEnd front_end = FrontEnd::npr;
   Trunk trunk = Trunk::snet;
   Head head = Head::linear;
+  Normalisation normalisation = Normalisation::imagenet;
   bool operator==(const Architecture&) const = default;
 };
 

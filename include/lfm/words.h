@@ -31,6 +31,15 @@ constexpr std::array<Word<FrontEnd>, 4> words(FrontEnd) {
            {"none", FrontEnd::none, "the pixels themselves"}}};
 }
 
+constexpr std::array<Word<Trunk>, 2> words(Trunk) {
+  return {{{"snet", Trunk::snet, "four blocks of 2x2 convolutions and a 1x1"},
+           {"resnet", Trunk::resnet, "ResNet-50 up to its second stage"}}};
+}
+
+constexpr std::array<Word<Head>, 2> words(Head) {
+  return {{{"linear", Head::linear, "one output"}, {"softmax", Head::softmax, "two outputs, of which the second stands for fake"}}};
+}
+
 constexpr std::array<Word<View>, 4> words(View) {
   return {{{"resize", View::resize, "to 256x256"},
            {"native", View::native, "every pixel"},

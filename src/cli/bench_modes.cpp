@@ -276,7 +276,7 @@ BenchReport time_training(BenchSubject& subject) {
   TrainingSteps steps(subject);
   for (int i = 0; i < subject.warm_up(); ++i) steps.run();
   std::vector<ObservedStage> stages;
-  for (const std::string& name : training_stage_names()) stages.push_back({name});
+  for (const std::string& name : training_stage_names(subject.architecture())) stages.push_back({name});
   stages.push_back({"Adam"});
   const std::size_t marks = stages.size() + 1;
   const auto samples = time_marked(engine, subject.iterations(), marks, [&](int, std::size_t base) {

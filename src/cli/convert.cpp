@@ -110,8 +110,9 @@ void add_convert_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("convert", "Converts weights between .lfmw, safetensors and PyTorch, and to ONNX");
   command->footer(
       "The input's format is told by its content: .lfmw, .safetensors, or a PyTorch file (.pth, .pt) with a state dict, of\n"
-      "which no code is run: what is no tensor is read over. A file with several state dicts (a model and its moving average) has them\n"
-      "listed; --prefix chooses one. The output's format is told by its extension: .lfmw; .safetensors with the reference's\n"
+      "which no code is run: what is no tensor is read over. Networks of LFM, NPR and SAFE are told by their names and shapes. A file\n"
+      "with several state dicts (a model and its moving average) has them listed; --prefix chooses one. The output's format is\n"
+      "told by its extension: .lfmw; .safetensors with the reference's\n"
       "names, so that PyTorch loads it; or .onnx, the whole network from pixels to logits, for ONNX Runtime, OpenVINO and others.\n"
       "\n"
       "Several inputs are joined to a model of several members, which judge together; fit its threshold next:\n"

@@ -97,6 +97,7 @@ Arena arena_of(const Model& model, const InfoOptions& options) {
   if (options.training) one_network(model, options.model.string());
   Arena arena{engine->description()};
   for (std::size_t m = 0; m < members_of(model).size(); ++m) {
+    engine->require(members_of(model)[m].architecture, mode);
     const Plan plan = engine->plan_for(members_of(model)[m].architecture, request);
     for (Region region : plan.regions) {
       region.offset += arena.bytes;
@@ -208,7 +209,9 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
   if (model.members.empty()) {
     const FrontEnd front_end = model.architecture.front_end;
     line("residual", fmt::format("{}: {}", word_of(front_end), meaning_of(front_end)));
+    line("trunk", fmt::format("{}: {}", word_of(model.architecture.trunk), meaning_of(model.architecture.trunk)));
     line("pooling", pooling_text(model.architecture));
+    line("head", fmt::format("{}: {}", word_of(model.architecture.head), meaning_of(model.architecture.head)));
   } else {
     line("combination", fmt::format("{}: {}", word_of(model.combination), meaning_of(model.combination)));
   }

@@ -9,11 +9,23 @@
 
 namespace lfm {
 
+void Engine::require(const Architecture& architecture, PlanMode mode) const {
+  if (computes(architecture, mode)) return;
+  const bool training = mode == PlanMode::training;
+  throw Error(
+      ErrorCode::usage,
+      fmt::format("{} does not {} networks with the trunk of ResNet (NPR's and SAFE's) as this one; {}", description(),
+                  training ? "train" : "run",
+                  training ? "no device does yet: train LFM, with their residuals (--residual npr_signed, haar_hh)"
+                           : "use --device cpu or --device reference, in FP32"));
+}
+
 void Engine::load(const Architecture& architecture, std::span<const float> values) {
   const std::size_t floats = parameter_table(architecture).total_floats;
   if (values.size() != floats) {
     throw Error(ErrorCode::model, fmt::format("the model has {} floats, its architecture needs {}", values.size(), floats));
   }
+  require(architecture, PlanMode::inference);
   for (PlanRequest& room : room_) room = {};
   take_model(architecture, values);
   architecture_ = architecture;
@@ -22,6 +34,7 @@ void Engine::load(const Architecture& architecture, std::span<const float> value
 void Engine::reserve(const PlanRequest& request) {
   PlanRequest& room = room_[static_cast<std::size_t>(request.mode)];
   room = {};
+  require(architecture_, request.mode);
   make_room(request);
   room = request;
 }

@@ -108,7 +108,8 @@ struct TrainingResult {
   double distance_logits = 0;
 };
 
-/// Activations that tests, explanation and evaluation may read, as float [n][c][h][w] (features: [n][64*k]).
+/// Activations that tests, explanation and evaluation may read, as float [n][c][h][w] (features: [n][feature_count]); maps are what is pooled.
+/// With the ResNet trunk block1 is what the stem gives, block2 what layer1 does, and there are no others.
 enum class Activation { block1, block2, block3, block4, maps, features, grad_maps };
 
 enum class GradientMode { overwrite, accumulate };
@@ -206,7 +207,7 @@ class Engine {
   virtual std::string description() const = 0;
 
   /// Copies the model's parameters; folds and packs what inference wants. Resets the optimizer and gives up the room that was reserved.
-  /// Throws Error{model} where they are not as many as the architecture has.
+  /// Throws Error{model} where they are not as many as the architecture has, Error{usage} where the engine does not compute it.
   void load(const Architecture& architecture, std::span<const float> values);
   const Architecture& architecture() const { return architecture_; }
 
@@ -217,6 +218,10 @@ class Engine {
 
   /// The arena that reserve(request) would take for a model of that architecture, by arithmetic alone: none need be loaded.
   virtual Plan plan_for(const Architecture& architecture, const PlanRequest& request) const = 0;
+  /// Whether it has what passes or steps with that architecture take; load(), reserve() and infer() throw Error{usage} where it lacks it.
+  virtual bool computes(const Architecture& architecture, [[maybe_unused]] PlanMode mode) const { return architecture.trunk == Trunk::snet; }
+  /// Throws Error{usage} naming the engines that do.
+  void require(const Architecture& architecture, PlanMode mode) const;
   /// The same, of the model that is.
   Plan plan(const PlanRequest& request) const { return plan_for(architecture_, request); }
 

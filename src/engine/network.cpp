@@ -69,6 +69,7 @@ void check_room(const Engine& engine, const PixelBatch& batch, PlanMode mode) {
 }
 
 void check_step(const Engine& engine, const TrainingBatch& batch, const TrainingOptions& options) {
+  engine.require(engine.architecture(), PlanMode::training);
   if (engine.architecture().pooling == Pooling::average && (options.rbld || options.rks)) {
     throw Error(ErrorCode::usage, "RBLD and RKS select among top-k values: average pooling trains without them");
   }
@@ -77,7 +78,7 @@ void check_step(const Engine& engine, const TrainingBatch& batch, const Training
   }
 }
 
-std::vector<ObservedStage> observed_of(const StageTable& table) {
+std::vector<ObservedStage> observed_of(std::span<const Stage> table) {
   std::vector<ObservedStage> all;
   bool joined = false;  // the row before with this one
   for (const Stage& stage : table) {
@@ -94,14 +95,14 @@ std::vector<ObservedStage> observed_of(const StageTable& table) {
 
 }  // namespace
 
-std::vector<ObservedStage> inference_stages() { return observed_of(kStages); }
+std::vector<ObservedStage> inference_stages(const Architecture& architecture) { return observed_of(stage_table(architecture)); }
 
 std::vector<ObservedStage> inference_stages(const Architecture& architecture, int height, int width) {
   return observed_of(stages(architecture, height, width));
 }
 
-std::vector<std::string> training_stage_names() {
-  const std::vector<ObservedStage> all = inference_stages();
+std::vector<std::string> training_stage_names(const Architecture& architecture) {
+  const std::vector<ObservedStage> all = inference_stages(architecture);
   std::vector<std::string> names;
   for (auto stage = all.begin(); stage != all.end(); ++stage) names.push_back("forward " + stage->name);
   for (auto stage = all.rbegin(); stage != all.rend(); ++stage) names.push_back("backward " + stage->name);
@@ -113,7 +114,7 @@ void infer_pass(Engine& engine, const PixelBatch& batch, std::span<float> logits
   Inference& inference = engine.inference();
   StageCounter observed(observe);
   inference.begin(batch);
-  for (const Stage& stage : kStages) {
+  for (const Stage& stage : stage_table(engine.architecture())) {
     inference.run(stage);
     if (stage.kind == StageKind::head) inference.end(logits);
     if (!stage.joined) observed.done();
@@ -188,14 +189,15 @@ TrainingResult forward_backward(Engine& engine, const TrainingBatch& batch, cons
 
   TrainingResult result;
   training.begin(batch.pixels, {batch.labels, loss_scale, options, key, injected, batch.teacher});
-  for (const Stage& stage : kStages) {
+  const std::span<const Stage> table = stage_table(engine.architecture());
+  for (const Stage& stage : table) {
     training.forward(stage);
     if (stage.kind == StageKind::head) result = training.end();
     if (!stage.joined) observed.done();
   }
-  for (std::size_t i = kStages.size(); i-- > 0;) {
-    training.backward(kStages[i], mode);
-    if (i == 0 || !kStages[i - 1].joined) observed.done();
+  for (std::size_t i = table.size(); i-- > 0;) {
+    training.backward(table[i], mode);
+    if (i == 0 || !table[i - 1].joined) observed.done();
   }
   return result;
 }

@@ -19,10 +19,10 @@ struct ObservedStage {
   std::int64_t multiply_adds = 0;  ///< of one image's inference
 };
 /// Of infer_pass(), in order; names alone where no size is given.
-std::vector<ObservedStage> inference_stages();
+std::vector<ObservedStage> inference_stages(const Architecture& architecture = {});
 std::vector<ObservedStage> inference_stages(const Architecture& architecture, int height, int width);
 /// Of forward_backward(): forward, then backward.
-std::vector<std::string> training_stage_names();
+std::vector<std::string> training_stage_names(const Architecture& architecture = {});
 
 /// Told 0 before the first of a pass's observed stages, and after each how many there have been.
 using StageObserver = std::function<void(int stages)>;
@@ -31,7 +31,7 @@ using StageObserver = std::function<void(int stages)>;
 void infer_pass(Engine& engine, const PixelBatch& batch, std::span<float> logits, const StageObserver& observe = {});
 
 /// Logits of n images [n]; with features non-empty also the head's inputs [n][feature_count], with maps non-empty also what was pooled,
-/// [n][64][rows][columns]. Makes room by itself and cuts the batch into the engine's chunks.
+/// [n][map_channels][rows][columns]. Makes room by itself and cuts the batch into the engine's chunks.
 void infer(Engine& engine, const Architecture& architecture, const PixelBatch& batch, std::span<float> logits,
            std::span<float> features = {}, std::span<float> maps = {});
 

@@ -14,23 +14,22 @@ PositionValues position_values(std::span<const float> maps, const MapSize& size,
                                std::span<const float> values) {
   const auto area = static_cast<std::size_t>(size.area());
   const auto kept = static_cast<std::size_t>(values_per_channel(architecture));
-  const ParameterTable table = parameter_table(architecture);
-  const std::span<const float> weights = parameter(values, table, kHeadWeight);  // [64][kept]
+  const std::vector<double> weights = linear_head(architecture, values).weight;  // [channels][kept]
   std::vector<double> contributions(area), cam(area);
   std::vector<std::size_t> positions(area);
-  for (std::size_t c = 0; c < kMapChannels; ++c) {
+  for (std::size_t c = 0; c < static_cast<std::size_t>(map_channels(architecture)); ++c) {
     const float* map = maps.data() + c * area;
-    const std::span<const float> of_rank = weights.subspan(c * kept, kept);
+    const std::span<const double> of_rank = std::span(weights).subspan(c * kept, kept);
     if (architecture.pooling == Pooling::topk) {
       // As every engine orders them: the larger value first, of equals the lower position.
       std::iota(positions.begin(), positions.end(), std::size_t{0});
       std::partial_sort(positions.begin(), positions.begin() + static_cast<std::ptrdiff_t>(kept), positions.end(),
                         [&](std::size_t a, std::size_t b) { return map[a] != map[b] ? map[a] > map[b] : a < b; });
       for (std::size_t rank = 0; rank < kept; ++rank) {
-        contributions[positions[rank]] += static_cast<double>(of_rank[rank]) * map[positions[rank]];
+        contributions[positions[rank]] += of_rank[rank] * map[positions[rank]];
       }
     } else {
-      const double share = static_cast<double>(of_rank[0]) / static_cast<double>(area);
+      const double share = of_rank[0] / static_cast<double>(area);
       for (std::size_t p = 0; p < area; ++p) contributions[p] += share * map[p];
     }
     const double channel = std::accumulate(of_rank.begin(), of_rank.end(), 0.0) / static_cast<double>(area);
@@ -50,9 +49,9 @@ void turn_upright(Evidence& window, int width, int height, int orientation) {
     std::swap(window.rows, window.columns);
   }
   // Positions are counted from the first pixel on. Mirrored, they begin where the last position's field ended, which the view goes beyond.
-  const auto mirror = [](double& at, double& length, int& view, int positions, int side) {
-    constexpr ReceptiveField field = receptive_field();
-    const int covered = std::min(view, field.stride * (positions - 1) + field.side);
+  const auto mirror = [&window](double& at, double& length, int& view, int positions, int side) {
+    const int covered =
+        std::min(view, window.stride * (positions - 1) + window.side - 2 * window.before);  // no padding
     const double scale = length / view;
     at = side - at - covered * scale;
     length = covered * scale;
@@ -81,8 +80,19 @@ std::span<const Evidence> evidence_of(const Detection& detection, std::size_t me
   return {begin, end};
 }
 
+namespace {
+
+/// What of the view a position sees along one side: where it begins, and how many pixels; padding lies outside.
+std::pair<int, int> seen(const Evidence& window, int position, int side) {
+  const int first = window.stride * position - window.before;
+  if (window.before == 0) return {first, window.side};
+  const int begin = std::max(first, 0), end = std::min(first + window.side, side);
+  return {begin, end - begin};
+}
+
+}  // namespace
+
 std::vector<PictureRegion> top_regions(std::span<const Evidence> evidence, std::size_t count) {
-  constexpr ReceptiveField field = receptive_field();
   std::vector<PictureRegion> places;
   for (const Evidence& window : evidence) {
     const double across = window.width / window.view_width, down = window.height / window.view_height;
@@ -90,8 +100,10 @@ std::vector<PictureRegion> top_regions(std::span<const Evidence> evidence, std::
       for (int column = 0; column < window.columns; ++column) {
         const float contribution = window.contributions[static_cast<std::size_t>(row) * window.columns + column];
         if (contribution == 0) continue;
-        places.push_back({contribution, window.x + across * field.stride * column, window.y + down * field.stride * row,
-                          across * field.side, down * field.side});
+        const auto [left, columns] = seen(window, column, window.view_width);
+        const auto [top, rows] = seen(window, row, window.view_height);
+        places.push_back(
+            {contribution, window.x + across * left, window.y + down * top, across * columns, down * rows});
       }
     }
   }

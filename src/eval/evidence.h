@@ -9,6 +9,8 @@
 // alpha_o = (1/N) sum_c G_c P[c][o], G_c = sum_r w[c][r], over the N positions, and
 //
 //   cam(p) = ReLU(sum_o alpha_o A_o[p]) = ReLU((1/N) sum_c G_c maps[c][p]).
+//
+// With the ResNet trunk the maps are layer2's, and Grad-CAM is taken on them: the same expression.
 #pragma once
 
 #include <cstddef>
@@ -20,20 +22,35 @@
 
 namespace lfm {
 
-/// Pixels from one map position to the next, and how many a position sees a side: position (row, column) covers the residual's values
-/// [8*row, 8*row + 22] x [8*column, 8*column + 22], and pixels of the view beyond them where the residual reaches further (front_end.h): none
+/// Pixels from one map position to the next, how many a position sees a side, and where that begins: position (row, column) covers the
+/// residual's values from stride*row - before on, side of them, alike along columns (SNet: [8*row, 8*row + 22]), and pixels of the view beyond them where the residual reaches further (front_end.h): none
 /// for differences inside cells of 2x2, which the field, beginning at an even pixel, covers.
 struct ReceptiveField {
   int stride = 1;
   int side = 1;
+  int before = 0;
+
+  /// What a convolution or a pooling adds.
+  constexpr void see(int kernel, int by, int padding) {
+    side += (kernel - 1) * stride;
+    before += padding * stride;
+    stride *= by;
+  }
 };
-constexpr ReceptiveField receptive_field() {
+constexpr ReceptiveField receptive_field(Trunk trunk = Trunk::snet) {
   ReceptiveField field;
+  if (trunk == Trunk::resnet) {
+    const auto convolve = [&](const TrunkConvolution& c) { field.see(c.kernel, c.stride, c.kernel / 2); };
+    convolve(kTrunkConvolutions[0]);
+    field.see(3, 2, 1);  // max-pool
+    for (std::size_t b = 0; b < kBottlenecks.size(); ++b) {
+      convolve(kTrunkConvolutions[static_cast<std::size_t>(first_convolution(static_cast<int>(b)) + kSpatial)]);
+    }
+    return field;
+  }
   for (int block = 0; block < kBlocks; ++block) {
-    field.side += field.stride;                  // conv 2x2
-    if (block == kBlocks - 1) break;
-    field.side += field.stride;                  // max-pool 2x2, stride 2
-    field.stride *= 2;
+    field.see(2, 1, 0);  // conv 2x2
+    if (block < kBlocks - 1) field.see(2, 2, 0);  // max-pool
   }
   return field;
 }
@@ -44,7 +61,7 @@ struct PositionValues {
   std::vector<float> grad_cam;       ///< 0 or more
 };
 
-/// maps: [64][rows*cols] of one image; values: the model's, laid out by parameter_table.
+/// maps: [map_channels][rows*cols] of one image; values: the model's, laid out by parameter_table.
 PositionValues position_values(std::span<const float> maps, const MapSize& size, const Architecture& architecture,
                                std::span<const float> values);
 

@@ -22,7 +22,9 @@ struct FrontEndRow {
   /// Where the cell of a row or column begins.
   constexpr int cell_of(int at) const { return at / cell * cell; }
   /// What a difference of one grey level amounts to.
-  constexpr double scale(std::size_t channel) const { return gain / (255.0 * kPixelStd[channel]); }
+  constexpr double scale(std::size_t channel, Normalisation normalisation = Normalisation::imagenet) const {
+    return gain / (normalisation == Normalisation::unit ? 255.0 : 255.0 * kPixelStd[channel]);
+  }
 };
 
 std::span<const FrontEndRow> front_ends();

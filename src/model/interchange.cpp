@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -45,7 +46,17 @@ std::vector<float> fixed_values(const FixedConvolution& fixed) {
   return values;
 }
 
-std::string counter_name(int block) { return fmt::format("cnn.layer{}.1.num_batches_tracked", block + 1); }
+/// The batch counters' names, one beside each batch norm's variance.
+std::vector<std::string> counter_names(const ParameterTable& table) {
+  constexpr std::string_view beside = "running_var";
+  std::vector<std::string> names;
+  for (const ParameterSpec& spec : table.specs) {
+    if (spec.is_variance)
+      names.push_back(spec.reference_name.substr(0, spec.reference_name.size() - beside.size()) +
+                      "num_batches_tracked");
+  }
+  return names;
+}
 
 TensorShape shape_of(const ParameterSpec& spec) { return {spec.shape.begin(), spec.shape.begin() + spec.rank}; }
 
@@ -78,8 +89,16 @@ using StateDict = std::map<std::string, const Tensor*>;
 struct Candidate {
   std::string prefix;
   StateDict tensors;       ///< by name without the prefix
-  std::size_t known = 0;   ///< parameters of the network among them
+  bool resnet = false;     ///< its names are of the ResNet trunk
+  int known = 0, all = 0;  ///< parameters of the network among them, and how many it has
 };
+
+constexpr std::string_view kResnetName = "layer1.";  ///< what names of the ResNet trunk alone begin with
+
+bool is_resnet(const StateDict& dict) {
+  const auto at = dict.lower_bound(std::string(kResnetName));
+  return at != dict.end() && at->first.starts_with(kResnetName);
+}
 
 /// Every prefix of fc1.weight, and what has it but not another, longer one.
 std::vector<Candidate> find_candidates(std::span<const Tensor> tensors) {
@@ -87,7 +106,7 @@ std::vector<Candidate> find_candidates(std::span<const Tensor> tensors) {
   for (const Tensor& tensor : tensors) {
     if (!tensor.name.ends_with(kHeadName)) continue;
     const std::string prefix = tensor.name.substr(0, tensor.name.size() - kHeadName.size());
-    if (prefix.empty() || prefix.back() == '.') found.push_back({prefix, {}});
+    if (prefix.empty() || prefix.back() == '.') found.push_back({.prefix = prefix, .tensors = {}});
   }
   for (const Tensor& tensor : tensors) {
     Candidate* owner = nullptr;
@@ -96,18 +115,32 @@ std::vector<Candidate> find_candidates(std::span<const Tensor> tensors) {
     }
     if (owner) owner->tensors[tensor.name.substr(owner->prefix.size())] = &tensor;
   }
-  const ParameterTable table = parameter_table({});
   for (Candidate& c : found) {
-    for (int id = 0; id < kParameters; ++id) c.known += c.tensors.count(table[id].reference_name);
+    c.resnet = is_resnet(c.tensors);
+    const ParameterTable table = parameter_table(c.resnet ? kNprNetwork : Architecture{});
+    c.all = table.size();
+    for (const ParameterSpec& spec : table.specs) c.known += static_cast<int>(c.tensors.count(spec.reference_name));
   }
   return found;
+}
+
+/// What is published with that trunk and head.
+Architecture published(const Architecture& a) {
+  if (a.trunk == Trunk::resnet) return a.head == Head::softmax ? kSafeNetwork : kNprNetwork;
+  return {a.pooling, a.k};
+}
+bool is_published(const Architecture& a) { return a == published(a); }
+
+const char* network_name(const Architecture& a) {
+  if (a.trunk == Trunk::snet) return "the LFM reference model";
+  return a.head == Head::softmax ? "SAFE's network" : "NPR's network";
 }
 
 std::string list_candidates(std::span<const Candidate> candidates) {
   constexpr std::size_t shown = 20;
   std::string text;
   for (const Candidate& c : candidates.first(std::min(candidates.size(), shown))) {
-    text += fmt::format("{}\"{}\" ({} of {} parameters)", text.empty() ? "" : ", ", c.prefix, c.known, static_cast<int>(kParameters));
+    text += fmt::format("{}\"{}\" ({} of {} parameters)", text.empty() ? "" : ", ", c.prefix, c.known, c.all);
   }
   return candidates.size() > shown ? text + ", …" : text;
 }
@@ -116,7 +149,10 @@ std::string list_candidates(std::span<const Candidate> candidates) {
 StateDict choose_state_dict(std::span<const Tensor> tensors, const std::string& source, const StateDictPrefix& wanted) {
   std::vector<Candidate> candidates = find_candidates(tensors);
   if (candidates.empty()) {
-    throw Error(ErrorCode::model, fmt::format("{}: holds no tensor named {}; give a state dict of the LFM reference model", source, kHeadName));
+    throw Error(
+        ErrorCode::model,
+        fmt::format("{}: holds no tensor named {}; give a state dict of the LFM reference model, of NPR's or of SAFE's",
+                    source, kHeadName));
   }
   if (wanted) {
     const auto is_wanted = [&](const Candidate& c) { return c.prefix == *wanted || c.prefix == *wanted + "."; };
@@ -125,14 +161,25 @@ StateDict choose_state_dict(std::span<const Tensor> tensors, const std::string& 
     throw Error(ErrorCode::model, fmt::format("{}: holds no state dict with the prefix \"{}\"; it has: {}", source, *wanted,
                                               list_candidates(candidates)));
   }
-  const auto is_complete = [](const Candidate& c) { return c.known == kParameters; };
+  const auto is_complete = [](const Candidate& c) { return c.known == c.all; };
   if (candidates.size() == 1) return std::move(candidates[0].tensors);
   if (std::ranges::count_if(candidates, is_complete) == 1) return std::move(std::ranges::find_if(candidates, is_complete)->tensors);
   throw Error(ErrorCode::model, fmt::format("{}: holds {} state dicts; choose one by --prefix: {}", source, candidates.size(),
                                             list_candidates(candidates)));
 }
 
-Architecture architecture_of(const Tensor& head, const std::string& source) {
+/// NPR's network has one output, SAFE's two; of SNet the width of the head tells k.
+Architecture architecture_of(const Tensor& head, bool resnet, const std::string& source) {
+  if (resnet) {
+    for (const Architecture& a : {kNprNetwork, kSafeNetwork}) {
+      if (head.shape ==
+          TensorShape{static_cast<std::uint64_t>(output_count(a)), static_cast<std::uint64_t>(feature_count(a))})
+        return a;
+    }
+    throw Error(ErrorCode::model,
+                fmt::format("{}: {} is {}, and with the trunk of ResNet NPR's network has [1, 512], SAFE's [2, 512]",
+                            source, head.name, shape_text(head.shape)));
+  }
   if (head.shape.size() == 2 && head.shape[0] == 1 && head.shape[1] % kMapChannels == 0 && head.shape[1] > 0 &&
       head.shape[1] / kMapChannels <= kMaxTopK) {
     return {Pooling::topk, static_cast<int>(head.shape[1] / kMapChannels)};
@@ -155,10 +202,11 @@ void check_fixed_convolutions(StateDict& dict, const std::string& source) {
 }
 
 /// Takes the batch counters out of `dict`; null unless all are there.
-nlohmann::json take_counters(StateDict& dict) {
+nlohmann::json take_counters(StateDict& dict, const ParameterTable& table) {
   nlohmann::json counters = nlohmann::json::array();
-  for (int block = 0; block < kBlocks; ++block) {
-    const auto found = dict.find(counter_name(block));
+  const std::vector<std::string> names = counter_names(table);
+  for (const std::string& name : names) {
+    const auto found = dict.find(name);
     if (found == dict.end()) continue;
     const Tensor& tensor = *found->second;
     if (tensor.type == ElementType::i64 && tensor.count() == 1) {
@@ -168,18 +216,18 @@ nlohmann::json take_counters(StateDict& dict) {
     }
     dict.erase(found);
   }
-  return counters.size() == kBlocks ? counters : nlohmann::json();
+  return counters.size() == names.size() ? counters : nlohmann::json();
 }
 
 /// The counters that an imported model came with, else zeros.
-std::array<std::int64_t, kBlocks> counters_of(const Model& model) {
-  std::array<std::int64_t, kBlocks> counters{};
+std::vector<std::int64_t> counters_of(const Model& model, std::size_t count) {
+  std::vector<std::int64_t> counters(count);
   const nlohmann::json provenance = parse_json_object(model.provenance);
   const auto found = provenance.find(kBatchesKey);
-  if (found == provenance.end() || !found->is_array() || found->size() != kBlocks) return counters;
-  for (std::size_t block = 0; block < kBlocks; ++block) {
-    const nlohmann::json& counter = (*found)[block];
-    if (counter.is_number_integer()) counters[block] = counter.get<std::int64_t>();
+  if (found == provenance.end() || !found->is_array() || found->size() != count) return counters;
+  for (std::size_t i = 0; i < count; ++i) {
+    const nlohmann::json& counter = (*found)[i];
+    if (counter.is_number_integer()) counters[i] = counter.get<std::int64_t>();
   }
   return counters;
 }
@@ -189,13 +237,21 @@ Model model_from_file(const TensorFile& file, ModelFormat format, const std::fil
   const auto metadata = file.metadata.find(kMetadataKey);
   if (metadata != file.metadata.end()) {
     Model described = model_from_header(metadata->second, path.string());
+    const auto network_of = [](const Architecture& a) { return std::tuple(a.trunk, a.head, a.normalisation); };
+    if (network_of(described.architecture) != network_of(model.architecture)) {
+      throw Error(
+          ErrorCode::model,
+          fmt::format("{}: its metadata names another network than its tensors; export it again", path.string()));
+    }
     if (feature_count(described.architecture) != feature_count(model.architecture)) {
       throw Error(ErrorCode::model, fmt::format("{}: its metadata says k = {}, its tensors k = {}; export it again", path.string(),
                                                 described.architecture.k, model.architecture.k));
     }
     if (described.architecture.front_end != model.architecture.front_end) {
-      throw Error(ErrorCode::model, fmt::format("{}: its metadata names the residual {}, and its tensors are of NPR's; export it again",
-                                                path.string(), word_of(described.architecture.front_end)));
+      throw Error(
+          ErrorCode::model,
+          fmt::format("{}: its metadata names the residual {}, and its tensors are of {}; export it again",
+                      path.string(), word_of(described.architecture.front_end), word_of(model.architecture.front_end)));
     }
     described.values = std::move(model.values);
     model = std::move(described);
@@ -211,16 +267,17 @@ Model model_from_file(const TensorFile& file, ModelFormat format, const std::fil
 void export_safetensors(const Model& model, const std::filesystem::path& path) {
   const ParameterTable table = parameter_table(model.architecture);
   std::vector<Tensor> tensors;
-  for (int id = 0; id < kParameters; ++id) {
+  for (int id = 0; id < table.size(); ++id) {
     tensors.push_back(float_tensor(table[id].reference_name, shape_of(table[id]),
                                    parameter(std::span<const float>(model.values), table, id)));
   }
-  const auto counters = counters_of(model);
-  for (int block = 0; block < kBlocks; ++block) {
-    tensors.push_back({counter_name(block), ElementType::i64, {}, std::as_bytes(std::span(&counters[static_cast<std::size_t>(block)], 1))});
+  const std::vector<std::string> names = counter_names(table);
+  const std::vector<std::int64_t> counters = counters_of(model, names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    tensors.push_back({names[i], ElementType::i64, {}, std::as_bytes(std::span(&counters[i], 1))});
   }
   std::array<std::vector<float>, kFixed.size()> fixed;
-  for (std::size_t i = 0; i < kFixed.size(); ++i) {
+  for (std::size_t i = 0; model.architecture.trunk == Trunk::snet && i < kFixed.size(); ++i) {
     fixed[i] = fixed_values(kFixed[i]);
     tensors.push_back(float_tensor(kFixed[i].name, {3, 3, 2, 2}, fixed[i]));
   }
@@ -231,7 +288,7 @@ void export_safetensors(const Model& model, const std::filesystem::path& path) {
 struct Exporter {
   const char* extension;
   bool holds_members;     ///< of models with several
-  bool holds_front_ends;  ///< any; else NPR's alone
+  bool holds_any_network;  ///< else those that are published, and their residuals
   void (*write)(const Model& model, const std::filesystem::path& path);
 };
 constexpr Exporter kExporters[] = {
@@ -276,15 +333,17 @@ ModelFormat detect_model_format(std::span<const std::byte> bytes, const std::str
 
 Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& source, const StateDictPrefix& prefix) {
   StateDict dict = choose_state_dict(tensors, source, prefix);
-  check_fixed_convolutions(dict, source);
-  const nlohmann::json counters = take_counters(dict);
+  const bool resnet = is_resnet(dict);
+  if (!resnet) check_fixed_convolutions(dict, source);
 
   Model model;
-  model.architecture = architecture_of(*dict.at(std::string(kHeadName)), source);
+  model.architecture = architecture_of(*dict.at(std::string(kHeadName)), resnet, source);
+  if (model.architecture == kSafeNetwork) model.view = View::center;  // as its authors evaluate it
   const ParameterTable table = parameter_table(model.architecture);
+  const nlohmann::json counters = take_counters(dict, table);
   model.values.assign(table.total_floats, 0.0f);
   Problems problems;
-  for (int id = 0; id < kParameters; ++id) {
+  for (int id = 0; id < table.size(); ++id) {
     const ParameterSpec& spec = table[id];
     const auto found = dict.find(spec.reference_name);
     if (found == dict.end()) {
@@ -302,7 +361,8 @@ Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& 
   }
   for (const auto& [name, tensor] : dict) problems.unexpected.push_back(fmt::format("{} {}", tensor->name, shape_text(tensor->shape)));
   if (const std::string text = problems.text(); !text.empty()) {
-    throw Error(ErrorCode::model, fmt::format("{}: is not a state dict of the LFM reference model; its tensors differ: {}", source, text));
+    throw Error(ErrorCode::model, fmt::format("{}: is not a state dict of {}; its tensors differ: {}", source,
+                                              network_name(model.architecture), text));
   }
   if (!counters.is_null()) model.provenance = nlohmann::json({{kBatchesKey, counters}}).dump();
   check_model(model, source);
@@ -332,9 +392,14 @@ void require_export_format(const std::filesystem::path& path) { exporter_of(path
 void export_model(const Model& model, const std::filesystem::path& path) {
   const Exporter& exporter = exporter_of(path);
   const Model& written = exporter.holds_members ? model : one_network(model, path.string());
-  if (!exporter.holds_front_ends && written.architecture.front_end != FrontEnd::npr) {
-    throw Error(ErrorCode::usage, fmt::format("{}: {} files hold networks of NPR's residual alone, and this model's is {}; write an .lfmw",
-                                              path.string(), exporter.extension, word_of(written.architecture.front_end)));
+  if (!exporter.holds_any_network && !is_published(written.architecture)) {
+    throw Error(
+        ErrorCode::usage,
+        fmt::format(
+            "{}: {} files hold networks as they are published, {} with the residual {}, and this model's is {}; "
+            "write an .lfmw",
+            path.string(), exporter.extension, network_name(written.architecture),
+            word_of(published(written.architecture).front_end), word_of(written.architecture.front_end)));
   }
   exporter.write(written, path);
 }

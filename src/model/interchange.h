@@ -35,11 +35,12 @@ void require_export_format(const std::filesystem::path& path);
 
 /// Writes .lfmw, .safetensors or .onnx (onnx.h), told by the extension. A safetensors file has the reference's names, its fixed
 /// convolutions and batch counters, so that the reference loads it strictly; threshold, calibration, view and provenance go into its
-/// metadata. Throws Error{output}, or Error{usage} for another extension, or for a model of several members or of another residual than NPR's
-/// in another file than an .lfmw.
+/// metadata. Throws Error{output}, or Error{usage} for another extension, or, in another file than an .lfmw, for a model of several members or of
+/// another residual than the published network's.
 void export_model(const Model& model, const std::filesystem::path& path);
 
-/// The model in a state dict of the reference (docs/METHOD.md, section 8). What stands before "fc1.weight" ("module.", "model.", …)
+/// The model in a state dict of the reference (docs/METHOD.md, section 8), of NPR's network or of SAFE's (section 9), which are told by names and
+/// by the shape of fc1.weight. What stands before "fc1.weight" ("module.", "model.", …)
 /// is a prefix of every name; other tensors without it are left alone. Of several, the given one is taken, else the only one that lacks no
 /// parameter. k follows from the shape of fc1.weight. The fixed convolutions of the residual may be missing, but must not be others.
 /// Throws Error{model} naming `source` and listing the prefixes found, or every missing, unexpected and mis-shaped tensor.

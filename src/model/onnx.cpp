@@ -10,7 +10,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "lfm/error.h"
+#include "lfm/words.h"
 #include "src/io/atomic_file.h"
 #include "src/model/architecture.h"
 #include "src/model/fold.h"
@@ -115,8 +118,8 @@ class Graph {
   Message graph_;
 };
 
-/// pixels -> "residual": |x - up(down(x))| as integers 0 ... 255, NCHW, of the even part of the picture.
-void add_residual(Graph& graph) {
+/// pixels -> "residual": x - up(down(x)), of SNet without its sign, as integers up to 255, NCHW, of the even part of the picture.
+void add_residual(Graph& graph, FrontEnd front_end) {
   graph.constant("two", {2});
   graph.constant("spatial_axes", {2, 3});
   graph.constant("origin", {0, 0});
@@ -137,8 +140,9 @@ void add_residual(Graph& graph) {
   graph.constant("scales", {4}, scales);
   graph.node("Resize", {"down", "", "scales"}, {"up"},
              {attribute("mode", "nearest"), attribute("coordinate_transformation_mode", "asymmetric"), attribute("nearest_mode", "floor")});
-  graph.node("Sub", {"even", "up"}, {"difference"});
-  graph.node("Abs", {"difference"}, {"residual"});
+  const bool has_sign = front_end == FrontEnd::npr_signed;
+  graph.node("Sub", {"even", "up"}, {has_sign ? "residual" : "difference"});
+  if (!has_sign) graph.node("Abs", {"difference"}, {"residual"});
 }
 
 /// "residual" -> "maps": four blocks and the 1x1 convolution.
@@ -161,9 +165,56 @@ void add_trunk(Graph& graph, const Architecture& architecture, const ParameterTa
   graph.node("Conv", {from, "projection.weight"}, {"maps"}, {attribute("kernel_shape", Integers{1, 1})});
 }
 
+/// A convolution of the ResNet trunk with its batch norm; returns what it is called.
+std::string add_convolution(Graph& graph, const Architecture& architecture, std::span<const float> values,
+                            int convolution, const std::string& from) {
+  const TrunkConvolution& c = kTrunkConvolutions[static_cast<std::size_t>(convolution)];
+  const FoldedBlock folded = fold_convolution(architecture, values, convolution);
+  const std::string name =
+      c.bottleneck < 0 ? c.name
+                       : fmt::format("{}.{}", kBottlenecks[static_cast<std::size_t>(c.bottleneck)].name, c.name);
+  const std::int64_t kernel = c.kernel, stride = c.stride, border = c.kernel / 2;
+  graph.constant(name + ".weight", {c.oc, c.ic, kernel, kernel}, folded.weight);
+  graph.constant(name + ".bias", {c.oc}, folded.bias);
+  graph.node("Conv", {from, name + ".weight", name + ".bias"}, {name},
+             {attribute("kernel_shape", Integers{kernel, kernel}), attribute("strides", Integers{stride, stride}),
+              attribute("pads", Integers{border, border, border, border})});
+  return name;
+}
+
+std::string add_relu(Graph& graph, const std::string& from) {
+  graph.node("Relu", {from}, {from + ".relu"});
+  return from + ".relu";
+}
+
+/// "residual" -> "maps": the stem and the bottlenecks.
+void add_resnet(Graph& graph, const Architecture& architecture, std::span<const float> values) {
+  const std::string stem = add_relu(graph, add_convolution(graph, architecture, values, 0, "residual"));
+  graph.node("MaxPool", {stem}, {"stem"},
+             {attribute("kernel_shape", Integers{3, 3}), attribute("strides", Integers{2, 2}),
+              attribute("pads", Integers{1, 1, 1, 1})});
+  std::string from = "stem";
+  for (std::size_t b = 0; b < kBottlenecks.size(); ++b) {
+    const int first = first_convolution(static_cast<int>(b));
+    const auto convolve = [&](int part, const std::string& in) {
+      return add_convolution(graph, architecture, values, first + part, in);
+    };
+    const std::string expanded =
+        convolve(kExpand, add_relu(graph, convolve(kSpatial, add_relu(graph, convolve(kReduce, from)))));
+    const std::string shortcut = kBottlenecks[b].projects() ? convolve(kShortcut, from) : from;
+    const std::string name = kBottlenecks[b].name;
+    graph.node("Add", {expanded, shortcut}, {name + ".sum"});
+    from = b + 1 < kBottlenecks.size() ? name : "maps";
+    graph.node("Relu", {name + ".sum"}, {from});
+  }
+}
+
 /// "maps" -> "logits".
-void add_head(Graph& graph, const Architecture& architecture, const ParameterTable& table, std::span<const float> values) {
-  graph.constant("flat_maps", {0, kMapChannels, -1});
+void add_head(Graph& graph, const Architecture& architecture, std::span<const float> values) {
+  const LinearHead head = linear_head(architecture, values);
+  const std::vector<float> weight(head.weight.begin(), head.weight.end());
+  const float bias = static_cast<float>(head.bias);
+  graph.constant("flat_maps", {0, map_channels(architecture), -1});
   graph.constant("flat_features", {0, feature_count(architecture)});
   graph.constant("flat", {-1});
   if (architecture.pooling == Pooling::topk) {
@@ -174,8 +225,8 @@ void add_head(Graph& graph, const Architecture& architecture, const ParameterTab
     graph.node("GlobalAveragePool", {"maps"}, {"pooled"});
   }
   graph.node("Reshape", {"pooled", "flat_features"}, {"features"});
-  graph.constant("head.weight", {1, feature_count(architecture)}, parameter(values, table, kHeadWeight));
-  graph.constant("head.bias", {1}, parameter(values, table, kHeadBias));
+  graph.constant("head.weight", {1, feature_count(architecture)}, weight);
+  graph.constant("head.bias", {1}, std::span(&bias, 1));
   graph.node("Gemm", {"features", "head.weight", "head.bias"}, {"head"}, {attribute("transB", 1)});
   graph.node("Reshape", {"head", "flat"}, {"logits"});
 }
@@ -183,13 +234,26 @@ void add_head(Graph& graph, const Architecture& architecture, const ParameterTab
 }  // namespace
 
 void export_onnx(const Model& model, const std::filesystem::path& path) {
+  const FrontEnd front_end = model.architecture.front_end;
+  if (front_end != FrontEnd::npr && front_end != FrontEnd::npr_signed) {
+    throw Error(
+        ErrorCode::usage,
+        fmt::format(
+            "{}: the residual {} has no operators in ONNX that mirror a picture's border as it does; write an .lfmw or "
+            ".safetensors",
+            path.string(), word_of(front_end)));
+  }
   const ParameterTable table = parameter_table(model.architecture);
   Graph graph;
   graph.input("pixels", kUint8, {"batch", "height", "width", "3"});
   graph.output("logits", kFloat, {"batch"});
-  add_residual(graph);
-  add_trunk(graph, model.architecture, table, model.values);
-  add_head(graph, model.architecture, table, model.values);
+  add_residual(graph, front_end);
+  if (model.architecture.trunk == Trunk::resnet) {
+    add_resnet(graph, model.architecture, model.values);
+  } else {
+    add_trunk(graph, model.architecture, table, model.values);
+  }
+  add_head(graph, model.architecture, model.values);
   Message file;
   file.number(1, kIrVersion).bytes(2, "lfm-cuda");
   file.message(7, graph.named(model.name.empty() ? "lfm" : model.name));

@@ -10,13 +10,22 @@
 //   projection    conv 1x1                                   [64][30][30]
 //   pooling       the k largest of each map, or its average  [64][k]
 //   head          linear                                     [1]
+//
+// and with the ResNet trunk (resnet.h), in place of blocks and projection:
+//
+//   stem          conv 3x3 by 2, batch norm, ReLU, max-pool  [64][64][64]
+//   layer1.0-2    bottlenecks                                [256][64][64]
+//   layer2.0-3    bottlenecks                                [512][32][32]
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "lfm/model.h"
+#include "src/model/resnet.h"
 
 namespace lfm {
 
@@ -26,14 +35,7 @@ inline constexpr int kBlocks = 4;
 inline constexpr std::array<int, kBlocks + 1> kChannels = {3, 64, 128, 256, 512};
 inline constexpr int kMapChannels = 64;
 
-struct MapSize {
-  int h = 0;
-  int w = 0;
-  constexpr int area() const { return h * w; }
-  bool operator==(const MapSize&) const = default;
-};
-
-enum class StageKind { front_end, block, projection, pooling, head };
+enum class StageKind { front_end, block, projection, pooling, head, stem, bottleneck };
 
 /// Of one image.
 struct StageShape {
@@ -50,11 +52,11 @@ struct ParameterIds {
 struct Stage {
   StageKind kind = StageKind::front_end;
   const char* name = "";  ///< for people
-  int block = -1;         ///< of a block, from 0
+  int block = -1;         ///< of a block or bottleneck, from 0
   bool joined = false;    ///< with the next: engines may compute the two in one, and an observer is told of them as one
   int index = 0;          ///< in the table
   ParameterIds parameters = {};  ///< what it trains
-  StageShape in = {}, out = {};  ///< of stages(): empty in kStages
+  StageShape in = {}, out = {};  ///< of stages(): empty in stage_table()
   std::int64_t multiply_adds = 0;  ///< of one image, as a direct convolution counts them; of stages() too
 };
 
@@ -62,30 +64,31 @@ struct Stage {
 enum BlockParameter : int { kConvWeight, kConvBias, kNormScale, kNormShift, kBlockParameters };
 enum HeadParameter : int { kWeight, kBias, kHeadParameters };
 
-constexpr int parameters_of(StageKind kind) {
+constexpr int parameters_of(StageKind kind, int block) {
   switch (kind) {
     case StageKind::block: return kBlockParameters;
     case StageKind::projection: return 1;
     case StageKind::head: return kHeadParameters;
+    case StageKind::stem: return kTrunkParameters;
+    case StageKind::bottleneck: return kTrunkParameters * convolution_count(kBottlenecks[static_cast<std::size_t>(block)]);
     case StageKind::front_end:
     case StageKind::pooling: return 0;
   }
   return 0;
 }
 
-using StageTable = std::array<Stage, kBlocks + 4>;
-
-constexpr StageTable number_stages(StageTable table) {
+template <std::size_t kRows>
+constexpr std::array<Stage, kRows> number_stages(std::array<Stage, kRows> table) {
   int index = 0, next = 0;
   for (Stage& stage : table) {
     stage.index = index++;
-    stage.parameters = {next, parameters_of(stage.kind)};
+    stage.parameters = {next, parameters_of(stage.kind, stage.block)};
     next += stage.parameters.count;
   }
   return table;
 }
 
-inline constexpr StageTable kStages = number_stages({{
+inline constexpr auto kStages = number_stages(std::array<Stage, kBlocks + 4>{{
     {.kind = StageKind::front_end, .name = "residual", .joined = true},
     {.kind = StageKind::block, .name = "block 1", .block = 0},
     {.kind = StageKind::block, .name = "block 2", .block = 1},
@@ -96,7 +99,25 @@ inline constexpr StageTable kStages = number_stages({{
     {.kind = StageKind::head, .name = "head"},
 }});
 
-/// The row of that kind, and of that block.
+inline constexpr auto kResnetStages = [] {
+  std::array<Stage, kBottlenecks.size() + 4> table = {{{.kind = StageKind::front_end, .name = "residual", .joined = true},
+                                                       {.kind = StageKind::stem, .name = "stem"}}};
+  std::size_t row = 2;
+  for (std::size_t b = 0; b < kBottlenecks.size(); ++b) {
+    table[row++] = {.kind = StageKind::bottleneck, .name = kBottlenecks[b].name, .block = static_cast<int>(b)};
+  }
+  table[row++] = {.kind = StageKind::pooling, .name = "pooling"};
+  table[row++] = {.kind = StageKind::head, .name = "head"};
+  return number_stages(table);
+}();
+
+/// The rows of an architecture's trunk, and what lies before and after it.
+constexpr std::span<const Stage> stage_table(const Architecture& architecture) {
+  if (architecture.trunk == Trunk::resnet) return kResnetStages;
+  return kStages;
+}
+
+/// SNet's row of that kind, and of that block.
 constexpr const Stage& stage_of(StageKind kind, int block = -1) {
   std::size_t at = 0;
   while (kStages[at].kind != kind || kStages[at].block != block) ++at;
@@ -104,7 +125,9 @@ constexpr const Stage& stage_of(StageKind kind, int block = -1) {
 }
 constexpr const Stage& block_stage(int block) { return stage_of(StageKind::block, block); }
 
-/// The table with shapes and costs for images of that size. Throws as network_shape() does.
+using StageTable = std::vector<Stage>;
+
+/// stage_table() with shapes and costs for images of that size. Throws as map_size() does.
 StageTable stages(const Architecture& architecture, int height, int width);
 
 }  // namespace lfm

@@ -26,8 +26,7 @@ namespace {
 constexpr const char* kModelFormat = "lfm-model";
 constexpr const char* kCheckpointFormat = "lfm-checkpoint";
 constexpr const char* kMembersFormat = "lfm-members";
-constexpr const char* kTrunk = "snet";   // the only ones: not written, so that older programs read the file
-constexpr const char* kHead = "linear";
+constexpr Architecture kUnwritten;  // parts that are the first models': left out, so that older programs read the file
 constexpr int kInputSide = 256;
 
 /// What the tensor names of a member begin with.
@@ -40,7 +39,7 @@ std::vector<Tensor> model_tensors(const Model& model) {
   for (std::size_t m = 0; m < members_of(model).size(); ++m) {
     const Model& member = members_of(model)[m];
     const ParameterTable table = parameter_table(member.architecture);
-    for (int id = 0; id < kParameters; ++id) {
+    for (int id = 0; id < table.size(); ++id) {
       const ParameterSpec& spec = table[id];
       tensors.push_back(float_tensor(member_prefix(model, m) + spec.name, {spec.shape.begin(), spec.shape.begin() + spec.rank},
                                      parameter(std::span<const float>(member.values), table, id)));
@@ -116,6 +115,34 @@ ThresholdTable read_thresholds(const nlohmann::json& value) {
   return table;
 }
 
+/// What a file says of pixels: (x/255 - mean)/deviation.
+struct NormalisationRow {
+  Normalisation normalisation;
+  std::array<double, 3> mean, deviation;
+};
+constexpr std::array<NormalisationRow, 2> kNormalisations = {
+    {{Normalisation::imagenet, kPixelMean, kPixelStd}, {Normalisation::unit, {0, 0, 0}, {1, 1, 1}}}};
+const NormalisationRow& normalisation_row(const Architecture& architecture) {
+  return *std::ranges::find(kNormalisations, architecture.normalisation, &NormalisationRow::normalisation);
+}
+
+/// A part that need not be named.
+template <typename Part>
+void read_part(const nlohmann::json& architecture, const char* name, Part& part) {
+  const auto found = architecture.find(name);
+  if (found == architecture.end()) return;
+  const auto known = found->is_string() ? value_of<Part>(found->get<std::string>()) : std::nullopt;
+  if (!known) throw std::runtime_error(fmt::format("its {} {} is unknown; use a newer lfm-cuda", name, found->dump()));
+  part = *known;
+}
+
+nlohmann::json architecture_json(const Architecture& a) {
+  nlohmann::json json = {{"pooling", word_of(a.pooling)}, {"k", a.k}};
+  if (a.trunk != kUnwritten.trunk) json["trunk"] = word_of(a.trunk);
+  if (a.head != kUnwritten.head) json["head"] = word_of(a.head);
+  return json;
+}
+
 void read_network(const nlohmann::json& header, Model& model) {
   const std::string pooling = header.at("architecture").at("pooling");
   const auto known_pooling = value_of<Pooling>(pooling);
@@ -131,17 +158,16 @@ void read_network(const nlohmann::json& header, Model& model) {
   const auto front_end = residual.is_string() ? front_end_from_word(residual.get<std::string>()) : std::nullopt;
   if (!front_end) throw std::runtime_error(fmt::format("its residual {} is unknown; use a newer lfm-cuda", residual.dump()));
   model.architecture.front_end = *front_end;
-  for (const auto& [part, known] : {std::pair{"trunk", kTrunk}, {"head", kHead}}) {
-    const nlohmann::json& architecture = header.at("architecture");
-    if (architecture.contains(part) && architecture.at(part) != known) {
-      throw std::runtime_error(fmt::format("its {} {} is unknown; use a newer lfm-cuda", part, architecture.at(part).dump()));
-    }
-  }
+  read_part(header.at("architecture"), "trunk", model.architecture.trunk);
+  read_part(header.at("architecture"), "head", model.architecture.head);
   const nlohmann::json& input = header.at("input");
-  if (input.at("size") != kInputSide || input.at("mean") != nlohmann::json(kPixelMean) ||
-      input.at("std") != nlohmann::json(kPixelStd)) {
+  const auto known = std::ranges::find_if(kNormalisations, [&](const NormalisationRow& row) {
+    return input.at("mean") == nlohmann::json(row.mean) && input.at("std") == nlohmann::json(row.deviation);
+  });
+  if (input.at("size") != kInputSide || known == kNormalisations.end()) {
     throw std::runtime_error("it was made for another input size or normalisation; use the lfm-cuda that wrote it");
   }
+  model.architecture.normalisation = known->normalisation;
 }
 
 Model read_header(const nlohmann::json& header);
@@ -187,7 +213,7 @@ Model read_header(const nlohmann::json& header) {
 void read_values(const Container& file, const std::string& prefix, Model& model, const std::string& source) {
   const ParameterTable table = parameter_table(model.architecture);
   model.values.assign(table.total_floats, 0.0f);
-  for (int id = 0; id < kParameters; ++id) {
+  for (int id = 0; id < table.size(); ++id) {
     const ParameterSpec& spec = table[id];
     const TensorShape shape(spec.shape.begin(), spec.shape.begin() + spec.rank);
     const std::string name = prefix + spec.name;
@@ -232,10 +258,12 @@ void write_model(const Model& model, const nlohmann::json* training, std::span<c
 nlohmann::json model_header(const Model& model) {
   nlohmann::json header;
   if (model.members.empty()) {
-    header = {{"format", kModelFormat},
-              {"architecture", {{"pooling", word_of(model.architecture.pooling)}, {"k", model.architecture.k}}},
-              {"residual", front_end(model.architecture).word},
-              {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", kPixelMean}, {"std", kPixelStd}}}};
+    const NormalisationRow& row = normalisation_row(model.architecture);
+    header = {
+        {"format", kModelFormat},
+        {"architecture", architecture_json(model.architecture)},
+        {"residual", front_end(model.architecture).word},
+        {"input", {{"view", view_name(model.view)}, {"size", kInputSide}, {"mean", row.mean}, {"std", row.deviation}}}};
   } else {
     header = {{"format", kMembersFormat},
               {"combination", word_of(model.combination)},
@@ -276,22 +304,26 @@ void check_network(const Model& model, const std::string& source) {
   if (model.architecture.pooling == Pooling::average && model.architecture.k != 1) {
     fail(source, "it pools by averages, with k other than 1");
   }
+  if (model.architecture.trunk == Trunk::snet && model.architecture.head == Head::softmax) {
+    fail(source, "it has SNet's trunk and a softmax of two outputs, which no network of its kind has");
+  }
+  if (model.architecture.normalisation == Normalisation::unit &&
+      (model.architecture.trunk == Trunk::snet || model.architecture.front_end == FrontEnd::none)) {
+    fail(source, "its pixels are only divided by 255, which is for differences of pixels and the ResNet trunk");
+  }
   const ParameterTable table = parameter_table(model.architecture);
   if (model.values.size() != table.total_floats) {
     fail(source, fmt::format("it has {} values where its architecture has {}", model.values.size(), table.total_floats));
   }
-  for (int id = 0; id < kParameters; ++id) {
+  for (int id = 0; id < table.size(); ++id) {
     const auto values = parameter(std::span<const float>(model.values), table, id);
     const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
     if (bad != values.end()) {
       fail(source, fmt::format("value {} of \"{}\" is not finite; the training that made it diverged", bad - values.begin(),
                                table[id].name));
     }
-  }
-  for (int block = 0; block < kBlocks; ++block) {
-    const auto variances = parameter(std::span<const float>(model.values), table, running_var(block));
-    if (std::any_of(variances.begin(), variances.end(), [](float v) { return v < 0; })) {
-      fail(source, fmt::format("\"{}\" has a negative variance", table[running_var(block)].name));
+    if (table[id].is_variance && std::any_of(values.begin(), values.end(), [](float v) { return v < 0; })) {
+      fail(source, fmt::format("\"{}\" has a negative variance", table[id].name));
     }
   }
 }

@@ -2,9 +2,10 @@
 //
 // Header of a model:
 //   "format"        "lfm-model", or "lfm-checkpoint" where training state follows
-//   "architecture"  {"pooling": "topk" | "average", "k": 16}, and "trunk": "snet" and "head": "linear", which may be missing
+//   "architecture"  {"pooling": "topk" | "average", "k": 16}, and "trunk": "snet" | "resnet" and "head": "linear" | "softmax", which may be
+//                   missing where they are the first
 //   "residual"      "npr-nearest-2": the front end, by its word in front_end.h
-//   "input"         {"view": "resize" | "native" | "center" | "tiles", "size": 256, "mean": [3], "std": [3]}
+//   "input"         {"view": "resize" | "native" | "center" | "tiles", "size": 256, "mean": [3], "std": [3]}: ImageNet's, or 0 and 1
 //   "threshold"     score above which an image is called fake, 0 … 1
 //   "calibration"   {"temperature": > 0, "bias"}: score = sigmoid(logit / temperature + bias)
 //   "thresholds"    may be missing: {"view", "reals", "kinds", "fakes", "generators", "conditions": ["none", …], "rows": [{"rate",

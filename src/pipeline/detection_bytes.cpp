@@ -103,8 +103,9 @@ void pass(Archive& archive, Sign& sign) {
 
 template <typename Archive>
 void pass(Archive& archive, Evidence& evidence) {
-  auto& [x, y, width, height, view_width, view_height, rows, columns, contributions, grad_cam, member] = evidence;
-  pass_all(archive, x, y, width, height, view_width, view_height, rows, columns, contributions, grad_cam, member);
+  auto& [x, y, width, height, view_width, view_height, rows, columns, contributions, grad_cam, member, stride, side, before] =
+      evidence;
+  pass_all(archive, x, y, width, height, view_width, view_height, rows, columns, contributions, grad_cam, member, stride, side, before);
 }
 
 template <typename Archive>

@@ -180,8 +180,8 @@ Detection Detector::detect(const Image& image) {
       const Architecture& architecture = stream.members[m].architecture;
       float logit = 0;
       features.resize(stream.features ? static_cast<std::size_t>(lfm::feature_count(architecture)) : 0);
-      const int positions = network_shape(architecture, pixels.image.height, pixels.image.width).maps().area();
-      maps.resize(wants_evidence ? static_cast<std::size_t>(kMapChannels * positions) : 0);
+      const int positions = map_size(architecture, pixels.image.height, pixels.image.width).area();
+      maps.resize(wants_evidence ? static_cast<std::size_t>(map_channels(architecture) * positions) : 0);
       infer(*impl_->sets[0][m], architecture, {pixels.data(), 1, pixels.image.height, pixels.image.width}, std::span(&logit, 1),
             features, maps);
       if (wants_evidence) add_evidence(picture, piece, maps, stream.members, m);

@@ -36,7 +36,7 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, std::span<c
     delivery.error = std::move(view.error);
     if (!delivery.error.empty()) continue;
     try {
-      for (const Member& member : members) network_shape(member.architecture, view.images[0].image.height, view.images[0].image.width);
+      for (const Member& member : members) map_size(member.architecture, view.images[0].image.height, view.images[0].image.width);
     } catch (const Error& error) {
       delivery.error = error.what();
       continue;
@@ -58,9 +58,11 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, std::span<c
       for (std::size_t i = 0; i < picture.deliveries[0].pieces; ++i) {
         const Image& pixels = picture.pieces[i].pixels.image;
         const Window& window = views.windows[picture.pieces[i].window];
-        const MapSize maps = network_shape(members[m].architecture, pixels.height, pixels.width).maps();
+        const MapSize maps = map_size(members[m].architecture, pixels.height, pixels.width);
+        const ReceptiveField field = receptive_field(members[m].architecture.trunk);
         picture.evidence.push_back({static_cast<double>(window.x), static_cast<double>(window.y), static_cast<double>(window.width),
-                                    static_cast<double>(window.height), pixels.width, pixels.height, maps.h, maps.w, {}, {}, m});
+                                    static_cast<double>(window.height), pixels.width, pixels.height, maps.h, maps.w, {}, {}, m,
+                                    field.stride, field.side, field.before});
       }
     }
   }

@@ -325,8 +325,8 @@ class ScoringStream {
       MemberOutput& out = round.outputs[m];
       out.logits.resize(group.size());
       out.features.resize(options_.features ? group.size() * static_cast<std::size_t>(feature_count(architecture)) : 0);
-      const auto positions = static_cast<std::size_t>(network_shape(architecture, first.height, first.width).maps().area());
-      out.maps.resize(with_maps ? group.size() * kMapChannels * positions : 0);
+      const auto positions = static_cast<std::size_t>(map_size(architecture, first.height, first.width).area());
+      out.maps.resize(with_maps ? group.size() * static_cast<std::size_t>(map_channels(architecture)) * positions : 0);
     }
     const PixelBatch batch{nullptr,     static_cast<int>(group.size()), first.height, first.width, all_in_blocks ? PixelMemory::pinned : PixelMemory::host,
                            round.images.data()};

@@ -18,11 +18,10 @@ using Colour = std::array<float, 3>;
 
 /// The mean of the positions that see a point of the view, weighted by a tent over their receptive fields.
 float value_at(const Evidence& e, const std::vector<float>& values, double view_x, double view_y) {
-  static constexpr ReceptiveField field = receptive_field();
-  static constexpr double half = field.side / 2.0;
-  const auto first = [](double at) { return std::max(0, static_cast<int>(std::ceil((at - field.side) / field.stride))); };
-  const auto last = [](double at, int count) { return std::min(count - 1, static_cast<int>(std::floor(at / field.stride))); };
-  const auto tent = [](double at, int index) { return std::max(0.0, 1 - std::abs(at - index * field.stride - half) / half); };
+  const double half = e.side / 2.0;
+  const auto first = [&e](double at) { return std::max(0, static_cast<int>(std::ceil((at + e.before - e.side) / e.stride))); };
+  const auto last = [&e](double at, int count) { return std::min(count - 1, static_cast<int>(std::floor((at + e.before) / e.stride))); };
+  const auto tent = [&](double at, int index) { return std::max(0.0, 1 - std::abs(at + e.before - index * e.stride - half) / half); };
   double sum = 0, weights = 0;
   for (int row = first(view_y); row <= last(view_y, e.rows); ++row) {
     const double down = tent(view_y, row);

@@ -81,13 +81,12 @@ nlohmann::json heat_json(const Detection& detection) {
       bytes.push_back(static_cast<std::uint8_t>(static_cast<std::int8_t>(std::lround(127 * share))));
     }
     // A cell stands for the stride around the centre of what its position sees.
-    constexpr ReceptiveField field = receptive_field();
-    constexpr double margin = (field.side - field.stride) / 2.0;
+    const double margin = (e.side - e.stride) / 2.0 - e.before;
     const double across = e.width / e.view_width, down = e.height / e.view_height;
     heat.push_back({{"x", (e.x + margin * across) / detection.width},
                     {"y", (e.y + margin * down) / detection.height},
-                    {"width", field.stride * e.columns * across / detection.width},
-                    {"height", field.stride * e.rows * down / detection.height},
+                    {"width", e.stride * e.columns * across / detection.width},
+                    {"height", e.stride * e.rows * down / detection.height},
                     {"rows", std::min(e.rows, kHeatCells)},
                     {"columns", std::min(e.columns, kHeatCells)},
                     {"values", base64(bytes)}});

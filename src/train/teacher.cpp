@@ -40,6 +40,10 @@ std::unique_ptr<Model> share_teacher(const ProcessGroup& group, SavedRun& run, b
   auto teacher = std::make_unique<Model>();
   on_root(group, [&] {
     *teacher = one_network(import_model(run.options.teacher), run.options.teacher.string());
+    if (teacher->architecture.trunk != Trunk::snet) {
+      throw Error(ErrorCode::usage, fmt::format("--teacher: {} has the trunk of ResNet, whose maps this network's can't be compared to; give one of LFM",
+                                                run.options.teacher.string()));
+    }
     const int crop = run.options.crop;
     const auto maps = [crop](const Architecture& a) { return network_shape(a, crop, crop).maps(); };
     if (maps(teacher->architecture) != maps(run.options.architecture)) {

@@ -1,11 +1,17 @@
 // Every engine against PyTorch's numbers: ../shared/fixtures/inference.{json,safetensors}.
 
+#include <algorithm>
+#include <array>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 
+#include "lfm/error.h"
 #include "lfm/image.h"
 #include "src/engine/network.h"
 #include "src/engine/reference/operations.h"
+#include "src/model/initialise.h"
+#include "src/model/interchange.h"
 #include "src/model/safetensors.h"
 #include "tests/cases/deviation.h"
 #include "tests/cases/engines.h"
@@ -94,6 +100,151 @@ TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(), "InferenceParity.Lo
       CHECK(cases::close_relative(what + " features", features, cases::floats(expected, what + ".features"), kLimit));
     }
   }
+}
+
+// ---- NPR's and SAFE's networks ----
+
+struct Rival {
+  const char* name;
+  Architecture architecture;
+};
+constexpr std::array<Rival, 2> kRivals = {{{"npr", kNprNetwork}, {"safe", kSafeNetwork}}};
+
+class RivalParity {
+ protected:
+  explicit RivalParity(const cases::EngineCase& tested) : engine_(tested.make()) {
+    if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
+    if (!engine_->computes(kNprNetwork, PlanMode::inference)) SKIP("no trunk of ResNet in " << engine_->description());
+  }
+
+  /// Loads a rival's random weights; its recorded stages.
+  TensorFile load(const Rival& rival) {
+    const std::filesystem::path folder = cases::fixtures() / "rivals";
+    const Model model = import_model(folder / (std::string(rival.name) + "_random.safetensors"));
+    REQUIRE(model.architecture == rival.architecture);
+    engine_->load(model.architecture, model.values);
+    std::ifstream file(folder / (std::string(rival.name) + ".json"));
+    records_ = nlohmann::json::parse(file);
+    return read_safetensors(folder / (std::string(rival.name) + "_stages.safetensors"));
+  }
+
+  void compare(const TensorFile& expected, const std::string& name) {
+    const Image image = read_image(cases::fixtures() / "images" / (name + ".png"));
+    std::vector<float> logit(1), features(static_cast<std::size_t>(feature_count(engine_->architecture())));
+    infer(*engine_, engine_->architecture(), {image.rgb.data(), 1, image.height, image.width}, logit, features);
+    const auto record =
+        std::ranges::find(records_, name, [](const nlohmann::json& r) { return r["image"].get<std::string>(); });
+    const std::vector<double> out = (*record)["out"];
+    CHECK(cases::close_relative(name + " logit", logit,
+                                {static_cast<float>(out.back() - (out.size() > 1 ? out[0] : 0))}, kLimit));
+    CHECK(cases::close_relative(name + " features", features, cases::floats(expected, name + ".features"), kLimit));
+  }
+
+  std::unique_ptr<Engine> engine_;
+  nlohmann::json records_;
+};
+
+TEST_CASE_METHOD_FOR_EACH(RivalParity, cases::engines(), "RivalParity.EveryStageOfAnOddSizedPicture") {
+  for (const Rival& rival : kRivals) {
+    INFO(rival.name);
+    const TensorFile expected = load(rival);
+    compare(expected, "odd_size");
+    // The fixture keeps these in FP16.
+    const std::pair<Activation, const char*> stages[] = {
+        {Activation::block1, "stem"}, {Activation::block2, "layer1"}, {Activation::maps, "layer2"}};
+    for (const auto& [activation, name] : stages) {
+      const auto got = engine_->inference().read(activation);
+      REQUIRE(got);
+      CHECK(cases::close_relative(name, *got, cases::floats(expected, std::string("odd_size.") + name),
+                                  kLimit + 0x1p-11));
+    }
+  }
+}
+
+TEST_CASE("RivalParity.LogitsAndFeaturesOfFivePictures") {
+  if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
+  struct Pictures : RivalParity {
+    Pictures() : RivalParity({"cpu", [] { return make_cpu_engine(); }}) {
+      for (const Rival& rival : kRivals) {
+        INFO(rival.name);
+        const TensorFile expected = load(rival);
+        for (const char* name : {"astronaut", "coffee", "chelsea", "noise", "odd_size"}) compare(expected, name);
+      }
+    }
+  };
+  Pictures();
+}
+
+// Any combination of parts, sizes of every remainder, batches: against the reference.
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(),
+                   "RivalParity.OfRandomNetworksAgainstTheReference") {
+  const auto engine = tested.make(), reference = make_reference_engine();
+  if (!engine->computes(kNprNetwork, PlanMode::inference)) SKIP("no trunk of ResNet in " << engine->description());
+  const std::pair<Architecture, PixelBatch> networks[] = {
+      {kNprNetwork, {nullptr, 1, 48, 63}},
+      {kSafeNetwork, {nullptr, 2, 53, 50}},
+      {{Pooling::topk, 5, FrontEnd::npr, Trunk::resnet, Head::softmax}, {nullptr, 1, 64, 57}}};
+  for (auto [architecture, batch] : networks) {
+    const std::vector<float> values = initial_values(architecture, 5);
+    std::mt19937 random(9);
+    std::vector<std::uint8_t> pixels(batch.bytes());
+    for (auto& pixel : pixels) pixel = static_cast<std::uint8_t>(random());
+    batch.pixels = pixels.data();
+    const auto pass = [&](Engine& any) {
+      any.load(architecture, values);
+      std::vector<float> logits(static_cast<std::size_t>(batch.n)),
+          features(logits.size() * static_cast<std::size_t>(feature_count(architecture)));
+      infer(any, architecture, batch, logits, features);
+      features.insert(features.end(), logits.begin(), logits.end());
+      return features;
+    };
+    CHECK(cases::close_relative("features and logits", pass(*engine), pass(*reference), 1e-5));
+  }
+}
+
+TEST_CASE("RivalParity.TheSameBitsWhateverTheThreadsAndTheBatch") {
+  constexpr int n = 3, height = 61, width = 79;
+  std::mt19937 random(2);
+  std::vector<std::uint8_t> pixels(std::size_t{3} * n * height * width);
+  for (auto& pixel : pixels) pixel = static_cast<std::uint8_t>(random());
+  const std::vector<float> values = initial_values(kSafeNetwork, 3);
+  const auto logits = [&](int threads, int images) {
+    const auto engine = make_cpu_engine(threads);
+    engine->load(kSafeNetwork, values);
+    std::vector<float> all(n);
+    for (int i = 0; i < n; i += images) {
+      const PixelBatch batch = PixelBatch{pixels.data(), n, height, width}.part(i, images);
+      engine->reserve({images, height, width, PlanMode::inference});
+      infer_pass(*engine, batch, std::span(all).subspan(static_cast<std::size_t>(i), static_cast<std::size_t>(images)));
+    }
+    return all;
+  };
+  const auto one = logits(1, n);
+  CHECK(logits(2, n) == one);
+  CHECK(logits(7, 1) == one);
+}
+
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines(), "RivalParity.WhatAnEngineLacksItRefuses") {
+  const auto engine = tested.make();
+  const std::vector<float> values = initial_values(kNprNetwork, 1);
+  const auto error = [](const auto& call) -> std::string {
+    try {
+      call();
+    } catch (const Error& e) {
+      return e.code() == ErrorCode::usage ? e.what() : "another kind of error";
+    }
+    return "none";
+  };
+  if (!engine->computes(kNprNetwork, PlanMode::inference)) {
+    CHECK_THAT(error([&] { engine->load(kNprNetwork, values); }),
+               ContainsSubstring("use --device cpu or --device reference"));
+    return;
+  }
+  engine->load(kNprNetwork, values);
+  CHECK_THAT(error([&] {
+               engine->reserve({1, 64, 64, PlanMode::training});
+             }),
+             ContainsSubstring("does not train networks with the trunk of ResNet"));
 }
 
 }  // namespace

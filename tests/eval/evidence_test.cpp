@@ -7,6 +7,7 @@
 #include <random>
 
 #include "src/engine/network.h"
+#include "src/model/initialise.h"
 #include "tests/cases/engines.h"
 #include "tests/catch.h"
 #include "tests/image/random_image.h"
@@ -69,6 +70,27 @@ TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines(), "EvidenceO
     CHECK_THAT_MESSAGE(sum, WithinAbs(pass.logit - bias_of(model), 1e-5 * magnitude), "k " << architecture.k);
     CHECK_MESSAGE(magnitude > 1.5, "the test's logit is made of something");
   }
+}
+
+TEST_CASE("EvidenceOf.RivalsSumsToTheLogitToo") {
+  for (const Architecture& architecture : {kNprNetwork, kSafeNetwork}) {
+    Model model;
+    model.architecture = architecture;
+    model.values = initial_values(architecture, 2);
+    const Image image = random_image(72, 66, 4);
+    const auto engine = make_cpu_engine();
+    engine->load(architecture, model.values);
+    Pass pass;
+    infer(*engine, architecture, {image.rgb.data(), 1, image.height, image.width}, std::span(&pass.logit, 1));
+    pass.maps = engine->inference().read(Activation::maps).value();
+    const PositionValues values = position_values(pass.maps, map_size(architecture, image.height, image.width), architecture, model.values);
+    const double sum = std::accumulate(values.contributions.begin(), values.contributions.end(), 0.0);
+    CHECK_THAT(sum, WithinAbs(pass.logit - linear_head(architecture, model.values).bias, 1e-5));
+  }
+  constexpr ReceptiveField field = receptive_field(Trunk::resnet);
+  CHECK(field.stride == 8);
+  CHECK(field.side == 87);
+  CHECK(field.before == 43);
 }
 
 TEST_CASE("Evidence.OnlySelectedPositionsContribute") {

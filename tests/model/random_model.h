@@ -16,7 +16,7 @@ inline Model random_model(const Architecture& architecture, std::uint32_t seed) 
   model.values.assign(table.total_floats, 0.0f);
   std::mt19937 generator(seed);
   std::uniform_real_distribution<float> uniform(0.01f, 0.1f);
-  for (int id = 0; id < kParameters; ++id) {
+  for (int id = 0; id < table.size(); ++id) {
     for (float& value : parameter(std::span<float>(model.values), table, id)) value = uniform(generator);
   }
   return model;

@@ -46,14 +46,24 @@ static_assert(strip_height(kMinStripRows) >= kMinImageSide);
 }  // namespace
 
 CpuEngine::CpuEngine(int threads, const Kernels& kernels, const PrecisionKernels& precision, std::int64_t strip_pixels)
-    : kernels_(kernels), inference_(precision), strip_pixels_(strip_pixels), pool_(threads), training_(kernels, pool_) {}
+    : kernels_(kernels),
+      inference_(precision),
+      strip_pixels_(strip_pixels),
+      pool_(threads),
+      training_(kernels, pool_),
+      resnet_(kernels, pool_) {}
 
 std::string CpuEngine::description() const {
   const char* bf16 = inference_.precision == Precision::bf16 ? " BF16" : "";
   return fmt::format("cpu ({}{}, {} thread{})", kernels_.title, bf16, pool_.threads(), pool_.threads() == 1 ? "" : "s");
 }
 
+bool CpuEngine::computes(const Architecture& architecture, PlanMode mode) const {
+  return architecture.trunk == Trunk::snet || (mode == PlanMode::inference && inference_.precision == Precision::fp32);
+}
+
 void CpuEngine::take_model(const Architecture& architecture, std::span<const float> values) {
+  if (architecture.trunk == Trunk::resnet) return resnet_.load(architecture, values);
   parameters_.assign(values.begin(), values.end());
   training_.load(architecture, parameters_);
   weights_ = pack_weights(architecture, values, inference_, pool_);
@@ -124,6 +134,7 @@ void CpuEngine::make_room(const PlanRequest& request) {
     training_.reserve(request);
     return;
   }
+  if (is_resnet()) return resnet_.reserve(request.n, request.height, request.width);
   pack();
   plan_ = plan_inference(architecture(), request.n, request.height, request.width);
   arena_.grow(plan_.arena);
@@ -131,6 +142,8 @@ void CpuEngine::make_room(const PlanRequest& request) {
 
 Plan CpuEngine::plan_for(const Architecture& architecture, const PlanRequest& request) const {
   if (request.mode == PlanMode::training) return training_.plan_for(architecture, request);
+  if (architecture.trunk == Trunk::resnet)
+    return resnet_.plan(architecture, request.n, request.height, request.width).arena;
   return plan_inference(architecture, request.n, request.height, request.width).arena;
 }
 
@@ -143,11 +156,13 @@ int CpuEngine::chunk(int height, int width) const {
 // ---- the stages: directly, or put off until the projection, which runs them strip by strip ----
 
 void CpuEngine::begin(const PixelBatch& batch) {
+  if (is_resnet()) return resnet_.begin(batch);
   if (batch.n != plan_.part.n) plan_ = plan_inference(architecture(), batch.n, batch.height, batch.width);
   batch_ = batch;
 }
 
 void CpuEngine::run(const Stage& stage) {
+  if (is_resnet()) return resnet_.run(stage);
   switch (stage.kind) {
     case StageKind::front_end:
       return;  // block 1 computes it
@@ -160,11 +175,14 @@ void CpuEngine::run(const Stage& stage) {
       return pool();
     case StageKind::head:
       return head();
+    case StageKind::stem:
+    case StageKind::bottleneck: return;  // resnet_'s
   }
 }
 
 void CpuEngine::end(std::span<float> logits) {
-  if (!logits.empty()) std::ranges::copy(logits_, logits.begin());
+  if (!logits.empty())
+    std::ranges::copy(is_resnet() ? resnet_.logits() : std::span<const float>(logits_), logits.begin());
 }
 
 /// first_row: of the picture, where a strip begins.
@@ -286,6 +304,7 @@ std::vector<float> CpuEngine::channels_first(const float* data, MapSize size, in
 
 /// The blocks stay readable up to the next pass, unless the image went through in strips.
 std::optional<std::vector<float>> CpuEngine::read(Activation activation) {
+  if (is_resnet()) return resnet_.read(activation);
   const float* part = arena_.data() + plan_.parts;
   const float* features = arena_.data() + plan_.features;
   const MapSize maps = plan_.shape.maps();

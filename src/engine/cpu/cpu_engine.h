@@ -13,6 +13,7 @@
 #include "src/engine/cpu/buffer.h"
 #include "src/engine/cpu/conv_block.h"
 #include "src/engine/cpu/kernels.h"
+#include "src/engine/cpu/resnet.h"
 #include "src/engine/cpu/thread_pool.h"
 #include "src/engine/cpu/training/training.h"
 #include "src/engine/cpu/weights.h"
@@ -54,6 +55,7 @@ class CpuEngine final : public Engine, public Inference {
 
   std::string description() const override;
   Plan plan_for(const Architecture& architecture, const PlanRequest& request) const override;
+  bool computes(const Architecture& architecture, PlanMode mode) const override;
   Inference& inference() override { return *this; }
   Training& training() override { return training_; }
   Precision precision(PlanMode mode) const override { return mode == PlanMode::inference ? inference_.precision : Precision::fp32; }
@@ -68,6 +70,7 @@ class CpuEngine final : public Engine, public Inference {
  private:
   void take_model(const Architecture& architecture, std::span<const float> values) override;
   void make_room(const PlanRequest& request) override;
+  bool is_resnet() const { return architecture().trunk == Trunk::resnet; }
   void pack();
   InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width) const;
   ActivationPlan plan_activations(const Architecture& architecture, int n, int height, int width, bool keep_all) const;
@@ -95,6 +98,7 @@ class CpuEngine final : public Engine, public Inference {
   Buffer arena_;
   std::vector<float> logits_;
   CpuTraining training_;
+  Resnet resnet_;  ///< in place of all that, where the architecture has its trunk
 };
 
 }  // namespace lfm::cpu

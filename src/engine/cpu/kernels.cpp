@@ -10,10 +10,12 @@
 //
 #include <hwy/highway.h>
 
+#include "src/engine/cpu/conv-inl.h"
 #include "src/engine/cpu/first_block-inl.h"
 #include "src/engine/cpu/gemm-inl.h"
 #include "src/engine/cpu/topk-inl.h"
 #include "src/engine/cpu/winograd-inl.h"
+#include "src/engine/cpu/winograd3-inl.h"
 #include "src/engine/cpu/winograd_bf16-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -52,7 +54,8 @@ const Kernels& table() {
                                      multiply<Fp32>,      tile6_input,
                                      tile6_output_pooled, tile6_output,
                                      first_block_row<Fp32, WindowResidual>, first_block_row<Fp32, PlainWindow>};
-  static constexpr Kernels kernels = {LFM_CPU_NAMES, HWY_TARGET, kMaxRows, fp32, bf16_kernels<Bf16Emulated>(), bf16, select_largest};
+  static constexpr Kernels kernels = {LFM_CPU_NAMES, HWY_TARGET, kMaxRows, fp32, bf16_kernels<Bf16Emulated>(), bf16, select_largest,
+                                    convolve<kSlab>, convolve<2 * kSlab>, tile3_input, tile3_output};
   return kernels;
 }
 #undef LFM_CPU_NAMES

@@ -20,6 +20,11 @@ inline constexpr int kSlab = 64;
 inline constexpr int kMaxTileIn = 7;
 inline constexpr int kMaxFrequencies = kMaxTileIn * kMaxTileIn;
 
+/// Winograd F(4x4, 3x3): outputs along a tile's side, its inputs, and the products of a channel pair.
+inline constexpr int kTile3Out = 4;
+inline constexpr int kTile3In = 6;
+inline constexpr int kFrequencies3 = kTile3In * kTile3In;
+
 /// Output channels that a convolution finishes together.
 inline constexpr int kGroup = 64;
 
@@ -82,6 +87,19 @@ struct Selection {
   float* features;  ///< [64][k], any alignment
 };
 
+/// Outputs of a convolution along a row of a map; see conv-inl.h.
+struct RowConvolution {
+  const float* const* a;  ///< [segments]: each where the first output's channels begin, [row] of 64 or 128 floats
+  int segments;
+  int depth;              ///< channels of each segment: at most 64
+  int rows;               ///< outputs
+  const float* b;         ///< [segments][depth][panel], packed
+  const float* bias;      ///< [panel]
+  const float* shortcut;  ///< added before ReLU, laid out as c, or c itself; null: none
+  bool relu;
+  float* c;               ///< [rows][64], of them one panel
+};
+
 /// The network's arithmetic in one precision: activations, transformed inputs and weights are kept in it, sums are FP32.
 struct PrecisionKernels {
   Precision precision;
@@ -110,6 +128,10 @@ struct Kernels {
   PrecisionKernels bf16_emulated;  ///< slow: for tests
   PrecisionKernels bf16;           ///< with the processor's BF16 instructions; only where has_bf16()
   void (*select_largest)(const Selection&);
+  void (*convolve)(const RowConvolution&);      ///< FP32; of pixels that follow each other
+  void (*convolve_by2)(const RowConvolution&);  ///< of every second pixel
+  void (*tile3_input)(const TileInput&);        ///< of Winograd F(4x4, 3x3), FP32
+  void (*tile3_output)(const TileOutput&);
 };
 
 /// The tables that this machine can run, best first; never empty.

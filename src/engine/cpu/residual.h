@@ -11,4 +11,7 @@ namespace lfm::cpu {
 /// PlainWindow reads them (first_block-inl.h): [3][columns][3].
 void residual_rows(FrontEnd front_end, const std::uint8_t* picture, int height, int width, int first, int columns, float* rows);
 
+/// One row of the same: [columns][3].
+void residual_row(FrontEnd front_end, const std::uint8_t* picture, int height, int width, int row, int columns, float* out);
+
 }  // namespace lfm::cpu

@@ -122,7 +122,9 @@ bool is_fused(const InferencePass& pass, const Stage& stage) {
     case StageKind::block: return pass.plan->recipe->fuses_projection && stage.block + 1 == kBlocks;  // in the projection
     case StageKind::head: return pass.architecture.pooling == Pooling::topk;  // in pooling
     case StageKind::projection:
-    case StageKind::pooling: return false;
+    case StageKind::pooling:
+    case StageKind::stem:
+    case StageKind::bottleneck: return false;
   }
   return false;
 }

@@ -23,8 +23,10 @@ void CudaTraining::backward(const Stage& stage, GradientMode mode) {
       const device::Range range("backward block", n_, stage.index);
       return backward_block(stage.block, mode);
     }
-    case StageKind::front_end:
-      return;  // has no parameters
+    case StageKind::front_end:  // has no parameters
+    case StageKind::stem:       // of another trunk, as bottlenecks
+    case StageKind::bottleneck:
+      return;
   }
 }
 

@@ -63,6 +63,9 @@ void CudaTraining::forward(const Stage& stage) {
       const device::Range range("forward head", n_, stage.index);
       return head();
     }
+    case StageKind::stem:
+    case StageKind::bottleneck:
+      return;  // of another trunk
   }
 }
 

@@ -29,18 +29,49 @@ Maps conv2x2(const Maps& x, std::span<const double> weight, std::span<const doub
   return y;
 }
 
+namespace {
+
+/// With a border of zeros.
+Maps padded(const Maps& x, int border) {
+  Maps y(x.n, x.c, x.h + 2 * border, x.w + 2 * border);
+  for (int image = 0; image < x.n; ++image) {
+    for (int c = 0; c < x.c; ++c) {
+      for (int r = 0; r < x.h; ++r) std::copy_n(x.plane(image, c) + r * x.w, x.w, y.plane(image, c) + (r + border) * y.w + border);
+    }
+  }
+  return y;
+}
+
+}  // namespace
+
+Maps conv(const Maps& x, std::span<const double> weight, int kernel, int stride) {
+  const int ic = x.c, taps = kernel * kernel, oc = static_cast<int>(weight.size()) / (taps * ic);
+  const Maps in = padded(x, kernel / 2);
+  Maps y(x.n, oc, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1);
+  parallel_for(x.n * oc, [&](int item) {
+    const int image = item / oc, o = item % oc;
+    for (int i = 0; i < ic; ++i) {
+      for (int tap = 0; tap < taps; ++tap) {
+        const double k = weight[(static_cast<std::size_t>(o) * ic + i) * taps + tap];
+        for (int r = 0; r < y.h; ++r) {
+          const double* from = in.plane(image, i) + (r * stride + tap / kernel) * in.w + tap % kernel;
+          double* __restrict row = y.plane(image, o) + r * y.w;
+          if (stride == 1) {
+            for (int s = 0; s < y.w; ++s) row[s] += k * from[s];
+          } else {
+            for (int s = 0; s < y.w; ++s) row[s] += k * from[s * stride];
+          }
+        }
+      }
+    }
+  });
+  return y;
+}
+
 // x[i][r][s] reached y[o][r-dr][s-ds] through weight[o][i][dr][ds]. With a border of zeros around grad_y that sum is again a 2x2
 // convolution, with input and output channels swapped and the kernel turned by 180 degrees.
 Maps conv2x2_backward_input(const Maps& grad_y, std::span<const double> weight, int ic) {
   const int oc = grad_y.c;
-  Maps padded(grad_y.n, oc, grad_y.h + 2, grad_y.w + 2);
-  for (int image = 0; image < grad_y.n; ++image) {
-    for (int o = 0; o < oc; ++o) {
-      for (int r = 0; r < grad_y.h; ++r) {
-        std::copy_n(grad_y.plane(image, o) + r * grad_y.w, grad_y.w, padded.plane(image, o) + (r + 1) * padded.w + 1);
-      }
-    }
-  }
   std::vector<double> turned(weight.size());
   for (int o = 0; o < oc; ++o) {
     for (int i = 0; i < ic; ++i) {
@@ -49,7 +80,7 @@ Maps conv2x2_backward_input(const Maps& grad_y, std::span<const double> weight, 
       }
     }
   }
-  return conv2x2(padded, turned, {});
+  return conv2x2(padded(grad_y, 1), turned, {});
 }
 
 void conv2x2_backward_weight(const Maps& x, const Maps& grad_y, std::span<double> grad_weight) {

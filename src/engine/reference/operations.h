@@ -31,7 +31,7 @@ struct Maps {
 // ---- residual.cpp ----
 
 /// The front end's residual of the normalised images, [n][3] of its input_size().
-Maps residual(const FrontEndRow& front_end, const PixelBatch& batch);
+Maps residual(const FrontEndRow& front_end, const PixelBatch& batch, Normalisation normalisation = Normalisation::imagenet);
 
 // ---- convolution.cpp ----
 
@@ -46,6 +46,9 @@ void conv2x2_backward_weight(const Maps& x, const Maps& grad_y, std::span<double
 Maps project(const Maps& x, std::span<const double> weight);
 Maps project_backward_input(const Maps& grad_y, std::span<const double> weight, int ic);
 void project_backward_weight(const Maps& x, const Maps& grad_y, std::span<double> grad_weight);
+
+/// The convolution of the ResNet trunk: kernel x kernel, `stride` apart, padding (kernel - 1)/2, no bias. weight [oc][x.c][kernel][kernel].
+Maps conv(const Maps& x, std::span<const double> weight, int kernel, int stride);
 
 // ---- batch_norm.cpp ----
 
@@ -75,6 +78,12 @@ Maps relu_backward(const Maps& x, const Maps& grad_y);  ///< zero where x <= 0
 /// The largest of each 2x2 cell; an odd last row or column is dropped.
 Maps max_pool2x2(const Maps& x);
 Maps max_pool2x2_backward(const Maps& x, const Maps& grad_y);  ///< all to the first largest in reading order
+
+/// The largest of each window of 3x3, two apart, padding 1.
+Maps max_pool3x3(const Maps& x);
+
+/// y += x.
+void add(Maps& y, const Maps& x);
 
 // ---- pooling.cpp: TKP, RBLD, RKS ----
 

@@ -24,7 +24,7 @@ struct Block {
   Maps grad_out;   // training only
 };
 
-struct Head {
+struct HeadPass {
   std::vector<double> features;       // branch A: top-k values (after RBLD in training) or averages
   std::vector<double> rbld_factors;   // empty without RBLD
   Selection topk, rks;                // rks.value: branch B's features
@@ -39,12 +39,17 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   std::string description() const override { return "reference (double precision)"; }
 
   Plan plan_for(const Architecture& architecture, const PlanRequest& request) const override {
-    const NetworkShape shape = network_shape(architecture, request.height, request.width);
     ArenaLayout layout(64);
     const auto add = [&](const char* name, int channels, const MapSize& size) {
       layout.add(name, {request.n, channels, size.h, size.w}, sizeof(double));
       if (request.mode == PlanMode::training) layout.add("its gradient", {request.n, channels, size.h, size.w}, sizeof(double));
     };
+    if (architecture.trunk == Trunk::resnet) {
+      for (const Stage& stage : stages(architecture, request.height, request.width))
+        add(stage.name, stage.out.channels, stage.out.size);
+      return layout.plan();
+    }
+    const NetworkShape shape = network_shape(architecture, request.height, request.width);
     add(stage_of(StageKind::front_end).name, kChannels[0], shape.input);
     for (int b = 0; b < kBlocks; ++b) {
       for (const char* map : {"convolution", "batch norm", "ReLU"}) add(map, kChannels[b + 1], shape.conv[b]);
@@ -54,6 +59,9 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     return layout.plan();
   }
 
+  bool computes(const Architecture& architecture, PlanMode mode) const override {
+    return architecture.trunk == Trunk::snet || mode == PlanMode::inference;
+  }
   Inference& inference() override { return *this; }
   Training& training() override { return *this; }
   void set_communicator(Communicator communicator) override { communicator_ = std::move(communicator); }
@@ -65,9 +73,10 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     gradients_.assign(table_.trainable_floats, 0.0);
     m_.assign(table_.trainable_floats, 0.0f);
     v_.assign(table_.trainable_floats, 0.0f);
+    linear_head_ = linear_head(architecture, values);
   }
 
-  void make_room(const PlanRequest& request) override { network_shape(architecture(), request.height, request.width); }
+  void make_room(const PlanRequest& request) override { map_size(architecture(), request.height, request.width); }
 
   // ---- inference ----
 
@@ -78,8 +87,10 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   void run(const Stage& stage) override {
     switch (stage.kind) {
       case StageKind::front_end:
-        residual_ = reference::residual(front_end(architecture()), batch_);
+        residual_ = reference::residual(front_end(architecture()), batch_, architecture().normalisation);
         break;
+      case StageKind::stem: stem_ = reference::max_pool3x3(reference::relu(infer_conv_norm(0, residual_))); break;
+      case StageKind::bottleneck: infer_bottleneck(stage.block); break;
       case StageKind::block:
         infer_conv_norm_relu(stage.block, input_of(stage.block));
         pool(stage.block);
@@ -92,7 +103,10 @@ class ReferenceEngine final : public Engine, private Inference, private Training
                                                                     : reference::select_topk(maps_, architecture().k).value;
         break;
       case StageKind::head:
-        logits_ = to_float(reference::head(head_.features, value(kHeadWeight), value(kHeadBias)[0]));
+        logits_ =
+            architecture().head == Head::linear
+                ? to_float(reference::head(head_.features, value(table_.head_weight()), value(table_.head_bias())[0]))
+                : to_float(reference::head(head_.features, linear_head_.weight, linear_head_.bias));
         break;
     }
   }
@@ -102,6 +116,7 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   }
 
   std::optional<std::vector<float>> read(Activation activation) override {
+    if (architecture().trunk == Trunk::resnet) return read_resnet(activation);
     switch (activation) {
       case Activation::block1: return to_float(blocks_[0].out.values);
       case Activation::block2: return to_float(blocks_[1].out.values);
@@ -125,7 +140,8 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     switch (stage.kind) {
       case StageKind::front_end:
       case StageKind::projection:
-        return run(stage);  // without statistics or draws: as inference does
+      case StageKind::stem:
+      case StageKind::bottleneck: return run(stage);  // without statistics or draws: as inference does
       case StageKind::block:
         train_conv_norm_relu(stage.block, input_of(stage.block));
         return pool(stage.block);
@@ -200,8 +216,9 @@ class ReferenceEngine final : public Engine, private Inference, private Training
         return;
       case StageKind::block:
         return backward_block(stage.block, mode);
-      case StageKind::front_end:
-        return;  // has no parameters
+      case StageKind::front_end:  // has no parameters
+      case StageKind::stem:       // not trained (computes()), as bottlenecks
+      case StageKind::bottleneck: return;
     }
   }
 
@@ -277,6 +294,37 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     block.relu = reference::relu(block.norm);
   }
 
+  /// A convolution of the ResNet trunk and its batch norm.
+  Maps infer_conv_norm(int i, const Maps& x) {
+    const TrunkConvolution& c = kTrunkConvolutions[static_cast<std::size_t>(i)];
+    return reference::batch_norm(reference::conv(x, value(trunk_weight(i)), c.kernel, c.stride), value(trunk_mean(i)),
+                                 value(trunk_variance(i)), value(trunk_scale(i)), value(trunk_shift(i)));
+  }
+
+  void infer_bottleneck(int b) {
+    const Maps& x = b == 0 ? stem_ : bottlenecks_[b - 1];
+    const int first = first_convolution(b);
+    const Maps reduced = reference::relu(infer_conv_norm(first + kReduce, x));
+    const Maps spatial = reference::relu(infer_conv_norm(first + kSpatial, reduced));
+    Maps y = infer_conv_norm(first + kExpand, spatial);
+    reference::add(y, kBottlenecks[b].projects() ? infer_conv_norm(first + kShortcut, x) : x);
+    bottlenecks_[b] = reference::relu(y);
+    if (b + 1 == static_cast<int>(kBottlenecks.size())) maps_ = bottlenecks_[b];
+  }
+
+  std::optional<std::vector<float>> read_resnet(Activation activation) const {
+    switch (activation) {
+      case Activation::block1: return to_float(stem_.values);
+      case Activation::block2: return to_float(bottlenecks_[kLayer1End - 1].values);
+      case Activation::maps: return to_float(maps_.values);
+      case Activation::features: return to_float(head_.features);
+      case Activation::block3:
+      case Activation::block4:
+      case Activation::grad_maps: break;
+    }
+    return std::nullopt;
+  }
+
   void train_conv_norm_relu(int b, const Maps& x) {
     Block& block = blocks_[b];
     block.conv = reference::conv2x2(x, value(conv_weight(b)), value(conv_bias(b)));
@@ -306,8 +354,11 @@ class ReferenceEngine final : public Engine, private Inference, private Training
 
   Maps residual_;
   std::array<Block, kBlocks> blocks_;
+  Maps stem_;
+  std::array<Maps, kBottlenecks.size()> bottlenecks_;
+  LinearHead linear_head_;
   Maps maps_, grad_maps_;
-  Head head_;
+  HeadPass head_;
   std::vector<float> logits_;
 };
 

@@ -61,4 +61,30 @@ Maps max_pool2x2_backward(const Maps& x, const Maps& grad_y) {
   return grad_x;
 }
 
+Maps max_pool3x3(const Maps& x) {
+  Maps y(x.n, x.c, (x.h - 1) / 2 + 1, (x.w - 1) / 2 + 1);
+  for (int image = 0; image < x.n; ++image) {
+    for (int c = 0; c < x.c; ++c) {
+      const double* in = x.plane(image, c);
+      double* out = y.plane(image, c);
+      for (int r = 0; r < y.h; ++r) {
+        for (int s = 0; s < y.w; ++s) {
+          double largest = in[2 * r * x.w + 2 * s];
+          for (int row = std::max(2 * r - 1, 0); row <= std::min(2 * r + 1, x.h - 1); ++row) {
+            for (int column = std::max(2 * s - 1, 0); column <= std::min(2 * s + 1, x.w - 1); ++column) {
+              largest = std::max(largest, in[row * x.w + column]);
+            }
+          }
+          *out++ = largest;
+        }
+      }
+    }
+  }
+  return y;
+}
+
+void add(Maps& y, const Maps& x) {
+  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] += x.values[i];
+}
+
 }  // namespace lfm::reference

@@ -68,14 +68,14 @@ auto value_of(FrontEnd kind) {
 
 }  // namespace
 
-Maps residual(const FrontEndRow& front_end, const PixelBatch& batch) {
+Maps residual(const FrontEndRow& front_end, const PixelBatch& batch, Normalisation normalisation) {
   const MapSize size = front_end.input_size({batch.height, batch.width});
   const auto value = value_of(front_end.kind);
   Maps maps(batch.n, 3, size.h, size.w);
   for (int i = 0; i < batch.n; ++i) {
     for (int c = 0; c < 3; ++c) {
       // As one division, which NPR's values are defined by.
-      const double unit = 255.0 * kPixelStd[c] / front_end.gain;
+      const double unit = (normalisation == Normalisation::unit ? 255.0 : 255.0 * kPixelStd[c]) / front_end.gain;
       double* out = maps.plane(i, c);
       for (int row = 0; row < size.h; ++row) {
         for (int column = 0; column < size.w; ++column) *out++ = value({batch, i, c}, row, column) / unit;

@@ -138,6 +138,9 @@ void CpuTraining::forward(const Stage& stage) {
       return pool_forward(machine_.pool, pooling_pass(), step_.options, step_.key, step_.injected);
     case StageKind::head:
       return head();
+    case StageKind::stem:
+    case StageKind::bottleneck:
+      return;  // of another trunk
   }
 }
 
@@ -204,8 +207,10 @@ void CpuTraining::backward(const Stage& stage, GradientMode mode) {
       return first_.backward(machine_, first_pass(),
                              {at(plan_.grad_pooled[0]), gradient(conv_weight(0)), gradient(norm_scale(0)), gradient(norm_shift(0)), mode},
                              communicator_);
-    case StageKind::front_end:
-      return;  // has no parameters
+    case StageKind::front_end:  // has no parameters
+    case StageKind::stem:       // of another trunk, as bottlenecks
+    case StageKind::bottleneck:
+      return;
   }
 }
 
