@@ -1,7 +1,6 @@
 // One launch of each does 10 ms of one kind of work at the most; what comes before and after its loop is a thousandth
 // of it.
 #include "bench/ceiling_kernels.h"
-
 #include "kernels/launch.h"
 #include "kernels/tensor_core.cuh"
 

@@ -79,8 +79,7 @@ void run(std::vector<std::string> arguments) {
     const std::string name = kernels->name;
     benchmark::RegisterBenchmark(("gemm_panel/" + name).c_str(),
                                  [kernels](auto& state) { gemm_panel(state, *kernels); });
-    benchmark::RegisterBenchmark(("top_k/" + name).c_str(),
-                                 [kernels](auto& state) { top_k(state, *kernels); });
+    benchmark::RegisterBenchmark(("top_k/" + name).c_str(), [kernels](auto& state) { top_k(state, *kernels); });
   }
   arguments.insert(arguments.begin(), "lfm-bench cpu-kernels");
   std::vector<char*> argv;
@@ -94,7 +93,8 @@ void run(std::vector<std::string> arguments) {
 }  // namespace
 
 void add_cpu_kernels_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("cpu-kernels", "Single operations of the CPU on one thread; options are Google Benchmark's");
+  CLI::App* command =
+      app.add_subcommand("cpu-kernels", "Single operations of the CPU on one thread; options are Google Benchmark's");
   command->prefix_command();
   command->set_help_flag();  // Google Benchmark has its own
   command->callback([command] { run(command->remaining()); });

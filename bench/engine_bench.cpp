@@ -1,5 +1,5 @@
-// lfm-bench engine: times one engine's inference on random images: images/s, direct-equivalent GFLOP/s, per stage with --layers, and
-// the micro-kernel's own SGEMM rate with --peak. --json prints one object for programs.
+// lfm-bench engine: times one engine's inference on random images: images/s, direct-equivalent GFLOP/s, per stage with
+// --layers, and the micro-kernel's own SGEMM rate with --peak. --json prints one object for programs.
 #include <fmt/core.h>
 #if defined(__unix__)
 #include <sys/resource.h>
@@ -58,12 +58,14 @@ void time_stages(Engine& engine, const PixelBatch& batch, std::span<float> logit
   for (int first = 0; first < batch.n; first += chunk) {
     const int n = std::min(chunk, batch.n - first);
     auto last = Clock::now();
-    infer_pass(engine, batch.part(first, n), logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), [&](int stages) {
-      if (stages == static_cast<int>(times.size())) engine.inference().wait(0);
-      const auto now = Clock::now();
-      if (stages > 0) times[static_cast<std::size_t>(stages) - 1] += std::chrono::duration<double>(now - last).count();
-      last = now;
-    });
+    infer_pass(engine, batch.part(first, n),
+               logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)), [&](int stages) {
+                 if (stages == static_cast<int>(times.size())) engine.inference().wait(0);
+                 const auto now = Clock::now();
+                 if (stages > 0)
+                   times[static_cast<std::size_t>(stages) - 1] += std::chrono::duration<double>(now - last).count();
+                 last = now;
+               });
   }
 }
 
@@ -83,7 +85,8 @@ double sgemm_peak(int threads) {
       float* a = memory.data() + worker * floats;
       float* b = a + rows * depth;
       for (int i = 0; i < products * panels; ++i) {
-        kernels.fp32.multiply({rows, depth, a, rows * cpu::kSlab, b, b + depth * kernels.fp32.panel, static_cast<std::size_t>(kernels.fp32.panel)});
+        kernels.fp32.multiply({rows, depth, a, rows * cpu::kSlab, b, b + depth * kernels.fp32.panel,
+                               static_cast<std::size_t>(kernels.fp32.panel)});
       }
     });
     best = std::min(best, seconds_since(start));
@@ -104,7 +107,8 @@ double peak_mebibytes() {
 void run(const Options& options) {
   const Model model = options.model.empty() ? random_model() : one_network(load_model(options.model), options.model);
   const auto start = Clock::now();
-  const auto engine = make_engine(parse_device(options.device), {options.threads, parse_precision(options.precision), {}});
+  const auto engine =
+      make_engine(parse_device(options.device), {options.threads, parse_precision(options.precision), {}});
   engine->load(model.architecture, model.values);
   const double load = seconds_since(start);
 
@@ -129,7 +133,9 @@ void run(const Options& options) {
     }
   }
 
-  const auto flops_of = [&](const ObservedStage& layer) { return 2.0 * static_cast<double>(n) * static_cast<double>(layer.multiply_adds); };
+  const auto flops_of = [&](const ObservedStage& layer) {
+    return 2.0 * static_cast<double>(n) * static_cast<double>(layer.multiply_adds);
+  };
   double flops = 0;
   for (const ObservedStage& layer : layers) flops += flops_of(layer);
   nlohmann::ordered_json report = {{"engine", engine->description()},
@@ -157,12 +163,15 @@ void run(const Options& options) {
     return;
   }
   fmt::print("{}: batch {} of {}x{}\n", engine->description(), options.batch, options.width, options.height);
-  fmt::print("  {:.1f} images/s (best {:.1f}), {:.2f} ms a batch, {:.0f} direct-equivalent GFLOP/s, load {:.1f} ms, peak {:.0f} MiB\n",
-             report["images_per_second"].get<double>(), report["images_per_second_best"].get<double>(), median(times) * 1e3,
-             flops / median(times) / 1e9, load * 1e3, peak_mebibytes());
+  fmt::print(
+      "  {:.1f} images/s (best {:.1f}), {:.2f} ms a batch, {:.0f} direct-equivalent GFLOP/s, load {:.1f} ms, peak "
+      "{:.0f} MiB\n",
+      report["images_per_second"].get<double>(), report["images_per_second_best"].get<double>(), median(times) * 1e3,
+      flops / median(times) / 1e9, load * 1e3, peak_mebibytes());
   for (const auto& stage : report.value("stages", nlohmann::ordered_json::array())) {
     fmt::print("  {:<22} {:8.3f} ms (best {:.3f})  {:6.0f} GFLOP/s\n", stage["stage"].get<std::string>(),
-               stage["median_seconds"].get<double>() * 1e3, stage["min_seconds"].get<double>() * 1e3, stage["direct_gflops"].get<double>());
+               stage["median_seconds"].get<double>() * 1e3, stage["min_seconds"].get<double>() * 1e3,
+               stage["direct_gflops"].get<double>());
   }
   if (options.peak) fmt::print("  SGEMM micro-kernel: {:.0f} GFLOP/s\n", report["sgemm_gflops"].get<double>());
 }
@@ -171,9 +180,11 @@ void run(const Options& options) {
 
 void lfm::bench::add_engine_command(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("engine", "Times one engine's inference on random images, whole or stage by stage");
+  CLI::App* command =
+      app.add_subcommand("engine", "Times one engine's inference on random images, whole or stage by stage");
   command->add_option("--device", options->device, "one of " + device_names())->capture_default_str();
-  command->add_option("--precision", options->precision, std::string("one of ") + kPrecisionNames)->capture_default_str();
+  command->add_option("--precision", options->precision, std::string("one of ") + kPrecisionNames)
+      ->capture_default_str();
   command->add_option("--model", options->model, "a .lfmw file; random weights without it");
   command->add_option("--batch", options->batch)->capture_default_str()->check(CLI::PositiveNumber);
   command->add_option("--threads", options->threads, "0: all cores")->capture_default_str();

@@ -36,8 +36,7 @@ std::vector<std::uint8_t> read_pixels(const Arguments& arguments) {
   std::vector<std::uint8_t> pixels(std::size_t{3} * arguments.batch * arguments.size * arguments.size);
   std::ifstream file(arguments.input, std::ios::binary);
   file.read(reinterpret_cast<char*>(pixels.data()), static_cast<std::streamsize>(pixels.size()));
-  if (!file)
-    throw lfm::Error(lfm::ErrorCode::input, arguments.input + ": has fewer pixels than the batch needs");
+  if (!file) throw lfm::Error(lfm::ErrorCode::input, arguments.input + ": has fewer pixels than the batch needs");
   return pixels;
 }
 
@@ -73,8 +72,7 @@ void serve_training(lfm::Engine& engine, const Arguments& arguments, const lfm::
   serve(train_once);
 }
 
-void serve_inference(lfm::Engine& engine, const lfm::Architecture& architecture,
-                     const lfm::PixelBatch& batch) {
+void serve_inference(lfm::Engine& engine, const lfm::Architecture& architecture, const lfm::PixelBatch& batch) {
   std::vector<float> logits(static_cast<std::size_t>(batch.n));
   const auto infer_once = [&] { lfm::infer(engine, architecture, batch, logits); };
   infer_once();

@@ -1,4 +1,5 @@
-// lfm-bench roofline: what a GPU could at most reach, from shapes alone.  lfm-bench kernels: what this machine's GPU does.
+// lfm-bench roofline: what a GPU could at most reach, from shapes alone.
+// lfm-bench kernels: what this machine's GPU does.
 // lfm-bench ceilings: what that GPU reaches at all.
 #include <fmt/core.h>
 
@@ -25,7 +26,8 @@ struct Options {
 
 void print_roofline(const Options& o) {
   const Precision p = parse_precision(o.precision);
-  if (o.training && p == Precision::fp16) throw Error(ErrorCode::usage, "training is in fp32, tf32 or bf16: choose one with --precision");
+  if (o.training && p == Precision::fp16)
+    throw Error(ErrorCode::usage, "training is in fp32, tf32 or bf16: choose one with --precision");
   const auto work = o.training ? training_kernels(p, o.batch, o.size) : inference_kernels(p, o.size);
   fmt::print("{}", roofline_table(find_gpu(o.gpu), work, p, o.batch, o.size));
 }
@@ -56,17 +58,22 @@ void add_gpu_commands(CLI::App& app) {
   CLI::App* roofline = app.add_subcommand("roofline", "Bounds from shapes and data sheets alone; nothing is measured");
   roofline->add_option("--gpu", o->gpu, gpu_keys())->capture_default_str();
   roofline->add_option("--precision", o->precision, "fp32, tf32, fp16 or bf16")->capture_default_str();
-  roofline->add_flag("--training", o->training, "Of a training step; on the paper's protocol with --batch 32 --size 224");
-  CLI::App* kernels = app.add_subcommand("kernels", "Times every variant of each operation on this machine's GPU, by CUDA events");
-  CLI::App* ceilings =
-      app.add_subcommand("ceilings", "Measures what this machine's GPU reaches at all: copies, arithmetic, matrix products");
+  roofline->add_flag("--training", o->training,
+                     "Of a training step; on the paper's protocol with --batch 32 --size 224");
+  CLI::App* kernels =
+      app.add_subcommand("kernels", "Times every variant of each operation on this machine's GPU, by CUDA events");
+  CLI::App* ceilings = app.add_subcommand(
+      "ceilings", "Measures what this machine's GPU reaches at all: copies, arithmetic, matrix products");
   for (CLI::App* command : {kernels, ceilings}) {
-    command->add_option("--iterations", o->iterations, "Samples of each row; one is the mean of the launches of some milliseconds")
+    command
+        ->add_option("--iterations", o->iterations,
+                     "Samples of each row; one is the mean of the launches of some milliseconds")
         ->check(CLI::Range(1, 100000))
         ->capture_default_str();
     command->add_option("--gpu", o->gpu, "Whose data sheet the shares are counted by")->capture_default_str();
     command->add_flag("--json", o->json, "Print JSON, as bench/README.md tells");
-    command->add_flag("--emulated", o->emulated, "Dry run: each launch once, on the emulated device, by its host's clock");
+    command->add_flag("--emulated", o->emulated,
+                      "Dry run: each launch once, on the emulated device, by its host's clock");
   }
   for (CLI::App* command : {roofline, kernels}) {
     command->add_option("--batch", o->batch)->check(CLI::Range(1, 4096))->capture_default_str();

@@ -30,12 +30,14 @@ void time_tensor_block(KernelTimer& timer, int batch, int size, int block) {
   const std::string variant = fmt::format("tensor cores, {}", precision_name(precision));
   if (block + 1 < kBlocks) {
     auto* output = timer.array<T>(1.0 * batch * out.area() * oc);
-    timer.time(variant, work, precision,
-               [&](kernels::Stream s) { kernels::conv2x2_tensor<T>({output, input, weight, bias, batch, in.h, in.w, ic, oc}, s); });
+    timer.time(variant, work, precision, [&](kernels::Stream s) {
+      kernels::conv2x2_tensor<T>({output, input, weight, bias, batch, in.h, in.w, ic, oc}, s);
+    });
   } else {
     auto* maps = timer.array<float>(1.0 * batch * out.area() * kMapChannels);
-    timer.time(variant, work, precision,
-               [&](kernels::Stream s) { kernels::last_block_tensor<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc}, s); });
+    timer.time(variant, work, precision, [&](kernels::Stream s) {
+      kernels::last_block_tensor<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc}, s);
+    });
   }
   timer.free_arrays();
 }
@@ -48,7 +50,8 @@ void time_projection_library(KernelTimer&, Libraries&, float*, const float*, con
 
 #else
 
-// What cuDNN and cuBLAS do of a block: the convolution with bias and ReLU, but not pooled; the product alone, its input as if already unrolled.
+// What cuDNN and cuBLAS do of a block: the convolution with bias and ReLU, but not pooled; the product alone, its input
+// as if already unrolled.
 template <typename T>
 void time_libraries(KernelTimer& timer, Libraries& libraries, int batch, int size, int block, Precision precision) {
   if (!timer.runs(precision)) return;
@@ -63,20 +66,21 @@ void time_libraries(KernelTimer& timer, Libraries& libraries, int batch, int siz
   const std::string_view name = precision_name(precision);
   if (libraries.cudnn.missing().empty()) {
     auto* input = timer.array<T>(1.0 * batch * in.area() * ic);
-    time_cudnn(timer, libraries.cudnn, {CudnnPass::forward, batch, in.h, in.w, ic, oc, precision}, {input, weight, output, bias, nullptr},
-               fmt::format("cuDNN, {}, not pooled", name), work);
+    time_cudnn(timer, libraries.cudnn, {CudnnPass::forward, batch, in.h, in.w, ic, oc, precision},
+               {input, weight, output, bias, nullptr}, fmt::format("cuDNN, {}, not pooled", name), work);
   }
   if (libraries.cublas.missing().empty()) {
     const auto* unrolled = timer.array<T>(4.0 * outputs * ic);
     work.activation_bytes = 1.0 * outputs / batch * (4.0 * ic + oc) * sizeof(T);
-    timer.time(fmt::format("cuBLAS, {}, the product alone", name), work, precision,
-               [&](kernels::Stream s) { libraries.cublas.launch(output, unrolled, weight, outputs, oc, 4 * ic, precision, s); });
+    timer.time(fmt::format("cuBLAS, {}, the product alone", name), work, precision, [&](kernels::Stream s) {
+      libraries.cublas.launch(output, unrolled, weight, outputs, oc, 4 * ic, precision, s);
+    });
   }
   timer.free_arrays();
 }
 
-void time_projection_library(KernelTimer& timer, Libraries& libraries, float* maps, const float* input, const float* weight, int positions,
-                             const KernelWork& work) {
+void time_projection_library(KernelTimer& timer, Libraries& libraries, float* maps, const float* input,
+                             const float* weight, int positions, const KernelWork& work) {
   if (!libraries.cublas.missing().empty()) return;
   timer.time("cuBLAS, fp32", work, Precision::fp32, [&](kernels::Stream s) {
     libraries.cublas.launch(maps, input, weight, positions, kMapChannels, kChannels[kBlocks], Precision::fp32, s);
@@ -89,13 +93,16 @@ void time_first_block(KernelTimer& timer, int batch, int size, const KernelWork&
   const MapSize out = network_shape({}, size, size).out[0];
   const auto* pixels = timer.array<std::uint8_t>(3.0 * batch * size * size);
   const auto *weight = timer.array<float>(12 * 64), *bias = timer.array<float>(64);
-  auto *residual = timer.array<float>(3.0 * batch * size * size), *output = timer.array<float>(1.0 * batch * out.area() * 64);
+  auto *residual = timer.array<float>(3.0 * batch * size * size),
+       *output = timer.array<float>(1.0 * batch * out.area() * 64);
   timer.time("residual, then conv2x2_naive", work, Precision::fp32, [&](kernels::Stream s) {
     kernels::residual(FrontEnd::npr, residual, pixels, batch, size, size, s);
-    kernels::conv2x2_naive({output, residual, weight, bias, batch, size & ~1, size & ~1, 3, 64}, kernels::Epilogue::bias_relu_pool, s);
+    kernels::conv2x2_naive({output, residual, weight, bias, batch, size & ~1, size & ~1, 3, 64},
+                           kernels::Epilogue::bias_relu_pool, s);
   });
-  timer.time("fused", work, Precision::fp32,
-             [&](kernels::Stream s) { kernels::first_block<float>(output, pixels, weight, bias, batch, size, size, s); });
+  timer.time("fused", work, Precision::fp32, [&](kernels::Stream s) {
+    kernels::first_block<float>(output, pixels, weight, bias, batch, size, size, s);
+  });
   timer.free_arrays();
 }
 
@@ -104,23 +111,36 @@ void time_block(KernelTimer& timer, int batch, int size, int block, const Kernel
   const MapSize in = shape.out[block - 1], out = shape.out[block];
   const int ic = kChannels[block], oc = kChannels[block + 1];
   const auto epilogue = block + 1 < kBlocks ? kernels::Epilogue::bias_relu_pool : kernels::Epilogue::bias_relu;
-  const kernels::Conv2x2 conv{timer.array<float>(1.0 * batch * out.area() * oc), timer.array<float>(1.0 * batch * in.area() * ic),
-                              timer.array<float>(9.0 * ic * oc), timer.array<float>(oc), batch, in.h, in.w, ic, oc};
+  const kernels::Conv2x2 conv{timer.array<float>(1.0 * batch * out.area() * oc),
+                              timer.array<float>(1.0 * batch * in.area() * ic),
+                              timer.array<float>(9.0 * ic * oc),
+                              timer.array<float>(oc),
+                              batch,
+                              in.h,
+                              in.w,
+                              ic,
+                              oc};
   const KernelWork direct = direct_convolution(block, size);
   timer.time("naive", direct, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2_naive(conv, epilogue, s); });
-  timer.time("FFMA, register-tiled", direct, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2(conv, epilogue, s); });
-  timer.time("FFMA, Winograd", work, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2_winograd(conv, epilogue, s); });
+  timer.time("FFMA, register-tiled", direct, Precision::fp32,
+             [&](kernels::Stream s) { kernels::conv2x2(conv, epilogue, s); });
+  timer.time("FFMA, Winograd", work, Precision::fp32,
+             [&](kernels::Stream s) { kernels::conv2x2_winograd(conv, epilogue, s); });
   timer.free_arrays();
 }
 
-void time_behind_the_blocks(KernelTimer& timer, Libraries& libraries, int batch, int size, const std::vector<KernelWork>& work, const KernelWork& fused) {
+void time_behind_the_blocks(KernelTimer& timer, Libraries& libraries, int batch, int size,
+                            const std::vector<KernelWork>& work, const KernelWork& fused) {
   const int area = network_shape({}, size, size).maps().area(), k = Architecture{}.k, features = kMapChannels * k;
-  const auto *input = timer.array<float>(1.0 * batch * area * kChannels[kBlocks]), *weight = timer.array<float>(512.0 * 64);
-  auto *maps = timer.array<float>(1.0 * batch * area * kMapChannels), *values = timer.array<float>(1.0 * batch * features);
+  const auto *input = timer.array<float>(1.0 * batch * area * kChannels[kBlocks]),
+             *weight = timer.array<float>(512.0 * 64);
+  auto *maps = timer.array<float>(1.0 * batch * area * kMapChannels),
+       *values = timer.array<float>(1.0 * batch * features);
   const auto *head = timer.array<float>(features), *bias = timer.array<float>(1);
   auto* logits = timer.array<float>(batch);
-  timer.time("naive", work[4], Precision::fp32,
-             [&](kernels::Stream s) { kernels::projection_naive(maps, input, weight, batch, area, kChannels[kBlocks], s); });
+  timer.time("naive", work[4], Precision::fp32, [&](kernels::Stream s) {
+    kernels::projection_naive(maps, input, weight, batch, area, kChannels[kBlocks], s);
+  });
   timer.time("FFMA, register-tiled", work[4], Precision::fp32,
              [&](kernels::Stream s) { kernels::projection(maps, input, weight, batch, area, kChannels[kBlocks], s); });
   time_projection_library(timer, libraries, maps, input, weight, batch * area, work[4]);
@@ -128,8 +148,9 @@ void time_behind_the_blocks(KernelTimer& timer, Libraries& libraries, int batch,
              [&](kernels::Stream s) { kernels::topk_pool(values, nullptr, maps, batch * kMapChannels, area, k, s); });
   timer.time("a warp an image", work[6], Precision::fp32,
              [&](kernels::Stream s) { kernels::head(logits, values, head, bias, batch, features, s); });
-  timer.time("both in one", fused, Precision::fp32,
-             [&](kernels::Stream s) { kernels::pool_head(logits, values, maps, head, bias, batch, kMapChannels, area, k, s); });
+  timer.time("both in one", fused, Precision::fp32, [&](kernels::Stream s) {
+    kernels::pool_head(logits, values, maps, head, bias, batch, kMapChannels, area, k, s);
+  });
   timer.free_arrays();
 }
 

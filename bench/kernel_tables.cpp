@@ -8,7 +8,8 @@
 namespace lfm::bench {
 
 std::string kernel_tables(const BenchReport& report) {
-  std::string text = fmt::format("{}, clock: {}; the bound is that of a {}\n", report.device, report.clock, report.data_sheet);
+  std::string text =
+      fmt::format("{}, clock: {}; the bound is that of a {}\n", report.device, report.clock, report.data_sheet);
   std::string part;
   for (const Measurement& row : report.rows) {
     if (row.part != part) {
@@ -24,8 +25,8 @@ std::string kernel_tables(const BenchReport& report) {
       continue;
     }
     const Spread& ms = *row.milliseconds;
-    text += fmt::format("{:.1f} | {:.1f} | {:.1f} | {:.2f} | {:.1f} | {:.0f} % |\n", ms.median * 1e3, ms.p10 * 1e3, ms.p90 * 1e3, row.tflops,
-                        row.gigabytes_per_second, 100 * row.share_of_bound);
+    text += fmt::format("{:.1f} | {:.1f} | {:.1f} | {:.2f} | {:.1f} | {:.0f} % |\n", ms.median * 1e3, ms.p10 * 1e3,
+                        ms.p90 * 1e3, row.tflops, row.gigabytes_per_second, 100 * row.share_of_bound);
   }
   for (const std::string& note : report.notes) text += "\n" + note + "\n";
   return text;

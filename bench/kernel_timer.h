@@ -1,7 +1,7 @@
 // Times launches: on a GPU by CUDA events, on the emulated device, where times mean nothing, by the host's clock.
 //
-// A sample is the mean of many launches that follow each other as one CUDA graph, so that neither the host's time to launch one nor the
-// clock's resolution is in it, however short the kernel.
+// A sample is the mean of many launches that follow each other as one CUDA graph, so that neither the host's time to
+// launch one nor the clock's resolution is in it, however short the kernel.
 #pragma once
 
 #include <fmt/format.h>
@@ -29,12 +29,22 @@ namespace lfm::bench::inline LFM_TARGET {
 class KernelTimer {
  public:
   /// part: of the rows. samples: of each row; sample_us: how long one should take at least, 0: a single launch.
-  KernelTimer(std::string part, const Gpu& gpu, const CudaDevice& device, int batch, int size, int samples, double sample_us)
-      : part_(std::move(part)), gpu_(gpu), device_(device), batch_(batch), size_(size), samples_(samples), sample_us_(sample_us),
-        context_(device.ordinal), stream_(context_), begin_(context_), end_(context_) {}
+  KernelTimer(std::string part, const Gpu& gpu, const CudaDevice& device, int batch, int size, int samples,
+              double sample_us)
+      : part_(std::move(part)),
+        gpu_(gpu),
+        device_(device),
+        batch_(batch),
+        size_(size),
+        samples_(samples),
+        sample_us_(sample_us),
+        context_(device.ordinal),
+        stream_(context_),
+        begin_(context_),
+        end_(context_) {}
 
-  /// Device memory until free_arrays(). Numbers in [-1, 1), bytes at random, integers zero: a GPU's clocks depend on what its
-  /// multipliers see, and zeros would flatter.
+  /// Device memory until free_arrays(). Numbers in [-1, 1), bytes at random, integers zero: a GPU's clocks depend on
+  /// what its multipliers see, and zeros would flatter.
   template <typename T>
   T* array(double count) {
     const auto items = static_cast<std::size_t>(count);
@@ -74,11 +84,13 @@ class KernelTimer {
   }
 
   /// A row of the table. `launch` gives its kernels to the stream.
-  void time(const std::string& variant, const KernelWork& work, Precision precision, const std::function<void(kernels::Stream)>& launch) {
+  void time(const std::string& variant, const KernelWork& work, Precision precision,
+            const std::function<void(kernels::Stream)>& launch) {
     Measurement row = row_of(variant, work, precision);
     try {
       row.milliseconds = spread_of(sample(launch));
-      const double ms = row.milliseconds->median, bound_ms = bound_of(work, gpu_, precision, batch_).us() * batch_ / 1e3;
+      const double ms = row.milliseconds->median,
+                   bound_ms = bound_of(work, gpu_, precision, batch_).us() * batch_ / 1e3;
       row.tflops = work.flops * batch_ / ms / 1e9;
       row.gigabytes_per_second = (work.activation_bytes * batch_ + work.weight_bytes) / ms / 1e6;
       row.share_of_bound = bound_ms / ms;
@@ -100,16 +112,22 @@ class KernelTimer {
   std::vector<std::string> notes() const {
     std::vector<std::string> notes;
     for (const Precision precision : left_out_) {
-      notes.push_back(fmt::format("{} was left out: the tensor cores of a {} (compute capability {}.{}) don't multiply it",
-                                  precision_name(precision), device_.name, device_.major, device_.minor));
+      notes.push_back(
+          fmt::format("{} was left out: the tensor cores of a {} (compute capability {}.{}) don't multiply it",
+                      precision_name(precision), device_.name, device_.major, device_.minor));
     }
     return notes;
   }
 
  private:
   Measurement row_of(const std::string& variant, const KernelWork& work, Precision precision) const {
-    return {.part = part_, .operation = work.kernel, .variant = variant, .precision = std::string(precision_name(precision)),
-            .batch = batch_, .size = size_, .milliseconds = {}};
+    return {.part = part_,
+            .operation = work.kernel,
+            .variant = variant,
+            .precision = std::string(precision_name(precision)),
+            .batch = batch_,
+            .size = size_,
+            .milliseconds = {}};
   }
 
   /// Milliseconds of one launch, sample by sample.

@@ -1,4 +1,5 @@
-// lfm-bench: every benchmark that is a program of this project, a subcommand each. bench/compare, in Python, sets engines beside others.
+// lfm-bench: every benchmark that is a program of this project, a subcommand each. bench/compare, in Python, sets
+// engines beside others.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>

@@ -21,7 +21,8 @@ namespace {
 /// A library of the version whose header was compiled; stays open to the end of the program.
 class Library {
  public:
-  Library(const char* stem, int version) : name_(fmt::format("{}.so.{}", stem, version)), handle_(dlopen(name_.c_str(), RTLD_NOW)) {
+  Library(const char* stem, int version)
+      : name_(fmt::format("{}.so.{}", stem, version)), handle_(dlopen(name_.c_str(), RTLD_NOW)) {
     if (!handle_) missing_ = dlerror();
   }
   const std::string& missing() const { return missing_; }
@@ -119,7 +120,8 @@ CudnnConvolution::CudnnConvolution() : state_(std::make_unique<State>()) {
     missing_ = fmt::format("it does not start, status {}", status);
     return;
   }
-  for (cudnnTensorDescriptor_t* tensor : {&s.input, &s.output, &s.bias}) check(s.cudnnCreateTensorDescriptor(tensor), "cuDNN");
+  for (cudnnTensorDescriptor_t* tensor : {&s.input, &s.output, &s.bias})
+    check(s.cudnnCreateTensorDescriptor(tensor), "cuDNN");
   check(s.cudnnCreateFilterDescriptor(&s.weight), "cuDNN");
   check(s.cudnnCreateConvolutionDescriptor(&s.convolution), "cuDNN");
   check(s.cudnnCreateActivationDescriptor(&s.relu), "cuDNN");
@@ -139,26 +141,30 @@ std::size_t CudnnConvolution::prepare(const Problem& problem) {
   check(s.cudnnSetTensor4dDescriptor(s.output, CUDNN_TENSOR_NHWC, type, n, oc, h - 1, w - 1), "cuDNN");
   check(s.cudnnSetTensor4dDescriptor(s.bias, CUDNN_TENSOR_NHWC, type, 1, oc, 1, 1), "cuDNN");
   check(s.cudnnSetFilter4dDescriptor(s.weight, type, CUDNN_TENSOR_NHWC, oc, ic, 2, 2), "cuDNN");
-  check(s.cudnnSetConvolution2dDescriptor(s.convolution, 0, 0, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT), "cuDNN");
+  check(s.cudnnSetConvolution2dDescriptor(s.convolution, 0, 0, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+        "cuDNN");
   check(s.cudnnSetConvolutionMathType(s.convolution, math), "cuDNN");
   s.pass = pass;
   int found = 0;
   switch (pass) {
     case CudnnPass::forward: {
       cudnnConvolutionFwdAlgoPerf_t best{};
-      const int status = s.cudnnGetConvolutionForwardAlgorithm_v7(s.handle, s.input, s.weight, s.convolution, s.output, 1, &found, &best);
+      const int status = s.cudnnGetConvolutionForwardAlgorithm_v7(s.handle, s.input, s.weight, s.convolution, s.output,
+                                                                  1, &found, &best);
       s.choose(s.forward, status, found, best);
       break;
     }
     case CudnnPass::input_gradient: {
       cudnnConvolutionBwdDataAlgoPerf_t best{};
-      const int status = s.cudnnGetConvolutionBackwardDataAlgorithm_v7(s.handle, s.weight, s.output, s.convolution, s.input, 1, &found, &best);
+      const int status = s.cudnnGetConvolutionBackwardDataAlgorithm_v7(s.handle, s.weight, s.output, s.convolution,
+                                                                       s.input, 1, &found, &best);
       s.choose(s.input_gradient, status, found, best);
       break;
     }
     case CudnnPass::weight_gradient: {
       cudnnConvolutionBwdFilterAlgoPerf_t best{};
-      const int status = s.cudnnGetConvolutionBackwardFilterAlgorithm_v7(s.handle, s.input, s.output, s.convolution, s.weight, 1, &found, &best);
+      const int status = s.cudnnGetConvolutionBackwardFilterAlgorithm_v7(s.handle, s.input, s.output, s.convolution,
+                                                                         s.weight, 1, &found, &best);
       s.choose(s.weight_gradient, status, found, best);
       break;
     }
@@ -172,16 +178,17 @@ void CudnnConvolution::launch(const Arrays& a, kernels::Stream stream) {
   check(s.cudnnSetStream(s.handle, reinterpret_cast<cudaStream_t>(stream)), "cuDNN");
   switch (s.pass) {
     case CudnnPass::forward:
-      return check(s.cudnnConvolutionBiasActivationForward(s.handle, &one, s.input, a.x, s.weight, a.w, s.convolution, s.forward, a.workspace,
-                                                           s.workspace, &zero, s.output, a.y, s.bias, a.bias, s.relu, s.output, a.y),
+      return check(s.cudnnConvolutionBiasActivationForward(s.handle, &one, s.input, a.x, s.weight, a.w, s.convolution,
+                                                           s.forward, a.workspace, s.workspace, &zero, s.output, a.y,
+                                                           s.bias, a.bias, s.relu, s.output, a.y),
                    "cuDNN");
     case CudnnPass::input_gradient:
-      return check(s.cudnnConvolutionBackwardData(s.handle, &one, s.weight, a.w, s.output, a.y, s.convolution, s.input_gradient, a.workspace,
-                                                  s.workspace, &zero, s.input, a.x),
+      return check(s.cudnnConvolutionBackwardData(s.handle, &one, s.weight, a.w, s.output, a.y, s.convolution,
+                                                  s.input_gradient, a.workspace, s.workspace, &zero, s.input, a.x),
                    "cuDNN");
     case CudnnPass::weight_gradient:
-      return check(s.cudnnConvolutionBackwardFilter(s.handle, &one, s.input, a.x, s.output, a.y, s.convolution, s.weight_gradient, a.workspace,
-                                                    s.workspace, &zero, s.weight, a.w),
+      return check(s.cudnnConvolutionBackwardFilter(s.handle, &one, s.input, a.x, s.output, a.y, s.convolution,
+                                                    s.weight_gradient, a.workspace, s.workspace, &zero, s.weight, a.w),
                    "cuDNN");
   }
 }
@@ -200,10 +207,11 @@ void CudnnConvolution::launch(const Arrays&, kernels::Stream) {}
 struct CublasProduct::State {
   LFM_FUNCTION(cublasCreate_v2);
   LFM_FUNCTION(cublasSetStream_v2);
-  cublasStatus_t (*cublasGemmEx)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k, const void* alpha, const void* a,
-                                 cudaDataType, int lda, const void* b, cudaDataType, int ldb, const void* beta, void* c, cudaDataType, int ldc,
-                                 cublasComputeType_t, cublasGemmAlgo_t) = nullptr;  // its header overloads it
-  cublasHandle_t handle = nullptr;  // kept to the end of the program, as the library is
+  cublasStatus_t (*cublasGemmEx)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int m, int n, int k,
+                                 const void* alpha, const void* a, cudaDataType, int lda, const void* b, cudaDataType,
+                                 int ldb, const void* beta, void* c, cudaDataType, int ldc, cublasComputeType_t,
+                                 cublasGemmAlgo_t) = nullptr;  // its header overloads it
+  cublasHandle_t handle = nullptr;                             // kept to the end of the program, as the library is
 };
 
 CublasProduct::CublasProduct() : state_(std::make_unique<State>()) {
@@ -214,18 +222,22 @@ CublasProduct::CublasProduct() : state_(std::make_unique<State>()) {
   library.find(s.cublasGemmEx, "cublasGemmEx");
   missing_ = library.missing();
   if (!missing_.empty()) return;
-  if (const int status = s.cublasCreate_v2(&s.handle); status != 0) missing_ = fmt::format("it does not start, status {}", status);
+  if (const int status = s.cublasCreate_v2(&s.handle); status != 0)
+    missing_ = fmt::format("it does not start, status {}", status);
 }
 
 // Row by row here, column by column there: the same memory is the transposed product, columns first.
-void CublasProduct::launch(void* c, const void* a, const void* b, int rows, int columns, int depth, Precision precision, kernels::Stream stream) {
+void CublasProduct::launch(void* c, const void* a, const void* b, int rows, int columns, int depth, Precision precision,
+                           kernels::Stream stream) {
   State& s = *state_;
   const float one = 1, zero = 0;
-  const cudaDataType type = precision == Precision::fp16 ? CUDA_R_16F : precision == Precision::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  const cudaDataType type = precision == Precision::fp16   ? CUDA_R_16F
+                            : precision == Precision::bf16 ? CUDA_R_16BF
+                                                           : CUDA_R_32F;
   const cublasComputeType_t compute = precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   check(s.cublasSetStream_v2(s.handle, reinterpret_cast<cudaStream_t>(stream)), "cuBLAS");
-  check(s.cublasGemmEx(s.handle, CUBLAS_OP_N, CUBLAS_OP_N, columns, rows, depth, &one, b, type, columns, a, type, depth, &zero, c, type, columns,
-                       compute, CUBLAS_GEMM_DEFAULT),
+  check(s.cublasGemmEx(s.handle, CUBLAS_OP_N, CUBLAS_OP_N, columns, rows, depth, &one, b, type, columns, a, type, depth,
+                       &zero, c, type, columns, compute, CUBLAS_GEMM_DEFAULT),
         "cuBLAS");
 }
 

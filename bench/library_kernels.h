@@ -1,5 +1,5 @@
-// cuDNN and cuBLAS, to stand beside the own kernels in lfm-bench kernels. Their headers are used where the build finds them, the libraries where
-// the program does (dlopen): neither needs them.
+// cuDNN and cuBLAS, to stand beside the own kernels in lfm-bench kernels. Their headers are used where the build finds
+// them, the libraries where the program does (dlopen): neither needs them.
 #pragma once
 
 #include <cstddef>
@@ -39,8 +39,8 @@ class CudnnConvolution {
   /// Why it can't be timed; empty where it can.
   const std::string& missing() const { return missing_; }
 
-  /// What launch() computes from now on, with the algorithm that cuDNN's heuristics rank first. Returns the bytes of workspace that takes.
-  /// Throws Error{device} for what cuDNN does not support.
+  /// What launch() computes from now on, with the algorithm that cuDNN's heuristics rank first. Returns the bytes of
+  /// workspace that takes. Throws Error{device} for what cuDNN does not support.
   std::size_t prepare(const Problem& problem);
   void launch(const Arrays& arrays, kernels::Stream stream);
 
@@ -56,7 +56,8 @@ class CublasProduct {
   CublasProduct();
   ~CublasProduct();
   const std::string& missing() const { return missing_; }
-  void launch(void* c, const void* a, const void* b, int rows, int columns, int depth, Precision precision, kernels::Stream stream);
+  void launch(void* c, const void* a, const void* b, int rows, int columns, int depth, Precision precision,
+              kernels::Stream stream);
 
  private:
   struct State;

@@ -18,8 +18,7 @@ torch::Tensor read_input(const std::string& path, int n, int size) {
   std::ifstream file(path, std::ios::binary);
   file.read(static_cast<char*>(pixels.data_ptr()), static_cast<std::streamsize>(pixels.numel()));
   if (!file) throw std::runtime_error(path + ": has fewer pixels than the batch needs");
-  const torch::Tensor mean = torch::tensor({0.485f, 0.456f, 0.406f}),
-                      std = torch::tensor({0.229f, 0.224f, 0.225f});
+  const torch::Tensor mean = torch::tensor({0.485f, 0.456f, 0.406f}), std = torch::tensor({0.229f, 0.224f, 0.225f});
   return ((pixels / 255.0 - mean) / std).permute({0, 3, 1, 2}).contiguous(torch::MemoryFormat::ChannelsLast);
 }
 
@@ -45,9 +44,8 @@ int main(int argc, char** argv) {
     torch::Tensor logits;
     const auto infer_once = [&] { logits = network.forward({x}).toTensor(); };
     for (int i = 0; i < 3; ++i) infer_once();  // its profiling executor specialises on the first runs
-    lfm::bench::announce(
-        {{"description", "LibTorch " TORCH_VERSION},
-         {"logits", std::vector<float>(logits.data_ptr<float>(), logits.data_ptr<float>() + batch)}});
+    lfm::bench::announce({{"description", "LibTorch " TORCH_VERSION},
+                          {"logits", std::vector<float>(logits.data_ptr<float>(), logits.data_ptr<float>() + batch)}});
     lfm::bench::serve(infer_once);
   } catch (const std::exception& error) {
     const std::string what = error.what();

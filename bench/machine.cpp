@@ -35,8 +35,7 @@ double fastest_round(int threads, const std::function<void(int)>& work) {
     start.arrive_and_wait();
     const auto begin = std::chrono::steady_clock::now();
     for (std::thread& thread : crew) thread.join();
-    fastest =
-        std::min(fastest, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    fastest = std::min(fastest, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
   return fastest;
 }
@@ -60,8 +59,7 @@ void measure(int threads) {
   std::cout << nlohmann::json{{"threads", threads},
                               {"read_gb_per_s", gigabytes / read},
                               {"copy_gb_per_s", 2 * gigabytes / copy},
-                              {"checksum",
-                               std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) % 1000}}
+                              {"checksum", std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) % 1000}}
                    .dump()
             << std::endl;
 }

@@ -27,19 +27,21 @@ std::string gpu_keys();
 /// One kernel of a pass, for one image.
 struct KernelWork {
   std::string kernel;
-  double flops = 0;          ///< two for each multiply-add that is done
+  double flops = 0;             ///< two for each multiply-add that is done
   double activation_bytes = 0;  ///< read and written once
-  double weight_bytes = 0;   ///< once a batch
+  double weight_bytes = 0;      ///< once a batch
   bool tensor_cores = false;
 };
 
-/// The kernels of inference at size x size: with fp32 those of the FP32 path, whose convolutions are Winograd's, else those of the tensor cores.
+/// The kernels of inference at size x size: with fp32 those of the FP32 path, whose convolutions are Winograd's, else
+/// those of the tensor cores.
 std::vector<KernelWork> inference_kernels(Precision precision, int size);
 
 enum class TrainingPass { forward, input_gradient, weight_gradient };
 
-/// The convolution of block 1, 2 or 3 (from 0) in training, at size x size: unpooled, its outputs and the gradient of its input in FP32, what it
-/// multiplies of the precision. The weight's gradient leaves partial sums (kernels/partial_sums.h), which are written and read once a batch.
+/// The convolution of block 1, 2 or 3 (from 0) in training, at size x size: unpooled, its outputs and the gradient of
+/// its input in FP32, what it multiplies of the precision. The weight's gradient leaves partial sums
+/// (kernels/partial_sums.h), which are written and read once a batch.
 KernelWork training_convolution(TrainingPass pass, int block, Precision precision, int batch, int size);
 
 /// What batch norm, ReLU and pooling move of a block: statistics and values forward, sums and values backward.
@@ -64,8 +66,9 @@ struct Bound {
 };
 Bound bound_of(const KernelWork& work, const Gpu& gpu, Precision precision, int batch);
 
-/// Markdown: each kernel's work, intensity, bound and limiter, and images/s if every kernel reached its bound. kernels: those of
-/// inference_kernels() or training_kernels().
-std::string roofline_table(const Gpu& gpu, const std::vector<KernelWork>& kernels, Precision precision, int batch, int size);
+/// Markdown: each kernel's work, intensity, bound and limiter, and images/s if every kernel reached its bound. kernels:
+/// those of inference_kernels() or training_kernels().
+std::string roofline_table(const Gpu& gpu, const std::vector<KernelWork>& kernels, Precision precision, int batch,
+                           int size);
 
 }  // namespace lfm::bench

@@ -1,4 +1,5 @@
-// lfm-bench training: one engine's training step, forward, backward and Adam, whole and stage by stage, and the memory it takes.
+// lfm-bench training: one engine's training step, forward, backward and Adam, whole and stage by stage, and the memory
+// it takes.
 #include <fmt/core.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -40,7 +41,7 @@ Time now() {
 }
 
 Time median(const std::vector<Time>& times) {
-  const auto middle = [&](double Time::* part) {
+  const auto middle = [&](double Time::*part) {
     std::vector<double> values;
     for (const Time& time : times) values.push_back(time.*part);
     std::ranges::sort(values);
@@ -50,7 +51,8 @@ Time median(const std::vector<Time>& times) {
 }
 
 void run(const Arguments& arguments) {
-  const auto engine = lfm::make_engine(lfm::parse_device(arguments.device), {arguments.threads, lfm::Precision::fp32, {}});
+  const auto engine =
+      lfm::make_engine(lfm::parse_device(arguments.device), {arguments.threads, lfm::Precision::fp32, {}});
   engine->load({}, lfm::initial_values({}, 1));
   const lfm::PlanRequest request{arguments.batch, arguments.side, arguments.side, lfm::PlanMode::training};
   engine->reserve(request);
@@ -66,8 +68,8 @@ void run(const Arguments& arguments) {
   for (int i = 0; i <= arguments.steps; ++i) {
     const auto step = static_cast<std::uint64_t>(i) + 1;
     std::vector<Time> marks;
-    lfm::forward_backward(*engine, batch, {}, {1, step, 0}, 1.0f / static_cast<float>(arguments.batch), GradientMode::overwrite, {},
-                          [&](int) { marks.push_back(now()); });
+    lfm::forward_backward(*engine, batch, {}, {1, step, 0}, 1.0f / static_cast<float>(arguments.batch),
+                          GradientMode::overwrite, {}, [&](int) { marks.push_back(now()); });
     engine->training().adam({}, step);
     marks.push_back(now());
     if (i == 0) continue;
@@ -75,15 +77,16 @@ void run(const Arguments& arguments) {
     times.back().push_back(marks.back() - marks.front());
   }
 
-  fmt::print("{}, batch {} of {}x{}, medians of {} steps: wall, processor\n", engine->description(), arguments.batch, arguments.side,
-             arguments.side, arguments.steps);
+  fmt::print("{}, batch {} of {}x{}, medians of {} steps: wall, processor\n", engine->description(), arguments.batch,
+             arguments.side, arguments.side, arguments.steps);
   const auto print = [](const std::string& name, const Time& time) {
     fmt::print("  {:<31} {:8.2f} {:8.2f} ms\n", name, 1e3 * time.wall, 1e3 * time.processor);
   };
   for (std::size_t s = 0; s < names.size(); ++s) print(names[s], median(times[s]));
   const Time whole = median(times.back());
   print("step", whole);
-  fmt::print("  {:.1f} images/s; {:.1f} per second of processor time\n", arguments.batch / whole.wall, arguments.batch / whole.processor);
+  fmt::print("  {:.1f} images/s; {:.1f} per second of processor time\n", arguments.batch / whole.wall,
+             arguments.batch / whole.processor);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   fmt::print("  arena {} MiB, peak of the process {} MiB\n", engine->plan(request).bytes >> 20, usage.ru_maxrss >> 10);

@@ -23,7 +23,8 @@ namespace {
 using kernels::Bfloat16;
 using kernels::Tf32;
 
-/// What a pass of a block's convolution reads and writes: x its input, y its output, g the gradient of its output with the border of zeros.
+/// What a pass of a block's convolution reads and writes: x its input, y its output, g the gradient of its output with
+/// the border of zeros.
 struct Convolution {
   int batch, size, block;
   kernels::Conv2x2Shape s;
@@ -31,7 +32,9 @@ struct Convolution {
   double outputs() const { return 1.0 * s.n * (s.h - 1) * (s.w - 1) * s.oc; }
   double bordered() const { return 1.0 * s.n * (s.h + 1) * (s.w + 1) * s.oc; }
   double weights() const { return 4.0 * s.ic * s.oc; }
-  KernelWork work(TrainingPass pass, Precision precision) const { return training_convolution(pass, block, precision, batch, size); }
+  KernelWork work(TrainingPass pass, Precision precision) const {
+    return training_convolution(pass, block, precision, batch, size);
+  }
 };
 
 Convolution convolution(int batch, int size, int block) {
@@ -42,7 +45,8 @@ Convolution convolution(int batch, int size, int block) {
 void time_fp32_convolution(KernelTimer& timer, const Convolution& c) {
   const kernels::Conv2x2Shape& s = c.s;
   auto *x = timer.array<float>(c.inputs()), *y = timer.array<float>(c.outputs()), *g = timer.array<float>(c.bordered());
-  auto *weight = timer.array<float>(c.weights()), *turned = timer.array<float>(c.weights()), *bias = timer.array<float>(s.oc);
+  auto *weight = timer.array<float>(c.weights()), *turned = timer.array<float>(c.weights()),
+       *bias = timer.array<float>(s.oc);
   auto* scratch = timer.array<float>(static_cast<double>(kernels::conv2x2_backward_weight_scratch(s)));
   const kernels::Conv2x2 forward{y, x, weight, bias, s.n, s.h, s.w, s.ic, s.oc};
   constexpr auto epilogue = kernels::Epilogue::bias;
@@ -50,13 +54,16 @@ void time_fp32_convolution(KernelTimer& timer, const Convolution& c) {
     timer.time(variant, c.work(pass, Precision::fp32), Precision::fp32, launch);
   };
   time("naive", TrainingPass::forward, [&](kernels::Stream t) { kernels::conv2x2_naive(forward, epilogue, t); });
-  time("FFMA, register-tiled", TrainingPass::forward, [&](kernels::Stream t) { kernels::conv2x2(forward, epilogue, t); });
-  time("naive", TrainingPass::input_gradient, [&](kernels::Stream t) { kernels::conv2x2_backward_input_naive(x, g, weight, s, t); });
+  time("FFMA, register-tiled", TrainingPass::forward,
+       [&](kernels::Stream t) { kernels::conv2x2(forward, epilogue, t); });
+  time("naive", TrainingPass::input_gradient,
+       [&](kernels::Stream t) { kernels::conv2x2_backward_input_naive(x, g, weight, s, t); });
   time("FFMA, register-tiled", TrainingPass::input_gradient, [&](kernels::Stream t) {
     kernels::conv2x2_transpose_weight(turned, weight, s.ic, s.oc, t);
     kernels::conv2x2_backward_input(x, g, turned, s, t);
   });
-  time("naive", TrainingPass::weight_gradient, [&](kernels::Stream t) { kernels::conv2x2_backward_weight_naive(weight, x, g, s, false, t); });
+  time("naive", TrainingPass::weight_gradient,
+       [&](kernels::Stream t) { kernels::conv2x2_backward_weight_naive(weight, x, g, s, false, t); });
   time("FFMA, register-tiled", TrainingPass::weight_gradient,
        [&](kernels::Stream t) { kernels::conv2x2_backward_weight(weight, scratch, x, g, s, false, t); });
   timer.free_arrays();
@@ -68,7 +75,8 @@ void time_tensor_convolution(KernelTimer& timer, const Convolution& c) {
   if (!timer.runs(precision)) return;
   const kernels::Conv2x2Shape& s = c.s;
   auto *x = timer.array<T>(c.inputs()), *g = timer.array<T>(c.bordered()), *packed = timer.array<T>(c.weights());
-  auto *y = timer.array<float>(c.outputs()), *grad_x = timer.array<float>(c.inputs()), *weight = timer.array<float>(c.weights());
+  auto *y = timer.array<float>(c.outputs()), *grad_x = timer.array<float>(c.inputs()),
+       *weight = timer.array<float>(c.weights());
   const auto* bias = timer.array<float>(s.oc);
   auto* scratch = timer.array<float>(static_cast<double>(kernels::conv2x2_weight_tensor_scratch<T>(s)));
   const std::string variant = fmt::format("tensor cores, {}", precision_name(precision));
@@ -100,8 +108,8 @@ void time_cudnn_passes(KernelTimer& timer, Libraries& libraries, const Convoluti
     const auto cudnn_pass = pass == TrainingPass::forward          ? CudnnPass::forward
                             : pass == TrainingPass::input_gradient ? CudnnPass::input_gradient
                                                                    : CudnnPass::weight_gradient;
-    const CudnnConvolution::Arrays arrays{timer.array<T>(c.inputs()), timer.array<T>(c.weights()), timer.array<T>(c.outputs()),
-                                          timer.array<T>(c.s.oc), nullptr};
+    const CudnnConvolution::Arrays arrays{timer.array<T>(c.inputs()), timer.array<T>(c.weights()),
+                                          timer.array<T>(c.outputs()), timer.array<T>(c.s.oc), nullptr};
     KernelWork work = c.work(pass, precision);
     work.activation_bytes = (c.inputs() + c.outputs()) * sizeof(T) / c.batch;
     work.weight_bytes = c.weights() * sizeof(T);
@@ -122,13 +130,15 @@ void time_fp32_projection(KernelTimer& timer, int batch, int size) {
   auto* scratch = timer.array<float>(static_cast<double>(kernels::projection_backward_weight_scratch(positions, ic)));
   const auto work = training_projection(Precision::fp32, size);
   const char* variant = "FFMA, register-tiled";
-  timer.time(variant, work[0], Precision::fp32, [&](kernels::Stream t) { kernels::projection(maps, x, weight, batch, area, ic, t); });
+  timer.time(variant, work[0], Precision::fp32,
+             [&](kernels::Stream t) { kernels::projection(maps, x, weight, batch, area, ic, t); });
   timer.time(variant, work[1], Precision::fp32, [&](kernels::Stream t) {
     kernels::projection_transpose_weight(turned, weight, ic, t);
     kernels::projection_backward_input(x, maps, turned, positions, ic, t);
   });
-  timer.time(variant, work[2], Precision::fp32,
-             [&](kernels::Stream t) { kernels::projection_backward_weight(weight, scratch, x, maps, positions, ic, false, t); });
+  timer.time(variant, work[2], Precision::fp32, [&](kernels::Stream t) {
+    kernels::projection_backward_weight(weight, scratch, x, maps, positions, ic, false, t);
+  });
   timer.free_arrays();
 }
 
@@ -139,7 +149,7 @@ void time_tensor_projection(KernelTimer& timer, int batch, int size) {
   const int area = network_shape({}, size, size).maps().area(), positions = batch * area;
   constexpr int ic = kChannels[kBlocks];
   auto *x = timer.array<T>(1.0 * positions * ic), *grad_maps = timer.array<T>(1.0 * positions * kMapChannels);
-  auto *packed = timer.array<T>(1.0 * ic * kMapChannels);
+  auto* packed = timer.array<T>(1.0 * ic * kMapChannels);
   auto *maps = timer.array<float>(1.0 * positions * kMapChannels), *grad_x = timer.array<float>(1.0 * positions * ic);
   auto* weight = timer.array<float>(1.0 * ic * kMapChannels);
   auto* scratch = timer.array<float>(static_cast<double>(kernels::projection_weight_tensor_scratch(positions, ic)));
@@ -154,19 +164,23 @@ void time_tensor_projection(KernelTimer& timer, int batch, int size) {
     kernels::pack_training_weight(packed, weight, 1, ic, kMapChannels, kernels::ConvDirection::backward, t);
     kernels::projection_input_tensor<T>(grad_x, grad_maps, packed, positions, ic, t);
   });
-  timer.time(variant, work[2], precision,
-             [&](kernels::Stream t) { kernels::projection_weight_tensor<T>(weight, scratch, x, grad_maps, positions, ic, false, t); });
+  timer.time(variant, work[2], precision, [&](kernels::Stream t) {
+    kernels::projection_weight_tensor<T>(weight, scratch, x, grad_maps, positions, ic, false, t);
+  });
   timer.free_arrays();
 }
 
 void time_first_conv(KernelTimer& timer, int batch, int size) {
   const MapSize conv = network_shape({}, size, size).conv[0];
-  const kernels::FirstConvInput<> input{timer.array<std::uint8_t>(3.0 * batch * size * size), batch, size, size, {{0.02f, 0.02f, 0.02f}}};
+  const kernels::FirstConvInput<> input{
+      timer.array<std::uint8_t>(3.0 * batch * size * size), batch, size, size, {{0.02f, 0.02f, 0.02f}}};
   auto* y = timer.array<float>(1.0 * batch * conv.area() * kChannels[1]);
   auto *weight = timer.array<float>(12.0 * kChannels[1]), *bias = timer.array<float>(kChannels[1]);
-  auto* scratch = timer.array<float>(static_cast<double>(kernels::first_conv_backward_weight_scratch(batch, size, size)));
+  auto* scratch =
+      timer.array<float>(static_cast<double>(kernels::first_conv_backward_weight_scratch(batch, size, size)));
   const auto work = training_first_conv(size);
-  timer.time("fused with the residual", work[0], Precision::fp32, [&](kernels::Stream t) { kernels::first_conv(y, input, weight, bias, t); });
+  timer.time("fused with the residual", work[0], Precision::fp32,
+             [&](kernels::Stream t) { kernels::first_conv(y, input, weight, bias, t); });
   timer.time("fused with the residual", work[1], Precision::fp32,
              [&](kernels::Stream t) { kernels::first_conv_backward_weight(weight, scratch, input, y, false, t); });
   timer.free_arrays();
@@ -178,7 +192,8 @@ void time_batch_norm(KernelTimer& timer, int batch, int size, int block) {
   const int c = kChannels[block + 1];
   const std::int64_t positions = static_cast<std::int64_t>(batch) * conv.area();
   const double values = static_cast<double>(positions) * c;
-  auto *x = timer.array<float>(values), *y = timer.array<float>(1.0 * batch * out.area() * c), *grad_y = timer.array<float>(1.0 * batch * out.area() * c);
+  auto *x = timer.array<float>(values), *y = timer.array<float>(1.0 * batch * out.area() * c),
+       *grad_y = timer.array<float>(1.0 * batch * out.area() * c);
   auto* grad_x = timer.array<float>(1.0 * batch * (conv.h + 2) * (conv.w + 2) * c);
   auto *statistics = timer.array<float>(2.0 * c), *scale = timer.array<float>(c), *shift = timer.array<float>(c);
   auto *running_mean = timer.array<float>(c), *running_var = timer.array<float>(c);
@@ -186,13 +201,14 @@ void time_batch_norm(KernelTimer& timer, int batch, int size, int block) {
   auto* scratch = timer.array<float>(static_cast<double>(kernels::batch_norm_scratch(positions, c)));
   const kernels::BatchNorm norm{x, statistics, scale, shift, batch, conv.h, conv.w, c, block + 1 < kBlocks};
   const auto count = static_cast<double>(positions);
-  timer.time("forward and backward, fused", training_normalisation(block, Precision::fp32, size), Precision::fp32, [&](kernels::Stream t) {
-    kernels::batch_moments(sums, scratch, x, positions, c, t);
-    kernels::batch_statistics(statistics, running_mean, running_var, sums, count, c, 1e-5f, 0.1f, t);
-    kernels::batch_norm_relu(y, norm, t);
-    kernels::batch_norm_relu_backward_sums(sums, scale, shift, scratch, norm, grad_y, false, t);
-    kernels::batch_norm_relu_backward(grad_x, scratch, norm, grad_y, sums, count, 1, t);
-  });
+  timer.time("forward and backward, fused", training_normalisation(block, Precision::fp32, size), Precision::fp32,
+             [&](kernels::Stream t) {
+               kernels::batch_moments(sums, scratch, x, positions, c, t);
+               kernels::batch_statistics(statistics, running_mean, running_var, sums, count, c, 1e-5f, 0.1f, t);
+               kernels::batch_norm_relu(y, norm, t);
+               kernels::batch_norm_relu_backward_sums(sums, scale, shift, scratch, norm, grad_y, false, t);
+               kernels::batch_norm_relu_backward(grad_x, scratch, norm, grad_y, sums, count, 1, t);
+             });
   timer.free_arrays();
 }
 
@@ -204,20 +220,24 @@ void time_pooling(KernelTimer& timer, int batch, int size) {
   auto *positions = timer.array<std::int32_t>(1.0 * rows * k), *drawn = timer.array<std::int32_t>(1.0 * rows * k);
   auto *factors = timer.array<float>(1.0 * rows * k), *drop = timer.array<float>(k), *scale = timer.array<float>(k);
   const kernels::DrawOrigin origin{1, 2, 3};
-  const double all = 4.0 * kMapChannels * area, selected = 4.0 * kMapChannels * k, channels = 4.0 * kMapChannels;  // bytes of an image
-  const auto time = [&](const char* operation, const char* variant, double bytes, const std::function<void(kernels::Stream)>& launch) {
+  const double all = 4.0 * kMapChannels * area, selected = 4.0 * kMapChannels * k,
+               channels = 4.0 * kMapChannels;  // bytes of an image
+  const auto time = [&](const char* operation, const char* variant, double bytes,
+                        const std::function<void(kernels::Stream)>& launch) {
     timer.time(variant, {operation, 0, bytes, 0, false}, Precision::fp32, launch);
   };
   time("topk_pool, with positions", "a warp a map", all + 2 * selected,
        [&](kernels::Stream t) { kernels::topk_pool(values, positions, maps, rows, area, k, t); });
   time("rbld", "drawn as it is applied", 3 * selected,
        [&](kernels::Stream t) { kernels::rbld(values, factors, nullptr, drop, scale, origin, rows, k, t); });
-  time("rks, positions", "Floyd's method", selected, [&](kernels::Stream t) { kernels::rks_draw(drawn, origin, rows, area, k, t); });
+  time("rks, positions", "Floyd's method", selected,
+       [&](kernels::Stream t) { kernels::rks_draw(drawn, origin, rows, area, k, t); });
   time("rks, values", "gather and sort", 4 * selected,
        [&](kernels::Stream t) { kernels::rks_gather(values, positions, drawn, maps, rows, area, k, t); });
   time("pool_backward", "scatter", 4 * selected,
        [&](kernels::Stream t) { kernels::pool_backward(grad_maps, values, nullptr, positions, rows, area, k, t); });
-  time("average_pool", "a warp a map", all + channels, [&](kernels::Stream t) { kernels::average_pool(values, maps, rows, area, t); });
+  time("average_pool", "a warp a map", all + channels,
+       [&](kernels::Stream t) { kernels::average_pool(values, maps, rows, area, t); });
   time("average_pool, backward", "every position at once", all + channels,
        [&](kernels::Stream t) { kernels::average_pool_backward(grad_maps, values, rows, area, false, t); });
   timer.free_arrays();
@@ -225,15 +245,18 @@ void time_pooling(KernelTimer& timer, int batch, int size) {
 
 void time_loss(KernelTimer& timer, int batch) {
   const int features = kMapChannels * Architecture{}.k;
-  auto *losses = timer.array<float>(batch), *grad_logits = timer.array<float>(batch), *logits = timer.array<float>(batch);
+  auto *losses = timer.array<float>(batch), *grad_logits = timer.array<float>(batch),
+       *logits = timer.array<float>(batch);
   const auto* labels = timer.array<std::uint8_t>(batch);
   auto *values = timer.array<float>(1.0 * batch * features), *grad_values = timer.array<float>(1.0 * batch * features);
-  auto *weight = timer.array<float>(features), *grad_weight = timer.array<float>(features), *grad_bias = timer.array<float>(1);
+  auto *weight = timer.array<float>(features), *grad_weight = timer.array<float>(features),
+       *grad_bias = timer.array<float>(1);
   timer.time("both in one", {"bce_with_logits", 0, 3 * 4 + 1, 0, false}, Precision::fp32,
              [&](kernels::Stream t) { kernels::bce_with_logits(losses, grad_logits, logits, labels, 1.0f, batch, t); });
-  timer.time("sums in order", {"head_backward", 4.0 * features, 2 * 4.0 * features + 4, 2 * 4.0 * features, false}, Precision::fp32,
-             [&](kernels::Stream t) {
-               kernels::head_backward(grad_values, grad_weight, grad_bias, values, weight, grad_logits, batch, features, false, t);
+  timer.time("sums in order", {"head_backward", 4.0 * features, 2 * 4.0 * features + 4, 2 * 4.0 * features, false},
+             Precision::fp32, [&](kernels::Stream t) {
+               kernels::head_backward(grad_values, grad_weight, grad_bias, values, weight, grad_logits, batch, features,
+                                      false, t);
              });
   timer.free_arrays();
 }

@@ -21,8 +21,8 @@ struct Libraries {
 };
 
 /// A row of cuDNN's; a convolution that it does not support costs that row alone. Takes the workspace itself.
-inline void time_cudnn(KernelTimer& timer, CudnnConvolution& cudnn, const CudnnConvolution::Problem& problem, CudnnConvolution::Arrays arrays,
-                       const std::string& variant, const KernelWork& work) {
+inline void time_cudnn(KernelTimer& timer, CudnnConvolution& cudnn, const CudnnConvolution::Problem& problem,
+                       CudnnConvolution::Arrays arrays, const std::string& variant, const KernelWork& work) {
   try {
     const std::size_t bytes = cudnn.prepare(problem);
     arrays.workspace = timer.array<std::uint8_t>(std::max(1.0, static_cast<double>(bytes)));

@@ -13,9 +13,7 @@
 namespace lfm::bench {
 
 /// The first line: that everything is loaded and has run once, or an "error".
-inline void announce(const nlohmann::json& ready) {
-  std::cout << ready.dump() << std::endl;
-}
+inline void announce(const nlohmann::json& ready) { std::cout << ready.dump() << std::endl; }
 
 /// Seconds that this process's threads have had a processor for.
 inline double processor_seconds() {

@@ -1,5 +1,5 @@
-// The command line of `detect`, its arguments parted by line ends; it is parsed and not run. Words that are parsed later, when the command
-// runs, are tried on each argument.
+// The command line of `detect`, its arguments parted by line ends; it is parsed and not run. Words that are parsed
+// later, when the command runs, are tried on each argument.
 #include <CLI/CLI.hpp>
 
 #include "fuzz/fuzz.h"
@@ -54,7 +54,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     accepts([&] { lfm::parse_precision(word); });
     accepts([&] {
       for (const lfm::Delivery& delivery : lfm::parse_deliveries({word})) {
-        demand(lfm::parse_deliveries({delivery.name()}) == std::vector{delivery}, "a delivery's name is parsed as the delivery");
+        demand(lfm::parse_deliveries({delivery.name()}) == std::vector{delivery},
+               "a delivery's name is parsed as the delivery");
       }
     });
   }

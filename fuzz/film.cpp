@@ -39,7 +39,8 @@ void read_frames(Video& film) {
     const std::uint64_t pixels = static_cast<std::uint64_t>(image.width) * static_cast<std::uint64_t>(image.height);
     demand(pixels <= kMostPixels && image.rgb.size() == 3 * pixels, "no frame beyond the limit");
     demand(frame->orientation >= 1 && frame->orientation <= 8, "an orientation of EXIF's");
-    demand(frame->seconds >= i * 0.1 - 1e-5 && frame->seconds < 1e9, "no frame before the time asked for, none at no time");
+    demand(frame->seconds >= i * 0.1 - 1e-5 && frame->seconds < 1e9,
+           "no frame before the time asked for, none at no time");
     for (const std::uint8_t value : image.rgb) sum += value;
   }
   demand(sum <= std::uint64_t{255} * 3 * kMostPixels * kFrames, "every pixel can be read");

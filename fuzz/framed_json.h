@@ -1,6 +1,6 @@
-// Files of this project's formats around a JSON header, which is what there is to fuzz in them: a model's parameters would make an input of
-// 3 MB, of which nearly every change is one more weight. So an input that begins with '{' is taken for a header alone and gets the rest,
-// zeros as many as a model has; any other input is a whole file.
+// Files of this project's formats around a JSON header, which is what there is to fuzz in them: a model's parameters
+// would make an input of 3 MB, of which nearly every change is one more weight. So an input that begins with '{' is
+// taken for a header alone and gets the rest, zeros as many as a model has; any other input is a whole file.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// What the fuzz targets share. A target is a file with one LLVMFuzzerTestOneInput; what it calls may throw lfm::Error and nothing else.
+// What the fuzz targets share. A target is a file with one LLVMFuzzerTestOneInput; what it calls may throw lfm::Error
+// and nothing else.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Images through the library's own entry points. A PNG is decoded twice: as it is, and with its checksums made right, for otherwise
-// libpng refuses nearly every change.
+// Images through the library's own entry points. A PNG is decoded twice: as it is, and with its checksums made right,
+// for otherwise libpng refuses nearly every change.
 #include "lfm/image.h"
 
 #include <zlib.h>
@@ -23,7 +23,8 @@ void decode(Bytes bytes) {
   const bool streamed = accepts([&] { resized = decode_image_resized(bytes, kSide, kSide, kLimits); });
   demand(whole == streamed, "decode_image and decode_image_resized take the same files");
   if (!whole) return;
-  demand(image.width > 0 && image.height > 0 && image.rgb.size() == std::size_t{3} * image.width * image.height, "as many bytes as pixels");
+  demand(image.width > 0 && image.height > 0 && image.rgb.size() == std::size_t{3} * image.width * image.height,
+         "as many bytes as pixels");
   demand(static_cast<std::uint64_t>(image.width) * image.height <= kLimits.max_pixels, "no picture beyond the limit");
   demand(resized.source_width == image.width && resized.source_height == image.height, "the same size both ways");
   demand(resized.image.rgb == resize_bilinear(image, kSide, kSide).rgb, "the same pixels both ways");
@@ -41,7 +42,8 @@ void repair_png(std::span<std::byte> file) {
   for (std::size_t at = signature; at + around <= file.size();) {
     const std::size_t length = big_endian(&file[at]);
     if (length > file.size() - at - around) return;
-    const auto sum = static_cast<std::uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(&file[at + 4]), static_cast<uInt>(length + 4)));
+    const auto sum = static_cast<std::uint32_t>(
+        crc32(0, reinterpret_cast<const Bytef*>(&file[at + 4]), static_cast<uInt>(length + 4)));
     for (std::size_t i = 0; i < 4; ++i) file[at + 8 + length + i] = static_cast<std::byte>(sum >> (24 - 8 * i));
     at += around + length;
   }
@@ -56,7 +58,8 @@ void decode_pages(Bytes bytes) {
     accepts([&] {
       const Page page = decode_page(bytes, i, kLimits);
       demand(page.orientation >= 1 && page.orientation <= 8, "an orientation of EXIF's");
-      demand(static_cast<std::uint64_t>(page.image.width) * page.image.height <= kLimits.max_pixels, "no page beyond the limit");
+      demand(static_cast<std::uint64_t>(page.image.width) * page.image.height <= kLimits.max_pixels,
+             "no page beyond the limit");
     });
   }
 }

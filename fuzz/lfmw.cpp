@@ -14,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     accepts([&] {
       const lfm::Container container(file, "file");
       for (const lfm::Tensor& tensor : container.tensors()) {
-        demand(tensor.bytes.data() >= file.data() && tensor.bytes.data() + tensor.bytes.size() <= file.data() + file.size(),
+        demand(tensor.bytes.data() >= file.data() &&
+                   tensor.bytes.data() + tensor.bytes.size() <= file.data() + file.size(),
                "tensors lie in the file");
       }
       const lfm::Model model = lfm::read_model(container, "file");

@@ -1,4 +1,5 @@
-// What files carry beside their pixels: blocks out of every container, EXIF, JUMBF and CBOR. The input is tried as a file, as a box and as bare CBOR.
+// What files carry beside their pixels: blocks out of every container, EXIF, JUMBF and CBOR. The input is tried as a
+// file, as a box and as bare CBOR.
 #include <nlohmann/json.hpp>
 
 #include "fuzz/fuzz.h"
@@ -29,7 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   jpeg_quality(bytes);
   const HeifLayout layout = heif_layout(bytes);
   const Window window = layout.clean_aperture(100, 80);
-  demand(window.x >= 0 && window.y >= 0 && window.width >= 1 && window.height >= 1 && window.x + window.width <= 100 && window.y + window.height <= 80,
+  demand(window.x >= 0 && window.y >= 0 && window.width >= 1 && window.height >= 1 && window.x + window.width <= 100 &&
+             window.y + window.height <= 80,
          "an aperture inside the picture");
   heif_coded_sizes(bytes);
   const PictureHeader header = picture_header(bytes);
@@ -37,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const int turn = orientation_of(bytes);
   demand(turn >= 1 && turn <= 8, "an orientation of EXIF's");
   if (const auto value = read_cbor(bytes)) value->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  for (const Sign& sign : find_signs(bytes, Image{1, 1, {0, 0, 0}})) demand(!sign.value.empty() && sign.value.size() <= 410, "values of bounded length");
+  for (const Sign& sign : find_signs(bytes, Image{1, 1, {0, 0, 0}}))
+    demand(!sign.value.empty() && sign.value.size() <= 410, "values of bounded length");
   return 0;
 }

@@ -6,7 +6,9 @@
 
 namespace lfm::fuzz {
 
-constexpr std::size_t aligned(std::size_t bytes) { return (bytes + kContainerAlignment - 1) / kContainerAlignment * kContainerAlignment; }
+constexpr std::size_t aligned(std::size_t bytes) {
+  return (bytes + kContainerAlignment - 1) / kContainerAlignment * kContainerAlignment;
+}
 
 inline std::size_t lfmw_tensor_bytes() {
   const ParameterTable table = parameter_table({});

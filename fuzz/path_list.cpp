@@ -52,7 +52,8 @@ std::size_t find_entry(std::string_view list, const lfm::Input& entry, std::size
 
 void check(std::string_view list, lfm::ListSeparator separator) {
   const int descriptor = memfd_create("list", MFD_CLOEXEC);
-  const bool written = descriptor >= 0 && write(descriptor, list.data(), list.size()) == static_cast<ssize_t>(list.size());
+  const bool written =
+      descriptor >= 0 && write(descriptor, list.data(), list.size()) == static_cast<ssize_t>(list.size());
   demand(written && lseek(descriptor, 0, SEEK_SET) == 0, "a file to read");
   const std::string_view between = separator == lfm::ListSeparator::nul ? std::string_view("\0", 1) : kBetween;
   const bool folders = names_folders(list, between);

@@ -1,5 +1,5 @@
-// PyTorch's .pth, as `convert` reads them. An input that is no zip archive is taken for the pickle in one, whose storages are zeros: "0" of a
-// whole model, "1" of 64 bytes, "2" empty.
+// PyTorch's .pth, as `convert` reads them. An input that is no zip archive is taken for the pickle in one, whose
+// storages are zeros: "0" of a whole model, "1" of 64 bytes, "2" empty.
 #include <zlib.h>
 
 #include "fuzz/framed_json.h"
@@ -42,7 +42,8 @@ class Archive {
     whole_.resize(at + directory_.size() + end.size());
     if (whole_start_ != kept) std::copy_n(file_.begin(), kept, whole_.begin());
     whole_start_ = kept;
-    auto to = std::copy(file_.begin() + static_cast<std::ptrdiff_t>(kept), file_.end(), whole_.begin() + static_cast<std::ptrdiff_t>(kept));
+    auto to = std::copy(file_.begin() + static_cast<std::ptrdiff_t>(kept), file_.end(),
+                        whole_.begin() + static_cast<std::ptrdiff_t>(kept));
     to = std::copy(directory_.begin(), directory_.end(), to);
     std::copy(end.begin(), end.end(), to);
     file_.resize(kept);
@@ -56,8 +57,8 @@ class Archive {
     for (int i = 0; i < bytes; ++i) to += static_cast<char>(i < 8 ? value >> 8 * i : 0);
   }
   static void describe(std::string& to, const std::string& name, std::uint32_t sum, std::uint32_t size) {
-    number(to, 20, 2);  // version
-    number(to, 0, 4);   // flags, method: stored
+    number(to, 20, 2);          // version
+    number(to, 0, 4);           // flags, method: stored
     number(to, 0x00210000, 4);  // 1 January 1980
     number(to, sum, 4);
     number(to, size, 4);

@@ -1,5 +1,5 @@
-// Reports about files whose names, groups, errors and models are any bytes: the input, parted by line ends of two. Nothing of them may steer a
-// terminal, forge a line, break a table, or become a tag, a script or a formula.
+// Reports about files whose names, groups, errors and models are any bytes: the input, parted by line ends of two.
+// Nothing of them may steer a terminal, forge a line, break a table, or become a tag, a script or a formula.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -83,15 +83,19 @@ std::vector<std::string> csv_cells(std::string_view text) {
 
 void check_csv(const std::string& record, const std::string& path) {
   const auto cells = csv_cells(record);
-  demand(cells.size() == csv_cells(lfm::report_header(lfm::OutputFormat::csv)).size(), "as many cells as the header has");
+  demand(cells.size() == csv_cells(lfm::report_header(lfm::OutputFormat::csv)).size(),
+         "as many cells as the header has");
   demand(cells[0] == path || cells[0] == "'" + path, "the path reads back");
-  demand(cells[0].empty() || std::string_view("=+-@\t\r").find(cells[0][0]) == std::string_view::npos, "no cell is a formula");
+  demand(cells[0].empty() || std::string_view("=+-@\t\r").find(cells[0][0]) == std::string_view::npos,
+         "no cell is a formula");
 }
 
 void check_records(const Texts& texts) {
-  const std::string harmless = nlohmann::json::parse(nlohmann::json(texts.path).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  const std::string harmless =
+      nlohmann::json::parse(nlohmann::json(texts.path).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   for (const lfm::Detection& d : {scored(texts), failed(texts)}) {
-    demand(is_one_plain_line(lfm::report_record(lfm::OutputFormat::table, d, true)), "a table's row is one line without control characters");
+    demand(is_one_plain_line(lfm::report_record(lfm::OutputFormat::table, d, true)),
+           "a table's row is one line without control characters");
     const std::string line = lfm::report_record(lfm::OutputFormat::jsonl, d, true);
     demand(is_one_plain_line(line), "a JSON record is one line");
     demand(nlohmann::json::parse(line).at("path") == harmless, "the path reads back from JSON");
@@ -104,7 +108,9 @@ std::size_t marks(std::string_view html) {
   return static_cast<std::size_t>(std::ranges::count_if(html, [](char c) { return c == '<' || c == '>'; }));
 }
 
-std::string_view without_data(std::string_view page) { return page.substr(0, page.find("<script type=\"application/json\"")); }
+std::string_view without_data(std::string_view page) {
+  return page.substr(0, page.find("<script type=\"application/json\""));
+}
 
 lfm::EvaluationReport evaluation_of(const Texts& texts) {
   lfm::EvaluationReport report;
@@ -122,7 +128,8 @@ std::string page_of(const Texts& texts) {
   page.add(failed(texts), 0, texts.group);
   lfm::Model model;
   model.name = texts.name;
-  model.provenance = nlohmann::json({{texts.name, texts.error}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  model.provenance =
+      nlohmann::json({{texts.name, texts.error}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const lfm::EvaluationReport evaluation = evaluation_of(texts);
   return page.html(texts.name, {texts.path}, model, lfm::View::resize, 0.5f, &evaluation);
 }
@@ -143,11 +150,14 @@ void check_evaluation(const Texts& texts) {
   const lfm::EvaluationReport report = evaluation_of(texts);
   const auto lines = [](const std::string& text) { return std::ranges::count(text, '\n'); };
   demand(lines(lfm::evaluation_text(report)) == lines(lfm::evaluation_text(harmless)), "no text forges a row");
-  demand(lines(lfm::evaluation_markdown(report)) == lines(lfm::evaluation_markdown(harmless)), "no text forges a Markdown row");
-  demand(marks(lfm::evaluation_html(report)) == marks(lfm::evaluation_html(harmless)), "no text becomes a tag of a table");
+  demand(lines(lfm::evaluation_markdown(report)) == lines(lfm::evaluation_markdown(harmless)),
+         "no text forges a Markdown row");
+  demand(marks(lfm::evaluation_html(report)) == marks(lfm::evaluation_html(harmless)),
+         "no text becomes a tag of a table");
   lfm::evaluation_csv(report);
   const lfm::ScatterPoint point{{0, 0}, 0, 1};
-  demand(marks(lfm::scatter_svg(texts.name, std::span(&point, 1), {texts.group})) == marks(lfm::scatter_svg("a", std::span(&point, 1), {"b"})),
+  demand(marks(lfm::scatter_svg(texts.name, std::span(&point, 1), {texts.group})) ==
+             marks(lfm::scatter_svg("a", std::span(&point, 1), {"b"})),
          "no text becomes an SVG element");
 }
 

@@ -1,11 +1,12 @@
-// adam: g' = g + decay p;  m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;  p -= lr (m/c1) / (sqrt(v/c2) + eps), c = 1 - b^step.
+// adam: g' = g + decay p;  m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2;
+// p -= lr (m/c1) / (sqrt(v/c2) + eps), c = 1 - b^step.
 //   parameters, gradients, m, v [count]   ->   parameters, m, v; norm_partials [blocks]
-//   grid   (count/1024)    block 256 threads, four values each with 128-bit accesses; every value is read and written once.
+//   grid   (count/1024)    block 256 threads, four values each with 128-bit accesses; every value is read and written
+//                          once.
 // The gradient's squared norm falls out on the way: a butterfly in each warp, then the warps in order, in double.
-#include "kernels/adam.h"
-
 #include <cmath>
 
+#include "kernels/adam.h"
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
 
@@ -25,8 +26,9 @@ __device__ __forceinline__ void update(float& p, float& m, float& v, float gradi
 }
 
 __global__ void __launch_bounds__(kThreads)
-    adam_kernel(float* __restrict__ parameters, float* __restrict__ m, float* __restrict__ v, double* __restrict__ norm_partials,
-                const float* __restrict__ gradients, AdamStep step, std::int64_t count) {
+    adam_kernel(float* __restrict__ parameters, float* __restrict__ m, float* __restrict__ v,
+                double* __restrict__ norm_partials, const float* __restrict__ gradients, AdamStep step,
+                std::int64_t count) {
   SHARED_ARRAY(double, squares, kWarps);
   const std::int64_t i = std::int64_t{block_index()} * kValues + thread_index() * 4;
   double square = 0.0;
@@ -56,11 +58,11 @@ __global__ void __launch_bounds__(kThreads)
 
 int adam_norm_partials(std::size_t count) { return static_cast<int>(blocks_for(count, kValues)); }
 
-void adam(float* parameters, float* m, float* v, double* norm_partials, const float* gradients, const AdamStep& step, std::size_t count,
-          Stream stream) {
+void adam(float* parameters, float* m, float* v, double* norm_partials, const float* gradients, const AdamStep& step,
+          std::size_t count, Stream stream) {
   require(count > 0 && count % 4 == 0, "adam: the parameters must be a multiple of 4");
-  launch({.kernel = "adam", .blocks = {blocks_for(count, kValues)}, .threads = kThreads}, stream, adam_kernel, parameters, m, v,
-         norm_partials, gradients, step, static_cast<std::int64_t>(count));
+  launch({.kernel = "adam", .blocks = {blocks_for(count, kValues)}, .threads = kThreads}, stream, adam_kernel,
+         parameters, m, v, norm_partials, gradients, step, static_cast<std::int64_t>(count));
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -21,9 +21,9 @@ struct AdamStep {
 /// How many partial sums adam() leaves.
 int adam_norm_partials(std::size_t count);
 
-/// Updates parameters, m and v [count] from the gradients. norm_partials: the squares of the gradients (without decay) in partial sums,
-/// whose total the caller takes in order. Arrays aligned to 16 bytes, count a multiple of 4.
-void adam(float* parameters, float* m, float* v, double* norm_partials, const float* gradients, const AdamStep& step, std::size_t count,
-          Stream stream);
+/// Updates parameters, m and v [count] from the gradients. norm_partials: the squares of the gradients (without decay)
+/// in partial sums, whose total the caller takes in order. Arrays aligned to 16 bytes, count a multiple of 4.
+void adam(float* parameters, float* m, float* v, double* norm_partials, const float* gradients, const AdamStep& step,
+          std::size_t count, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,8 +1,8 @@
 // average_pool: the mean of each row.
 //   maps [rows][area]   ->   values [rows]
-//   grid   (rows/4)    block 128 threads = 4 warps; one warp takes one row: each lane sums every 32nd value, then a butterfly.
+//   grid   (rows/4)    block 128 threads = 4 warps; one warp takes one row: each lane sums every 32nd value, then a
+//                      butterfly.
 #include "kernels/average_pool.h"
-
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
 

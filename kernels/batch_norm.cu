@@ -1,27 +1,31 @@
-// batch_norm: y = relu(scale * x_hat + shift), x_hat = (x - mean) * inverse, mean and variance per channel over n, h, w; then 2x2/2
-// max-pooling or not.
+// batch_norm: y = relu(scale * x_hat + shift), x_hat = (x - mean) * inverse, mean and variance per channel over n, h,
+// w; then 2x2/2 max-pooling or not.
 //   x [n][h][w][c]   ->   output [n][h][w][c] or [n][h/2][w/2][c]
 // Backward, with g the gradient of scale * x_hat + shift (zero where ReLU or the pooling did not let it through):
-//   grad_shift = sum g     grad_scale = sum g x_hat     grad_x = scale * inverse * (g - sum g / count - x_hat * sum (g x_hat) / count)
+//   grad_shift = sum g     grad_scale = sum g x_hat
+//   grad_x = scale * inverse * (g - sum g / count - x_hat * sum (g x_hat) / count)
 // Which of a window's four was the largest is computed again from x by the same function, not stored: x is read anyway.
 //
-// What is fused. Forward: normalisation, ReLU, pooling, and rounding to what the next convolution multiplies, in one pass over x. Backward:
-// the gradients of pooling, ReLU and batch norm, the border of zeros and the rounding, in two passes over x and one array of gradients; neither
-// the gradient before pooling nor that before ReLU is ever in memory. Two passes, because every value of grad_x needs both sums over the whole
-// batch, of all processes: no block can finish a value before every block has added its own. For the same reason statistics are a pass of
-// their own. They could be taken from the convolution's sums, and the backward pass's sums from those of the next one's gradient, before they
-// are stored; that saves a read each, but moves the order of the sums into tiles of the convolutions, so that it would differ between precisions.
+// What is fused. Forward: normalisation, ReLU, pooling, and rounding to what the next convolution multiplies, in one
+// pass over x. Backward: the gradients of pooling, ReLU and batch norm, the border of zeros and the rounding, in two
+// passes over x and one array of gradients; neither the gradient before pooling nor that before ReLU is ever in memory.
+// Two passes, because every value of grad_x needs both sums over the whole batch, of all processes: no block can finish
+// a value before every block has added its own. For the same reason statistics are a pass of their own. They could be
+// taken from the convolution's sums, and the backward pass's sums from those of the next one's gradient, before they
+// are stored; that saves a read each, but moves the order of the sums into tiles of the convolutions, so that it would
+// differ between precisions.
 //
 // Sums over positions have two phases and no atomics:
-//   1. grid (slices, c/64), block 256 threads = 16 (positions) x 16 (four channels each, 128-bit loads, 256 bytes side by side).
-//      A thread takes every 16th position of the slice; the 16 partial results of a channel meet in shared memory, in order.
+//   1. grid (slices, c/64), block 256 threads = 16 (positions) x 16 (four channels each, 128-bit loads, 256 bytes side
+//      by side). A thread takes every 16th position of the slice; the 16 partial results of a channel meet in shared
+//      memory, in order.
 //   2. one warp a channel: each lane takes every 32nd slice, in double; a butterfly.
-// Elementwise kernels: one thread a window (or position) and four channels; consecutive threads take consecutive channels.
-#include "kernels/batch_norm.h"
-
+// Elementwise kernels: one thread a window (or position) and four channels; consecutive threads take consecutive
+// channels.
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/batch_norm.h"
 #include "kernels/launch.h"
 #include "kernels/tensor_core.cuh"
 
@@ -30,9 +34,9 @@ namespace lfm::kernels::inline LFM_TARGET {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kAcross = 16;                 // threads across the channels of a block
-constexpr int kChannels = 4 * kAcross;      // channels of a block
-constexpr int kDown = kThreads / kAcross;   // threads down its positions
+constexpr int kAcross = 16;                // threads across the channels of a block
+constexpr int kChannels = 4 * kAcross;     // channels of a block
+constexpr int kDown = kThreads / kAcross;  // threads down its positions
 
 // Sums over positions are taken in slices.
 constexpr std::int64_t kLeastSlice = 256, kMostSlices = 1024;
@@ -52,7 +56,9 @@ __device__ __forceinline__ Slice slice_of(std::int64_t positions, int slices, in
   return {first, first + size < positions ? first + size : positions};
 }
 
-__device__ __forceinline__ void unpack(float (&to)[4], const float4& v) { to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w; }
+__device__ __forceinline__ void unpack(float (&to)[4], const float4& v) {
+  to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
+}
 
 __global__ void __launch_bounds__(kThreads)
     slice_moments_kernel(float* __restrict__ partials, const float* __restrict__ x, std::int64_t positions, int c) {
@@ -81,7 +87,9 @@ __global__ void __launch_bounds__(kThreads)
 
   if (thread >= kChannels) return;
   const int size = static_cast<int>(slice.last - slice.first);
-  const auto share = [&](int d) { return static_cast<float>((size - d + kDown - 1) / kDown); };  // positions that thread row d took
+  const auto share = [&](int d) {
+    return static_cast<float>((size - d + kDown - 1) / kDown);
+  };  // positions that thread row d took
   float total = 0.0f, deviations = 0.0f;
   for (int d = 0; d < kDown && d < size; ++d) total += share(d) * (means[d][thread] - means[0][thread]);
   const float merged = means[0][thread] + total / static_cast<float>(size);
@@ -98,8 +106,8 @@ __global__ void __launch_bounds__(kThreads)
 constexpr int kWarpsPerBlock = 4;
 
 __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
-    merge_moments_kernel(double* __restrict__ moments, const float* __restrict__ partials, std::int64_t positions, int slices,
-                         int c) {
+    merge_moments_kernel(double* __restrict__ moments, const float* __restrict__ partials, std::int64_t positions,
+                         int slices, int c) {
   const int channel = block_index() * kWarpsPerBlock + warp_index();
   if (channel >= c) return;  // the whole warp
   double sum = 0.0, deviations = 0.0;
@@ -127,7 +135,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    recentre_moments_kernel(double* __restrict__ moments, const double* __restrict__ totals, double count, double whole, int c) {
+    recentre_moments_kernel(double* __restrict__ moments, const double* __restrict__ totals, double count, double whole,
+                            int c) {
   const int channel = item_index(kThreads);
   if (channel >= c) return;
   const double mean = totals[channel] / whole, shift = moments[channel] - mean;
@@ -136,8 +145,9 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    batch_statistics_kernel(float* __restrict__ statistics, float* __restrict__ running_mean, float* __restrict__ running_var,
-                            const double* __restrict__ moments, double count, int c, double eps, double momentum) {
+    batch_statistics_kernel(float* __restrict__ statistics, float* __restrict__ running_mean,
+                            float* __restrict__ running_var, const double* __restrict__ moments, double count, int c,
+                            double eps, double momentum) {
   const int channel = item_index(kThreads);
   if (channel >= c) return;
   const double mean = moments[channel], deviations = moments[c + channel];
@@ -193,13 +203,15 @@ struct Window {
   __device__ __forceinline__ void load(float (&x)[kSize][4], const BatchNorm& norm, int channel) const {
     UNROLL
     for (int i = 0; i < kSize; ++i) {
-      unpack(x[i], load4(norm.x + corner + (static_cast<std::int64_t>(i / kSide) * norm.w + i % kSide) * norm.c + channel));
+      unpack(x[i],
+             load4(norm.x + corner + (static_cast<std::int64_t>(i / kSide) * norm.w + i % kSide) * norm.c + channel));
     }
   }
 };
 
 template <typename T, bool kPool>
-__global__ void __launch_bounds__(kThreads) batch_norm_relu_kernel(T* __restrict__ output, BatchNorm norm, std::int64_t items) {
+__global__ void __launch_bounds__(kThreads)
+    batch_norm_relu_kernel(T* __restrict__ output, BatchNorm norm, std::int64_t items) {
   const std::int64_t i = wide_item_index(kThreads);
   if (i >= items) return;
   const int quads = norm.c / 4, channel = static_cast<int>(i % quads) * 4;
@@ -258,8 +270,9 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
-    merge_backward_sums_kernel(double* __restrict__ sums, float* __restrict__ grad_scale, float* __restrict__ grad_shift,
-                               const float* __restrict__ partials, int slices, int c, bool accumulate) {
+    merge_backward_sums_kernel(double* __restrict__ sums, float* __restrict__ grad_scale,
+                               float* __restrict__ grad_shift, const float* __restrict__ partials, int slices, int c,
+                               bool accumulate) {
   const int channel = block_index() * kWarpsPerBlock + warp_index();
   if (channel >= c) return;  // the whole warp
   double g = 0.0, gx = 0.0;
@@ -282,8 +295,8 @@ __global__ void __launch_bounds__(kThreads)
   if (i < values) means[i] = static_cast<float>(sums[i] / count);
 }
 
-// One thread a window of x, the incomplete ones at the lower and right edge and those of the border included. Not __restrict__: grad_x
-// may be x, and a thread reads all of its window before it writes.
+// One thread a window of x, the incomplete ones at the lower and right edge and those of the border included. Not
+// __restrict__: grad_x may be x, and a thread reads all of its window before it writes.
 template <typename T, bool kPool>
 __global__ void __launch_bounds__(kThreads)
     batch_norm_relu_backward_kernel(T* grad_x, const float* __restrict__ means, BatchNorm norm,
@@ -294,7 +307,8 @@ __global__ void __launch_bounds__(kThreads)
   if (i >= items) return;
   const int quads = norm.c / 4, channel = static_cast<int>(i % quads) * 4;
   const std::int64_t window = i / quads, image = window / windows_w / windows_h;
-  const int row = static_cast<int>(window / windows_w % windows_h) - border;  // of windows; -1: the border before the first
+  const int row =
+      static_cast<int>(window / windows_w % windows_h) - border;  // of windows; -1: the border before the first
   const int column = static_cast<int>(window % windows_w) - border;
   const int out_h = norm.h / W::kSide, out_w = norm.w / W::kSide;
   const Coefficients k(norm, channel);
@@ -353,69 +367,86 @@ void batch_moments(double* moments, float* scratch, const float* x, std::int64_t
   require(positions > 0, "batch_norm: the batch is empty");
   require(c > 0 && c % kChannels == 0, "batch_norm: channels must be a multiple of 64");
   const int slices = slices_of(positions);
-  launch({.kernel = "slice_moments", .blocks = {static_cast<unsigned>(slices), static_cast<unsigned>(c / kChannels)}, .threads = kThreads},
+  launch({.kernel = "slice_moments",
+          .blocks = {static_cast<unsigned>(slices), static_cast<unsigned>(c / kChannels)},
+          .threads = kThreads},
          stream, slice_moments_kernel, scratch, x, positions, c);
-  launch({.kernel = "merge_moments", .blocks = {blocks_for(c, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp}, stream,
-         merge_moments_kernel, moments, scratch, positions, slices, c);
+  launch({.kernel = "merge_moments", .blocks = {blocks_for(c, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp},
+         stream, merge_moments_kernel, moments, scratch, positions, slices, c);
 }
 
 void moments_to_totals(double* totals, const double* moments, double count, int c, Stream stream) {
-  launch({.kernel = "moments_to_totals", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         moments_to_totals_kernel, totals, moments, count, c);
+  launch(
+      {.kernel = "moments_to_totals", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false},
+      stream, moments_to_totals_kernel, totals, moments, count, c);
 }
 
 void recentre_moments(double* moments, const double* totals, double count, double whole, int c, Stream stream) {
-  launch({.kernel = "recentre_moments", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         recentre_moments_kernel, moments, totals, count, whole, c);
+  launch(
+      {.kernel = "recentre_moments", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false},
+      stream, recentre_moments_kernel, moments, totals, count, whole, c);
 }
 
-void batch_statistics(float* statistics, float* running_mean, float* running_var, const double* moments, double count, int c,
-                      float eps, float momentum, Stream stream) {
+void batch_statistics(float* statistics, float* running_mean, float* running_var, const double* moments, double count,
+                      int c, float eps, float momentum, Stream stream) {
   require(count > 1, "batch_norm: the variance of a single value is not defined");
-  launch({.kernel = "batch_statistics", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         batch_statistics_kernel, statistics, running_mean, running_var, moments, count, c, eps, momentum);
+  launch(
+      {.kernel = "batch_statistics", .blocks = {blocks_for(c, kThreads)}, .threads = kThreads, .synchronises = false},
+      stream, batch_statistics_kernel, statistics, running_mean, running_var, moments, count, c, eps, momentum);
 }
 
 template <typename T>
 void batch_norm_relu(T* output, const BatchNorm& norm, Stream stream) {
   const std::int64_t items = windows_of(norm) * (norm.c / 4);
-  launch({.kernel = "batch_norm_relu", .blocks = {blocks_for(items, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         norm.pool ? batch_norm_relu_kernel<T, true> : batch_norm_relu_kernel<T, false>, output, norm, items);
+  launch({.kernel = "batch_norm_relu",
+          .blocks = {blocks_for(items, kThreads)},
+          .threads = kThreads,
+          .synchronises = false},
+         stream, norm.pool ? batch_norm_relu_kernel<T, true> : batch_norm_relu_kernel<T, false>, output, norm, items);
 }
 
-void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_shift, float* scratch, const BatchNorm& norm,
-                                   const float* grad_output, bool accumulate, Stream stream) {
+void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_shift, float* scratch,
+                                   const BatchNorm& norm, const float* grad_output, bool accumulate, Stream stream) {
   const std::int64_t windows = windows_of(norm);
   const int slices = slices_of(windows);
-  launch({.kernel = "slice_backward_sums", .blocks = {static_cast<unsigned>(slices), static_cast<unsigned>(norm.c / kChannels)},
+  launch({.kernel = "slice_backward_sums",
+          .blocks = {static_cast<unsigned>(slices), static_cast<unsigned>(norm.c / kChannels)},
           .threads = kThreads},
-         stream, norm.pool ? slice_backward_sums_kernel<true> : slice_backward_sums_kernel<false>, scratch, norm, grad_output,
-         windows);
-  launch({.kernel = "merge_backward_sums", .blocks = {blocks_for(norm.c, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp}, stream,
-         merge_backward_sums_kernel, sums, grad_scale, grad_shift, scratch, slices, norm.c, accumulate);
+         stream, norm.pool ? slice_backward_sums_kernel<true> : slice_backward_sums_kernel<false>, scratch, norm,
+         grad_output, windows);
+  launch({.kernel = "merge_backward_sums",
+          .blocks = {blocks_for(norm.c, kWarpsPerBlock)},
+          .threads = kWarpsPerBlock * kWarp},
+         stream, merge_backward_sums_kernel, sums, grad_scale, grad_shift, scratch, slices, norm.c, accumulate);
 }
 
 template <typename T>
-void batch_norm_relu_backward(T* grad_x, float* scratch, const BatchNorm& norm, const float* grad_output, const double* sums,
-                              double count, int border, Stream stream) {
+void batch_norm_relu_backward(T* grad_x, float* scratch, const BatchNorm& norm, const float* grad_output,
+                              const double* sums, double count, int border, Stream stream) {
   windows_of(norm);
   require(border == 0 || border == 1, "batch_norm: the border is one position wide, or none");
-  launch({.kernel = "mean", .blocks = {blocks_for(2 * norm.c, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         mean_kernel, scratch, sums, count, 2 * norm.c);
+  launch({.kernel = "mean", .blocks = {blocks_for(2 * norm.c, kThreads)}, .threads = kThreads, .synchronises = false},
+         stream, mean_kernel, scratch, sums, count, 2 * norm.c);
   const int side = norm.pool ? 2 : 1;
   const int windows_h = border + static_cast<int>(blocks_for(norm.h + border, side));
   const int windows_w = border + static_cast<int>(blocks_for(norm.w + border, side));
   const std::int64_t items = static_cast<std::int64_t>(norm.n) * windows_h * windows_w * (norm.c / 4);
-  launch({.kernel = "batch_norm_relu_backward", .blocks = {blocks_for(items, kThreads)}, .threads = kThreads, .synchronises = false},
-         stream, norm.pool ? batch_norm_relu_backward_kernel<T, true> : batch_norm_relu_backward_kernel<T, false>, grad_x, scratch, norm,
-         grad_output, border, windows_h, windows_w, items);
+  launch({.kernel = "batch_norm_relu_backward",
+          .blocks = {blocks_for(items, kThreads)},
+          .threads = kThreads,
+          .synchronises = false},
+         stream, norm.pool ? batch_norm_relu_backward_kernel<T, true> : batch_norm_relu_backward_kernel<T, false>,
+         grad_x, scratch, norm, grad_output, border, windows_h, windows_w, items);
 }
 
 template void batch_norm_relu(float*, const BatchNorm&, Stream);
 template void batch_norm_relu(Bfloat16*, const BatchNorm&, Stream);
 template void batch_norm_relu(Tf32*, const BatchNorm&, Stream);
-template void batch_norm_relu_backward(float*, float*, const BatchNorm&, const float*, const double*, double, int, Stream);
-template void batch_norm_relu_backward(Bfloat16*, float*, const BatchNorm&, const float*, const double*, double, int, Stream);
-template void batch_norm_relu_backward(Tf32*, float*, const BatchNorm&, const float*, const double*, double, int, Stream);
+template void batch_norm_relu_backward(float*, float*, const BatchNorm&, const float*, const double*, double, int,
+                                       Stream);
+template void batch_norm_relu_backward(Bfloat16*, float*, const BatchNorm&, const float*, const double*, double, int,
+                                       Stream);
+template void batch_norm_relu_backward(Tf32*, float*, const BatchNorm&, const float*, const double*, double, int,
+                                       Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

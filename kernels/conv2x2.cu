@@ -1,14 +1,15 @@
-// conv2x2: y[y][x][o] = bias[o] + sum over ky, kx, c of x[y+ky][x+kx][c] w[2ky+kx][c][o], then ReLU, after 2x2/2 max-pooling.
-//   input [n][h][w][ic]   weight [4][ic][oc]   bias [oc]   ->   output [n][h-1][w-1][oc] or, pooled, [n][(h-1)/2][(w-1)/2][oc]
+// conv2x2: y[y][x][o] = bias[o] + sum over ky, kx, c of x[y+ky][x+kx][c] w[2ky+kx][c][o], then ReLU, after 2x2/2
+// max-pooling.
+//   input [n][h][w][ic]   weight [4][ic][oc]   bias [oc]   ->
+//   output [n][h-1][w-1][oc] or, pooled, [n][(h-1)/2][(w-1)/2][oc]
 // Implicit GEMM (implicit_gemm.cuh): rows = positions of the convolution's output, columns = oc, depth = 4ic.
 //   grid   (rows/128, oc/128)    block 256 threads, 8x8 outputs each
-// Pooled, four consecutive rows are one window: a thread takes the maximum of its own accumulators, and the positions of an odd last
-// row or column, which no window reads, are never computed. Rows beyond the end repeat the last one and are not stored.
-// Channels are contiguous: eight lanes store 128 bytes of an output side by side.
-#include "kernels/conv2x2.h"
-
+// Pooled, four consecutive rows are one window: a thread takes the maximum of its own accumulators, and the positions
+// of an odd last row or column, which no window reads, are never computed. Rows beyond the end repeat the last one and
+// are not stored. Channels are contiguous: eight lanes store 128 bytes of an output side by side.
 #include <limits>
 
+#include "kernels/conv2x2.h"
 #include "kernels/device.cuh"
 #include "kernels/implicit_gemm.cuh"
 #include "kernels/launch.h"
@@ -60,7 +61,8 @@ __global__ void __launch_bounds__(kNaiveThreads)
 
 __device__ __forceinline__ float at_least(float least, float v) { return v < least ? least : v; }  // keeps NaN
 
-// least: 0 for ReLU, minus infinity without; told at run time, since for sm_100 and sm_120 nvcc spills registers of a kernel that knows.
+// least: 0 for ReLU, minus infinity without; told at run time, since for sm_100 and sm_120 nvcc spills registers of a
+// kernel that knows.
 template <Epilogue kEpilogue>
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
     conv2x2_kernel(float* __restrict__ output, const float* __restrict__ input, const float* __restrict__ weight,
@@ -118,17 +120,20 @@ std::int64_t rows_of(const Conv2x2& conv, Epilogue epilogue) {
 template <Epilogue kEpilogue>
 void launch_naive(const Conv2x2& c, std::int64_t rows, Stream stream) {
   const std::int64_t outputs = rows / (kEpilogue == Epilogue::bias_relu_pool ? 4 : 1) * c.oc;
-  launch({.kernel = "conv2x2_naive", .blocks = {blocks_for(outputs, kNaiveThreads)}, .threads = kNaiveThreads,
+  launch({.kernel = "conv2x2_naive",
+          .blocks = {blocks_for(outputs, kNaiveThreads)},
+          .threads = kNaiveThreads,
           .synchronises = false},
          stream, conv2x2_naive_kernel<kEpilogue>, c.output, c.input, c.weight, c.bias, c.n, c.h, c.w, c.ic, c.oc);
 }
 
 template <Epilogue kEpilogue>
 void launch_tuned(const Conv2x2& c, std::int64_t rows, Stream stream) {
-  launch({.kernel = "conv2x2", .blocks = {blocks_for(rows, GemmTile::kRows), static_cast<unsigned>(c.oc / kColumns)},
+  launch({.kernel = "conv2x2",
+          .blocks = {blocks_for(rows, GemmTile::kRows), static_cast<unsigned>(c.oc / kColumns)},
           .threads = GemmTile::kThreads},
-         stream, conv2x2_kernel<kEpilogue>, c.output, c.input, c.weight, c.bias, static_cast<int>(rows), c.h, c.w, c.ic, c.oc,
-         kEpilogue == Epilogue::bias ? -std::numeric_limits<float>::infinity() : 0.0f);
+         stream, conv2x2_kernel<kEpilogue>, c.output, c.input, c.weight, c.bias, static_cast<int>(rows), c.h, c.w, c.ic,
+         c.oc, kEpilogue == Epilogue::bias ? -std::numeric_limits<float>::infinity() : 0.0f);
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
 // conv2x2_tensor: y = max(0, maxpool2x2(conv2x2(x, w)) + bias) on tensor cores, in FP16, BF16 or TF32 with FP32 sums.
-//   input [n][h][w][ic]   weight packed in stages   bias [oc]   ->   output [n][ph][pw][oc],  ph = (h-1)/2, pw = (w-1)/2
+//   input [n][h][w][ic]   weight packed in stages   bias [oc]   ->   output [n][ph][pw][oc],
+//   ph = (h-1)/2, pw = (w-1)/2
 // Implicit GEMM (tensor_conv.cuh); the input is never unfolded.
 //   grid   (n * ceil(ph/4) * ceil(pw/8), oc/128)    block 128 threads, 8 x 4 windows x 128 channels
 //   warp   4 image rows (two rows of windows) x 64 channels: 4 x 8 mma, 128 sums a thread
-// A window's four positions are sums of one thread: pooling is three maxima, before bias and ReLU, which are monotone. Channels stand in
-// the order of channel_of_column, so a thread stores 16 bytes, and four of them 64 bytes side by side.
+// A window's four positions are sums of one thread: pooling is three maxima, before bias and ReLU, which are monotone.
+// Channels stand in the order of channel_of_column, so a thread stores 16 bytes, and four of them 64 bytes side by
+// side.
 #include "kernels/conv2x2_tensor.h"
-
 #include "kernels/tensor_conv.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -27,8 +28,8 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   const int tile = block_index(), first_channel = block_row() * ConvTile::kColumns;
   const auto in = tile_input(input, tile, tiles_y, tiles_x, h, w, ic);
   const int stages = ic / kSlab<T> * ConvTile::kTaps;
-  WeightStream weights(ring, static_cast<const Chunk*>(weight) + std::int64_t{block_row()} * stages * ConvTile::kStageChunks,
-                       stages);
+  WeightStream weights(
+      ring, static_cast<const Chunk*>(weight) + std::int64_t{block_row()} * stages * ConvTile::kStageChunks, stages);
   start_copies(patches, weights, in);
   const int warp_y = warp_index() / kWarpsAcross * kTilesM, warp_column = warp_index() % kWarpsAcross * kWarpColumns;
   float acc[kTilesM][kTilesN][4];

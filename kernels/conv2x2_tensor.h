@@ -21,7 +21,8 @@ struct Conv2x2Tensor {
   int oc = 0;  ///< a multiple of 128
 };
 
-/// T: Half; Bfloat16 and Tf32 from compute capability 8.0 on. Arrays aligned to 16 bytes. The naive version is conv2x2_naive.
+/// T: Half; Bfloat16 and Tf32 from compute capability 8.0 on. Arrays aligned to 16 bytes. The naive version is
+/// conv2x2_naive.
 template <typename T>
 void conv2x2_tensor(const Conv2x2Tensor<T>& conv, Stream stream);
 

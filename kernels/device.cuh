@@ -1,8 +1,9 @@
-// The vocabulary of the kernels, and the only place with intrinsics and inline PTX. Each word means the same on the GPU and in
-// the emulation (simt/device.h), which also checks it: masks, shared indices, alignment.
+// The vocabulary of the kernels, and the only place with intrinsics and inline PTX. Each word means the same on the GPU
+// and in the emulation (simt/device.h), which also checks it: masks, shared indices, alignment.
 //
 //   SHARED_ARRAY(float, tile, 8, 132)      __shared__ float tile[8][132], 16-byte aligned, at the top of a kernel
-//   UNROLL, ROLLED                       before a loop of constant length; before one whose unrolling would take too many registers
+//   UNROLL, ROLLED                       before a loop of constant length; before one whose unrolling would take too
+//                                        many registers
 //   sync_block(), sync_warp(mask)        barriers
 //   shuffle, shuffle_up/down/xor, ballot the mask comes first; kAllLanes for a whole warp
 //   load4, store4, load2, store2           128-bit accesses, aligned to 16 bytes; 64-bit, to 8
@@ -99,7 +100,9 @@ __device__ __forceinline__ int block_layer() { return static_cast<int>(blockIdx.
 __device__ __forceinline__ int blocks_across() { return static_cast<int>(gridDim.x); }
 
 // Of what a row of blocks shares out, an item a thread. The wide one where there may be 2^31 or more.
-__device__ __forceinline__ int item_index(unsigned threads) { return static_cast<int>(blockIdx.x * threads + threadIdx.x); }
+__device__ __forceinline__ int item_index(unsigned threads) {
+  return static_cast<int>(blockIdx.x * threads + threadIdx.x);
+}
 __device__ __forceinline__ std::int64_t wide_item_index(int threads) {
   return static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x;
 }

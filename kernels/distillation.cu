@@ -1,15 +1,14 @@
 // distill_maps: the smooth L1 distance of maps to a teacher's, and its gradient.
 //   maps, teacher [n][64][area]   ->   grad_maps [n][area][64], partials [tiles][n]
 //   grid   (tiles of 32 positions, n)    block 256 threads = 8 warps
-// A warp reads 32 positions of one channel side by side, eight channels in all, and leaves the gradient in shared memory; the block then
-// writes it with the channels side by side. Rows of 33 floats: neither way meets a bank twice.
+// A warp reads 32 positions of one channel side by side, eight channels in all, and leaves the gradient in shared
+// memory; the block then writes it with the channels side by side. Rows of 33 floats: neither way meets a bank twice.
 // Sums: a thread's eight channels in order, the warp's butterfly, the warps in order; sum_partials adds the tiles.
 // distill_logits: one thread an image.
-#include "kernels/distillation.h"
-
 #include <cstdint>
 
 #include "kernels/device.cuh"
+#include "kernels/distillation.h"
 #include "kernels/launch.h"
 #include "kernels/projection.h"
 
@@ -33,7 +32,8 @@ __device__ __forceinline__ float smooth_l1_derivative(float difference) {
 
 __global__ void __launch_bounds__(kThreads)
     distill_maps_kernel(float* __restrict__ grad_maps, float* __restrict__ partials, const float* __restrict__ maps,
-                        const float* __restrict__ teacher, const float* __restrict__ scale, float weight, int n, int area) {
+                        const float* __restrict__ teacher, const float* __restrict__ scale, float weight, int n,
+                        int area) {
   SHARED_ARRAY(float, tile, kMaps, kDistillationTile + 1);
   SHARED_ARRAY(float, sums, kWarps);
   const int image = block_row(), first = block_index() * kDistillationTile;
@@ -66,18 +66,21 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    distill_gradient_naive_kernel(float* __restrict__ grad_maps, const float* __restrict__ maps, const float* __restrict__ teacher,
-                                  const float* __restrict__ scale, float weight, int n, int area) {
+    distill_gradient_naive_kernel(float* __restrict__ grad_maps, const float* __restrict__ maps,
+                                  const float* __restrict__ teacher, const float* __restrict__ scale, float weight,
+                                  int n, int area) {
   const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(n) * kMaps * area) return;
   const std::int64_t image = i / area / kMaps, p = i % area;
   const int c = static_cast<int>(i / area % kMaps);
-  grad_maps[(image * area + p) * kMaps + c] = weight * scale[c] * smooth_l1_derivative((maps[i] - teacher[i]) * scale[c]);
+  grad_maps[(image * area + p) * kMaps + c] =
+      weight * scale[c] * smooth_l1_derivative((maps[i] - teacher[i]) * scale[c]);
 }
 
 __global__ void __launch_bounds__(kThreads)
-    distill_sums_naive_kernel(float* __restrict__ partials, const float* __restrict__ maps, const float* __restrict__ teacher,
-                              const float* __restrict__ scale, int n, int area, int tiles) {
+    distill_sums_naive_kernel(float* __restrict__ partials, const float* __restrict__ maps,
+                              const float* __restrict__ teacher, const float* __restrict__ scale, int n, int area,
+                              int tiles) {
   const int i = item_index(kThreads);
   if (i >= tiles * n) return;
   const int image = i % n, first = i / n * kDistillationTile;
@@ -92,8 +95,9 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    distill_logits_kernel(float* __restrict__ distances, float* __restrict__ grad_logits, const float* __restrict__ logits,
-                          const float* __restrict__ teacher, const float* __restrict__ scale, float weight, int n) {
+    distill_logits_kernel(float* __restrict__ distances, float* __restrict__ grad_logits,
+                          const float* __restrict__ logits, const float* __restrict__ teacher,
+                          const float* __restrict__ scale, float weight, int n) {
   const int i = item_index(kThreads);
   if (i >= n) return;
   const float difference = (logits[i] - teacher[i]) * scale[0];
@@ -108,8 +112,8 @@ void check(int n, int area) {
 
 }  // namespace
 
-void distill_maps(float* grad_maps, float* partials, const float* maps, const float* teacher, const float* scale, float weight, int n,
-                  int area, Stream stream) {
+void distill_maps(float* grad_maps, float* partials, const float* maps, const float* teacher, const float* scale,
+                  float weight, int n, int area, Stream stream) {
   check(n, area);
   launch({.kernel = "distill_maps",
           .blocks = {static_cast<unsigned>(distillation_tiles(area)), static_cast<unsigned>(n)},
@@ -117,22 +121,28 @@ void distill_maps(float* grad_maps, float* partials, const float* maps, const fl
          stream, distill_maps_kernel, grad_maps, partials, maps, teacher, scale, weight, n, area);
 }
 
-void distill_maps_naive(float* grad_maps, float* partials, const float* maps, const float* teacher, const float* scale, float weight,
-                        int n, int area, Stream stream) {
+void distill_maps_naive(float* grad_maps, float* partials, const float* maps, const float* teacher, const float* scale,
+                        float weight, int n, int area, Stream stream) {
   check(n, area);
   const std::int64_t values = static_cast<std::int64_t>(n) * kMaps * area;
   const int tiles = distillation_tiles(area);
-  launch({.kernel = "distill_gradient_naive", .blocks = {blocks_for(values, kThreads)}, .threads = kThreads, .synchronises = false},
+  launch({.kernel = "distill_gradient_naive",
+          .blocks = {blocks_for(values, kThreads)},
+          .threads = kThreads,
+          .synchronises = false},
          stream, distill_gradient_naive_kernel, grad_maps, maps, teacher, scale, weight, n, area);
-  launch({.kernel = "distill_sums_naive", .blocks = {blocks_for(tiles * n, kThreads)}, .threads = kThreads, .synchronises = false},
+  launch({.kernel = "distill_sums_naive",
+          .blocks = {blocks_for(tiles * n, kThreads)},
+          .threads = kThreads,
+          .synchronises = false},
          stream, distill_sums_naive_kernel, partials, maps, teacher, scale, n, area, tiles);
 }
 
-void distill_logits(float* distances, float* grad_logits, const float* logits, const float* teacher, const float* scale, float weight,
-                    int n, Stream stream) {
+void distill_logits(float* distances, float* grad_logits, const float* logits, const float* teacher, const float* scale,
+                    float weight, int n, Stream stream) {
   require(n > 0, "distill_logits: the batch is empty");
-  launch({.kernel = "distill_logits", .blocks = {blocks_for(n, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         distill_logits_kernel, distances, grad_logits, logits, teacher, scale, weight, n);
+  launch({.kernel = "distill_logits", .blocks = {blocks_for(n, kThreads)}, .threads = kThreads, .synchronises = false},
+         stream, distill_logits_kernel, distances, grad_logits, logits, teacher, scale, weight, n);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,4 +1,5 @@
-// The formats of what tensor cores multiply, on the host and in kernels. Products are exact in FP32, sums are kept in FP32.
+// The formats of what tensor cores multiply, on the host and in kernels. Products are exact in FP32, sums are kept in
+// FP32.
 //   Half      FP16: 11 bits of significand, largest value 65504     Bfloat16: 8 bits, the range of FP32
 //   Tf32      FP32 with 11 bits of significand, in 32-bit words
 #pragma once
@@ -30,8 +31,8 @@ inline constexpr int kPerWord = 4 / static_cast<int>(sizeof(T));
 template <typename T>
 inline constexpr int kPerChunk = 16 / static_cast<int>(sizeof(T));
 
-// Host conversions; those of kernels are in tensor_core.cuh and give the same bits. To nearest: ties to even, TF32's away from zero, as the
-// hardware does. NaN stays NaN, what is too large becomes infinite.
+// Host conversions; those of kernels are in tensor_core.cuh and give the same bits. To nearest: ties to even, TF32's
+// away from zero, as the hardware does. NaN stays NaN, what is too large becomes infinite.
 
 template <typename T>
 T round_to(float value);
@@ -70,8 +71,10 @@ inline Tf32 round_to<Tf32>(float value) {
 inline float to_float(Half value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
   const std::uint32_t bits = static_cast<std::uint32_t>(value.bits & 0x7fffu) << 13;
-  const float magnitude = std::bit_cast<float>(bits) * 0x1p112f;  // the exponents' biases differ by 112; right for subnormals too
-  return std::bit_cast<float>(sign | (bits >= 0x0f800000u ? bits | 0x7f800000u : std::bit_cast<std::uint32_t>(magnitude)));
+  const float magnitude =
+      std::bit_cast<float>(bits) * 0x1p112f;  // the exponents' biases differ by 112; right for subnormals too
+  return std::bit_cast<float>(sign |
+                              (bits >= 0x0f800000u ? bits | 0x7f800000u : std::bit_cast<std::uint32_t>(magnitude)));
 }
 
 inline float to_float(Bfloat16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }

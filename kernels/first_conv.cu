@@ -1,20 +1,22 @@
 // first_conv: y[y][x][o] = bias[o] + sum over ky, kx, c of r[y+ky][x+kx][c] w[2ky+kx][c][o], with the residual
-//   r[y][x][c] = scale[c] residual[y][x][c]    (residual.cuh): NPR's, computed from pixels on the way, or any other's, from memory
+//   r[y][x][c] = scale[c] residual[y][x][c]    (residual.cuh): NPR's, computed from pixels on the way, or any other's,
+//                                              from memory
 //   grad_w[tap][c][o] = sum over n, y, x of r g
 //   pixels [n][height][width][3]   weight [4][3][64]   bias [64]   ->   output [n][h-1][w-1][64]
 //
-//   stage  thread t computes the 12 residuals under position t of 256 consecutive ones into shared memory: rows of 12 floats, whose
-//          128-bit quarters fall into different banks for eight lanes side by side
-//   then   thread t owns channels 4(t%16)...+3 and takes every 16th position: three 128-bit reads of shared memory (broadcast to 16
-//          lanes) feed 48 multiply-adds; 16 lanes store, or read the gradient, 256 bytes side by side
+//   stage  thread t computes the 12 residuals under position t of 256 consecutive ones into shared memory: rows of 12
+//          floats, whose 128-bit quarters fall into different banks for eight lanes side by side
+//   then   thread t owns channels 4(t%16)...+3 and takes every 16th position: three 128-bit reads of shared memory
+//          (broadcast to 16 lanes) feed 48 multiply-adds; 16 lanes store, or read the gradient, 256 bytes side by side
 // Forward  grid (positions/256): the 48 weights stay in registers.
-// Backward grid (slices): a block stages its slice 256 positions at a time; the 48 sums stay in registers, and the 16 threads of a
-//          channel add theirs, in order: two in the warp, then eight through shared memory. sum_partials() adds the slices.
-#include "kernels/first_conv.h"
-
+// Backward grid (slices): a block stages its slice 256 positions at a time; the 48 sums stay in registers, and the 16
+// threads of a
+//          channel add theirs, in order: two in the warp, then eight through shared memory. sum_partials() adds the
+//          slices.
 #include <algorithm>
 
 #include "kernels/device.cuh"
+#include "kernels/first_conv.h"
 #include "kernels/launch.h"
 #include "kernels/partial_sums.h"
 #include "kernels/residual.cuh"
@@ -34,10 +36,12 @@ constexpr int kLeastStages = 4, kMostSlices = 1024;  // stages of a slice, slice
 
 // The residuals under one position of the output [h-1][w-1], term = 3 tap + channel.
 template <typename Residual>
-__device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInput<typename Residual::Source>& in, int position) {
+__device__ __forceinline__ void residuals(float (&r)[kTerms], const FirstConvInput<typename Residual::Source>& in,
+                                          int position) {
   const int out_h = Residual::whole_cells(in.height) - 1, out_w = Residual::whole_cells(in.width) - 1;
   const int y = position / out_w % out_h, x = position % out_w;
-  const typename Residual::Source* image = in.pixels + static_cast<std::int64_t>(position / out_w / out_h) * in.height * in.width * 3;
+  const typename Residual::Source* image =
+      in.pixels + static_cast<std::int64_t>(position / out_w / out_h) * in.height * in.width * 3;
   UNROLL
   for (int tap = 0; tap < 4; ++tap) {
     const int py = y + tap / 2, px = x + tap % 2;
@@ -69,8 +73,8 @@ __device__ __forceinline__ void read_patch(float (&r)[kTerms], Patch& patch, int
 
 template <typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
-    first_conv_kernel(float* __restrict__ output, FirstConvInput<typename Residual::Source> in, const float* __restrict__ weight,
-                      const float* __restrict__ bias, int positions) {
+    first_conv_kernel(float* __restrict__ output, FirstConvInput<typename Residual::Source> in,
+                      const float* __restrict__ weight, const float* __restrict__ bias, int positions) {
   SHARED_ARRAY(float, patch, kPositions, kTerms);
   const int thread = thread_index(), channel = thread % kAcross * 4;
   const int first = block_index() * kPositions;
@@ -95,8 +99,8 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 template <typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
-    first_conv_backward_weight_kernel(float* __restrict__ partials, FirstConvInput<typename Residual::Source> in, const float* __restrict__ grad_output,
-                                      int positions, int slice) {
+    first_conv_backward_weight_kernel(float* __restrict__ partials, FirstConvInput<typename Residual::Source> in,
+                                      const float* __restrict__ grad_output, int positions, int slice) {
   SHARED_ARRAY(float, patch, kPositions, kTerms);
   SHARED_ARRAY(float, sums, kWarps, kWeights);
   const int thread = thread_index(), channel = thread % kAcross * 4;
@@ -152,7 +156,8 @@ int slice_of(int positions) {
 }  // namespace
 
 template <typename Source>
-void first_conv(float* output, const FirstConvInput<Source>& input, const float* weight, const float* bias, Stream stream) {
+void first_conv(float* output, const FirstConvInput<Source>& input, const float* weight, const float* bias,
+                Stream stream) {
   using Residual = typename ResidualFrom<Source>::type;
   const int positions = positions_of<Residual>(input.n, input.height, input.width);
   launch({.kernel = "first_conv", .blocks = {blocks_for(positions, kPositions)}, .threads = kThreads}, stream,
@@ -160,13 +165,14 @@ void first_conv(float* output, const FirstConvInput<Source>& input, const float*
 }
 
 std::size_t first_conv_backward_weight_scratch(int n, int height, int width) {
-  const int least = static_cast<int>(blocks_for(positions_of<StoredResidual>(n, height, width), kLeastStages * kPositions));
+  const int least =
+      static_cast<int>(blocks_for(positions_of<StoredResidual>(n, height, width), kLeastStages * kPositions));
   return static_cast<std::size_t>(std::min(least, kMostSlices)) * kWeights;
 }
 
 template <typename Source>
-void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstConvInput<Source>& input, const float* grad_output,
-                                bool accumulate, Stream stream) {
+void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstConvInput<Source>& input,
+                                const float* grad_output, bool accumulate, Stream stream) {
   using Residual = typename ResidualFrom<Source>::type;
   const int positions = positions_of<Residual>(input.n, input.height, input.width), slice = slice_of(positions);
   const unsigned slices = blocks_for(positions, slice);
@@ -177,7 +183,8 @@ void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstC
 
 template void first_conv(float*, const FirstConvInput<std::uint8_t>&, const float*, const float*, Stream);
 template void first_conv(float*, const FirstConvInput<float>&, const float*, const float*, Stream);
-template void first_conv_backward_weight(float*, float*, const FirstConvInput<std::uint8_t>&, const float*, bool, Stream);
+template void first_conv_backward_weight(float*, float*, const FirstConvInput<std::uint8_t>&, const float*, bool,
+                                         Stream);
 template void first_conv_backward_weight(float*, float*, const FirstConvInput<float>&, const float*, bool, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

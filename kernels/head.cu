@@ -1,9 +1,9 @@
 // head: logit = bias + sum over i of feature[i] weight[i].
 //   features [n][count]   weight [count]   bias [1]   ->   logits [n]
-//   grid   (n/4)    block 128 threads = 4 warps; one warp takes one image: each lane sums every 32nd product, then a butterfly.
-#include "kernels/head.h"
-
+//   grid   (n/4)    block 128 threads = 4 warps; one warp takes one image: each lane sums every 32nd product, then a
+//                   butterfly.
 #include "kernels/device.cuh"
+#include "kernels/head.h"
 #include "kernels/launch.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -18,14 +18,16 @@ __global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
   const int image = block_index() * kWarpsPerBlock + warp_index();
   if (image >= n) return;  // the whole warp
   float sum = 0.0f;
-  for (int i = lane_index(); i < count; i += kWarp) sum += features[static_cast<std::int64_t>(image) * count + i] * weight[i];
+  for (int i = lane_index(); i < count; i += kWarp)
+    sum += features[static_cast<std::int64_t>(image) * count + i] * weight[i];
   sum = warp_sum(sum);
   if (lane_index() == 0) logits[image] = sum + bias[0];
 }
 
 }  // namespace
 
-void head(float* logits, const float* features, const float* weight, const float* bias, int n, int count, Stream stream) {
+void head(float* logits, const float* features, const float* weight, const float* bias, int n, int count,
+          Stream stream) {
   require(n > 0 && count > 0, "head: the batch is empty");
   launch({.kernel = "head", .blocks = {blocks_for(n, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp}, stream,
          head_kernel, logits, features, weight, bias, n, count);

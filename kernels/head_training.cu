@@ -1,14 +1,14 @@
-// bce_with_logits: loss = -y log(s) - (1-y) log(1-s) with s = 1/(1 + e^-z), rearranged so that no exponential overflows:
+// bce_with_logits: loss = -y log(s) - (1-y) log(1-s) with s = 1/(1 + e^-z), rearranged so that no exponential
+// overflows:
 //   max(z, 0) - z y + log(1 + e^-|z|)      derivative s - y
 //   one thread an image, 256 a block; an unlabelled image has neither.
 // head_backward, of logit = bias + sum over f of x[f] w[f]:
 //   grad_x[i][f] = g[i] w[f]     grad_w[f] = sum over i of g[i] x[i][f]     grad_bias = sum over i of g[i]
 //   grid   (count/256)    block 256 threads; a thread owns one f and goes through the images in order.
-#include "kernels/head_training.h"
-
 #include <cmath>
 
 #include "kernels/device.cuh"
+#include "kernels/head_training.h"
 #include "kernels/launch.h"
 #include "src/model/label.h"
 
@@ -19,8 +19,9 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void __launch_bounds__(kThreads)
-    bce_with_logits_kernel(float* __restrict__ losses, float* __restrict__ grad_logits, const float* __restrict__ logits,
-                           const std::uint8_t* __restrict__ labels, float weight, int n) {
+    bce_with_logits_kernel(float* __restrict__ losses, float* __restrict__ grad_logits,
+                           const float* __restrict__ logits, const std::uint8_t* __restrict__ labels, float weight,
+                           int n) {
   const int i = item_index(kThreads);
   if (i >= n) return;
   if (labels[i] == kUnlabelled) {
@@ -33,9 +34,10 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    head_backward_kernel(float* __restrict__ grad_features, float* __restrict__ grad_weight, float* __restrict__ grad_bias,
-                         const float* __restrict__ features, const float* __restrict__ weight, const float* __restrict__ grad_logits,
-                         int n, int count, bool accumulate) {
+    head_backward_kernel(float* __restrict__ grad_features, float* __restrict__ grad_weight,
+                         float* __restrict__ grad_bias, const float* __restrict__ features,
+                         const float* __restrict__ weight, const float* __restrict__ grad_logits, int n, int count,
+                         bool accumulate) {
   const int f = item_index(kThreads);
   if (f >= count) return;
   const float w = weight[f];
@@ -52,18 +54,20 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void bce_with_logits(float* losses, float* grad_logits, const float* logits, const std::uint8_t* labels, float weight, int n,
-                     Stream stream) {
+void bce_with_logits(float* losses, float* grad_logits, const float* logits, const std::uint8_t* labels, float weight,
+                     int n, Stream stream) {
   require(n > 0, "bce_with_logits: the batch is empty");
-  launch({.kernel = "bce_with_logits", .blocks = {blocks_for(n, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         bce_with_logits_kernel, losses, grad_logits, logits, labels, weight, n);
+  launch({.kernel = "bce_with_logits", .blocks = {blocks_for(n, kThreads)}, .threads = kThreads, .synchronises = false},
+         stream, bce_with_logits_kernel, losses, grad_logits, logits, labels, weight, n);
 }
 
-void head_backward(float* grad_features, float* grad_weight, float* grad_bias, const float* features, const float* weight,
-                   const float* grad_logits, int n, int count, bool accumulate, Stream stream) {
+void head_backward(float* grad_features, float* grad_weight, float* grad_bias, const float* features,
+                   const float* weight, const float* grad_logits, int n, int count, bool accumulate, Stream stream) {
   require(n > 0 && count > 0, "head_backward: the batch is empty");
-  launch({.kernel = "head_backward", .blocks = {blocks_for(count, kThreads)}, .threads = kThreads, .synchronises = false}, stream,
-         head_backward_kernel, grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count, accumulate);
+  launch(
+      {.kernel = "head_backward", .blocks = {blocks_for(count, kThreads)}, .threads = kThreads, .synchronises = false},
+      stream, head_backward_kernel, grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count,
+      accumulate);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,17 +1,20 @@
-// The main loop that the convolutions share: C[m][o] = sum over k of A[m][k] B[k][o] for one tile of C, in FP32 on the FFMA units.
-//   A is never materialised: row m is a position of the input [..][h][w][ic], k = (tap, channel), and a tap moves the position.
-//   B [taps*ic][oc] is the packed weight.
+// The main loop that the convolutions share: C[m][o] = sum over k of A[m][k] B[k][o] for one tile of C, in FP32 on the
+// FFMA units.
+//   A is never materialised: row m is a position of the input [..][h][w][ic], k = (tap, channel), and a tap moves the
+//   position. B [taps*ic][oc] is the packed weight.
 //
 //   block  256 threads = 8 warps as 4 (rows) x 2 (columns); it owns 128 rows x kColumns columns
 //   warp   32 rows x kColumns/2 columns; its lanes stand 4 x 8
-//   thread 8 rows x kColumns/16 columns, in groups of 4 x 4: rows 16 apart, columns 32 apart. The four rows of a group are
+//   thread 8 rows x kColumns/16 columns, in groups of 4 x 4: rows 16 apart, columns 32 apart. The four rows of a group
+//   are
 //          consecutive, so that they can be one pooling window.
-//   shared a slab of 8 values of k, double-buffered: while one is multiplied, the next is on its way in registers; one barrier a slab.
+//   shared a slab of 8 values of k, double-buffered: while one is multiplied, the next is on its way in registers; one
+//   barrier a slab.
 //
-// Global loads: a thread reads 4 channels of one row and 4 columns of one k: 128 bits each; the two threads of a row fill a sector.
-// Shared memory: A is stored transposed, [k][row], rows padded to 132 so that a warp's 16 rows x 2 channel groups fall into 32
-// banks; fragments are read 128 bits at a time, 4 distinct addresses of A (64 bytes) and 8 of B (128 bytes) per warp: no conflicts.
-// The sum over k is taken by one thread in order: the same bits in every run.
+// Global loads: a thread reads 4 channels of one row and 4 columns of one k: 128 bits each; the two threads of a row
+// fill a sector. Shared memory: A is stored transposed, [k][row], rows padded to 132 so that a warp's 16 rows x 2
+// channel groups fall into 32 banks; fragments are read 128 bits at a time, 4 distinct addresses of A (64 bytes) and 8
+// of B (128 bytes) per warp: no conflicts. The sum over k is taken by one thread in order: the same bits in every run.
 #pragma once
 
 #include "kernels/device.cuh"
@@ -86,13 +89,13 @@ __device__ __forceinline__ void store_rows(float* c, int columns, int rows,
 __device__ __forceinline__ int gemm_loaded_row() { return thread_index() / 2; }
 __device__ __forceinline__ int gemm_loaded_channel() { return thread_index() % 2 * 4; }
 
-/// input: this thread's gemm_loaded_row(), at channel 0 of the first tap. Of the row's `depth` floats the first `run` are contiguous, and
-/// so are the rest, `step` floats further on: in [h][w][ic], the two taps of a kernel row are one run of 2ic, and the next row
-/// of taps lies w*ic on. weight: B at the tile's first column.
+/// input: this thread's gemm_loaded_row(), at channel 0 of the first tap. Of the row's `depth` floats the first `run`
+/// are contiguous, and so are the rest, `step` floats further on: in [h][w][ic], the two taps of a kernel row are one
+/// run of 2ic, and the next row of taps lies w*ic on. weight: B at the tile's first column.
 template <int kColumns>
 __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16],
-                                              const float* __restrict__ input, const float* __restrict__ weight, int depth,
-                                              int run, int step, int oc) {
+                                              const float* __restrict__ input, const float* __restrict__ weight,
+                                              int depth, int run, int step, int oc) {
   constexpr int kDepth = GemmTile::kDepth, kThreadColumns = kColumns / 16, kColumnLoads = kColumns / 4;
   SHARED_ARRAY(float, tile_a, 2, kDepth, GemmTile::kRows + 4);
   SHARED_ARRAY(float, tile_b, 2, kDepth, kColumns);

@@ -1,15 +1,16 @@
-// last_block_tensor: maps = P max(0, conv2x2(x, w) + bias), the last block and its 1x1 convolution as two GEMMs back to back.
+// last_block_tensor: maps = P max(0, conv2x2(x, w) + bias), the last block and its 1x1 convolution as two GEMMs back to
+// back.
 //   input [n][h][w][ic]   weight packed in stages   bias [oc]   ->   maps [n][64][(h-1)(w-1)]
 //   grid   (n * ceil((h-1)/8) * ceil((w-1)/16))    block 128 threads, 16 x 8 positions, all channels, all maps
-//   warp   2 image rows x 128 channels: 2 x 16 mma, 128 sums a thread; and their 64 maps: 2 x 8 mma, 64 sums that live through the kernel
-// For each 128 channels: the convolution (tensor_conv.cuh) upon the bias, then ReLU and rounding in registers. What a thread holds of the
-// product is, as it stands, its fragment of the next product's left side: of halves, two mma side by side are sixteen
-// columns; of TF32, columns 2t and 2t+1 of one mma are taken as the fragment's t and t+4, and the packed projection is permuted alike. So
-// the oc channels touch neither shared nor global memory, and no warp waits for another's. The projection's weights follow the
-// convolution's in the same stream of stages.
+//   warp   2 image rows x 128 channels: 2 x 16 mma, 128 sums a thread; and their 64 maps: 2 x 8 mma, 64 sums that live
+//          through the kernel
+// For each 128 channels: the convolution (tensor_conv.cuh) upon the bias, then ReLU and rounding in registers. What a
+// thread holds of the product is, as it stands, its fragment of the next product's left side: of halves, two mma side
+// by side are sixteen columns; of TF32, columns 2t and 2t+1 of one mma are taken as the fragment's t and t+4, and the
+// packed projection is permuted alike. So the oc channels touch neither shared nor global memory, and no warp waits for
+// another's. The projection's weights follow the convolution's in the same stream of stages.
 // A thread stores positions 2g and 2g+1 of a map: eight lanes 64 bytes side by side.
 #include "kernels/last_block_tensor.h"
-
 #include "kernels/tensor_conv.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -58,8 +59,8 @@ __device__ __forceinline__ void activate(std::uint32_t (&a)[4], const float (&ac
 
 // maps += one stage of the projection; first_step: of the 128 channels.
 template <typename T, typename Stage>
-__device__ __forceinline__ void project_stage(float (&maps)[kTilesM][kMapTiles][4], const float (&acc)[kTilesM][kTilesN][4], Stage& stage,
-                                              int first_step) {
+__device__ __forceinline__ void project_stage(float (&maps)[kTilesM][kMapTiles][4],
+                                              const float (&acc)[kTilesM][kTilesN][4], Stage& stage, int first_step) {
   const int lane = lane_index();
   const int map = lane % 8 + lane / 16 * 8, map_chunk = lane / 8 % 2;  // of the row of B that this lane names
   const int b_at = projection_chunk(map, map_chunk);
@@ -81,8 +82,8 @@ __device__ __forceinline__ void project_stage(float (&maps)[kTilesM][kMapTiles][
   }
 }
 
-__device__ __forceinline__ void store_maps(float* maps, const float (&acc)[kTilesM][kMapTiles][4], int first_y, int first_x, int out_h,
-                                           int out_w) {
+__device__ __forceinline__ void store_maps(float* maps, const float (&acc)[kTilesM][kMapTiles][4], int first_y,
+                                           int first_x, int out_h, int out_w) {
   const int x = first_x + lane_index() / 4 * 2, t = lane_index() % 4;
   const std::int64_t area = static_cast<std::int64_t>(out_h) * out_w;
   UNROLL
@@ -133,8 +134,8 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
     }
   }
   const int image = tile / (tiles_y * tiles_x);
-  store_maps(maps + static_cast<std::int64_t>(image) * ProjectionTile::kMaps * (h - 1) * (w - 1), map_acc, in.y + warp_y, in.x, h - 1,
-             w - 1);
+  store_maps(maps + static_cast<std::int64_t>(image) * ProjectionTile::kMaps * (h - 1) * (w - 1), map_acc,
+             in.y + warp_y, in.x, h - 1, w - 1);
 }
 
 }  // namespace
@@ -148,8 +149,8 @@ void last_block_tensor(const LastBlockTensor<T>& b, Stream stream) {
   const std::int64_t tiles = static_cast<std::int64_t>(b.n) * tiles_y * tiles_x;
   require(tiles <= INT32_MAX, "last_block_tensor: the batch is too large for one launch");
   launch({.kernel = "last_block_tensor", .blocks = {static_cast<unsigned>(tiles)}, .threads = kTensorThreads}, stream,
-         last_block_tensor_kernel<T>, b.maps, b.input, b.weight, b.bias, static_cast<int>(tiles_y), static_cast<int>(tiles_x), b.h,
-         b.w, b.ic, b.oc);
+         last_block_tensor_kernel<T>, b.maps, b.input, b.weight, b.bias, static_cast<int>(tiles_y),
+         static_cast<int>(tiles_x), b.h, b.w, b.ic, b.oc);
 }
 
 template void last_block_tensor(const LastBlockTensor<Half>&, Stream);

@@ -7,7 +7,8 @@
 namespace lfm::kernels::inline LFM_TARGET {
 
 /// input [n][h][w][ic], weight packed by pack_tensor_last_block (src/engine/cuda/tensor_pack.h), bias [oc]
-/// -> maps [n][64][(h-1)*(w-1)] in FP32: projection of max(0, conv2x2 + bias), which is rounded to T and never leaves the chip.
+/// -> maps [n][64][(h-1)*(w-1)] in FP32: projection of max(0, conv2x2 + bias), which is rounded to T and never leaves
+/// the chip.
 template <typename T>
 struct LastBlockTensor {
   float* maps = nullptr;
@@ -21,8 +22,8 @@ struct LastBlockTensor {
   int oc = 0;  ///< of the convolution; a multiple of 128
 };
 
-/// T: Half; Bfloat16 and Tf32 from compute capability 8.0 on. Arrays aligned to 16 bytes. The naive version is conv2x2_naive, then
-/// projection_naive.
+/// T: Half; Bfloat16 and Tf32 from compute capability 8.0 on. Arrays aligned to 16 bytes. The naive version is
+/// conv2x2_naive, then projection_naive.
 template <typename T>
 void last_block_tensor(const LastBlockTensor<T>& block, Stream stream);
 

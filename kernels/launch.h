@@ -24,10 +24,11 @@ struct Blocks {
 };
 
 struct Launch {
-  const char* kernel;       ///< its name, for messages
+  const char* kernel;  ///< its name, for messages
   Blocks blocks;
-  unsigned threads;         ///< per block
-  bool synchronises = true;  ///< false: neither barriers nor warp operations, which the emulation runs faster (and checks)
+  unsigned threads;  ///< per block
+  bool synchronises =
+      true;  ///< false: neither barriers nor warp operations, which the emulation runs faster (and checks)
 };
 
 inline constexpr int kMaxGridY = 65535;  // and z
@@ -54,12 +55,13 @@ void launch(const Launch& how, Stream stream, void (*kernel)(Parameters...), Arg
 #else
   const auto run = [how, kernel, values = std::tuple<Parameters...>(arguments...)] {
     const auto call = std::tie(kernel, values);
-    simt::run_grid({how.kernel, {how.blocks.x, how.blocks.y, how.blocks.z}, {how.threads, 1, 1}, how.synchronises},
-                   [](const void* erased) {
-                     const auto& [function, parameters] = *static_cast<const decltype(call)*>(erased);
-                     std::apply(function, parameters);
-                   },
-                   &call);
+    simt::run_grid(
+        {how.kernel, {how.blocks.x, how.blocks.y, how.blocks.z}, {how.threads, 1, 1}, how.synchronises},
+        [](const void* erased) {
+          const auto& [function, parameters] = *static_cast<const decltype(call)*>(erased);
+          std::apply(function, parameters);
+        },
+        &call);
   };
   if (stream) {
     reinterpret_cast<simt::Queue*>(stream)->enqueue(run);

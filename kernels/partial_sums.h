@@ -10,7 +10,8 @@ namespace lfm::kernels::inline LFM_TARGET {
 /// sum[i] = (accumulate ? sum[i] : 0) + the sum over slices of partials[slice][i], for i < count; added in double.
 void sum_partials(float* sum, const float* partials, int slices, int count, bool accumulate, Stream stream);
 
-/// Into how many slices, `most` of them, a sum is cut, so that the whole grid has enough blocks (`tiles` a slice) to fill a GPU.
+/// Into how many slices, `most` of them, a sum is cut, so that the whole grid has enough blocks (`tiles` a slice) to
+/// fill a GPU.
 constexpr int slices_for(std::int64_t most, int tiles) {
   constexpr int blocks = 256;
   const std::int64_t wanted = blocks / tiles > 1 ? blocks / tiles : 1;

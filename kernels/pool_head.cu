@@ -1,12 +1,12 @@
 // pool_head: features = the k largest values of each map, descending; logit = bias + features . weight.
 //   maps [n][channels][area]   weight [channels*k]   bias [1]   ->   features [n][channels*k]   logits [n]
 // Two launches: topk_pool, a warp a map over the whole GPU, whatever the batch; then
-//   grid   (n)    block 512 threads = 16 warps; a warp takes every 16th map of its image, a lane every 32nd of its ranks
+//   grid   (n)    block 512 threads = 16 warps; a warp takes every 16th map of its image, a lane every 32nd of its
+//                 ranks
 // A lane keeps one sum over its warp's maps; a butterfly adds the lanes, thread 0 the warps: a fixed order.
-#include "kernels/pool_head.h"
-
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
+#include "kernels/pool_head.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -15,8 +15,8 @@ namespace {
 constexpr int kWarps = 16;
 
 __global__ void __launch_bounds__(kWarps* kWarp)
-    head_of_maps_kernel(float* __restrict__ logits, const float* __restrict__ features, const float* __restrict__ weight,
-                        const float* __restrict__ bias, int channels, int k) {
+    head_of_maps_kernel(float* __restrict__ logits, const float* __restrict__ features,
+                        const float* __restrict__ weight, const float* __restrict__ bias, int channels, int k) {
   SHARED_ARRAY(float, partial, kWarps);
   const std::int64_t image = block_index();
   float sum = 0.0f;
@@ -37,8 +37,8 @@ __global__ void __launch_bounds__(kWarps* kWarp)
 
 }  // namespace
 
-void pool_head(float* logits, float* features, const float* maps, const float* weight, const float* bias, int n, int channels, int area,
-               int k, Stream stream) {
+void pool_head(float* logits, float* features, const float* maps, const float* weight, const float* bias, int n,
+               int channels, int area, int k, Stream stream) {
   require(n > 0 && channels > 0, "pool_head: the batch is empty");
   topk_pool(features, nullptr, maps, n * channels, area, k, stream);
   launch({.kernel = "head_of_maps", .blocks = {static_cast<unsigned>(n)}, .threads = kWarps * kWarp}, stream,

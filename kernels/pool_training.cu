@@ -1,16 +1,17 @@
 // pool_training: RBLD and RKS on the selected values, and the gradients' way back to the maps.
 //   rbld           values[row][r] *= factor[row][r], factor = scale[r] or 0
 //   rks_draw       positions[row][.] = k of area without replacement (R. Floyd's method: serial, so one thread a row)
-//   rks_gather     rank of a drawn value = how many of the row's k stand before it; k^2 comparisons in cache, no barrier
+//   rks_gather     rank of a drawn value = how many of the row's k stand before it; k^2 comparisons in cache, no
+//                  barrier
 //   pool_backward  grad_maps[image][position][channel] += grad_values[row][r] * factor[row][r]
 //   average_pool_backward  grad_maps[image][.][channel] (+)= grad_values[row] / area
-// One thread an item everywhere, 256 a block. A launch of pool_backward adds to each place at most once, since the positions of a row
-// differ; top-k and RKS are two launches, in stream order. So sums have a fixed order without atomics.
-#include "kernels/pool_training.h"
-
+// One thread an item everywhere, 256 a block. A launch of pool_backward adds to each place at most once, since the
+// positions of a row differ; top-k and RKS are two launches, in stream order. So sums have a fixed order without
+// atomics.
 #include "kernels/device.cuh"
 #include "kernels/launch.h"
 #include "kernels/order.cuh"
+#include "kernels/pool_training.h"
 #include "src/random/philox.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -26,23 +27,25 @@ __global__ void __launch_bounds__(kThreads)
   if (i >= static_cast<std::int64_t>(rows) * k) return;
   const int rank = static_cast<int>(i % k), row = static_cast<int>(i / k);
   const bool kept = keep ? keep[i] != 0
-                         : rbld_uniform(origin.seed, origin.step, origin.first_image + row / kProjectionChannels, row % kProjectionChannels, rank) >=
-                               drop[rank];
+                         : rbld_uniform(origin.seed, origin.step, origin.first_image + row / kProjectionChannels,
+                                        row % kProjectionChannels, rank) >= drop[rank];
   const float factor = kept ? scale[rank] : 0.0f;
   factors[i] = factor;
   values[i] *= factor;
 }
 
-__global__ void __launch_bounds__(kThreads) rks_draw_kernel(std::int32_t* positions, DrawOrigin origin, int rows, int area, int k) {
+__global__ void __launch_bounds__(kThreads)
+    rks_draw_kernel(std::int32_t* positions, DrawOrigin origin, int rows, int area, int k) {
   const int row = item_index(kThreads);
   if (row >= rows) return;
-  rks_positions(origin.seed, origin.step, origin.first_image + row / kProjectionChannels, row % kProjectionChannels, area, k,
-                positions + static_cast<std::int64_t>(row) * k);
+  rks_positions(origin.seed, origin.step, origin.first_image + row / kProjectionChannels, row % kProjectionChannels,
+                area, k, positions + static_cast<std::int64_t>(row) * k);
 }
 
 __global__ void __launch_bounds__(kThreads)
-    rks_gather_kernel(float* __restrict__ values, std::int32_t* __restrict__ positions, const std::int32_t* __restrict__ drawn,
-                      const float* __restrict__ maps, int rows, int area, int k) {
+    rks_gather_kernel(float* __restrict__ values, std::int32_t* __restrict__ positions,
+                      const std::int32_t* __restrict__ drawn, const float* __restrict__ maps, int rows, int area,
+                      int k) {
   const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(rows) * k) return;
   const std::int64_t row = i / k;
@@ -60,17 +63,20 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    pool_backward_kernel(float* __restrict__ grad_maps, const float* __restrict__ grad_values, const float* __restrict__ factors,
-                         const std::int32_t* __restrict__ positions, int rows, int area, int k) {
+    pool_backward_kernel(float* __restrict__ grad_maps, const float* __restrict__ grad_values,
+                         const float* __restrict__ factors, const std::int32_t* __restrict__ positions, int rows,
+                         int area, int k) {
   const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(rows) * k) return;
   const std::int64_t row = i / k;
-  const std::int64_t at = (row / kProjectionChannels * area + positions[i]) * kProjectionChannels + row % kProjectionChannels;
+  const std::int64_t at =
+      (row / kProjectionChannels * area + positions[i]) * kProjectionChannels + row % kProjectionChannels;
   grad_maps[at] += factors ? grad_values[i] * factors[i] : grad_values[i];
 }
 
 __global__ void __launch_bounds__(kThreads)
-    average_pool_backward_kernel(float* __restrict__ grad_maps, const float* __restrict__ grad_values, int rows, int area, bool accumulate) {
+    average_pool_backward_kernel(float* __restrict__ grad_maps, const float* __restrict__ grad_values, int rows,
+                                 int area, bool accumulate) {
   const std::int64_t i = wide_item_index(kThreads);
   if (i >= static_cast<std::int64_t>(rows) * area) return;
   const std::int64_t image = i / kProjectionChannels / area;
@@ -79,7 +85,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 Launch one_thread_per(const char* kernel, std::int64_t items) {
-  require(items > 0 && items <= static_cast<std::int64_t>(INT32_MAX) * kThreads, "pool_training: the batch is empty or too large");
+  require(items > 0 && items <= static_cast<std::int64_t>(INT32_MAX) * kThreads,
+          "pool_training: the batch is empty or too large");
   return {.kernel = kernel, .blocks = {blocks_for(items, kThreads)}, .threads = kThreads, .synchronises = false};
 }
 
@@ -90,11 +97,11 @@ void check(int rows, int k) {
 
 }  // namespace
 
-void rbld(float* values, float* factors, const std::uint8_t* keep, const float* drop, const float* scale, const DrawOrigin& origin,
-          int rows, int k, Stream stream) {
+void rbld(float* values, float* factors, const std::uint8_t* keep, const float* drop, const float* scale,
+          const DrawOrigin& origin, int rows, int k, Stream stream) {
   check(rows, k);
-  launch(one_thread_per("rbld", static_cast<std::int64_t>(rows) * k), stream, rbld_kernel, values, factors, keep, drop, scale, origin,
-         rows, k);
+  launch(one_thread_per("rbld", static_cast<std::int64_t>(rows) * k), stream, rbld_kernel, values, factors, keep, drop,
+         scale, origin, rows, k);
 }
 
 void rks_draw(std::int32_t* positions, const DrawOrigin& origin, int rows, int area, int k, Stream stream) {
@@ -103,25 +110,26 @@ void rks_draw(std::int32_t* positions, const DrawOrigin& origin, int rows, int a
   launch(one_thread_per("rks_draw", rows), stream, rks_draw_kernel, positions, origin, rows, area, k);
 }
 
-void rks_gather(float* values, std::int32_t* positions, const std::int32_t* drawn, const float* maps, int rows, int area, int k,
-                Stream stream) {
+void rks_gather(float* values, std::int32_t* positions, const std::int32_t* drawn, const float* maps, int rows,
+                int area, int k, Stream stream) {
   check(rows, k);
-  launch(one_thread_per("rks_gather", static_cast<std::int64_t>(rows) * k), stream, rks_gather_kernel, values, positions, drawn, maps,
-         rows, area, k);
+  launch(one_thread_per("rks_gather", static_cast<std::int64_t>(rows) * k), stream, rks_gather_kernel, values,
+         positions, drawn, maps, rows, area, k);
 }
 
-void pool_backward(float* grad_maps, const float* grad_values, const float* factors, const std::int32_t* positions, int rows, int area,
-                   int k, Stream stream) {
+void pool_backward(float* grad_maps, const float* grad_values, const float* factors, const std::int32_t* positions,
+                   int rows, int area, int k, Stream stream) {
   check(rows, k);
-  launch(one_thread_per("pool_backward", static_cast<std::int64_t>(rows) * k), stream, pool_backward_kernel, grad_maps, grad_values,
-         factors, positions, rows, area, k);
+  launch(one_thread_per("pool_backward", static_cast<std::int64_t>(rows) * k), stream, pool_backward_kernel, grad_maps,
+         grad_values, factors, positions, rows, area, k);
 }
 
-void average_pool_backward(float* grad_maps, const float* grad_values, int rows, int area, bool accumulate, Stream stream) {
+void average_pool_backward(float* grad_maps, const float* grad_values, int rows, int area, bool accumulate,
+                           Stream stream) {
   check(rows, 1);
   require(area > 0, "average_pool_backward: the maps are empty");
-  launch(one_thread_per("average_pool_backward", static_cast<std::int64_t>(rows) * area), stream, average_pool_backward_kernel,
-         grad_maps, grad_values, rows, area, accumulate);
+  launch(one_thread_per("average_pool_backward", static_cast<std::int64_t>(rows) * area), stream,
+         average_pool_backward_kernel, grad_maps, grad_values, rows, area, accumulate);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,11 +1,15 @@
-// The main loop of the weights' gradients: C[m][o] = sum over positions p of A[p][m] B[p][o], one tile of C over one slice of positions.
-//   A is the layer's input and B the gradient of its output, both with channels innermost, so both slabs come as they lie in memory.
+// The main loop of the weights' gradients: C[m][o] = sum over positions p of A[p][m] B[p][o], one tile of C over one
+// slice of positions.
+//   A is the layer's input and B the gradient of its output, both with channels innermost, so both slabs come as they
+//   lie in memory.
 //
 //   tile   128 rows (m) x kColumns, owned by 256 threads as implicit_gemm.cuh describes
-//   shared a slab of 8 positions of A and of B, double-buffered, one barrier a slab; stored 128 bits at a time by consecutive lanes and
+//   shared a slab of 8 positions of A and of B, double-buffered, one barrier a slab; stored 128 bits at a time by
+//   consecutive lanes and
 //          read as in implicit_gemm.cuh: no conflicts
 // Positions are never divided into rows and columns on the way: each thread walks along them by steps of 8.
-// One thread takes the sum over its slice in order, and sum_partials() adds the slices in order: the same bits in every run.
+// One thread takes the sum over its slice in order, and sum_partials() adds the slices in order: the same bits in every
+// run.
 #pragma once
 
 #include "kernels/implicit_gemm.cuh"
@@ -15,7 +19,8 @@ namespace lfm::kernels::inline LFM_TARGET {
 /// Positions [n][h][w] inside an array [n][pitch_h][pitch_w][channels], one of whose channels `at` points to.
 class PositionCursor {
  public:
-  __device__ __forceinline__ PositionCursor(const float* origin, int first, int h, int w, int pitch_h, int pitch_w, int channels)
+  __device__ __forceinline__ PositionCursor(const float* origin, int first, int h, int w, int pitch_h, int pitch_w,
+                                            int channels)
       : x_(first % w),
         y_(first / w % h),
         h_(h),
@@ -46,14 +51,19 @@ class PositionCursor {
 
 /// The position of the slab, and column of its tile, that a thread brings.
 template <int kWidth>
-__device__ __forceinline__ int slab_position() { return thread_index() / (kWidth / 4); }
+__device__ __forceinline__ int slab_position() {
+  return thread_index() / (kWidth / 4);
+}
 template <int kWidth>
-__device__ __forceinline__ int slab_column() { return thread_index() % (kWidth / 4) * 4; }
+__device__ __forceinline__ int slab_column() {
+  return thread_index() % (kWidth / 4) * 4;
+}
 
-/// a, b: at this thread's slab_position() of the slice and slab_column() of the tile. positions: of the slice; may be 0.
+/// a, b: at this thread's slab_position() of the slice and slab_column() of the tile. positions: of the slice; may be
+/// 0.
 template <int kColumns>
-__device__ __forceinline__ void position_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16], PositionCursor a, PositionCursor b,
-                                              int positions) {
+__device__ __forceinline__ void position_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16], PositionCursor a,
+                                              PositionCursor b, int positions) {
   constexpr int kDepth = GemmTile::kDepth;
   SHARED_ARRAY(float, tile_a, 2, kDepth, GemmTile::kRows);
   SHARED_ARRAY(float, tile_b, 2, kDepth, kColumns);

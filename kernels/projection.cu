@@ -2,13 +2,12 @@
 //   input [n][area][ic]   weight [ic][64]   ->   maps [n][64][area]
 // GEMM (implicit_gemm.cuh) with one tap: rows = n*area positions, columns = 64, depth = ic.
 //   grid   (rows/128)    block 256 threads, 8 positions x 4 channels each
-// The maps are stored channel-major, as the pooling reads them: four consecutive positions per thread and channel, 128 bits where area
-// allows it.
-#include "kernels/projection.h"
-
+// The maps are stored channel-major, as the pooling reads them: four consecutive positions per thread and channel, 128
+// bits where area allows it.
 #include "kernels/device.cuh"
 #include "kernels/implicit_gemm.cuh"
 #include "kernels/launch.h"
+#include "kernels/projection.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -30,8 +29,8 @@ __global__ void __launch_bounds__(kNaiveThreads)
 }
 
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
-    projection_kernel(float* __restrict__ maps, const float* __restrict__ input, const float* __restrict__ weight, int rows,
-                      int area, int ic) {
+    projection_kernel(float* __restrict__ maps, const float* __restrict__ input, const float* __restrict__ weight,
+                      int rows, int area, int ic) {
   const int first = block_index() * GemmTile::kRows;
   const int loaded = first + gemm_loaded_row() < rows ? first + gemm_loaded_row() : rows - 1;
   float acc[GemmTile::kThreadRows][kColumns / 16];
@@ -76,7 +75,9 @@ void projection(float* maps, const float* input, const float* weight, int n, int
 
 void projection_naive(float* maps, const float* input, const float* weight, int n, int area, int ic, Stream stream) {
   const std::int64_t rows = rows_of(n, area);
-  launch({.kernel = "projection_naive", .blocks = {blocks_for(rows * kColumns, kNaiveThreads)}, .threads = kNaiveThreads,
+  launch({.kernel = "projection_naive",
+          .blocks = {blocks_for(rows * kColumns, kNaiveThreads)},
+          .threads = kNaiveThreads,
           .synchronises = false},
          stream, projection_naive_kernel, maps, input, weight, n, area, ic);
 }

@@ -1,17 +1,18 @@
-// projection_tensor: maps[o][p] = sum over c of x[p][c] w[c][o], and its gradients, on tensor cores in BF16 or TF32 with FP32 sums.
+// projection_tensor: maps[o][p] = sum over c of x[p][c] w[c][o], and its gradients, on tensor cores in BF16 or TF32
+// with FP32 sums.
 //   x [positions][ic]   g [positions][64]   ->   maps [n][64][area], grad_x [positions][ic], grad_w [ic][64] in FP32
 // maps, grad_x  C = A B with A's rows positions, its depth channels side by side
 //   grid   (positions/128, columns/64)    block 128 threads, 128 positions x 64 columns
 //   warp   32 positions x 64 columns: 2 x 8 mma, 64 sums a thread
-//   shared a ring of three stages, each 64 bytes of channels of 128 positions and of 64 columns, both as tensor_layout.h lays a stage of weights
+//   shared a ring of three stages, each 64 bytes of channels of 128 positions and of 64 columns, both as
+//   tensor_layout.h lays a stage of weights
 // grad_w  C = A^T B over positions (tensor_positions.cuh): rows = channels, columns = maps
 //   grid   (ic/128, slices)    block 128 threads, 128 channels x 64 maps
 //   warp   32 channels x 64 maps: 2 x 8 mma; sum_partials() adds the slices in order: the same bits in every run
 // Memory bounds all three: 15 to 60 FLOP a byte.
-#include "kernels/projection_tensor.h"
-
 #include "kernels/partial_sums.h"
 #include "kernels/projection.h"
+#include "kernels/projection_tensor.h"
 #include "kernels/tensor_positions.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -27,8 +28,8 @@ constexpr int kRoundThreads = 256;
 
 /// acc = the product of the block's positions and columns. weight: the columns' stages.
 template <typename T, typename Left, typename Right>
-__device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4], Left& left, Right& right, const T* input, const T* weight,
-                                              int first, int positions, int depth) {
+__device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4], Left& left, Right& right,
+                                              const T* input, const T* weight, int first, int positions, int depth) {
   const int thread = thread_index(), lane = lane_index(), stages = depth / kSlab<T>;
   RingSlots slots;
   int copied = 0;
@@ -39,12 +40,14 @@ __device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4],
       for (int j = 0; j < kLeftChunks; j += kTensorThreads) {
         const int i = j + thread, row = i / ConvTile::kSlabChunks, chunk = i % ConvTile::kSlabChunks;
         const bool inside = first + row < positions;
-        const std::int64_t at = inside ? static_cast<std::int64_t>(first + row) * depth + copied * kSlab<T> + chunk * kPerChunk<T> : 0;
+        const std::int64_t at =
+            inside ? static_cast<std::int64_t>(first + row) * depth + copied * kSlab<T> + chunk * kPerChunk<T> : 0;
         copy_async(&left[slot][weight_chunk(row, chunk)], input + at, inside);
       }
       UNROLL
       for (int i = 0; i < kRightChunks; i += kTensorThreads) {
-        copy_async(&right[slot][i + thread], weight + (static_cast<std::int64_t>(copied) * kRightChunks + i + thread) * kPerChunk<T>, true);
+        copy_async(&right[slot][i + thread],
+                   weight + (static_cast<std::int64_t>(copied) * kRightChunks + i + thread) * kPerChunk<T>, true);
       }
       ++copied;
     }
@@ -79,15 +82,16 @@ __device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4],
   }
 }
 
-// Of a thread's sums, those of position `row` of its mma's two and of four columns that are consecutive channels: of mma n and n+1.
+// Of a thread's sums, those of position `row` of its mma's two and of four columns that are consecutive channels: of
+// mma n and n+1.
 __device__ __forceinline__ float4 four_channels(const float (&acc)[kTilesN][4], int n, int row) {
   return {acc[n][2 * row], acc[n][2 * row + 1], acc[n + 1][2 * row], acc[n + 1][2 * row + 1]};
 }
 
 template <typename T>
 __global__ void __launch_bounds__(kTensorThreads, 2)
-    projection_tensor_kernel(float* __restrict__ maps, const T* __restrict__ input, const T* __restrict__ weight, int positions, int area,
-                             int ic) {
+    projection_tensor_kernel(float* __restrict__ maps, const T* __restrict__ input, const T* __restrict__ weight,
+                             int positions, int area, int ic) {
   SHARED_ARRAY(Chunk, left, kStages, kLeftChunks);
   SHARED_ARRAY(Chunk, right, kStages, kRightChunks);
   const int first = block_index() * kRows;
@@ -112,13 +116,14 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
 
 template <typename T>
 __global__ void __launch_bounds__(kTensorThreads, 2)
-    projection_input_tensor_kernel(float* __restrict__ grad_input, const T* __restrict__ grad_maps, const T* __restrict__ weight, int positions,
-                                   int ic, int depth) {
+    projection_input_tensor_kernel(float* __restrict__ grad_input, const T* __restrict__ grad_maps,
+                                   const T* __restrict__ weight, int positions, int ic, int depth) {
   SHARED_ARRAY(Chunk, left, kStages, kLeftChunks);
   SHARED_ARRAY(Chunk, right, kStages, kRightChunks);
   const int first = block_index() * kRows, channel = block_row() * kColumns;
   float acc[kTilesM][kTilesN][4];
-  multiply_rows(acc, left, right, grad_maps, weight + static_cast<std::int64_t>(channel) * depth, first, positions, depth);
+  multiply_rows(acc, left, right, grad_maps, weight + static_cast<std::int64_t>(channel) * depth, first, positions,
+                depth);
   UNROLL
   for (int m = 0; m < kTilesM; ++m) {
     UNROLL
@@ -134,8 +139,8 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
 
 template <typename T>
 __global__ void __launch_bounds__(kTensorThreads, 2)
-    projection_weight_tensor_kernel(float* __restrict__ partials, const T* __restrict__ input, const T* __restrict__ grad_maps, int positions,
-                                    int slice, int ic) {
+    projection_weight_tensor_kernel(float* __restrict__ partials, const T* __restrict__ input,
+                                    const T* __restrict__ grad_maps, int positions, int slice, int ic) {
   constexpr int kInputChunks = kRows / kPerChunk<T>, kGradChunks = kColumns / kPerChunk<T>;
   SHARED_ARRAY(Chunk, left, kStages, kStagePositions<T> * kInputChunks);
   SHARED_ARRAY(Chunk, right, kStages, kStagePositions<T> * kGradChunks);
@@ -168,10 +173,12 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
     UNROLL
     for (int step = 0; step < kStageSteps; ++step) {
       const int x = row_of_step<T>(step) * ConvTile::kWidth + left_position<T>(step);
-      const int at = position_chunk<T, kInputChunks>(x, chunk), later = sizeof(T) == 2 ? 0 : position_chunk<T, kInputChunks>(x + 4, chunk);
+      const int at = position_chunk<T, kInputChunks>(x, chunk),
+                later = sizeof(T) == 2 ? 0 : position_chunk<T, kInputChunks>(x + 4, chunk);
       std::uint32_t a[kTilesM][4];
       UNROLL
-      for (int m = 0; m < kTilesM; ++m) load_left<T>(a[m], left[slot], at ^ chunks_of<T>(16 * m), later ^ chunks_of<T>(16 * m));
+      for (int m = 0; m < kTilesM; ++m)
+        load_left<T>(a[m], left[slot], at ^ chunks_of<T>(16 * m), later ^ chunks_of<T>(16 * m));
       multiply_positions<T, kGradChunks>(acc, a, right[slot], 0, step);
     }
   }
@@ -206,9 +213,11 @@ void projection_tensor(float* maps, const T* input, const T* weight, int n, int 
 }
 
 template <typename T>
-void projection_input_tensor(float* grad_input, const T* grad_maps, const T* weight, int positions, int ic, Stream stream) {
+void projection_input_tensor(float* grad_input, const T* grad_maps, const T* weight, int positions, int ic,
+                             Stream stream) {
   check(positions, ic);
-  launch({.kernel = "projection_input_tensor", .blocks = {blocks_for(positions, kRows), static_cast<unsigned>(ic / kColumns)},
+  launch({.kernel = "projection_input_tensor",
+          .blocks = {blocks_for(positions, kRows), static_cast<unsigned>(ic / kColumns)},
           .threads = kTensorThreads},
          stream, projection_input_tensor_kernel<T>, grad_input, grad_maps, weight, positions, ic, kColumns);
 }
@@ -218,21 +227,26 @@ std::size_t projection_weight_tensor_scratch(int positions, int ic) {
 }
 
 template <typename T>
-void projection_weight_tensor(float* grad_weight, float* scratch, const T* input, const T* grad_maps, int positions, int ic,
-                              bool accumulate, Stream stream) {
+void projection_weight_tensor(float* grad_weight, float* scratch, const T* input, const T* grad_maps, int positions,
+                              int ic, bool accumulate, Stream stream) {
   check(positions, ic);
   const int slices = position_slices(positions, ic / kRows);
-  launch({.kernel = "projection_weight_tensor", .blocks = {static_cast<unsigned>(ic / kRows), static_cast<unsigned>(slices)},
+  launch({.kernel = "projection_weight_tensor",
+          .blocks = {static_cast<unsigned>(ic / kRows), static_cast<unsigned>(slices)},
           .threads = kTensorThreads},
-         stream, projection_weight_tensor_kernel<T>, scratch, input, grad_maps, positions, static_cast<int>(blocks_for(positions, slices)), ic);
+         stream, projection_weight_tensor_kernel<T>, scratch, input, grad_maps, positions,
+         static_cast<int>(blocks_for(positions, slices)), ic);
   sum_partials(grad_weight, scratch, slices, ic * kColumns, accumulate, stream);
 }
 
 template <typename T>
 void round_values(T* rounded, const float* values, std::size_t count, Stream stream) {
   require(count > 0 && count % 4 == 0, "round_values: the values must be a multiple of 4");
-  launch({.kernel = "round_values", .blocks = {blocks_for(count / 4, kRoundThreads)}, .threads = kRoundThreads, .synchronises = false}, stream,
-         round_values_kernel<T>, rounded, values, static_cast<std::int64_t>(count));
+  launch({.kernel = "round_values",
+          .blocks = {blocks_for(count / 4, kRoundThreads)},
+          .threads = kRoundThreads,
+          .synchronises = false},
+         stream, round_values_kernel<T>, rounded, values, static_cast<std::int64_t>(count));
 }
 
 template void projection_tensor(float*, const Bfloat16*, const Bfloat16*, int, int, int, Stream);

@@ -1,7 +1,9 @@
-// Where the kernels that begin at a residual take it from: first_block.cu and first_conv.cu compute NPR's from pixels on the way, their fast
-// path, and read any other from memory, where residual.cu has written it. What residuals are stands in src/model/residual.h.
+// Where the kernels that begin at a residual take it from: first_block.cu and first_conv.cu compute NPR's from pixels
+// on the way, their fast path, and read any other from memory, where residual.cu has written it. What residuals are
+// stands in src/model/residual.h.
 //
-// first_block.cu keeps five values of a 3x3 patch that begins at a cell where the corners are always zero, as NPR's are, else nine.
+// first_block.cu keeps five values of a 3x3 patch that begins at a cell where the corners are always zero, as NPR's
+// are, else nine.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Every file under kernels/ and src/engine/cuda/ is compiled once for each of two targets, into a namespace of its own, so that both
-// link into one program:
+// Every file under kernels/ and src/engine/cuda/ is compiled once for each of two targets, into a namespace of its own,
+// so that both link into one program:
 //   LFM_TARGET=cuda      by nvcc, for NVIDIA GPUs
 //   LFM_TARGET=emulated  by the host compiler, against kernels/simt
 // The build sets LFM_TARGET (and LFM_TARGET_EMULATED=1 for the second). Inside such a file,

@@ -2,14 +2,16 @@
 //
 //   block  128 threads = 4 warps; 16 x 8 positions x 128 channels
 //   warp   kTilesM image rows of 16 positions x 8*kTilesN channels, as kTilesM x kTilesN mma
-//          Rows 0-7 of an mma are the even positions of its image row, rows 8-15 the odd ones: a thread's sums hold positions 2g and
-//          2g+1 of each of its image rows.
-//   shared two patches, so that the next slab arrives while one is multiplied, and a ring of three stages of weights, two of them on their
-//          way. One barrier a stage: it makes the stage that has arrived visible, and frees the one that was multiplied before it.
+//          Rows 0-7 of an mma are the even positions of its image row, rows 8-15 the odd ones: a thread's sums hold
+//          positions 2g and 2g+1 of each of its image rows.
+//   shared two patches, so that the next slab arrives while one is multiplied, and a ring of three stages of weights,
+//   two of them on their
+//          way. One barrier a stage: it makes the stage that has arrived visible, and frees the one that was multiplied
+//          before it.
 //
-// Every input value crosses from L2 once per block and slab (1.2 times, with the border) and serves four taps; weights cross once per block.
-// All copies are 16 bytes; four lanes copy a position's 64 bytes, and eight meet eight different parts of a line in shared memory.
-// Sums are kept in FP32 by one thread in a fixed order: the same bits in every run.
+// Every input value crosses from L2 once per block and slab (1.2 times, with the border) and serves four taps; weights
+// cross once per block. All copies are 16 bytes; four lanes copy a position's 64 bytes, and eight meet eight different
+// parts of a line in shared memory. Sums are kept in FP32 by one thread in a fixed order: the same bits in every run.
 #pragma once
 
 #include "kernels/launch.h"
@@ -42,7 +44,8 @@ __device__ __forceinline__ void copy_patch(Patch& patch, const TileInput<T>& in,
     const int p = i / 16 * 4 + (i / 8 & 1) + (i / 4 & 1) * 2, chunk = i % 4;
     const int y = in.y + p / ConvTile::kPatchWidth, x = in.x + p % ConvTile::kPatchWidth;
     const bool inside = p < ConvTile::kPatchWidth * ConvTile::kPatchHeight && y < in.h && x < in.w;
-    const std::int64_t at = inside ? (static_cast<std::int64_t>(y) * in.w + x) * in.ic + slab * kSlab<T> + chunk * kPerChunk<T> : 0;
+    const std::int64_t at =
+        inside ? (static_cast<std::int64_t>(y) * in.w + x) * in.ic + slab * kSlab<T> + chunk * kPerChunk<T> : 0;
     copy_async(&patch[patch_chunk(p, chunk)], in.image + at, inside);
   }
 }
@@ -57,8 +60,8 @@ class RingSlots {
     return slot;
   }
 
-  /// Waits for the oldest stage and returns its slot. Everything issued before its group has arrived too, and all threads have done with
-  /// what they multiplied before.
+  /// Waits for the oldest stage and returns its slot. Everything issued before its group has arrived too, and all
+  /// threads have done with what they multiplied before.
   __device__ __forceinline__ int arrive() {
     wait_copies<kStages - 2>();
     sync_block();
@@ -101,11 +104,11 @@ class WeightStream {
   RingSlots slots_;
 };
 
-/// acc += the patch, moved by the tap, times the stage. first_row: the warp's first image row of the tile; first_column: of the stage. Unrolled where
-/// registers allow it.
+/// acc += the patch, moved by the tap, times the stage. first_row: the warp's first image row of the tile;
+/// first_column: of the stage. Unrolled where registers allow it.
 template <typename T, bool kUnrolled, int kTilesM, int kTilesN, typename Patch, typename Stage>
-__device__ __forceinline__ void multiply_stage(float (&acc)[kTilesM][kTilesN][4], Patch& patch, Stage& stage, int tap, int first_row,
-                                               int first_column) {
+__device__ __forceinline__ void multiply_stage(float (&acc)[kTilesM][kTilesN][4], Patch& patch, Stage& stage, int tap,
+                                               int first_row, int first_column) {
   const int lane = lane_index();
   const int row_x = 2 * (lane % 8) + lane / 8 % 2, row_chunk = lane / 16;  // of the row of A that this lane names
   const int column = first_column + lane % 8 + lane / 16 * 8, column_chunk = lane / 8 % 2;
@@ -151,19 +154,21 @@ __device__ __forceinline__ void zero(float (&acc)[kTilesM][kTilesN][4]) {
   }
 }
 
-/// acc += the convolution of the tile with the channels whose weights come next in the stream. `patches` counts the patches multiplied so
-/// far; the patch numbered so is in shared memory or on its way, and so is, afterwards, the next one: the first slab again, unless
-/// `last`.
+/// acc += the convolution of the tile with the channels whose weights come next in the stream. `patches` counts the
+/// patches multiplied so far; the patch numbered so is in shared memory or on its way, and so is, afterwards, the next
+/// one: the first slab again, unless `last`.
 template <typename T, bool kUnrolled, int kTilesM, int kTilesN, typename Patches, typename Ring, typename Weights>
-__device__ __forceinline__ void convolve_tile(float (&acc)[kTilesM][kTilesN][4], Patches& patches, Ring& ring, Weights& weights,
-                                              const TileInput<T>& in, int& patch, bool last, int first_row, int first_column) {
+__device__ __forceinline__ void convolve_tile(float (&acc)[kTilesM][kTilesN][4], Patches& patches, Ring& ring,
+                                              Weights& weights, const TileInput<T>& in, int& patch, bool last,
+                                              int first_row, int first_column) {
   const int slabs = in.ic / kSlab<T>;
   for (int slab = 0; slab < slabs; ++slab, ++patch) {
     ROLLED
     for (int tap = 0; tap < ConvTile::kTaps; ++tap) {
       const int slot = weights.arrive();
       weights.copy_next();
-      if (tap == 0 && !(last && slab + 1 == slabs)) copy_patch(patches[(patch + 1) & 1], in, slab + 1 == slabs ? 0 : slab + 1);
+      if (tap == 0 && !(last && slab + 1 == slabs))
+        copy_patch(patches[(patch + 1) & 1], in, slab + 1 == slabs ? 0 : slab + 1);
       commit_copies();
       multiply_stage<T, kUnrolled>(acc, patches[patch & 1], ring[slot], tap, first_row, first_column);
     }
@@ -183,9 +188,14 @@ __device__ __forceinline__ void start_copies(Patches& patches, Weights& weights,
 
 /// Of the tile's number in the grid: image, then row and column of tiles.
 template <typename T>
-__device__ __forceinline__ TileInput<T> tile_input(const T* input, int tile, int tiles_y, int tiles_x, int h, int w, int ic) {
+__device__ __forceinline__ TileInput<T> tile_input(const T* input, int tile, int tiles_y, int tiles_x, int h, int w,
+                                                   int ic) {
   const int image = tile / (tiles_y * tiles_x);
-  return {input + static_cast<std::int64_t>(image) * h * w * ic, h, w, ic, tile / tiles_x % tiles_y * ConvTile::kHeight,
+  return {input + static_cast<std::int64_t>(image) * h * w * ic,
+          h,
+          w,
+          ic,
+          tile / tiles_x % tiles_y * ConvTile::kHeight,
           tile % tiles_x * ConvTile::kWidth};
 }
 

@@ -1,18 +1,23 @@
-// The vocabulary of kernels that use tensor cores: fragments, asynchronous copies. With device.cuh the only place with inline PTX; the
-// emulated half is simt/tensor_core.h. Fragment layouts are those of the PTX ISA ("Matrix fragments for mma.m16n8k16" and the like).
+// The vocabulary of kernels that use tensor cores: fragments, asynchronous copies. With device.cuh the only place with
+// inline PTX; the emulated half is simt/tensor_core.h. Fragment layouts are those of the PTX ISA ("Matrix fragments for
+// mma.m16n8k16" and the like).
 //
 //   Chunk                        16 bytes: 8 halves or 4 TF32
-//   mma<T>(c, a, b0, b1)           c[16][8] += a[16][K] b[K][8], K = 16 halves or 8 TF32: 32 bytes. With g = lane / 4, t = lane % 4 a lane holds
+//   mma<T>(c, a, b0, b1)           c[16][8] += a[16][K] b[K][8], K = 16 halves or 8 TF32: 32 bytes. With g = lane / 4,
+//                                  t = lane % 4 a lane holds
 //                                 c: rows g, g, g+8, g+8, columns 2t, 2t+1, 2t, 2t+1
-//                                 a: words t of rows g, g+8, words t+4 of rows g, g+8    (a word: two halves or one TF32)
+//                                 a: words t of rows g, g+8, words t+4 of rows g, g+8
+//                                 (a word: two halves or one TF32)
 //                                 b: words t and t+4 of column g
 //   mma_k8(c, a, b)              the same for 8 halves, words t alone: all that sm_75 has
-//   ldmatrix(r, row)             count of r = 1, 2, 4 matrices of 8 rows of 16 bytes in shared memory; lane 8i + j names row j of matrix i,
-//                                and gets word t of row g of each. So it loads a and b of every T from rows that run along K.
+//   ldmatrix(r, row)             count of r = 1, 2, 4 matrices of 8 rows of 16 bytes in shared memory; lane 8i + j
+//                                names row j of matrix i, and gets word t of row g of each. So it loads a and b of
+//                                every T from rows that run along K.
 //   ldmatrix_transposed(r, row)   the same for 2-byte elements: elements (2t, g) and (2t+1, g) of each
 //   copy_async(shared, global, valid), commit_copies(), wait_copies<pending>()
-//                                16 bytes to shared memory, zeros if not valid; visible to the thread that waited, and to others after a
-//                                barrier. sm_75 has none: there the copy is an ordinary one, through registers.
+//                                16 bytes to shared memory, zeros if not valid; visible to the thread that waited, and
+//                                to others after a barrier. sm_75 has none: there the copy is an ordinary one, through
+//                                registers.
 //   copy_async_cached            the same, and the sectors stay in L1: for those that are not used up
 //   encode<T>(values)           4 / sizeof(T) floats, rounded, in a word
 //   store_chunk, store_words     16 bytes; two words
@@ -65,16 +70,17 @@ __device__ __forceinline__ void mma_k8(float (&c)[4], std::uint32_t a0, std::uin
       : "r"(a0), "r"(a1), "r"(b));
 }
 
-#define LFM_MMA(shape_and_types)                                                                                      \
-  asm("mma.sync.aligned." shape_and_types " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"                   \
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                                              \
+#define LFM_MMA(shape_and_types)                                                                   \
+  asm("mma.sync.aligned." shape_and_types " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])                                             \
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1))
 
 template <typename T>
 __device__ __forceinline__ void mma(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1);
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 template <>
-__device__ __forceinline__ void mma<Half>(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+__device__ __forceinline__ void mma<Half>(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
+                                          std::uint32_t b1) {
   mma_k8(c, a[0], a[1], b0);
   mma_k8(c, a[2], a[3], b1);
 }
@@ -89,15 +95,18 @@ __device__ __forceinline__ void mma<Tf32>(float (&)[4], const std::uint32_t (&)[
 }
 #else
 template <>
-__device__ __forceinline__ void mma<Half>(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+__device__ __forceinline__ void mma<Half>(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
+                                          std::uint32_t b1) {
   LFM_MMA("m16n8k16.row.col.f32.f16.f16.f32");
 }
 template <>
-__device__ __forceinline__ void mma<Bfloat16>(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+__device__ __forceinline__ void mma<Bfloat16>(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
+                                              std::uint32_t b1) {
   LFM_MMA("m16n8k16.row.col.f32.bf16.bf16.f32");
 }
 template <>
-__device__ __forceinline__ void mma<Tf32>(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+__device__ __forceinline__ void mma<Tf32>(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
+                                          std::uint32_t b1) {
   LFM_MMA("m16n8k8.row.col.f32.tf32.tf32.f32");
 }
 #endif
@@ -108,7 +117,10 @@ __device__ __forceinline__ std::uint32_t shared_address(const void* p) {
 }
 
 __device__ __forceinline__ void ldmatrix(std::uint32_t (&r)[1], const Chunk* row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];" : "=r"(r[0]) : "r"(shared_address(row)) : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
+               : "=r"(r[0])
+               : "r"(shared_address(row))
+               : "memory");
 }
 __device__ __forceinline__ void ldmatrix(std::uint32_t (&r)[2], const Chunk* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];"
@@ -123,7 +135,10 @@ __device__ __forceinline__ void ldmatrix(std::uint32_t (&r)[4], const Chunk* row
                : "memory");
 }
 __device__ __forceinline__ void ldmatrix_transposed(std::uint32_t (&r)[1], const Chunk* row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x1.trans.shared.b16 {%0}, [%1];" : "=r"(r[0]) : "r"(shared_address(row)) : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x1.trans.shared.b16 {%0}, [%1];"
+               : "=r"(r[0])
+               : "r"(shared_address(row))
+               : "memory");
 }
 __device__ __forceinline__ void ldmatrix_transposed(std::uint32_t (&r)[2], const Chunk* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
@@ -144,17 +159,21 @@ __device__ __forceinline__ void copy_async(Chunk* shared, const void* global, bo
   if (valid) v = *static_cast<const uint4*>(global);
   *reinterpret_cast<uint4*>(shared) = v;
 }
-__device__ __forceinline__ void copy_async_cached(Chunk* shared, const void* global, bool valid) { copy_async(shared, global, valid); }
+__device__ __forceinline__ void copy_async_cached(Chunk* shared, const void* global, bool valid) {
+  copy_async(shared, global, valid);
+}
 __device__ __forceinline__ void commit_copies() {}
 template <int kPending>
 __device__ __forceinline__ void wait_copies() {}
 #else
 __device__ __forceinline__ void copy_async(Chunk* shared, const void* global, bool valid) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0)
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
+               "r"(valid ? 16 : 0)
                : "memory");
 }
 __device__ __forceinline__ void copy_async_cached(Chunk* shared, const void* global, bool valid) {
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid ? 16 : 0)
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
+               "r"(valid ? 16 : 0)
                : "memory");
 }
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }

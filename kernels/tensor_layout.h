@@ -1,15 +1,17 @@
-// How the tensor-core convolutions tile their work and lay it out in memory: known to the kernels, and to the host code that packs weights.
+// How the tensor-core convolutions tile their work and lay it out in memory: known to the kernels, and to the host code
+// that packs weights.
 //
-// A block computes a tile of 16 x 8 positions by 128 channels. It sums over slabs: the channels that fill 64 bytes (32 halves, 16 TF32), and
-// within a slab over the four taps. Of a slab it needs
+// A block computes a tile of 16 x 8 positions by 128 channels. It sums over slabs: the channels that fill 64 bytes (32
+// halves, 16 TF32), and within a slab over the four taps. Of a slab it needs
 //   the patch    17 x 9 positions of 64 bytes, all that the four taps of the tile read
 //   four stages  8 KiB each: the weights of one tap, 128 columns of 64 bytes that run along the input's channels
-// Weights wait in global memory in the order of their use, each stage as it lies in shared memory: 512 consecutive chunks of 16 bytes.
+// Weights wait in global memory in the order of their use, each stage as it lies in shared memory: 512 consecutive
+// chunks of 16 bytes.
 //
-// Bank conflicts. ldmatrix reads eight rows of 16 bytes at a time, and they must lie in eight different sixteenth parts of a
-// 128-byte line. For weights the eight rows are consecutive columns; in the patch they are every other position of an image row,
-// so that a thread's sums hold whole pooling windows. Two rows share a line: columns n and n+1, positions p and p+2. The four chunks of
-// a row are then permuted by the number of its pair of lines.
+// Bank conflicts. ldmatrix reads eight rows of 16 bytes at a time, and they must lie in eight different sixteenth parts
+// of a 128-byte line. For weights the eight rows are consecutive columns; in the patch they are every other position of
+// an image row, so that a thread's sums hold whole pooling windows. Two rows share a line: columns n and n+1, positions
+// p and p+2. The four chunks of a row are then permuted by the number of its pair of lines.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -54,9 +56,9 @@ LFM_HOST_DEVICE constexpr int weight_chunk(int n, int chunk) { return n * 4 + (c
 /// Where chunk 0...7 of a map's row of a projection stage lies.
 LFM_HOST_DEVICE constexpr int projection_chunk(int map, int chunk) { return map * 8 + (chunk ^ map % 8); }
 
-/// The output channel, of the 64 that a warp computes, that column n of its tile stands for. An mma leaves columns 2t and 2t+1 of every
-/// eight in one thread; this order makes those of `tiles` mma consecutive channels of 16 bytes, and the four threads of a row store
-/// 64 bytes side by side. tiles: 4 for halves, 2 for TF32.
+/// The output channel, of the 64 that a warp computes, that column n of its tile stands for. An mma leaves columns 2t
+/// and 2t+1 of every eight in one thread; this order makes those of `tiles` mma consecutive channels of 16 bytes, and
+/// the four threads of a row store 64 bytes side by side. tiles: 4 for halves, 2 for TF32.
 LFM_HOST_DEVICE constexpr int channel_of_column(int n, int tiles) {
   const int mma = n / 8, t = n % 8 / 2;
   return mma / tiles * 8 * tiles + t * 2 * tiles + mma % tiles * 2 + n % 2;

@@ -1,14 +1,14 @@
-// What the weights' gradients on tensor cores share: C[m][o] = sum over positions p of A[p][m] B[p][o], with channels innermost in both, so
-// that an mma's depth runs across rows of shared memory.
+// What the weights' gradients on tensor cores share: C[m][o] = sum over positions p of A[p][m] B[p][o], with channels
+// innermost in both, so that an mma's depth runs across rows of shared memory.
 //
 //   stage  the positions whose 128 channels fill 8 KiB: two image rows of 16 positions of halves, one of TF32
-//   step   an mma's worth of positions; two a stage. The order of a sum is free, so it is one whose rows lie in different banks, here
-//          and in the patch of tensor_conv.cuh:
+//   step   an mma's worth of positions; two a stage. The order of a sum is free, so it is one whose rows lie in
+//          different banks, here and in the patch of tensor_conv.cuh:
 //            halves   16 positions of an image row, the even ones first. ldmatrix transposes as it loads.
-//            TF32     8 of them, 0 2 8 10 4 6 12 14 and in the second step one more each; ldmatrix transposes halves alone, so lanes
-//                     load words: four columns at a time, two rows.
-// Of a tile of halves, a thread holds rows g and g+8 and columns 2t and 2t+1 as every mma gives them; of TF32, whose rows and
-// columns are loaded as they lie, rows 2g and 2g+1 and, of 32 columns that are four mma, 8t ... 8t+7.
+//            TF32     8 of them, 0 2 8 10 4 6 12 14 and in the second step one more each; ldmatrix transposes halves
+//                     alone, so lanes load words: four columns at a time, two rows.
+// Of a tile of halves, a thread holds rows g and g+8 and columns 2t and 2t+1 as every mma gives them; of TF32, whose
+// rows and columns are loaded as they lie, rows 2g and 2g+1 and, of 32 columns that are four mma, 8t ... 8t+7.
 #pragma once
 
 #include "kernels/tensor_conv.cuh"
@@ -19,7 +19,7 @@ namespace lfm::kernels::inline LFM_TARGET {
 template <typename T>
 inline constexpr int kStageRows = sizeof(T) == 2 ? 2 : 1;
 template <typename T>
-inline constexpr int kStagePositions = kStageRows<T> * ConvTile::kWidth;
+inline constexpr int kStagePositions = kStageRows<T>* ConvTile::kWidth;
 
 inline constexpr int kStageSteps = 2;
 
@@ -43,7 +43,8 @@ __device__ __forceinline__ void copy_positions(Stage& stage, const T* any, Addre
   for (int i = 0; i < kStagePositions<T> * kRowChunks; i += kTensorThreads) {
     const int at = i + thread_index(), p = at / kRowChunks, chunk = at % kRowChunks;
     const T* from = address(p);
-    copy_async(&stage[position_chunk<T, kRowChunks>(p, chunk)], from ? from + chunk * kPerChunk<T> : any, from != nullptr);
+    copy_async(&stage[position_chunk<T, kRowChunks>(p, chunk)], from ? from + chunk * kPerChunk<T> : any,
+               from != nullptr);
   }
 }
 
@@ -53,7 +54,8 @@ __device__ constexpr int row_of_step(int step) {
   return sizeof(T) == 2 ? step : 0;
 }
 
-/// The position in the image row that this lane brings to A: of halves, names for ldmatrix; of TF32, loads as k = t, and 4 further as t+4.
+/// The position in the image row that this lane brings to A: of halves, names for ldmatrix; of TF32, loads as k = t,
+/// and 4 further as t+4.
 template <typename T>
 __device__ __forceinline__ int left_position(int step) {
   const int lane = lane_index();
@@ -68,8 +70,8 @@ __device__ __forceinline__ int right_position(int step) {
   return left_position<T>(step);
 }
 
-/// The fragment of 16 rows of A: `at` is where the chunk of this lane's position lies that left_chunk() names, later_at (TF32) that of the position
-/// 4 further.
+/// The fragment of 16 rows of A: `at` is where the chunk of this lane's position lies that left_chunk() names, later_at
+/// (TF32) that of the position 4 further.
 template <typename T>
 __device__ __forceinline__ int left_chunk() {
   return sizeof(T) == 2 ? lane_index() / 8 % 2 : lane_index() / 8;
@@ -86,10 +88,11 @@ __device__ __forceinline__ void load_left(std::uint32_t (&a)[4], Rows& rows, int
   }
 }
 
-/// acc += A^T B for one step: a the fragments of A's rows, B 64 columns of the stage from chunk first_chunk (a multiple of 8) on.
+/// acc += A^T B for one step: a the fragments of A's rows, B 64 columns of the stage from chunk first_chunk (a multiple
+/// of 8) on.
 template <typename T, int kRowChunks, int kTilesM, typename Stage>
-__device__ __forceinline__ void multiply_positions(float (&acc)[kTilesM][8][4], const std::uint32_t (&a)[kTilesM][4], Stage& stage, int first_chunk,
-                                                   int step) {
+__device__ __forceinline__ void multiply_positions(float (&acc)[kTilesM][8][4], const std::uint32_t (&a)[kTilesM][4],
+                                                   Stage& stage, int first_chunk, int step) {
   const int p = row_of_step<T>(step) * ConvTile::kWidth + right_position<T>(step);
   if constexpr (sizeof(T) == 2) {
     const int at = position_chunk<T, kRowChunks>(p, first_chunk + lane_index() / 16);

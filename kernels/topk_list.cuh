@@ -1,8 +1,9 @@
 // The k largest values of a row, found by one warp; equal values in order of position.
 // The warp holds the best so far as a sorted list across its lanes: rank 32s + lane is slot s of that lane. It reads 32
-// positions at a time, side by side, four times ahead; a vote finds those above the k-th best, and each is inserted in order of position: a vote counts
-// the entries that stay before it, the others move up by one lane. On random maps about k(1 + ln(area/k)) insertions are made in all.
-// Values are compared as integers whose order is that of the floats; 0 stands below all of them and fills the empty list.
+// positions at a time, side by side, four times ahead; a vote finds those above the k-th best, and each is inserted in
+// order of position: a vote counts the entries that stay before it, the others move up by one lane. On random maps
+// about k(1 + ln(area/k)) insertions are made in all. Values are compared as integers whose order is that of the
+// floats; 0 stands below all of them and fills the empty list.
 #pragma once
 
 #include "kernels/device.cuh"

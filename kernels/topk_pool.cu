@@ -1,10 +1,9 @@
 // topk_pool: the k largest values of each row, descending; equal values in order of position.
 //   maps [rows][area]   ->   values [rows][k], positions [rows][k]
 //   grid   (rows/4)    block 128 threads = 4 warps; one warp takes one row (topk_list.cuh), and warps never meet
-#include "kernels/topk_pool.h"
-
 #include "kernels/launch.h"
 #include "kernels/topk_list.cuh"
+#include "kernels/topk_pool.h"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -36,8 +35,8 @@ void topk_pool(float* values, std::int32_t* positions, const float* maps, int ro
   require(rows > 0 && k > 0 && k <= area, "topk_pool: needs 1 <= k <= positions of a map");
   require(k <= kMaxListK, "topk_pool: k is larger than 128");
   const auto kernel = k <= kWarp ? topk_pool_kernel<1> : k <= 2 * kWarp ? topk_pool_kernel<2> : topk_pool_kernel<4>;
-  launch({.kernel = "topk_pool", .blocks = {blocks_for(rows, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp}, stream,
-         kernel, values, positions, maps, rows, area, k);
+  launch({.kernel = "topk_pool", .blocks = {blocks_for(rows, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp},
+         stream, kernel, values, positions, maps, rows, area, k);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

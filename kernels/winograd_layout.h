@@ -1,7 +1,7 @@
 // How the weights of conv2x2_winograd lie in memory: known to the kernel, and to the host code that packs them.
 //
-// A block sums over slabs of four input channels. What it multiplies a slab with, for each of the nine points and its 64 output channels,
-// waits in global memory in the order of its use, as it lies in shared memory:
+// A block sums over slabs of four input channels. What it multiplies a slab with, for each of the nine points and its
+// 64 output channels, waits in global memory in the order of its use, as it lies in shared memory:
 //   [oc/64][ic/4] stages of [point][ic%4][oc%64] floats, 9 KiB each: 16 bytes for every thread
 #pragma once
 

@@ -1,5 +1,5 @@
-// lfm._lfm: the library's detector for Python. src/lfm/__init__.py is what users see; here are the conversions, and the work without the
-// interpreter's lock.
+// lfm._lfm: the library's detector for Python. src/lfm/__init__.py is what users see; here are the conversions, and the
+// work without the interpreter's lock.
 #include <lfm/detector.h>
 #include <lfm/words.h>
 #include <nanobind/nanobind.h>
@@ -69,7 +69,8 @@ class Inputs : public InputSource {
 /// A Detector for any number of Python's threads, one of them at a time.
 class Scorer {
  public:
-  Scorer(const std::string& model, const DetectorOptions& options) : detector_(load_models(find_models(model)), options) {}
+  Scorer(const std::string& model, const DetectorOptions& options)
+      : detector_(load_models(find_models(model)), options) {}
 
   std::vector<Detection> score(const nb::list& objects) {
     std::vector<Input> inputs;
@@ -90,7 +91,9 @@ class Scorer {
   std::mutex busy_;
 };
 
-const char* label_of(const Detection& d) { return !d.scored() ? nullptr : d.unsure ? "unsure" : d.fake ? "fake" : "real"; }
+const char* label_of(const Detection& d) {
+  return !d.scored() ? nullptr : d.unsure ? "unsure" : d.fake ? "fake" : "real";
+}
 
 const char* reason_of(const Detection& d) {
   switch (d.doubt) {
@@ -112,8 +115,9 @@ std::optional<Value> if_scored(const Detection& d, Value value) {
   return d.scored() ? std::optional(value) : std::nullopt;
 }
 
-DetectorOptions options_from(const std::string& device, const std::string& precision, const std::optional<std::string>& view,
-                             std::optional<float> threshold, int tiles, bool stable, int threads, int batch, bool features, bool evidence) {
+DetectorOptions options_from(const std::string& device, const std::string& precision,
+                             const std::optional<std::string>& view, std::optional<float> threshold, int tiles,
+                             bool stable, int threads, int batch, bool features, bool evidence) {
   DetectorOptions options;
   options.device = device;
   const auto known = value_of<Precision>(precision);
@@ -141,49 +145,72 @@ NB_MODULE(_lfm, m) {
   m.doc() = "The compiled part of lfm.";
   nb::exception<Error>(m, "Error", PyExc_RuntimeError);
 
-  nb::class_<Evidence>(m, "Evidence", "Where the logit comes from, in one window of the picture that the network was shown.")
+  nb::class_<Evidence>(m, "Evidence",
+                       "Where the logit comes from, in one window of the picture that the network was shown.")
       .def_ro("x", &Evidence::x)
       .def_ro("y", &Evidence::y)
       .def_ro("width", &Evidence::width)
       .def_ro("height", &Evidence::height)
       .def_ro("member", &Evidence::member)
-      .def_prop_ro("contributions", [](const Evidence& e) {
-        return Array2(e.contributions.data(), {static_cast<std::size_t>(e.rows), static_cast<std::size_t>(e.columns)}, nb::find(e));
-      }, "What each position adds to the logit, [rows, columns]; position (r, c) sees the 23x23 pixels from (8c, 8r) on.")
-      .def_prop_ro("grad_cam", [](const Evidence& e) {
-        return Array2(e.grad_cam.data(), {static_cast<std::size_t>(e.rows), static_cast<std::size_t>(e.columns)}, nb::find(e));
-      }, "Grad-CAM, [rows, columns], 0 or more.");
+      .def_prop_ro(
+          "contributions",
+          [](const Evidence& e) {
+            return Array2(e.contributions.data(),
+                          {static_cast<std::size_t>(e.rows), static_cast<std::size_t>(e.columns)}, nb::find(e));
+          },
+          "What each position adds to the logit, [rows, columns]; position (r, c) sees the 23x23 pixels from (8c, 8r) "
+          "on.")
+      .def_prop_ro(
+          "grad_cam",
+          [](const Evidence& e) {
+            return Array2(e.grad_cam.data(), {static_cast<std::size_t>(e.rows), static_cast<std::size_t>(e.columns)},
+                          nb::find(e));
+          },
+          "Grad-CAM, [rows, columns], 0 or more.");
 
-  nb::class_<Detection>(m, "Record", "What is known about one picture; `error` says why one that could not be scored was not.")
-      .def_prop_ro("path", [](const Detection& d) { return d.path.empty() ? nb::object(nb::none()) : text(d.path.string()); },
-                   nb::for_getter(nb::sig("def path(self, /) -> str | None")), "None for a picture from memory.")
-      .def_prop_ro("error", [](const Detection& d) { return d.scored() ? nb::object(nb::none()) : text(d.error); },
-                   nb::for_getter(nb::sig("def error(self, /) -> str | None")))
+  nb::class_<Detection>(m, "Record",
+                        "What is known about one picture; `error` says why one that could not be scored was not.")
+      .def_prop_ro(
+          "path", [](const Detection& d) { return d.path.empty() ? nb::object(nb::none()) : text(d.path.string()); },
+          nb::for_getter(nb::sig("def path(self, /) -> str | None")), "None for a picture from memory.")
+      .def_prop_ro(
+          "error", [](const Detection& d) { return d.scored() ? nb::object(nb::none()) : text(d.error); },
+          nb::for_getter(nb::sig("def error(self, /) -> str | None")))
       .def_prop_ro("scored", &Detection::scored)
       .def_prop_ro("logit", [](const Detection& d) { return if_scored(d, d.logit); })
-      .def_prop_ro("score", [](const Detection& d) { return if_scored(d, d.score); }, "0 (real) to 1 (generated).")
-      .def_prop_ro("label", [](const Detection& d) { return if_scored(d, std::string(d.scored() ? label_of(d) : "")); },
-                   "\"real\", \"fake\" or \"unsure\".")
-      .def_prop_ro("reason", [](const Detection& d) {
-        return reason_of(d) ? std::optional<std::string>(reason_of(d)) : std::nullopt;
-      }, "Why the label is \"unsure\".")
+      .def_prop_ro(
+          "score", [](const Detection& d) { return if_scored(d, d.score); }, "0 (real) to 1 (generated).")
+      .def_prop_ro(
+          "label", [](const Detection& d) { return if_scored(d, std::string(d.scored() ? label_of(d) : "")); },
+          "\"real\", \"fake\" or \"unsure\".")
+      .def_prop_ro(
+          "reason",
+          [](const Detection& d) { return reason_of(d) ? std::optional<std::string>(reason_of(d)) : std::nullopt; },
+          "Why the label is \"unsure\".")
       .def_ro("width", &Detection::width)
       .def_ro("height", &Detection::height)
       .def_ro("texture", &Detection::texture)
       .def_ro("windows", &Detection::windows)
       .def_ro("empty_windows", &Detection::empty_windows)
       .def_ro("member_logits", &Detection::member_logits)
-      .def_ro("evidence", &Detection::evidence, nb::rv_policy::copy, "Of a record that explain() returned, a window each.")
-      .def_prop_ro("features", [](const Detection& d) { return Array1(d.features.data(), {d.features.size()}, nb::find(d)); },
-                   "What enters the last layer; empty unless features() was asked.");
+      .def_ro("evidence", &Detection::evidence, nb::rv_policy::copy,
+              "Of a record that explain() returned, a window each.")
+      .def_prop_ro(
+          "features", [](const Detection& d) { return Array1(d.features.data(), {d.features.size()}, nb::find(d)); },
+          "What enters the last layer; empty unless features() was asked.");
 
   nb::class_<Scorer>(m, "Scorer")
-      .def("__init__", [](Scorer* self, const std::string& model, const std::string& device, const std::string& precision,
-                          const std::optional<std::string>& view, std::optional<float> threshold, int tiles, bool stable, int threads,
-                          int batch, bool features, bool evidence) {
-        new (self) Scorer(model, options_from(device, precision, view, threshold, tiles, stable, threads, batch, features, evidence));
-      }, nb::arg("model"), nb::arg("device"), nb::arg("precision"), nb::arg("view").none(), nb::arg("threshold").none(), nb::arg("tiles"),
-         nb::arg("stable"), nb::arg("threads"), nb::arg("batch"), nb::arg("features"), nb::arg("evidence"))
+      .def(
+          "__init__",
+          [](Scorer* self, const std::string& model, const std::string& device, const std::string& precision,
+             const std::optional<std::string>& view, std::optional<float> threshold, int tiles, bool stable,
+             int threads, int batch, bool features, bool evidence) {
+            new (self) Scorer(model, options_from(device, precision, view, threshold, tiles, stable, threads, batch,
+                                                  features, evidence));
+          },
+          nb::arg("model"), nb::arg("device"), nb::arg("precision"), nb::arg("view").none(),
+          nb::arg("threshold").none(), nb::arg("tiles"), nb::arg("stable"), nb::arg("threads"), nb::arg("batch"),
+          nb::arg("features"), nb::arg("evidence"))
       .def("score", &Scorer::score, nb::arg("inputs"))
       .def_prop_ro("description", [](const Scorer& s) { return s.detector().description(); })
       .def_prop_ro("view", [](const Scorer& s) { return std::string(word_of(s.detector().view())); })

@@ -72,7 +72,8 @@ std::string name_of_parameter(const T& parameter) {
 template <typename List, typename Body>
 void add_cases(const List& list, const std::string& name, Body body, const char* file, int line) {
   for (const auto& element : list) {
-    add_case(name + "/" + name_of_parameter(element), [element, body] { body(element); }, file, line);
+    add_case(
+        name + "/" + name_of_parameter(element), [element, body] { body(element); }, file, line);
   }
 }
 
@@ -175,6 +176,7 @@ class Says {
 /// A test case for each element of a list that only the running program knows (which engines there are), named
 /// "NAME/element":
 ///   TEST_CASE_FOR_EACH(const EngineCase& engine, engines(), "Suite.Name") { ... }
+// clang-format off
 #define TEST_CASE_FOR_EACH(parameter, list, name)                                                              \
   static void LFM_CASE_BODY(__LINE__)(parameter);                                                              \
   static const ::lfm::test::LateCases LFM_CASES_NAME(__LINE__)([] {                                            \
@@ -182,9 +184,11 @@ class Says {
         list, name, [](const auto& element) { LFM_CASE_BODY(__LINE__)(element); }, __FILE__, __LINE__);        \
   });                                                                                                          \
   static void LFM_CASE_BODY(__LINE__)(parameter)
+// clang-format on
 
 /// The same with a fixture, which is made of the element:
 ///   TEST_CASE_METHOD_FOR_EACH(Fixture, engines(), "Suite.Name") { ... }
+// clang-format off
 #define TEST_CASE_METHOD_FOR_EACH(fixture, list, name)                                                         \
   namespace {                                                                                                  \
   struct LFM_CASE_BODY(__LINE__) : fixture {                                                                   \
@@ -197,3 +201,4 @@ class Says {
   });                                                                                                          \
   }                                                                                                            \
   void LFM_CASE_BODY(__LINE__)::body()
+// clang-format on

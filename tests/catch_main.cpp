@@ -13,8 +13,6 @@
 #define CATCH_CONFIG_RUNNER
 #define CATCH_CONFIG_NO_POSIX_SIGNALS  // tests send and ignore signals themselves, and sanitizers tell more of a crash
 #endif
-#include "tests/catch.h"
-
 #include <fmt/core.h>
 
 #include <array>
@@ -24,6 +22,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "tests/catch.h"
 
 namespace lfm::test {
 namespace {

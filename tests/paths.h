@@ -1,5 +1,5 @@
-// Where the tests find what is outside them. These paths are absolute, so they are compiled once, in paths.cpp: no other object file of a test
-// tells where its checkout lies, and ccache serves them to every checkout.
+// Where the tests find what is outside them. These paths are absolute, so they are compiled once, in paths.cpp: no
+// other object file of a test tells where its checkout lies, and ccache serves them to every checkout.
 #pragma once
 
 namespace lfm::test {

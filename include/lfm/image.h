@@ -18,16 +18,16 @@ struct Image {
 };
 
 struct DecodeLimits {
-  std::uint64_t max_pixels = 256'000'000;        ///< refused before any allocation: a small file may claim a huge picture
+  std::uint64_t max_pixels = 256'000'000;  ///< refused before any allocation: a small file may claim a huge picture
   std::uint64_t max_file_bytes = 1'073'741'824;  ///< refused before the file is read
 };
 
-/// Decodes JPEG, PNG, WebP, GIF, BMP, PSD, PNM, TGA and, where the build has their libraries, HEIF (HEIC), AVIF, TIFF, JPEG XL and
-/// the preview in cameras' raw files, told apart by content, as Pillow's Image.open(f).convert("RGB") does:
+/// Decodes JPEG, PNG, WebP, GIF, BMP, PSD, PNM, TGA and, where the build has their libraries, HEIF (HEIC), AVIF, TIFF,
+/// JPEG XL and the preview in cameras' raw files, told apart by content, as Pillow's Image.open(f).convert("RGB") does:
 ///   * alpha and transparency are dropped, not composited; grey is replicated; palettes are looked up;
 ///   * a four-component JPEG is taken as Adobe's inverted CMYK, RGB = K * (255 - C) by Pillow's integer formula;
-///   * of a PNG's 16-bit samples the high byte is kept, those of a PNM are scaled and rounded. 16-bit grey alone Pillow clips at
-///     255, which turns nearly every picture white, so there we deviate and keep the high byte too;
+///   * of a PNG's 16-bit samples the high byte is kept, those of a PNM are scaled and rounded. 16-bit grey alone Pillow
+///     clips at 255, which turns nearly every picture white, so there we deviate and keep the high byte too;
 ///   * EXIF orientation and colour profiles are not applied; of an animation the first frame is taken.
 /// A variant that Pillow can't read is refused by its name, or, where there is but one way to read it, read.
 /// Throws Error{input} with cause and remedy for anything truncated, corrupt, unsupported or over the limits.
@@ -43,12 +43,14 @@ struct ResizedImage {
   int source_height = 0;
 };
 
-/// Equal to resize_bilinear(decode_image(bytes, limits), width, height), but rows of JPEG and PNG go straight from the decoder to the
-/// resizer: the full-size picture is never in memory.
-ResizedImage decode_image_resized(std::span<const std::byte> bytes, int width, int height, const DecodeLimits& limits = {});
+/// Equal to resize_bilinear(decode_image(bytes, limits), width, height), but rows of JPEG and PNG go straight from the
+/// decoder to the resizer: the full-size picture is never in memory.
+ResizedImage decode_image_resized(std::span<const std::byte> bytes, int width, int height,
+                                  const DecodeLimits& limits = {});
 
 /// The same for one file. Errors name the file.
-ResizedImage read_image_resized(const std::filesystem::path& path, int width, int height, const DecodeLimits& limits = {});
+ResizedImage read_image_resized(const std::filesystem::path& path, int width, int height,
+                                const DecodeLimits& limits = {});
 
 /// Pillow's resize((width, height), BILINEAR): a triangle filter widened when shrinking, in 8-bit fixed point.
 Image resize_bilinear(const Image& image, int width, int height);

@@ -13,8 +13,8 @@ namespace lfm {
 enum class FrontEnd {
   npr,         ///< absolute differences to the top-left pixel of each 2x2 cell (paper, section 3.1)
   npr_signed,  ///< the same with their signs, times 2/3: what NPR's own network sees
-  haar_hh,     ///< the diagonal band of one level of a Haar wavelet, enlarged to the picture's size: what SAFE's network sees
-  none,        ///< the pixels, normalised
+  haar_hh,  ///< the diagonal band of one level of a Haar wavelet, enlarged to the picture's size: what SAFE's network sees
+  none,     ///< the pixels, normalised
 };
 
 /// The convolutions (src/model/stages.h).
@@ -78,14 +78,14 @@ struct ThresholdRow {
   float threshold = 0;      ///< score above which an image is called fake
   double false_alarms = 0;  ///< measured, mean over the kinds
   WorstKind worst;
-  WorstKind worst_unseen;   ///< where the threshold is fitted on the other kinds alone
-  double recall = 0;        ///< share of the fakes called fake, mean over the generators
+  WorstKind worst_unseen;                  ///< where the threshold is fitted on the other kinds alone
+  double recall = 0;                       ///< share of the fakes called fake, mean over the generators
   double recall_low = 0, recall_high = 0;  ///< 95 %, resampling the generators
 };
 
 /// Thresholds by false alarms; without rows, none were fitted.
 struct ThresholdTable {
-  View view = View::resize;  ///< that it holds for
+  View view = View::resize;                                     ///< that it holds for
   std::size_t reals = 0, kinds = 0, fakes = 0, generators = 0;  ///< pictures and their sources
   std::vector<std::string> conditions;                          ///< how they were delivered: "none", "jpeg:75", …
   std::vector<ThresholdRow> rows;
@@ -105,20 +105,21 @@ struct Model {
   Architecture architecture;
   /// Every parameter and batch-norm statistic, FP32, laid out by parameter_table(architecture).
   std::vector<float> values;
-  View view = View::resize;     ///< the view the weights were trained for
-  float threshold = 0.5f;       ///< score above which an image is called fake
+  View view = View::resize;  ///< the view the weights were trained for
+  float threshold = 0.5f;    ///< score above which an image is called fake
   Calibration calibration;
-  ThresholdTable thresholds;    ///< other thresholds, for scores of this calibration
-  std::string name;             ///< for people, e.g. "reference"
+  ThresholdTable thresholds;      ///< other thresholds, for scores of this calibration
+  std::string name;               ///< for people, e.g. "reference"
   std::string provenance = "{}";  ///< JSON object: data, seeds, commands, licence
-  /// None, or 2 to kMostMembers networks, each with its architecture, values, calibration and threshold, and no members of its own. Then the
-  /// model has no values, its architecture means nothing, and its logit is what `combination` makes of theirs; all see pictures by its view.
+  /// None, or 2 to kMostMembers networks, each with its architecture, values, calibration and threshold, and no members
+  /// of its own. Then the model has no values, its architecture means nothing, and its logit is what `combination`
+  /// makes of theirs; all see pictures by its view.
   std::vector<Model> members;
   Combination combination = Combination::first_fake;
 };
 
-/// A model whose members these are, or whose members' these are; calibration and threshold are to be fitted. Throws Error{usage} where they are
-/// too many or too few.
+/// A model whose members these are, or whose members' these are; calibration and threshold are to be fitted. Throws
+/// Error{usage} where they are too many or too few.
 Model join_models(std::vector<Model> models, Combination combination = Combination::first_fake);
 
 /// Reads a .lfmw file: memory-mapped, checked against its checksum. Throws Error{model}.

@@ -3,7 +3,8 @@
 
 namespace lfm {
 
-/// What the convolutions multiply; sums are always FP32. Which of these there are depends on the device: others are refused.
+/// What the convolutions multiply; sums are always FP32. Which of these there are depends on the device: others are
+/// refused.
 enum class Precision {
   automatic,  ///< what suits the device; FP32 on CPUs
   fp32,

@@ -1,5 +1,6 @@
-// The words that stand for an enum's values wherever people or files name them: on the command line, in weight files, checkpoints and
-// reports. Each enum has one list of them, words(Enum); help, completions, man page and fuzzing are held to it.
+// The words that stand for an enum's values wherever people or files name them: on the command line, in weight files,
+// checkpoints and reports. Each enum has one list of them, words(Enum); help, completions, man page and fuzzing are
+// held to it.
 #pragma once
 
 #include <array>
@@ -37,7 +38,8 @@ constexpr std::array<Word<Trunk>, 2> words(Trunk) {
 }
 
 constexpr std::array<Word<Head>, 2> words(Head) {
-  return {{{"linear", Head::linear, "one output"}, {"softmax", Head::softmax, "two outputs, of which the second stands for fake"}}};
+  return {{{"linear", Head::linear, "one output"},
+           {"softmax", Head::softmax, "two outputs, of which the second stands for fake"}}};
 }
 
 constexpr std::array<Word<View>, 4> words(View) {
@@ -56,7 +58,8 @@ constexpr std::array<Word<Precision>, 5> words(Precision) {
 }
 
 constexpr std::array<Word<Combination>, 3> words(Combination) {
-  return {{{"first-fake", Combination::first_fake, "the first that calls it fake by its own threshold decides, else the last"},
+  return {{{"first-fake", Combination::first_fake,
+            "the first that calls it fake by its own threshold decides, else the last"},
            {"mean", Combination::mean, "the mean of how far each is above its own threshold, in log-odds"},
            {"max", Combination::max, "the one furthest above its own threshold decides"}}};
 }

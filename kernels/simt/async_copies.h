@@ -1,6 +1,6 @@
-// The asynchronous copies (cp.async) that one emulated thread has under way. A device completes each at some moment between its issue
-// and the wait that covers it; here that moment is one of the two ends: a missing wait shows when all are late, a buffer that is
-// overwritten too early when all are at once.
+// The asynchronous copies (cp.async) that one emulated thread has under way. A device completes each at some moment
+// between its issue and the wait that covers it; here that moment is one of the two ends: a missing wait shows when all
+// are late, a buffer that is overwritten too early when all are at once.
 #pragma once
 
 #include <cstddef>

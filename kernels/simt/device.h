@@ -23,12 +23,12 @@
 #define gridDim (::lfm::simt::current_position->blocks)
 
 // The key is the address of a static of this very declaration, one for each instantiation of the function around it.
-#define SHARED_ARRAY(type, name, ...)                                                                  \
-  auto& name = ::lfm::simt::shared_array<type, __VA_ARGS__>(                                         \
-      [] {                                                                                           \
-        static const char key = 0;                                                                   \
-        return static_cast<const void*>(&key);                                                       \
-      }(),                                                                                           \
+#define SHARED_ARRAY(type, name, ...)                        \
+  auto& name = ::lfm::simt::shared_array<type, __VA_ARGS__>( \
+      [] {                                                   \
+        static const char key = 0;                           \
+        return static_cast<const void*>(&key);               \
+      }(),                                                   \
       #name, ::lfm::simt::Site::current())
 
 namespace lfm::simt {

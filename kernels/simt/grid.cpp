@@ -82,8 +82,8 @@ class SharedMemory {
     const std::size_t begin = used_;
     used_ = (begin + bytes + 15) / 16 * 16;
     if (used_ > kStaticSharedLimit) {
-      fail(fmt::format("shared array {} of {} bytes takes the block to {} bytes, over the limit of {}", name, bytes, used_,
-                       kStaticSharedLimit),
+      fail(fmt::format("shared array {} of {} bytes takes the block to {} bytes, over the limit of {}", name, bytes,
+                       used_, kStaticSharedLimit),
            site);
     }
     arrays_.push_back({key, name, begin, bytes});
@@ -125,7 +125,9 @@ class Multiprocessor {
   const Grid& grid() const { return *grid_; }
   SharedMemory& shared() { return shared_; }
   AsyncCopies& copies() { return running_->copies; }
-  bool copies_at_once() { return schedule.order == Order::descending || (schedule.order == Order::shuffled && random_() % 2 == 0); }
+  bool copies_at_once() {
+    return schedule.order == Order::descending || (schedule.order == Order::shuffled && random_() % 2 == 0);
+  }
   void sync_block(const Site& site);
   void warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands, const Site& site);
 
@@ -194,7 +196,8 @@ void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const vo
     threads_[i].position = {unflatten(i, grid.threads), {}, grid.threads, grid.blocks};
   }
   if (grid.synchronises) {
-    fibers_.prepare(static_cast<int>(threads), [](void* self) { static_cast<Multiprocessor*>(self)->fiber_body(); }, this);
+    fibers_.prepare(
+        static_cast<int>(threads), [](void* self) { static_cast<Multiprocessor*>(self)->fiber_body(); }, this);
   }
   random_.seed(static_cast<unsigned>(schedule.seed));
   if (observer) observer->begin_grid(grid);
@@ -336,7 +339,8 @@ void Multiprocessor::warp_collective(const char* name, WarpOperation operation, 
     if (other.state != State::in_warp_operation) {
       complete = false;
     } else if (other.mask != mask || other.operation != operation || other.site.line() != site.line()) {
-      fail(fmt::format("{} with mask {:#010x} meets a different warp operation or mask: {}", name, mask, describe(other)),
+      fail(fmt::format("{} with mask {:#010x} meets a different warp operation or mask: {}", name, mask,
+                       describe(other)),
            site);
     }
   }
@@ -346,7 +350,8 @@ void Multiprocessor::warp_collective(const char* name, WarpOperation operation, 
   }
   std::array<void*, kWarp> all{};
   for (int lane = 0; lane < lanes; ++lane) {
-    if (mask >> lane & 1u) all[static_cast<std::size_t>(lane)] = threads_[static_cast<std::size_t>(first + lane)].operands;
+    if (mask >> lane & 1u)
+      all[static_cast<std::size_t>(lane)] = threads_[static_cast<std::size_t>(first + lane)].operands;
   }
   {
     const Unobserved together;  // what one lane does here, it does for all
@@ -361,14 +366,12 @@ void Multiprocessor::warp_collective(const char* name, WarpOperation operation, 
 std::string Multiprocessor::describe(const Thread& thread) const {
   const std::string who = fmt::format("thread {}", name_of(thread.position.thread));
   switch (thread.state) {
-    case State::exited:
-      return who + " has exited";
-    case State::at_barrier:
-      return fmt::format("{} waits at the barrier {}", who, name_of(thread.site));
+    case State::exited: return who + " has exited";
+    case State::at_barrier: return fmt::format("{} waits at the barrier {}", who, name_of(thread.site));
     case State::in_warp_operation:
-      return fmt::format("{} waits in {} with mask {:#010x} at {}", who, thread.name, thread.mask, name_of(thread.site));
-    case State::ready:
-      break;
+      return fmt::format("{} waits in {} with mask {:#010x} at {}", who, thread.name, thread.mask,
+                         name_of(thread.site));
+    case State::ready: break;
   }
   return who + " runs";
 }
@@ -397,7 +400,8 @@ void Multiprocessor::report_deadlock() const {
 }
 
 void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
-  if (reinterpret_cast<std::uintptr_t>(p) % bytes != 0) fail(fmt::format("a {}-byte access is not aligned", bytes), site);
+  if (reinterpret_cast<std::uintptr_t>(p) % bytes != 0)
+    fail(fmt::format("a {}-byte access is not aligned", bytes), site);
   multiprocessor().shared().check(p, bytes, site);
 }
 
@@ -427,7 +431,9 @@ void* shared_memory(const void* key, const char* name, std::size_t bytes, const 
   return multiprocessor().shared().declare(key, name, bytes, site);
 }
 
-void sync_warp(std::uint32_t mask, const Site& site) { multiprocessor().warp_collective("sync_warp", order_memory, mask, nullptr, site); }
+void sync_warp(std::uint32_t mask, const Site& site) {
+  multiprocessor().warp_collective("sync_warp", order_memory, mask, nullptr, site);
+}
 
 void load_vector(void* to, const void* from, std::size_t bytes, const Site& site) {
   check_vector_access(from, bytes, site);

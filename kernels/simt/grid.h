@@ -1,7 +1,8 @@
-// The emulated device: runs a grid of CUDA threads on the host, block after block, one fiber per thread, and is stricter than hardware.
-// A thread that leaves before a barrier others wait at, threads at different barriers, a warp operation whose mask is wrong, an index
-// beyond a shared array: each is a Failure that names the kernel, the block, the threads, file and line.
-// Threads take turns in an order that tests choose; a correct kernel gives the same bits in every order.
+// The emulated device: runs a grid of CUDA threads on the host, block after block, one fiber per thread, and is
+// stricter than hardware. A thread that leaves before a barrier others wait at, threads at different barriers, a warp
+// operation whose mask is wrong, an index beyond a shared array: each is a Failure that names the kernel, the block,
+// the threads, file and line. Threads take turns in an order that tests choose; a correct kernel gives the same bits in
+// every order.
 #pragma once
 
 #include <cstddef>
@@ -94,8 +95,8 @@ class Site {
 /// __syncthreads.
 void sync_block(const Site& site);
 
-/// What the lanes of a warp do together: called once, when all lanes of the mask have arrived, with the operands of each (null for
-/// the others), which stay valid until it returns.
+/// What the lanes of a warp do together: called once, when all lanes of the mask have arrived, with the operands of
+/// each (null for the others), which stay valid until it returns.
 using WarpOperation = void (*)(void* const operands[kWarp], std::uint32_t mask, const Site& site);
 void warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands, const Site& site);
 
@@ -105,7 +106,8 @@ void sync_warp(std::uint32_t mask, const Site& site);
 /// The block's shared array of this declaration (key), filled with NaN in each new block.
 void* shared_memory(const void* key, const char* name, std::size_t bytes, const Site& site);
 
-/// Vector accesses: `bytes` at an address that must be aligned to them, and inside one array if it lies in shared memory.
+/// Vector accesses: `bytes` at an address that must be aligned to them, and inside one array if it lies in shared
+/// memory.
 void load_vector(void* to, const void* from, std::size_t bytes, const Site& site);
 void store_vector(void* to, const void* from, std::size_t bytes, const Site& site);
 
@@ -113,8 +115,9 @@ void store_vector(void* to, const void* from, std::size_t bytes, const Site& sit
 inline constexpr std::size_t kMatrixRow = 16;
 void announce_matrix_row(const void* row, const Site& site);
 
-/// cp.async of 16 bytes from global to shared memory, zeros if not valid; closing a group; waiting for all but `pending` groups. A copy takes
-/// place at the wait (Order::ascending), when it is issued (descending), or at either (shuffled).
+/// cp.async of 16 bytes from global to shared memory, zeros if not valid; closing a group; waiting for all but
+/// `pending` groups. A copy takes place at the wait (Order::ascending), when it is issued (descending), or at either
+/// (shuffled).
 void copy_async(void* shared, const void* global, bool valid, const Site& site);
 void commit_copies();
 void wait_copies(int pending);

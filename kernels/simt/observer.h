@@ -30,8 +30,8 @@ class Observer {
   /// that at `instruction`.
   virtual void access(int thread, Access kind, const void* p, std::size_t bytes, const Site* site,
                       const void* instruction) = 0;
-  /// Asynchronous copies (cp.async): the thread's last store to shared memory, at p, is one that has only begun; it closes a group of them; it
-  /// has waited for all but its `pending` latest groups.
+  /// Asynchronous copies (cp.async): the thread's last store to shared memory, at p, is one that has only begun; it
+  /// closes a group of them; it has waited for all but its `pending` latest groups.
   virtual void copy_begun(int thread, const void* p) = 0;
   virtual void copies_committed(int thread) = 0;
   virtual void copies_awaited(int thread, int pending) = 0;
@@ -44,8 +44,7 @@ extern thread_local constinit Observer* observer;
 
 /// Announces an access of the calling thread to whoever watches.
 inline void announce(Access kind, const void* p, std::size_t bytes, const Site& site) {
-  if (observer)
-    observer->access(static_cast<int>(current_position->thread.x), kind, p, bytes, &site, nullptr);
+  if (observer) observer->access(static_cast<int>(current_position->thread.x), kind, p, bytes, &site, nullptr);
 }
 
 }  // namespace lfm::simt

@@ -14,7 +14,9 @@ void Queue::record(Event& event) {
   enqueue([&event, version] { event.completed = std::max(event.completed, version); });
 }
 
-void Queue::wait(Event& event) { commands_.push_back({[] {}, &event, event.recorded}); }
+void Queue::wait(Event& event) {
+  commands_.push_back({[] {}, &event, event.recorded});
+}
 
 bool Queue::runnable() const {
   if (commands_.empty()) return false;

@@ -25,8 +25,8 @@ class Queue {
   void record(Event& event);
   /// Later work of this queue runs after the event's latest record. An event never recorded counts as complete.
   void wait(Event& event);
-  /// Runs everything the queue holds, and of other queues what that waits for. Throws what the work throws; the context's
-  /// remaining work is dropped then.
+  /// Runs everything the queue holds, and of other queues what that waits for. Throws what the work throws; the
+  /// context's remaining work is dropped then.
   void synchronize();
 
  private:

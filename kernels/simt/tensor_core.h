@@ -20,7 +20,8 @@ struct MmaOperands {
   std::array<std::uint32_t, 2> b;
 };
 
-// The sum of a double, cut off to FP32 toward zero, as tensor cores do it: the product of one mma loses at most one unit in the last place.
+// The sum of a double, cut off to FP32 toward zero, as tensor cores do it: the product of one mma loses at most one
+// unit in the last place.
 inline float truncated(double sum) {
   const float nearest = static_cast<float>(sum);
   if (!(std::abs(static_cast<double>(nearest)) > std::abs(sum))) return nearest;
@@ -39,7 +40,9 @@ void multiply_fragments(void* const* operands, std::uint32_t, const Site&) {
     for (std::size_t i = 0; i < floats.size(); ++i) floats[i] = to_float(elements[i]);
     return floats;
   };
-  const auto operands_of = [&](int lane) -> const MmaOperands& { return *static_cast<const MmaOperands*>(operands[lane]); };
+  const auto operands_of = [&](int lane) -> const MmaOperands& {
+    return *static_cast<const MmaOperands*>(operands[lane]);
+  };
   for (int lane = 0; lane < simt::kWarp; ++lane) {
     const MmaOperands& own = operands_of(lane);
     const int g = lane / 4, t = lane % 4;
@@ -65,12 +68,14 @@ void multiply_fragments(void* const* operands, std::uint32_t, const Site&) {
 }
 
 template <typename T>
-void mma(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1, const Site& site = Site::current()) {
+void mma(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1,
+         const Site& site = Site::current()) {
   MmaOperands own{c, {a[0], a[1], a[2], a[3]}, {b0, b1}};
   simt::warp_collective("mma", multiply_fragments<T, 2>, kAllLanes, &own, site);
 }
 
-inline void mma_k8(float (&c)[4], std::uint32_t a0, std::uint32_t a1, std::uint32_t b, const Site& site = Site::current()) {
+inline void mma_k8(float (&c)[4], std::uint32_t a0, std::uint32_t a1, std::uint32_t b,
+                   const Site& site = Site::current()) {
   MmaOperands own{c, {a0, a1}, {b}};
   simt::warp_collective("mma_k8", multiply_fragments<Half, 1>, kAllLanes, &own, site);
 }
@@ -82,7 +87,9 @@ struct LdmatrixOperands {
 
 template <int kMatrices, bool kTransposed>
 void distribute_rows(void* const* operands, std::uint32_t, const Site&) {
-  const auto row = [&](int matrix, int i) { return static_cast<const LdmatrixOperands*>(operands[8 * matrix + i])->row; };
+  const auto row = [&](int matrix, int i) {
+    return static_cast<const LdmatrixOperands*>(operands[8 * matrix + i])->row;
+  };
   for (int lane = 0; lane < simt::kWarp; ++lane) {
     const int g = lane / 4, t = lane % 4;
     std::uint32_t* r = static_cast<const LdmatrixOperands*>(operands[lane])->r;

@@ -1,4 +1,5 @@
-// lfm-cuda bench: times a device's inference or training on synthetic images, or runs exactly the batches that a profiler shall see.
+// lfm-cuda bench: times a device's inference or training on synthetic images, or runs exactly the batches that a
+// profiler shall see.
 #include <fmt/core.h>
 
 #include <memory>
@@ -17,15 +18,21 @@ namespace lfm {
 namespace {
 
 constexpr const char* kBenchFooter =
-    "Images are noise of one size, already decoded. Without --model the weights are those of a fresh network: they cost the same.\n"
-    "  (default)    a batch counts from pixels in the host's memory (page-locked for a GPU) to logits there. Where the device\n"
-    "               works beside the host, the next batch's pixels travel while one is computed: \"overlapping\", from the end of\n"
+    "Images are noise of one size, already decoded. Without --model the weights are those of a fresh network: they "
+    "cost the same.\n"
+    "  (default)    a batch counts from pixels in the host's memory (page-locked for a GPU) to logits there. Where the "
+    "device\n"
+    "               works beside the host, the next batch's pixels travel while one is computed: \"overlapping\", from "
+    "the end of\n"
     "               one batch to the end of the next; \"alone\", one at a time\n"
-    "  --resident   a batch counts from pixels on the device to logits there, by the device's clock; batches of other pixels take\n"
-    "               turns, so many that those of one have left the cache when its turn comes again. A CPU engine's pixels always\n"
+    "  --resident   a batch counts from pixels on the device to logits there, by the device's clock; batches of other "
+    "pixels take\n"
+    "               turns, so many that those of one have left the cache when its turn comes again. A CPU engine's "
+    "pixels always\n"
     "               are where it computes: it gets two such batches and the host's clock\n"
     "  --training   a step counts from pixels in the host's memory to parameters that Adam has moved\n"
-    "Layers are the stages of such a pass or step, timed one by one between marks on the device's clock. Times are medians, with\n"
+    "Layers are the stages of such a pass or step, timed one by one between marks on the device's clock. Times are "
+    "medians, with\n"
     "the 10th and 90th percentiles. --json prints the schema that bench/README.md tells.\n"
     "\n"
     "With --profile N, N batches run between the CUDA profiler's start and stop and nothing is timed:\n"
@@ -39,15 +46,17 @@ void print(const std::string& text) {
 }
 
 std::string text_of(const BenchReport& report, const BenchOptions& options) {
-  std::string text = fmt::format("{}, {}: batches of {} images of {}x{}, {} after {}, clock: {}\n", report.device, report.mode, options.batch,
-                                 options.size, options.size, options.iterations, report.warm_up, report.clock);
+  std::string text =
+      fmt::format("{}, {}: batches of {} images of {}x{}, {} after {}, clock: {}\n", report.device, report.mode,
+                  options.batch, options.size, options.size, options.iterations, report.warm_up, report.clock);
   if (report.mode == "resident") text += fmt::format("{} sets of pixels take turns\n", report.input_sets);
   for (const Measurement& row : report.rows) {
     const Spread& time = *row.milliseconds;
     const std::string spread = fmt::format("{:10.3f} ms ({:.3f} ... {:.3f})", time.median, time.p10, time.p90);
     if (row.part == "batch") {
       const std::string name = row.variant.empty() ? row.operation : row.operation + ", " + row.variant;
-      text += fmt::format("{:<33} {}  {:.1f} images/s, {:.3f} TFLOP/s as direct convolution\n", name, spread, row.images_per_second, row.tflops);
+      text += fmt::format("{:<33} {}  {:.1f} images/s, {:.3f} TFLOP/s as direct convolution\n", name, spread,
+                          row.images_per_second, row.tflops);
     } else {
       text += fmt::format("  {:<31} {} {:5.1f} %\n", row.operation, spread, 100 * row.share);
     }
@@ -57,12 +66,14 @@ std::string text_of(const BenchReport& report, const BenchOptions& options) {
 }
 
 void run_bench(const BenchOptions& options) {
-  if (options.resident && options.training) throw Error(ErrorCode::usage, "--resident is of inference: leave out --training");
+  if (options.resident && options.training)
+    throw Error(ErrorCode::usage, "--resident is of inference: leave out --training");
   BenchSubject subject(options);
   if (options.profile > 0) {
     run_for_profiler(subject, options, options.profile);
-    return print(fmt::format("{}: {} batches of {} images of {}x{} between profiler start and stop, after {}\n", subject.engine().description(),
-                             options.profile, options.batch, options.size, options.size, options.warm_up));
+    return print(fmt::format("{}: {} batches of {} images of {}x{} between profiler start and stop, after {}\n",
+                             subject.engine().description(), options.profile, options.batch, options.size, options.size,
+                             options.warm_up));
   }
   const auto time = options.training ? time_training : options.resident ? time_resident : time_end_to_end;
   const BenchReport report = time(subject);
@@ -73,18 +84,30 @@ void run_bench(const BenchOptions& options) {
 
 void add_bench_command(CLI::App& app) {
   const auto options = std::make_shared<BenchOptions>();
-  CLI::App* command = app.add_subcommand("bench", "Times a device's inference or training, or runs batches for a profiler");
+  CLI::App* command =
+      app.add_subcommand("bench", "Times a device's inference or training, or runs batches for a profiler");
   command->add_option("-d,--device", options->device, "One of " + device_names())->capture_default_str();
   command->add_option("--precision", options->precision, "One of " + list_of_words<Precision>())->capture_default_str();
   command->add_option("-m,--model", options->model, "Weights (.lfmw); default: a fresh network's");
   command->add_flag("--resident", options->resident, "Time the network alone, on pixels that are on the device");
   command->add_flag("--training", options->training, "Time training steps");
-  command->add_option("-b,--batch", options->batch, "Images of a batch")->check(CLI::Range(1, 65536))->capture_default_str();
-  command->add_option("--size", options->size, "Side of the images")->check(CLI::Range(kMinImageSide, 16384))->capture_default_str();
-  command->add_option("--iterations", options->iterations, "Batches that are timed")->check(CLI::Range(1, 1000000))->capture_default_str();
-  command->add_option("--warm-up", options->warm_up, "Batches before them")->check(CLI::Range(1, 1000000))->capture_default_str();
-  command->add_option("-t,--threads", options->threads, "CPU threads; 0: all cores")->check(CLI::Range(0, 4096))->capture_default_str();
-  command->add_option("--profile", options->profile, "Run this many batches for a profiler")->check(CLI::Range(1, 1000000));
+  command->add_option("-b,--batch", options->batch, "Images of a batch")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command->add_option("--size", options->size, "Side of the images")
+      ->check(CLI::Range(kMinImageSide, 16384))
+      ->capture_default_str();
+  command->add_option("--iterations", options->iterations, "Batches that are timed")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command->add_option("--warm-up", options->warm_up, "Batches before them")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command->add_option("-t,--threads", options->threads, "CPU threads; 0: all cores")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  command->add_option("--profile", options->profile, "Run this many batches for a profiler")
+      ->check(CLI::Range(1, 1000000));
   command->add_flag("--json", options->json, "Print JSON");
   command->footer(kBenchFooter);
   command->callback([options] { run_bench(*options); });

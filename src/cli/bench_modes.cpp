@@ -27,8 +27,8 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 30;  // of input sets
 constexpr std::size_t kMostSets = 500;
 constexpr std::size_t kMostMarks = 8192;  // set before they are read: by so much may the host run ahead of the device
 
-/// Times `count` repetitions: each gives the engine its work and sets its marks, from `base` on. Their differences go to
-/// samples[0 .. marks - 2]. The device is not waited for in between, so that the host's time does not enter.
+/// Times `count` repetitions: each gives the engine its work and sets its marks, from `base` on. Their differences go
+/// to samples[0 .. marks - 2]. The device is not waited for in between, so that the host's time does not enter.
 std::vector<std::vector<double>> time_marked(Engine& engine, int count, std::size_t marks,
                                              const std::function<void(int repetition, std::size_t base)>& run) {
   std::vector<std::vector<double>> samples(marks - 1);
@@ -38,7 +38,8 @@ std::vector<std::vector<double>> time_marked(Engine& engine, int count, std::siz
     for (int i = 0; i < n; ++i) run(first + i, static_cast<std::size_t>(i) * marks);
     for (int i = 0; i < n; ++i) {
       const std::size_t base = static_cast<std::size_t>(i) * marks;
-      for (std::size_t m = 0; m + 1 < marks; ++m) samples[m].push_back(engine.milliseconds_between(base + m, base + m + 1));
+      for (std::size_t m = 0; m + 1 < marks; ++m)
+        samples[m].push_back(engine.milliseconds_between(base + m, base + m + 1));
     }
   }
   return samples;
@@ -57,10 +58,15 @@ double flops_of(const BenchSubject& subject) {
   return flops;
 }
 
-Measurement row_of(const BenchSubject& subject, const char* part, std::string operation, std::string variant, std::vector<double> samples,
-                   double flops_of_an_image) {
-  Measurement row{.part = part, .operation = std::move(operation), .variant = std::move(variant), .precision = std::string(precision_name(subject.precision())),
-                  .batch = subject.batch(), .size = subject.size(), .milliseconds = spread_of(std::move(samples))};
+Measurement row_of(const BenchSubject& subject, const char* part, std::string operation, std::string variant,
+                   std::vector<double> samples, double flops_of_an_image) {
+  Measurement row{.part = part,
+                  .operation = std::move(operation),
+                  .variant = std::move(variant),
+                  .precision = std::string(precision_name(subject.precision())),
+                  .batch = subject.batch(),
+                  .size = subject.size(),
+                  .milliseconds = spread_of(std::move(samples))};
   const double seconds = row.milliseconds->median / 1e3;
   if (seconds > 0) {
     row.images_per_second = subject.batch() / seconds;
@@ -79,14 +85,17 @@ void add_layers(BenchReport& report, const BenchSubject& subject, std::span<cons
     report.rows.back().images_per_second = 0;  // of the whole alone
     all += report.rows.back().milliseconds->median;
   }
-  for (std::size_t i = first; i < report.rows.size() && all > 0; ++i) report.rows[i].share = report.rows[i].milliseconds->median / all;
+  for (std::size_t i = first; i < report.rows.size() && all > 0; ++i)
+    report.rows[i].share = report.rows[i].milliseconds->median / all;
 }
 
 /// A batch that is on the device, in as many passes as the engine makes of it.
-void pass_all(BenchSubject& subject, const PixelBatch& batch, int chunk, std::span<float> logits, const StageObserver& observe = {}) {
+void pass_all(BenchSubject& subject, const PixelBatch& batch, int chunk, std::span<float> logits,
+              const StageObserver& observe = {}) {
   for (int first = 0; first < batch.n; first += chunk) {
     const int n = std::min(chunk, batch.n - first);
-    const auto out = logits.empty() ? logits : logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
+    const auto out =
+        logits.empty() ? logits : logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
     infer_pass(subject.engine(), batch.part(first, n), out, observe);
   }
 }
@@ -105,7 +114,8 @@ void add_inference_layers(BenchReport& report, BenchSubject& subject, std::span<
   const auto passes = static_cast<std::size_t>((subject.batch() + chunk - 1) / chunk);
   const auto all = time_marked(subject.engine(), subject.iterations(), passes * marks, [&](int i, std::size_t base) {
     std::size_t at = base;
-    pass_all(subject, sets[static_cast<std::size_t>(i) % sets.size()], chunk, {}, [&](int) { subject.engine().mark(at++); });
+    pass_all(subject, sets[static_cast<std::size_t>(i) % sets.size()], chunk, {},
+             [&](int) { subject.engine().mark(at++); });
   });
   std::vector<std::vector<double>> layers(stages.size(), std::vector<double>(all[0].size()));
   for (std::size_t pass = 0; pass < passes; ++pass) {
@@ -124,15 +134,22 @@ int reserve_passes(BenchSubject& subject) {
 }
 
 BenchReport report_of(const BenchSubject& subject, const char* mode, const char* clock, std::size_t sets) {
-  return {.mode = mode, .device = subject.engine().description(), .clock = clock, .data_sheet = {}, .warm_up = subject.warm_up(),
-          .input_sets = static_cast<int>(sets), .rows = {}, .notes = {}};
+  return {.mode = mode,
+          .device = subject.engine().description(),
+          .clock = clock,
+          .data_sheet = {},
+          .warm_up = subject.warm_up(),
+          .input_sets = static_cast<int>(sets),
+          .rows = {},
+          .notes = {}};
 }
 
 /// Batches of host memory that follow each other through the engine.
 class HostBatches {
  public:
   explicit HostBatches(BenchSubject& subject)
-      : sets_(subject.batches(static_cast<std::size_t>(subject.engine().inference().batches_under_way()) + 1, PixelMemory::pinned)),
+      : sets_(subject.batches(static_cast<std::size_t>(subject.engine().inference().batches_under_way()) + 1,
+                              PixelMemory::pinned)),
         logits_(sets_.size(), std::vector<float>(static_cast<std::size_t>(subject.batch()))),
         queue_(subject.engine(), subject.architecture()) {}
 
@@ -158,14 +175,16 @@ class HostBatches {
 class TrainingSteps {
  public:
   explicit TrainingSteps(BenchSubject& subject)
-      : engine_(subject.engine()), sets_(subject.batches(2, PixelMemory::pinned)), labels_(static_cast<std::size_t>(subject.batch())) {
+      : engine_(subject.engine()),
+        sets_(subject.batches(2, PixelMemory::pinned)),
+        labels_(static_cast<std::size_t>(subject.batch())) {
     for (std::size_t i = 0; i < labels_.size(); ++i) labels_[i] = static_cast<std::uint8_t>(i % 2);
   }
   void run(const StageObserver& observe = {}) {
     const PixelBatch& batch = sets_[step_ % sets_.size()];
     const float loss_scale = 1.0f / static_cast<float>(batch.n);
-    forward_backward(engine_, {batch, labels_}, {}, {.seed = 1, .step = step_, .first_image = 0}, loss_scale, GradientMode::overwrite, {},
-                     observe);
+    forward_backward(engine_, {batch, labels_}, {}, {.seed = 1, .step = step_, .first_image = 0}, loss_scale,
+                     GradientMode::overwrite, {}, observe);
     engine_.training().adam({}, ++step_);
   }
   std::size_t sets() const { return sets_.size(); }
@@ -265,8 +284,9 @@ BenchReport time_resident(BenchSubject& subject) {
   add_inference_layers(report, subject, sets, chunk);
   const std::size_t pixels = sets.size() * sets[0].bytes();
   if (engine.cache_bytes() > pixels) {
-    report.notes.push_back(fmt::format("the pixels of all sets, {} MB, fit the cache of {} MB: they may be read from there", pixels / 1000000,
-                                       engine.cache_bytes() / 1000000));
+    report.notes.push_back(
+        fmt::format("the pixels of all sets, {} MB, fit the cache of {} MB: they may be read from there",
+                    pixels / 1000000, engine.cache_bytes() / 1000000));
   }
   return report;
 }

@@ -32,7 +32,9 @@ class BenchSubject {
   int size() const { return options_.size; }
   int iterations() const { return options_.iterations; }
   int warm_up() const { return options_.warm_up; }
-  Precision precision() const { return engine_->precision(options_.training ? PlanMode::training : PlanMode::inference); }
+  Precision precision() const {
+    return engine_->precision(options_.training ? PlanMode::training : PlanMode::inference);
+  }
 
   /// That many batches, each of other pixels: in the host memory that the engine reads fastest, or where it computes.
   std::vector<PixelBatch> batches(std::size_t count, PixelMemory memory);
@@ -44,7 +46,8 @@ class BenchSubject {
   std::vector<PixelBuffer> buffers_;  // go before the engine
 };
 
-/// Batches from pixels in the host's memory to logits there, overlapping where the engine can, and alone; and a pass's layers.
+/// Batches from pixels in the host's memory to logits there, overlapping where the engine can, and alone; and a pass's
+/// layers.
 BenchReport time_end_to_end(BenchSubject& subject);
 /// Batches from pixels on the device to logits there, and a pass's layers.
 BenchReport time_resident(BenchSubject& subject);

@@ -50,7 +50,8 @@ std::string merged_provenance(const std::string& known, const fs::path& path) {
     merged.update(parse_json_object({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
     return merged.dump();
   } catch (const std::runtime_error& error) {
-    throw Error(ErrorCode::input, fmt::format("{}: {}; --provenance wants a file with one JSON object", path.string(), error.what()));
+    throw Error(ErrorCode::input,
+                fmt::format("{}: {}; --provenance wants a file with one JSON object", path.string(), error.what()));
   }
 }
 
@@ -65,7 +66,8 @@ Model member_of(Model model, std::size_t number, const fs::path& path) {
 Model read_inputs(const ConvertOptions& options) {
   if (options.inputs.size() > 1) {
     if (options.member > 0 || options.prefix) {
-      throw Error(ErrorCode::usage, "--member and --prefix speak of one input; several are joined, and may be split or imported before");
+      throw Error(ErrorCode::usage,
+                  "--member and --prefix speak of one input; several are joined, and may be split or imported before");
     }
     std::vector<Model> models;
     for (const fs::path& input : options.inputs) models.push_back(import_model(input));
@@ -75,7 +77,8 @@ Model read_inputs(const ConvertOptions& options) {
   Model model = import_model(input, options.prefix);
   if (options.member > 0) model = member_of(std::move(model), options.member, input);
   if (options.combination && model.members.empty()) {
-    throw Error(ErrorCode::usage, fmt::format("--combine: {} is a single network; several inputs are joined", input.string()));
+    throw Error(ErrorCode::usage,
+                fmt::format("--combine: {} is a single network; several inputs are joined", input.string()));
   }
   if (options.combination) set_combination(model, *options.combination);
   return model;
@@ -84,7 +87,8 @@ Model read_inputs(const ConvertOptions& options) {
 void convert(const ConvertOptions& options) {
   std::error_code ignored;
   if (!options.force && fs::exists(options.output, ignored)) {
-    throw Error(ErrorCode::output, fmt::format("{}: exists already; use --force to replace it", options.output.string()));
+    throw Error(ErrorCode::output,
+                fmt::format("{}: exists already; use --force to replace it", options.output.string()));
   }
   require_export_format(options.output);
   FilePlan plan(options.force);
@@ -96,7 +100,8 @@ void convert(const ConvertOptions& options) {
   if (options.view) model.view = *options.view;
   if (options.threshold) model.threshold = *options.threshold;
   if (options.threshold_at) model.threshold = row_at(model, *options.threshold_at, model.view).threshold;
-  if (options.output.extension() != ".lfmw") one_network(model, options.inputs[0].string());  // which the message then names
+  if (options.output.extension() != ".lfmw")
+    one_network(model, options.inputs[0].string());  // which the message then names
   export_model(model, options.output);
   std::string inputs;
   for (const fs::path& input : options.inputs) inputs += (inputs.empty() ? "" : ", ") + input.string();
@@ -107,24 +112,34 @@ void convert(const ConvertOptions& options) {
 
 void add_convert_command(CLI::App& app) {
   const auto options = std::make_shared<ConvertOptions>();
-  CLI::App* command = app.add_subcommand("convert", "Converts weights between .lfmw, safetensors and PyTorch, and to ONNX");
+  CLI::App* command =
+      app.add_subcommand("convert", "Converts weights between .lfmw, safetensors and PyTorch, and to ONNX");
   command->footer(
-      "The input's format is told by its content: .lfmw, .safetensors, or a PyTorch file (.pth, .pt) with a state dict, of\n"
-      "which no code is run: what is no tensor is read over. Networks of LFM, NPR and SAFE are told by their names and shapes. A file\n"
-      "with several state dicts (a model and its moving average) has them listed; --prefix chooses one. The output's format is\n"
+      "The input's format is told by its content: .lfmw, .safetensors, or a PyTorch file (.pth, .pt) with a state "
+      "dict, of\n"
+      "which no code is run: what is no tensor is read over. Networks of LFM, NPR and SAFE are told by their names and "
+      "shapes. A file\n"
+      "with several state dicts (a model and its moving average) has them listed; --prefix chooses one. The output's "
+      "format is\n"
       "told by its extension: .lfmw; .safetensors with the reference's\n"
-      "names, so that PyTorch loads it; or .onnx, the whole network from pixels to logits, for ONNX Runtime, OpenVINO and others.\n"
+      "names, so that PyTorch loads it; or .onnx, the whole network from pixels to logits, for ONNX Runtime, OpenVINO "
+      "and others.\n"
       "\n"
       "Several inputs are joined to a model of several members, which judge together; fit its threshold next:\n"
       "  lfm-cuda convert a.lfmw b.lfmw pair.lfmw\n"
       "  lfm-cuda evaluate heldout/ --model pair.lfmw --fit-calibration fitted.lfmw\n"
       "  lfm-cuda convert --member 2 pair.lfmw b.lfmw             takes one out again\n");
   // One list, whose last is OUT: of two positionals the first would take everything.
-  command->add_option("files", options->inputs, "The weights to read, several of which are joined; then the file to write,\n.lfmw, .safetensors or .onnx")
+  command
+      ->add_option(
+          "files", options->inputs,
+          "The weights to read, several of which are joined; then the file to write,\n.lfmw, .safetensors or .onnx")
       ->required()
       ->type_name("IN... OUT");
   command->add_flag("-f,--force", options->force, "Replace OUT if it exists");
-  command->add_option("--prefix", options->prefix, "Which state dict of IN, where it holds several: what stands before its names, as model_ema.")
+  command
+      ->add_option("--prefix", options->prefix,
+                   "Which state dict of IN, where it holds several: what stands before its names, as model_ema.")
       ->type_name("NAME");
   add_combine_option(*command, options->combination);
   command->add_option("--member", options->member, "Of a model of several members, this one alone, counted from 1")
@@ -135,14 +150,18 @@ void add_convert_command(CLI::App& app) {
       ->type_name("FILE");
   add_choice<View>(*command, "--view", "How images are shown to the model: " + meanings(words(View{})),
                    [options](View view) { options->view = view; });
-  CLI::Option* threshold = command->add_option("--threshold", options->threshold, "Score above which an image is called fake, 0 to 1")
-      ->check(number_in(0.0, 1.0));
-  command->add_option_function<std::string>("--threshold-at", [options](const std::string& rate) { options->threshold_at = parse_rate(rate); },
-                                            "Instead, that of the model's table for this rate of false alarms")
+  CLI::Option* threshold =
+      command->add_option("--threshold", options->threshold, "Score above which an image is called fake, 0 to 1")
+          ->check(number_in(0.0, 1.0));
+  command
+      ->add_option_function<std::string>(
+          "--threshold-at", [options](const std::string& rate) { options->threshold_at = parse_rate(rate); },
+          "Instead, that of the model's table for this rate of false alarms")
       ->excludes(threshold)
       ->type_name("1%|5%|10%");
   command->callback([options] {
-    if (options->inputs.size() < 2) throw Error(ErrorCode::usage, "name the weights to read and the file to write: convert IN... OUT");
+    if (options->inputs.size() < 2)
+      throw Error(ErrorCode::usage, "name the weights to read and the file to write: convert IN... OUT");
     options->output = options->inputs.back();
     options->inputs.pop_back();
     convert(*options);

@@ -66,29 +66,42 @@ constexpr const char* kDetectFooter =
     "  lfm-cuda detect photo.jpg\n"
     "  lfm-cuda detect --format jsonl --output scores.jsonl photos/ more/photo.png\n"
     "  find photos -newer last-run -name '*.jpg' -print0 | lfm-cuda detect -0 --output new.csv -\n"
-    "  lfm-cuda detect --resume scores.jsonl photos/            again after a crash or Ctrl-C: goes on where it stopped\n"
+    "  lfm-cuda detect --resume scores.jsonl photos/            again after a crash or Ctrl-C: goes on where it "
+    "stopped\n"
     "  lfm-cuda detect --sort score photos/ | head -20          the most suspicious first\n"
     "  lfm-cuda detect --every 2s --format jsonl clip.mp4       a record a frame, and one of the film\n"
-    "  mpirun -np 4 lfm-cuda detect --resume scores.jsonl photos/    four processes, on one host or several, share the pictures\n"
+    "  mpirun -np 4 lfm-cuda detect --resume scores.jsonl photos/    four processes, on one host or several, share the "
+    "pictures\n"
     "\n"
-    "Images are JPEG, PNG, WebP, HEIC, AVIF, TIFF, JPEG XL, BMP, GIF, TGA, PSD, PNM or the preview in a camera's raw file, told\n"
-    "apart by content, at least 48x48. Folders are searched at any depth, in order of name; what is no image there is skipped\n"
+    "Images are JPEG, PNG, WebP, HEIC, AVIF, TIFF, JPEG XL, BMP, GIF, TGA, PSD, PNM or the preview in a camera's raw "
+    "file, told\n"
+    "apart by content, at least 48x48. Folders are searched at any depth, in order of name; what is no image there is "
+    "skipped\n"
     "and counted.\n"
     "\n"
     "JSON records: {\"path\", \"logit\", \"score\", \"label\", \"width\", \"height\", \"texture\", \"windows\",\n"
-    "\"empty_windows\"} or {\"path\", \"error\"}; label is \"real\", \"fake\" or \"unsure\", which has a \"reason\": \"no-texture\" where\n"
-    "neighbouring pixels hardly differ, so that there is nothing to tell by; with --stable also \"flips\" and \"close\". CSV has the\n"
-    "columns path,logit,score,label,width,height,error,reason,part. --stable adds the lowest and highest score, low and high, and\n"
-    "in JSON that of each delivery. \"part\" is \"preview\" of a raw file; \"orientation\" how a stored picture was turned to be upright.\n"
-    "With a model of several members JSON has their \"members\", [{\"name\", \"logit\"}, ...], and the number of the one that\n"
+    "\"empty_windows\"} or {\"path\", \"error\"}; label is \"real\", \"fake\" or \"unsure\", which has a \"reason\": "
+    "\"no-texture\" where\n"
+    "neighbouring pixels hardly differ, so that there is nothing to tell by; with --stable also \"flips\" and "
+    "\"close\". CSV has the\n"
+    "columns path,logit,score,label,width,height,error,reason,part. --stable adds the lowest and highest score, low "
+    "and high, and\n"
+    "in JSON that of each delivery. \"part\" is \"preview\" of a raw file; \"orientation\" how a stored picture was "
+    "turned to be upright.\n"
+    "With a model of several members JSON has their \"members\", [{\"name\", \"logit\"}, ...], and the number of the "
+    "one that\n"
     "\"decided_by\", CSV the columns member_1, member_2, ... and decided_by at the end; logit is then the joint one.\n"
     "\n"
-    "JSON and pages also have \"signs\": what a file tells beside its pixels, never part of the score. C2PA manifests, XMP, IPTC,\n"
-    "EXIF and PNG texts can name a generator; they are read, not verified, can be forged, and are nearly always gone: of 2,259 pictures of\n"
-    "current services found in the web's copies 2 had kept their manifest. JPEG quality, double compression and resampling tell\n"
+    "JSON and pages also have \"signs\": what a file tells beside its pixels, never part of the score. C2PA manifests, "
+    "XMP, IPTC,\n"
+    "EXIF and PNG texts can name a generator; they are read, not verified, can be forged, and are nearly always gone: "
+    "of 2,259 pictures of\n"
+    "current services found in the web's copies 2 had kept their manifest. JPEG quality, double compression and "
+    "resampling tell\n"
     "what was done to a picture, not who made it. The man page says what each is worth.\n"
     "\n"
-    "Exit codes: 0 all scored, whatever the verdicts, 1 some inputs failed or the output could not be written, 2 wrong usage,\n"
+    "Exit codes: 0 all scored, whatever the verdicts, 1 some inputs failed or the output could not be written, 2 wrong "
+    "usage,\n"
     "            3 no usable device or model, 130 interrupted.\n";
 
 /// Adds up what happened and tells it to the user; results go to the report alone.
@@ -115,10 +128,13 @@ class Tally {
     progress_.clear();
     if (quiet_) return;
     const std::size_t scored = reals_ + fakes_ + unsure_;
-    std::string text = fmt::format("{} {} scored: {} real, {} fake", scored, scored == 1 ? "image" : "images", reals_, fakes_);
+    std::string text =
+        fmt::format("{} {} scored: {} real, {} fake", scored, scored == 1 ? "image" : "images", reals_, fakes_);
     if (unsure_ > 0) text += fmt::format(", {} unsure", unsure_);
     if (failed_ > 0) text += fmt::format("; {} failed", failed_);
-    if (skipped_ > 0) text += fmt::format("; {} {} skipped", skipped_, skipped_ == 1 ? "file that is no image" : "files that are no images");
+    if (skipped_ > 0)
+      text += fmt::format("; {} {} skipped", skipped_,
+                          skipped_ == 1 ? "file that is no image" : "files that are no images");
     if (before > 0) text += fmt::format("; {} before", before);
     const double rate = static_cast<double>(progress_.images()) / std::max(progress_.seconds(), 1e-6);
     tell(stderr, "{}. {:.1f} images/s, {}\n", text, rate, device);
@@ -142,7 +158,8 @@ double parse_interval(const std::string& text) {
   if (unit == "ms") value /= 1000;
   constexpr double least = 0.001, most = 86'400;
   if (error != std::errc() || (!unit.empty() && unit != "s" && unit != "ms") || !(value >= least && value <= most)) {
-    throw Error(ErrorCode::usage, fmt::format("--every: '{}' is no interval; give seconds, 1s or 0.5s for instance", text));
+    throw Error(ErrorCode::usage,
+                fmt::format("--every: '{}' is no interval; give seconds, 1s or 0.5s for instance", text));
   }
   return value;
 }
@@ -161,7 +178,8 @@ void settle_resume(DetectArguments& arguments) {
   };
   if (arguments.format && *arguments.format != OutputFormat::jsonl) refuse("--format", "can be jsonl alone");
   if (arguments.sort != Sort::input) refuse("--sort", "needs all results at the end");
-  if (arguments.media.pages || arguments.media.every) refuse("--pages and --every", "give many records of a file, between which it can't go on");
+  if (arguments.media.pages || arguments.media.every)
+    refuse("--pages and --every", "give many records of a file, between which it can't go on");
   if (!arguments.features.empty()) refuse("--features", "would lack what was scored before");
   if (!arguments.pages.empty()) refuse("--report", "would lack what was scored before");
   if (descriptor_of(arguments.resume)) refuse("its FILE.jsonl", "can be no stream");
@@ -180,8 +198,11 @@ bool settle_format(DetectArguments& arguments) {
 FilePlan plan_files(const DetectArguments& arguments, bool has_report, const std::vector<fs::path>& models) {
   FilePlan plan(arguments.force);
   plan.write(arguments.resume, "--resume", Content::text);
-  if (!arguments.resume.empty()) plan.write(ResumableFile::settings_path(arguments.resume), "the settings of --resume", Content::text);
-  if (has_report && arguments.resume.empty()) plan.write(arguments.output.empty() ? "-" : arguments.output, arguments.output.empty() ? "the report" : "--output", Content::text);
+  if (!arguments.resume.empty())
+    plan.write(ResumableFile::settings_path(arguments.resume), "the settings of --resume", Content::text);
+  if (has_report && arguments.resume.empty())
+    plan.write(arguments.output.empty() ? "-" : arguments.output, arguments.output.empty() ? "the report" : "--output",
+               Content::text);
   plan.write(arguments.features, "--features", Content::array);
   for (const fs::path& page : arguments.pages) plan.write(page, "--report", Content::text);
   for (const fs::path& model : models) plan.read(model, "the model");
@@ -195,8 +216,10 @@ FilePlan plan_files(const DetectArguments& arguments, bool has_report, const std
 /// Writes records as they come or, to be sorted, when all are there.
 class Report {
  public:
-  /// deliveries: of each picture, where there are several; members: of the model. resumed: where records go instead, if to any.
-  Report(const DetectArguments& arguments, std::vector<std::string> deliveries, std::vector<std::string> members, ResumableFile* resumed)
+  /// deliveries: of each picture, where there are several; members: of the model. resumed: where records go instead, if
+  /// to any.
+  Report(const DetectArguments& arguments, std::vector<std::string> deliveries, std::vector<std::string> members,
+         ResumableFile* resumed)
       : format_(*arguments.format),
         sort_(arguments.sort),
         resumed_(resumed),
@@ -270,7 +293,9 @@ void detect(DetectArguments arguments, const Launch& launch) {
   DetectorOptions& options = arguments.scoring.detector;
   options.features = !arguments.features.empty();
   options.evidence = !arguments.pages.empty();
-  const bool shows_signs = !arguments.pages.empty() || (has_report && (*arguments.format == OutputFormat::json || *arguments.format == OutputFormat::jsonl));
+  const bool shows_signs =
+      !arguments.pages.empty() ||
+      (has_report && (*arguments.format == OutputFormat::json || *arguments.format == OutputFormat::jsonl));
   options.signs = arguments.signs && shows_signs;
   options.thumbnails = arguments.pages.empty() ? 0 : kThumbnailSide;
   arguments.media.limits = options.limits;
@@ -298,7 +323,8 @@ void detect(DetectArguments arguments, const Launch& launch) {
   if (total) total = *total - std::min(*total, before);
   std::optional<Report> report;
   if (has_report) {
-    report.emplace(arguments, stable ? detector.deliveries() : std::vector<std::string>{}, detector.members(), resumed ? &*resumed : nullptr);
+    report.emplace(arguments, stable ? detector.deliveries() : std::vector<std::string>{}, detector.members(),
+                   resumed ? &*resumed : nullptr);
   }
   std::optional<NpyWriter> features;
   if (!arguments.features.empty()) features.emplace(arguments.features, detector.feature_count());
@@ -314,7 +340,8 @@ void detect(DetectArguments arguments, const Launch& launch) {
     if (summary && report) report->add_summary(*summary);
   };
   const int processes = launch.group().size();
-  const std::string device = processes == 1 ? detector.description() : fmt::format("{} processes, each {}", processes, detector.description());
+  const std::string device =
+      processes == 1 ? detector.description() : fmt::format("{} processes, each {}", processes, detector.description());
   const Interruption interruption(paths);
   score_together(launch, detector, source, arguments.media, [&](Detection&& detection) {
     if (detection.status == Detection::Status::skipped) return tally.count(detection);
@@ -358,7 +385,9 @@ void add_detect_command(CLI::App& app) {
   const auto a = std::make_shared<DetectArguments>();
   command->footer(kDetectFooter);
 
-  command->add_option("inputs", a->inputs, "Images, folders of images, or - for a list on standard input,\none path a line")
+  command
+      ->add_option("inputs", a->inputs,
+                   "Images, folders of images, or - for a list on standard input,\none path a line")
       ->required()
       ->type_name("PATH");
   add_scoring_options(*command, a->scoring);
@@ -368,29 +397,43 @@ void add_detect_command(CLI::App& app) {
   add_choice<OutputFormat>(*command, "-f,--format",
                            meanings(words(OutputFormat{})) + " (default: what the ending of --output says, else table)",
                            [a](OutputFormat format) { a->format = format; });
-  command->add_option("-o,--output", a->output, "Write the report there; the file appears when it is complete.\nEndings choose formats: .csv, .json, .jsonl, .html (as --report)")
+  command
+      ->add_option("-o,--output", a->output,
+                   "Write the report there; the file appears when it is complete.\nEndings choose formats: .csv, "
+                   ".json, .jsonl, .html (as --report)")
       ->type_name("FILE");
-  command->add_option("--resume", a->resume, "Write JSONL there as records come, and go on after any stop: the same\ncommand again scores what has no record yet")
+  command
+      ->add_option("--resume", a->resume,
+                   "Write JSONL there as records come, and go on after any stop: the same\ncommand again scores what "
+                   "has no record yet")
       ->type_name("FILE.jsonl")
       ->excludes("--output");
   add_choice<Sort>(*command, "--sort",
                    meanings(words(Sort{})) + "; but for input, all results are kept in memory (default: input)",
                    [a](Sort sort) { a->sort = sort; });
-  command->add_option("--features", a->features, "Also write what enters the last layer, one row a record")->type_name("FILE.npy");
-  command->add_option("--report", a->pages, "Also write a page of the pictures, their scores and where these come\nfrom: one HTML file, for any browser")
+  command->add_option("--features", a->features, "Also write what enters the last layer, one row a record")
+      ->type_name("FILE.npy");
+  command
+      ->add_option(
+          "--report", a->pages,
+          "Also write a page of the pictures, their scores and where these come\nfrom: one HTML file, for any browser")
       ->expected(1)
       ->type_name("FILE.html");
   command->add_flag("--pages", a->media.pages, "Score every page of a TIFF, not the first alone");
-  command->add_option_function<std::string>("--every", [a](const std::string& text) { a->media.every = parse_interval(text); },
-                                            "Score films (MP4, MOV, MKV, WebM): a frame every so many seconds,\n"
-                                            "and a summary of each film")
+  command
+      ->add_option_function<std::string>(
+          "--every", [a](const std::string& text) { a->media.every = parse_interval(text); },
+          "Score films (MP4, MOV, MKV, WebM): a frame every so many seconds,\n"
+          "and a summary of each film")
       ->type_name("SECONDS");
-  command->add_flag_callback("--no-signs", [a] { a->signs = false; },
-                             "Leave out of JSON and pages what files tell beside their pixels, and\nthe time it takes to look for it");
+  command->add_flag_callback(
+      "--no-signs", [a] { a->signs = false; },
+      "Leave out of JSON and pages what files tell beside their pixels, and\nthe time it takes to look for it");
   add_force_flag(*command, a->force);
   add_null_flag(*command, a->separator);
   command->callback([a] {
-    if (const ExitCode code = run_scoring(a->scoring, [&](Launch& launch) { detect(*a, launch); }); code != kSuccess) end_with(code);
+    if (const ExitCode code = run_scoring(a->scoring, [&](Launch& launch) { detect(*a, launch); }); code != kSuccess)
+      end_with(code);
   });
 }
 

@@ -34,8 +34,8 @@ struct ChosenModel {
 /// Throws Error{model}; Error{usage} for --combine with a single network.
 ChosenModel choose_model(const ScoringArguments& arguments);
 
-/// --model, --combine, --device, --precision, --batch, --threads, --view, --tiles, --threshold, --max-pixels, --quiet. They write into `arguments`,
-/// which must outlive the parsing.
+/// --model, --combine, --device, --precision, --batch, --threads, --view, --tiles, --threshold, --max-pixels, --quiet.
+/// They write into `arguments`, which must outlive the parsing.
 void add_scoring_options(CLI::App& command, ScoringArguments& arguments);
 
 /// --combine, for models of several members.
@@ -74,7 +74,8 @@ std::string wrapped(std::string_view text);
 
 /// An option that takes one of the words of a list. Help is wrapped here.
 template <typename Value, typename Rows>
-void add_choice(CLI::App& command, const std::string& name, const std::string& help, const Rows& rows, const std::function<void(Value)>& set) {
+void add_choice(CLI::App& command, const std::string& name, const std::string& help, const Rows& rows,
+                const std::function<void(Value)>& set) {
   std::vector<std::string> known;
   for (const Word<Value>& row : rows) known.emplace_back(row.word);
   const auto choose = [rows, set](const std::string& word) {
@@ -82,10 +83,13 @@ void add_choice(CLI::App& command, const std::string& name, const std::string& h
       if (word == row.word) set(row.value);
     }
   };
-  command.add_option_function<std::string>(name, choose, wrapped(help))->check(CLI::IsMember(known).description(""))->type_name(alternatives(rows));
+  command.add_option_function<std::string>(name, choose, wrapped(help))
+      ->check(CLI::IsMember(known).description(""))
+      ->type_name(alternatives(rows));
 }
 template <typename Value>
-void add_choice(CLI::App& command, const std::string& name, const std::string& help, const std::function<void(Value)>& set) {
+void add_choice(CLI::App& command, const std::string& name, const std::string& help,
+                const std::function<void(Value)>& set) {
   add_choice<Value>(command, name, help, words(Value{}), set);
 }
 

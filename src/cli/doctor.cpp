@@ -142,9 +142,11 @@ Trial try_out(const Model& model, const std::string& device) {
     trial.logit = detector.detect(noise()).logit;
     options.device = "reference";
     trial.reference = Detector(model, options).detect(noise()).logit;
-    constexpr float tolerance = 0.5f;  // several times what the coarsest precision that a device chooses by itself moves a logit by
+    constexpr float tolerance =
+        0.5f;  // several times what the coarsest precision that a device chooses by itself moves a logit by
     if (!(std::abs(trial.logit - trial.reference) <= tolerance)) {
-      trial.error = fmt::format("it computes wrongly: logit {:.4f} where {:.4f} is right", trial.logit, trial.reference);
+      trial.error =
+          fmt::format("it computes wrongly: logit {:.4f} where {:.4f} is right", trial.logit, trial.reference);
     }
   } catch (const Error& error) {
     trial.error = error.what();
@@ -179,11 +181,16 @@ std::vector<std::string> advice_for(const Findings& findings) {
   }
   if (!findings.host.nvidia_gpus.empty()) {
     if (findings.host.nvidia_driver.empty()) {
-      advice.push_back("this machine has an NVIDIA GPU without a driver: install NVIDIA's (package nvidia-driver), then look at nvidia-smi");
+      advice.push_back(
+          "this machine has an NVIDIA GPU without a driver: install NVIDIA's (package nvidia-driver), then look at "
+          "nvidia-smi");
     } else if (!built_with_cuda()) {
-      advice.push_back("this machine has an NVIDIA GPU that this build can't use: build with the CUDA toolkit (cmake --preset cuda)");
+      advice.push_back(
+          "this machine has an NVIDIA GPU that this build can't use: build with the CUDA toolkit (cmake --preset "
+          "cuda)");
     } else if (findings.gpus.devices.empty()) {
-      advice.push_back(fmt::format("the GPU can't be used ({}); look at nvidia-smi, and in a container at --gpus all", findings.gpus.reason));
+      advice.push_back(fmt::format("the GPU can't be used ({}); look at nvidia-smi, and in a container at --gpus all",
+                                   findings.gpus.reason));
     }
   }
   for (const auto& [library, formats] : optional_libraries()) {
@@ -191,7 +198,8 @@ std::vector<std::string> advice_for(const Findings& findings) {
       advice.push_back(fmt::format("{} can't be read: {}", names_of(formats), missing));
     }
     if (formats[0]->decode != nullptr) continue;
-    advice.push_back(fmt::format("{} can't be read: install {} and build anew, or convert such pictures to PNG", names_of(formats), library));
+    advice.push_back(fmt::format("{} can't be read: install {} and build anew, or convert such pictures to PNG",
+                                 names_of(formats), library));
   }
   if (!findings.no_films.empty()) advice.push_back(findings.no_films);
   return advice;
@@ -234,8 +242,9 @@ std::string as_text(const Findings& findings) {
   line("processor", fmt::format("{}; {} {} usable", host.processor.empty() ? "unknown" : host.processor, findings.cores,
                                 findings.cores == 1 ? "core" : "cores"));
   line("memory", memory_text(host));
-  line("CPU path", findings.vector_error.empty() ? fmt::format("{} (of {})", findings.vector_path, joined(findings.vector_paths))
-                                                 : findings.vector_error);
+  line("CPU path", findings.vector_error.empty()
+                       ? fmt::format("{} (of {})", findings.vector_path, joined(findings.vector_paths))
+                       : findings.vector_error);
   line("NVIDIA GPUs", host.nvidia_gpus.empty() ? "none" : joined(host.nvidia_gpus));
   line("NVIDIA driver", host.nvidia_driver.empty() ? "none" : host.nvidia_driver);
   for (const CudaDevice& gpu : findings.gpus.devices) {
@@ -243,7 +252,8 @@ std::string as_text(const Findings& findings) {
          fmt::format("{}, compute capability {}.{}, {}", gpu.name, gpu.major, gpu.minor, gib(gpu.memory_bytes)));
   }
   for (const DeviceState& device : findings.devices) {
-    line("device " + device.name, device.reason.empty() ? "ready: " + joined(device.precisions) : "absent: " + device.reason);
+    line("device " + device.name,
+         device.reason.empty() ? "ready: " + joined(device.precisions) : "absent: " + device.reason);
   }
   line("MPI", mpi_version().empty() ? "no" : mpi_version());
   line("NCCL", built_with_nccl() ? "yes" : "no");
@@ -261,8 +271,8 @@ std::string as_text(const Findings& findings) {
   line("models installed", findings.model.installed.empty() ? "none" : joined(findings.model.installed));
   for (const fs::path& file : findings.model.files) line("model", file.string());
   if (findings.trial && findings.trial->error.empty()) {
-    line("trial", fmt::format("logit {:.4f} on {}; {:.4f} by the reference", findings.trial->logit, findings.trial->device,
-                              findings.trial->reference));
+    line("trial", fmt::format("logit {:.4f} on {}; {:.4f} by the reference", findings.trial->logit,
+                              findings.trial->device, findings.trial->reference));
   }
   if (!findings.advice.empty()) text += "\nWhat to do:\n";
   for (const std::string& advice : findings.advice) text += fmt::format("  * {}\n", printable(advice));
@@ -293,8 +303,10 @@ nlohmann::json as_json(const Findings& findings) {
   }
   out["devices"] = json::array();
   for (const DeviceState& device : findings.devices) {
-    out["devices"].push_back(
-        {{"name", device.name}, {"ready", device.reason.empty()}, {"reason", device.reason}, {"precisions", device.precisions}});
+    out["devices"].push_back({{"name", device.name},
+                              {"ready", device.reason.empty()},
+                              {"reason", device.reason},
+                              {"precisions", device.precisions}});
   }
   out["cuda"] = built_with_cuda();
   out["mpi"] = mpi_version();
@@ -324,18 +336,22 @@ nlohmann::json as_json(const Findings& findings) {
 }
 
 void doctor(const DoctorOptions& options) {
-  static_cast<void>(parse_device(options.device == "cuda:all" ? "auto" : options.device));  // a wrong name is wrong usage
+  static_cast<void>(
+      parse_device(options.device == "cuda:all" ? "auto" : options.device));  // a wrong name is wrong usage
   const Findings findings = examine(options);
   write_output({}, options.json ? json_text(as_json(findings), 2) + "\n" : as_text(findings));
   if (!findings.ready()) end_with(kUnusable);
 }
 
 constexpr const char* kDoctorFooter =
-    "Shown are this machine (cores, memory, GPUs, driver), what the build has (devices, the CPU's vector instructions,\n"
-    "picture formats and their libraries, MPI), where models are searched and which one is found. A small picture is then scored\n"
+    "Shown are this machine (cores, memory, GPUs, driver), what the build has (devices, the CPU's vector "
+    "instructions,\n"
+    "picture formats and their libraries, MPI), where models are searched and which one is found. A small picture is "
+    "then scored\n"
     "on the device and by the reference engine; whatever is missing is told with what to do about it.\n"
     "\n"
-    "Exit codes: 0 pictures can be scored, 3 there is no usable device or model; what is optional and missing changes neither.\n";
+    "Exit codes: 0 pictures can be scored, 3 there is no usable device or model; what is optional and missing changes "
+    "neither.\n";
 
 }  // namespace
 
@@ -343,9 +359,12 @@ void add_doctor_command(CLI::App& app) {
   const auto options = std::make_shared<DoctorOptions>();
   CLI::App* command = app.add_subcommand("doctor", "Shows what works here, and what to do about what is missing");
   command->footer(kDoctorFooter);
-  command->add_option("-m,--model", options->model, "Weight file, or the name of an installed model\n(default: $LFM_MODEL, else the installed one)")
+  command
+      ->add_option("-m,--model", options->model,
+                   "Weight file, or the name of an installed model\n(default: $LFM_MODEL, else the installed one)")
       ->type_name("MODEL");
-  command->add_option("-d,--device", options->device, "The device to try (default: auto)")->type_name(device_words(Devices::all));
+  command->add_option("-d,--device", options->device, "The device to try (default: auto)")
+      ->type_name(device_words(Devices::all));
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { doctor(*options); });
 }

@@ -1,4 +1,5 @@
-// lfm-cuda evaluate: the paper's table for folders of real and generated pictures, and how it holds when they are re-delivered.
+// lfm-cuda evaluate: the paper's table for folders of real and generated pictures, and how it holds when they are
+// re-delivered.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -59,9 +60,10 @@ struct EvaluateArguments {
   std::vector<std::string> outputs;
   std::vector<std::string> pages;  ///< HTML files
   fs::path calibrated;             ///< model to write
-  std::optional<double> fitted_rate = kShippedRate;  ///< of false alarms, whose threshold it gets; none: that of the best balanced accuracy
-  fs::path scores;                 ///< CSV file of every picture's
-  std::string embedding;           ///< what the embedding's files begin with
+  std::optional<double> fitted_rate =
+      kShippedRate;       ///< of false alarms, whose threshold it gets; none: that of the best balanced accuracy
+  fs::path scores;        ///< CSV file of every picture's
+  std::string embedding;  ///< what the embedding's files begin with
   bool force = false;
 };
 
@@ -74,11 +76,15 @@ constexpr const char* kEvaluateFooter =
     "  lfm-cuda evaluate val/\n"
     "  lfm-cuda evaluate val/ --perturb jpeg:90,75 webp:80 resize:0.75 --output val.json\n"
     "  lfm-cuda evaluate ForenSynths/ GANGen-Detection/ --protocol paper --compare\n"
-    "  mpirun -np 4 lfm-cuda evaluate val/                      four processes share the pictures, on one host or several\n"
+    "  mpirun -np 4 lfm-cuda evaluate val/                      four processes share the pictures, on one host or "
+    "several\n"
     "\n"
-    "A root is a test set, and the folders in it are its sub-datasets: ROOT/SUB/[class/...]/0_real/* and 1_fake/*; classes may\n"
-    "also lie beneath 0_real and 1_fake. ACC and the accuracies are taken at the threshold, AP and AUC over all thresholds;\n"
-    "'best at' is the threshold of the best balanced accuracy on these very pictures, an upper bound. Intervals are 95 %\n"
+    "A root is a test set, and the folders in it are its sub-datasets: ROOT/SUB/[class/...]/0_real/* and 1_fake/*; "
+    "classes may\n"
+    "also lie beneath 0_real and 1_fake. ACC and the accuracies are taken at the threshold, AP and AUC over all "
+    "thresholds;\n"
+    "'best at' is the threshold of the best balanced accuracy on these very pictures, an upper bound. Intervals are 95 "
+    "%\n"
     "bootstrap intervals over pictures: they speak of other pictures of these sources, not of other generators.\n";
 
 /// The files of the test data, in their order.
@@ -120,8 +126,8 @@ Writer writer_of(std::string_view ending, const std::string& file) {
 }
 
 /// page and embedding get every picture, where there are any.
-std::vector<ScoredFile> score(const Launch& launch, Detector& detector, const EvaluateArguments& arguments, EvaluationReport& report, ReportPage* page,
-                              EmbeddingFiles* embedding) {
+std::vector<ScoredFile> score(const Launch& launch, Detector& detector, const EvaluateArguments& arguments,
+                              EvaluationReport& report, ReportPage* page, EmbeddingFiles* embedding) {
   const bool quiet = arguments.scoring.quiet;
   std::vector<ScoredFile> files;
   files.reserve(report.data.files.size());
@@ -140,8 +146,10 @@ std::vector<ScoredFile> score(const Launch& launch, Detector& detector, const Ev
     if (embedding) embedding->add(detection, file, subset);
     if (arguments.scoring.detector.stable && detection.scored()) {
       constexpr float none = std::numeric_limits<float>::quiet_NaN();
-      detection.delivered_logits.insert(detection.delivered_logits.end(), {detection.logit, detection.unsure ? none : detection.logit});
-      detection.delivered_scores.insert(detection.delivered_scores.end(), {detection.score, detection.unsure ? none : detection.score});
+      detection.delivered_logits.insert(detection.delivered_logits.end(),
+                                        {detection.logit, detection.unsure ? none : detection.logit});
+      detection.delivered_scores.insert(detection.delivered_scores.end(),
+                                        {detection.score, detection.unsure ? none : detection.score});
     }
     if (detection.doubt == Doubt::no_texture) ++report.without_texture;
     files.push_back({detection.scored(), std::move(detection.delivered_logits), std::move(detection.delivered_scores),
@@ -161,14 +169,16 @@ std::vector<ScoredFile> score(const Launch& launch, Detector& detector, const Ev
 }
 
 /// Writes the model with a calibration and a threshold fitted to what was measured, and tells how they do on it.
-void calibrate(const EvaluateArguments& arguments, const Model& old, View view, EvaluationReport report, std::vector<ScoredFile> files) {
+void calibrate(const EvaluateArguments& arguments, const Model& old, View view, EvaluationReport report,
+               std::vector<ScoredFile> files) {
   Fit fitted = fit(report.data, report.conditions, files, view);
   for (ThresholdRow& row : fitted.thresholds.rows) {  // folders' names, on their way into the model's file
     for (WorstKind* kind : {&row.worst, &row.worst_unseen}) kind->name = printable(kind->name);
   }
   std::vector<std::string> folders;
   for (const std::string& root : arguments.roots) folders.push_back(fs::weakly_canonical(root).filename().string());
-  const Model model = fitted_model(old, fitted, arguments.fitted_rate, report.conditions, files.size() - report.failed, folders);
+  const Model model =
+      fitted_model(old, fitted, arguments.fitted_rate, report.conditions, files.size() - report.failed, folders);
   save_model(model, arguments.calibrated);
   if (arguments.scoring.quiet) return;
 
@@ -178,10 +188,11 @@ void calibrate(const EvaluateArguments& arguments, const Model& old, View view, 
   options.threshold = model.threshold;
   report.conditions = measure(report.data, files, arguments.perturbations, options);
   tell(stderr,
-       "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on, where the ECE of all\n"
+       "\n{}: score = sigmoid(logit / {:g} + {:g}), threshold {:g}. On the very pictures these were fitted on, where "
+       "the ECE of all\n"
        "together goes from {:.3f} to {:.3f}:\n\n{}",
-       printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias, model.threshold, error_before,
-       pooled_calibration_error(report.data, files), evaluation_means_text(report));
+       printable(arguments.calibrated.string()), fitted.calibration.temperature, fitted.calibration.bias,
+       model.threshold, error_before, pooled_calibration_error(report.data, files), evaluation_means_text(report));
   tell(stderr, "\n{}", thresholds_text(model.thresholds));
   const std::string meaning = verdict_meaning(model.thresholds, view, model.threshold);
   if (!meaning.empty()) tell(stderr, "{}.\n", printable(meaning));
@@ -239,7 +250,9 @@ void evaluate(EvaluateArguments arguments, const Launch& launch) {
     }
   }
   if (!arguments.calibrated.empty() && (arguments.protocol == Protocol::paper || arguments.scoring.detector.stable)) {
-    throw Error(ErrorCode::usage, "--fit-calibration goes with the model's own view and single deliveries; leave --protocol and --stable out");
+    throw Error(
+        ErrorCode::usage,
+        "--fit-calibration goes with the model's own view and single deliveries; leave --protocol and --stable out");
   }
   arguments.perturbations = settle_conditions(arguments);
   DetectorOptions& options = arguments.scoring.detector;
@@ -251,7 +264,9 @@ void evaluate(EvaluateArguments arguments, const Launch& launch) {
   const bool paper = arguments.protocol == Protocol::paper;
   if (paper) {
     if (options.view) throw Error(ErrorCode::usage, "--protocol paper has a view for each test set; leave --view out");
-    if (options.threshold_at) throw Error(ErrorCode::usage, "--protocol paper has no calibration, which --threshold-at needs; give --threshold");
+    if (options.threshold_at)
+      throw Error(ErrorCode::usage,
+                  "--protocol paper has no calibration, which --threshold-at needs; give --threshold");
     model.thresholds = {};
     model.calibration = {};
     if (!options.threshold) options.threshold = 0.5f;
@@ -295,12 +310,15 @@ void evaluate(EvaluateArguments arguments, const Launch& launch) {
   if (embedding) steps.emplace_back([&] { embedding->write(report.data); });
   for (const std::string& file : html) {
     steps.emplace_back([&] {
-      const std::string title = fmt::format("{} evaluated by lfm-cuda", model.name.empty() ? chosen.files[0].filename().string() : model.name);
+      const std::string title = fmt::format("{} evaluated by lfm-cuda",
+                                            model.name.empty() ? chosen.files[0].filename().string() : model.name);
       write_output(file, page.html(title, chosen.files, model, detector.view(), detector.threshold(), &report));
     });
   }
-  if (!arguments.calibrated.empty()) steps.emplace_back([&] { calibrate(arguments, model, detector.view(), report, files); });
-  steps.emplace_back([&] { write_output("-", arguments.format(report)); });  // last: where nobody reads it, no file is lost
+  if (!arguments.calibrated.empty())
+    steps.emplace_back([&] { calibrate(arguments, model, detector.view(), report, files); });
+  steps.emplace_back(
+      [&] { write_output("-", arguments.format(report)); });  // last: where nobody reads it, no file is lost
   if (const ExitCode code = do_each(steps); code != kSuccess) end_with(code);
   if (report.failed > 0) end_with(kFailure);
 }
@@ -311,22 +329,28 @@ void add_evaluate_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("evaluate", "Measure a model on folders of real and generated images");
   const auto a = std::make_shared<EvaluateArguments>();
   command->footer(kEvaluateFooter);
-  command->add_option("roots", a->roots, "Test sets: folders with .../0_real/* and .../1_fake/*")->required()->type_name("ROOT");
+  command->add_option("roots", a->roots, "Test sets: folders with .../0_real/* and .../1_fake/*")
+      ->required()
+      ->type_name("ROOT");
   add_scoring_options(*command, a->scoring);
-  add_choice<Protocol>(*command, "--protocol",
-                       "model: the model's view, threshold and calibration; paper: resized to 256x256 but for GANGen-Detection, "
-                       "threshold 0.5, no calibration (default: model)",
-                       [a](Protocol protocol) { a->protocol = protocol; });
-  command->add_option("--perturb", a->perturbations,
-                      "Measure again with every picture, real or fake, put through this, or\n"
-                      "several: jpeg:90,75 blur:1,2. screen: shrunk to so many pixels at\n"
-                      "most, as a screenshot; social: as screen, then JPEG 75")
+  add_choice<Protocol>(
+      *command, "--protocol",
+      "model: the model's view, threshold and calibration; paper: resized to 256x256 but for GANGen-Detection, "
+      "threshold 0.5, no calibration (default: model)",
+      [a](Protocol protocol) { a->protocol = protocol; });
+  command
+      ->add_option("--perturb", a->perturbations,
+                   "Measure again with every picture, real or fake, put through this, or\n"
+                   "several: jpeg:90,75 blur:1,2. screen: shrunk to so many pixels at\n"
+                   "most, as a screenshot; social: as screen, then JPEG 75")
       ->type_name(delivery_words("|"));
   command->add_flag("--compare", a->compare, "Put the paper's figures beside, matched by folder name");
   command->add_option("--bootstrap", a->measure.resamples, "Resamples for the 95 % intervals; 0: none (default: 1000)")
       ->check(number_in(0, 1000000))
       ->type_name("N");
-  command->add_option("--seed", a->measure.seed, "Of the resamples (default: 1)")->check(any_number<std::uint64_t>())->type_name("N");
+  command->add_option("--seed", a->measure.seed, "Of the resamples (default: 1)")
+      ->check(any_number<std::uint64_t>())
+      ->type_name("N");
   add_choice<Writer>(*command, "-f,--format", meanings(kWriters) + " (default: text)", kWriters,
                      [a](Writer format) { a->format = format; });
   command->add_flag("--stable", a->scoring.detector.stable,
@@ -338,36 +362,45 @@ void add_evaluate_command(CLI::App& app) {
                                       "fitted on these pictures, each folder of reals a kind, in every\n"
                                       "condition alike; they must not be those it trained on")
                          ->type_name("MODEL.lfmw");
-  command->add_option_function<std::string>(
-             "--fit-threshold",
-             [a](const std::string& rule) {
-               a->fitted_rate = rule == "balanced" ? std::nullopt : std::optional(parse_rate(rule));
-               const auto known = [&](double rate) { return std::abs(rate - *a->fitted_rate) < 1e-9; };
-               if (a->fitted_rate && std::ranges::none_of(kFalseAlarmRates, known)) {
-                 throw Error(ErrorCode::usage, "--fit-threshold is 1%, 5%, 10% or balanced");
-               }
-             },
-             "Which threshold that model gets: of false alarms of at most 1%, 5% or\n"
-             "10% in the worst kind of real, or balanced: that of the best balanced\naccuracy (default: 5%)")
+  command
+      ->add_option_function<std::string>(
+          "--fit-threshold",
+          [a](const std::string& rule) {
+            a->fitted_rate = rule == "balanced" ? std::nullopt : std::optional(parse_rate(rule));
+            const auto known = [&](double rate) { return std::abs(rate - *a->fitted_rate) < 1e-9; };
+            if (a->fitted_rate && std::ranges::none_of(kFalseAlarmRates, known)) {
+              throw Error(ErrorCode::usage, "--fit-threshold is 1%, 5%, 10% or balanced");
+            }
+          },
+          "Which threshold that model gets: of false alarms of at most 1%, 5% or\n"
+          "10% in the worst kind of real, or balanced: that of the best balanced\naccuracy (default: 5%)")
       ->needs(fit)
       ->type_name("1%|5%|10%|balanced");
-  command->add_option("--scores", a->scores, "Also write every picture's logit and score in every condition, a line each")
+  command
+      ->add_option("--scores", a->scores, "Also write every picture's logit and score in every condition, a line each")
       ->type_name("FILE.csv");
-  command->add_option("--embed", a->embedding,
-                      "Also write what enters the network's last layer, PREFIX.npy, the\n"
-                      "rows' files, PREFIX.csv, and their t-SNE picture, PREFIX.svg")
+  command
+      ->add_option("--embed", a->embedding,
+                   "Also write what enters the network's last layer, PREFIX.npy, the\n"
+                   "rows' files, PREFIX.csv, and their t-SNE picture, PREFIX.svg")
       ->type_name("PREFIX");
-  command->add_option("--report", a->pages, "Also write a page with the pictures, their scores and where these\ncome from: one HTML file, for any browser")
+  command
+      ->add_option("--report", a->pages,
+                   "Also write a page with the pictures, their scores and where these\ncome from: one HTML file, for "
+                   "any browser")
       ->expected(1)
       ->type_name("FILE.html");
-  command->add_option("-o,--output", a->outputs,
-                      "Also write it there, as the ending says: .txt, .md, .csv, .json, .html\n(as --report); may be given more than once")
+  command
+      ->add_option("-o,--output", a->outputs,
+                   "Also write it there, as the ending says: .txt, .md, .csv, .json, .html\n(as --report); may be "
+                   "given more than once")
       ->expected(1)
       ->take_all()
       ->type_name("FILE");
   add_force_flag(*command, a->force);
   command->callback([a] {
-    if (const ExitCode code = run_scoring(a->scoring, [&](Launch& launch) { evaluate(*a, launch); }); code != kSuccess) end_with(code);
+    if (const ExitCode code = run_scoring(a->scoring, [&](Launch& launch) { evaluate(*a, launch); }); code != kSuccess)
+      end_with(code);
   });
 }
 

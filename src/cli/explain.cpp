@@ -59,11 +59,14 @@ constexpr const char* kExplainFooter =
     "  lfm-cuda explain photo.jpg\n"
     "  lfm-cuda explain --output why/ --view tiles --json photos/ > why.json\n"
     "\n"
-    "Writes NAME.contributions.png (what each place adds to the logit: red towards fake, blue towards real), NAME.grad-cam.png\n"
-    "and NAME.sheet.png, which shows the picture and both. The contributions are exact: with the bias they sum to the logit.\n"
+    "Writes NAME.contributions.png (what each place adds to the logit: red towards fake, blue towards real), "
+    "NAME.grad-cam.png\n"
+    "and NAME.sheet.png, which shows the picture and both. The contributions are exact: with the bias they sum to the "
+    "logit.\n"
     "Of a model with several members these are of the one that decided; the sheet has a row for each, in their order.\n"
     "A place is 23x23 pixels of what the network sees; coordinates are those of the picture\n"
-    "upright, x, y from its top left corner. Also told is what the file says beside its pixels, which never enters the score (see\n"
+    "upright, x, y from its top left corner. Also told is what the file says beside its pixels, which never enters the "
+    "score (see\n"
     "detect --help).\n";
 
 /// Names of the files of one picture; pictures of one name are numbered, and a name too long for kEndings is shortened.
@@ -75,7 +78,8 @@ class FileNames {
   fs::path of(const fs::path& picture) {
     const std::string stem = picture.stem().string();
     std::string name = fitting_name(stem, "", longest_);
-    for (int number = 2; !taken_.insert(name).second; ++number) name = fitting_name(stem, fmt::format("-{}", number), longest_);
+    for (int number = 2; !taken_.insert(name).second; ++number)
+      name = fitting_name(stem, fmt::format("-{}", number), longest_);
     return folder_ / name;
   }
 
@@ -95,10 +99,12 @@ bool is_regular(const fs::path& path) {
 
 /// Refuses before the first picture what would be lost by writing the pictures; those on a list are not known yet.
 void settle_files(const ExplainArguments& arguments, const std::vector<fs::path>& models) {
-  if (arguments.output == "-") throw Error(ErrorCode::usage, "--output: pictures can't go to standard output; name a folder");
+  if (arguments.output == "-")
+    throw Error(ErrorCode::usage, "--output: pictures can't go to standard output; name a folder");
   std::error_code error;
   fs::create_directories(arguments.output, error);
-  if (error) throw Error(ErrorCode::output, fmt::format("{}: can't be made: {}", arguments.output.string(), error.message()));
+  if (error)
+    throw Error(ErrorCode::output, fmt::format("{}: can't be made: {}", arguments.output.string(), error.message()));
   { const AtomicFile trial(arguments.output / ".lfm-cuda", Links::replace); }
   if (arguments.force) return;
   const std::vector<fs::path> inputs(arguments.inputs.begin(), arguments.inputs.end());
@@ -136,7 +142,9 @@ Pictures draw(const Detection& detection, const ExplainArguments& arguments) {
   }
   std::vector<Heats> members;
   for (std::size_t m = 0; m < std::max<std::size_t>(detection.member_logits.size(), 1); ++m) {
-    const auto heat = [&](Heat kind) { return draw_heat(picture, detection.width, detection.height, evidence_of(detection, m), kind); };
+    const auto heat = [&](Heat kind) {
+      return draw_heat(picture, detection.width, detection.height, evidence_of(detection, m), kind);
+    };
     members.push_back({heat(Heat::contributions), heat(Heat::grad_cam)});
   }
   return {std::move(picture), std::move(members)};
@@ -147,7 +155,9 @@ void write_pictures(const fs::path& stem, Pictures pictures, std::size_t decided
   for (const char* ending : kEndings) {
     const fs::path file = with_ending(stem, ending);
     const std::string kept = force || !is_regular(file) ? "" : worth_keeping(file, Content::picture);
-    if (!kept.empty()) throw Error(ErrorCode::output, fmt::format("{}: exists already and is {}; use --force to replace it", file.string(), kept));
+    if (!kept.empty())
+      throw Error(ErrorCode::output,
+                  fmt::format("{}: exists already and is {}; use --force to replace it", file.string(), kept));
   }
   const auto write = [&](const char* ending, const Image& image) {
     write_file_atomically(with_ending(stem, ending), encode_png(image, kOwnSoftware), Links::replace);
@@ -156,12 +166,14 @@ void write_pictures(const fs::path& stem, Pictures pictures, std::size_t decided
   write(kEndings[1], pictures.members[decided_by].grad_cam);
   std::vector<Image> rows;
   for (Heats& heats : pictures.members) {
-    rows.push_back(side_by_side(std::vector{pictures.plain, std::move(heats.contributions), std::move(heats.grad_cam)}));
+    rows.push_back(
+        side_by_side(std::vector{pictures.plain, std::move(heats.contributions), std::move(heats.grad_cam)}));
   }
   write(kEndings[2], stacked(rows));
 }
 
-/// What speaks for fake and what for real, of the contributions of all positions, and where: of one member of the model.
+/// What speaks for fake and what for real, of the contributions of all positions, and where: of one member of the
+/// model.
 struct Account {
   double logit = 0, bias = 0, fake = 0, real = 0;
   std::vector<PictureRegion> regions;
@@ -185,22 +197,23 @@ void add_account(nlohmann::json& out, const Account& account) {
               {"towards_real", account.real},
               {"regions", nlohmann::json::array()}});
   for (const PictureRegion& r : account.regions) {
-    out["regions"].push_back({{"contribution", r.contribution}, {"x", r.x}, {"y", r.y}, {"width", r.width}, {"height", r.height}});
+    out["regions"].push_back(
+        {{"contribution", r.contribution}, {"x", r.x}, {"y", r.y}, {"width", r.width}, {"height", r.height}});
   }
 }
 
 /// accounts: of every member.
-nlohmann::json record(const Detection& detection, const std::vector<Account>& accounts, const std::vector<std::string>& names,
-                      const fs::path& stem) {
-  nlohmann::json out = {{"path", detection.path.string()}, {"logit", detection.logit},
-                        {"score", detection.score},        {"label", verdict_name(detection)},
-                        {"width", detection.width},        {"height", detection.height},
+nlohmann::json record(const Detection& detection, const std::vector<Account>& accounts,
+                      const std::vector<std::string>& names, const fs::path& stem) {
+  nlohmann::json out = {{"path", detection.path.string()},  {"logit", detection.logit}, {"score", detection.score},
+                        {"label", verdict_name(detection)}, {"width", detection.width}, {"height", detection.height},
                         {"files", nlohmann::json::array()}};
   if (detection.orientation != 1) out["orientation"] = detection.orientation;
   if (!detection.part.empty()) out["part"] = detection.part;
   if (!detection.signs.empty()) {
     out["signs"] = nlohmann::json::array();
-    for (const Sign& sign : detection.signs) out["signs"].push_back({{"source", sign.source}, {"name", sign.name}, {"value", sign.value}});
+    for (const Sign& sign : detection.signs)
+      out["signs"].push_back({{"source", sign.source}, {"name", sign.name}, {"value", sign.value}});
   }
   for (const char* ending : kEndings) out["files"].push_back(with_ending(stem, ending).string());
   add_account(out, accounts[detection.decided_by]);
@@ -217,27 +230,30 @@ nlohmann::json record(const Detection& detection, const std::vector<Account>& ac
 
 /// notes: lines to come after the first.
 std::string account_text(const Account& account, const std::string& notes = "") {
-  std::string out = fmt::format("logit {:.3f} = bias {:.3f} + {:.3f} towards fake - {:.3f} towards real\n{}", account.logit, account.bias,
-                                account.fake, -account.real, notes);
+  std::string out = fmt::format("logit {:.3f} = bias {:.3f} + {:.3f} towards fake - {:.3f} towards real\n{}",
+                                account.logit, account.bias, account.fake, -account.real, notes);
   for (const PictureRegion& r : account.regions) {
     out += fmt::format("  {:+9.3f}  {:.0f}x{:.0f} at {:.0f},{:.0f}\n", r.contribution, r.width, r.height, r.x, r.y);
   }
   return out;
 }
 
-std::string text(const Detection& detection, const std::vector<Account>& accounts, const std::vector<std::string>& names,
-                 const fs::path& stem) {
+std::string text(const Detection& detection, const std::vector<Account>& accounts,
+                 const std::vector<std::string>& names, const fs::path& stem) {
   std::string notes;
   if (detection.unsure) notes += fmt::format("  {}\n", doubt_text(detection));
   if (detection.empty_windows > 0 && !detection.unsure) {
     notes += fmt::format("  {} of {} windows are too flat to count\n", detection.empty_windows, detection.windows);
   }
-  std::string out = fmt::format("{}: {}, score {:.4f}; ", printable(detection.path.string()), verdict_name(detection), detection.score);
+  std::string out = fmt::format("{}: {}, score {:.4f}; ", printable(detection.path.string()), verdict_name(detection),
+                                detection.score);
   if (accounts.size() == 1) {
     out += account_text(accounts[0], notes);
   } else {
-    out += fmt::format("joint logit {:.3f}, decided by {}\n{}", detection.logit, printable(names[detection.decided_by]), notes);
-    for (std::size_t m = 0; m < accounts.size(); ++m) out += fmt::format(" {}: {}", printable(names[m]), account_text(accounts[m]));
+    out += fmt::format("joint logit {:.3f}, decided by {}\n{}", detection.logit, printable(names[detection.decided_by]),
+                       notes);
+    for (std::size_t m = 0; m < accounts.size(); ++m)
+      out += fmt::format(" {}: {}", printable(names[m]), account_text(accounts[m]));
   }
   for (const Sign& sign : detection.signs) {
     out += fmt::format("  {}: {}: {}\n", printable(sign.source), printable(sign.name), printable(sign.value));
@@ -266,11 +282,13 @@ void explain(ExplainArguments arguments) {
   const Interruption interruption(source);
   detector.detect_stream(source, [&](Detection&& detection) {
     if (detection.status == Detection::Status::skipped) return;
-    const fs::path stem = names.of(detection.path);  // whether it can be explained or not: another time its name is the same
+    const fs::path stem =
+        names.of(detection.path);  // whether it can be explained or not: another time its name is the same
     if (!detection.scored()) return fail(detection.path, detection.error);
     try {
       write_pictures(stem, draw(detection, arguments), detection.decided_by, arguments.force);
-    } catch (const Error& error) {  // the picture is gone since it was scored, or its files can't be written: the others may
+    } catch (
+        const Error& error) {  // the picture is gone since it was scored, or its files can't be written: the others may
       return fail(detection.path, error.what());
     }
     std::vector<Account> accounts;
@@ -295,7 +313,9 @@ void add_explain_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("explain", "Show what in a picture its score comes from");
   const auto a = std::make_shared<ExplainArguments>();
   command->footer(kExplainFooter);
-  command->add_option("inputs", a->inputs, "Images, folders of images, or - for a list on standard input")->required()->type_name("PATH");
+  command->add_option("inputs", a->inputs, "Images, folders of images, or - for a list on standard input")
+      ->required()
+      ->type_name("PATH");
   add_scoring_options(*command, a->scoring);
   command->add_option("-o,--output", a->output, "Folder for the pictures (default: the current one)")->type_name("DIR");
   command->add_option("--regions", a->regions, "Places to list for each picture (default: 5)")

@@ -23,8 +23,8 @@
 #include "src/model/interchange.h"
 #include "src/model/weight_file.h"
 #include "src/report/output.h"
-#include "src/report/thresholds.h"
 #include "src/report/terminal.h"
+#include "src/report/thresholds.h"
 
 namespace lfm {
 namespace {
@@ -41,8 +41,8 @@ struct InfoOptions {
 
 struct Layer {
   std::string name;
-  std::string output;         ///< its shape for one image
-  std::int64_t parameters;    ///< trainable
+  std::string output;          ///< its shape for one image
+  std::int64_t parameters;     ///< trainable
   std::int64_t multiply_adds;  ///< for one image
 };
 
@@ -63,7 +63,8 @@ std::vector<Layer> layers_of(const Architecture& architecture, int size) {
   for (const Stage& stage : stages(architecture, size, size)) {
     Layer& layer = layers.emplace_back(stage.name, shape_text(stage), 0, stage.multiply_adds);
     if (stage.kind == StageKind::pooling) layer.name = pooling_name(architecture);
-    for (int i = 0; i < stage.parameters.count; ++i) layer.parameters += static_cast<std::int64_t>(table[stage.parameters.first + i].count());
+    for (int i = 0; i < stage.parameters.count; ++i)
+      layer.parameters += static_cast<std::int64_t>(table[stage.parameters.first + i].count());
   }
   return layers;
 }
@@ -80,13 +81,15 @@ struct Arena {
   std::size_t bytes = 0;
 };
 
-constexpr std::int64_t kMostPixels = std::int64_t{1} << 30;  // beyond them, what engines count in no longer fits its type
+constexpr std::int64_t kMostPixels = std::int64_t{1}
+                                     << 30;  // beyond them, what engines count in no longer fits its type
 
 /// Of a model of several members all, one after the other.
 Arena arena_of(const Model& model, const InfoOptions& options) {
   if (std::int64_t{options.batch} * options.size * options.size > kMostPixels) {
-    throw Error(ErrorCode::usage, fmt::format("no device takes {} images of {}x{} at once: give a smaller --batch or --size", options.batch,
-                                              options.size, options.size));
+    throw Error(ErrorCode::usage,
+                fmt::format("no device takes {} images of {}x{} at once: give a smaller --batch or --size",
+                            options.batch, options.size, options.size));
   }
   EngineOptions how;
   (options.training ? how.training : how.precision) = parse_precision(options.precision);
@@ -101,7 +104,8 @@ Arena arena_of(const Model& model, const InfoOptions& options) {
     const Plan plan = engine->plan_for(members_of(model)[m].architecture, request);
     for (Region region : plan.regions) {
       region.offset += arena.bytes;
-      arena.buffers.push_back({model.members.empty() ? region.name : fmt::format("{}: {}", m + 1, region.name), region});
+      arena.buffers.push_back(
+          {model.members.empty() ? region.name : fmt::format("{}: {}", m + 1, region.name), region});
     }
     arena.bytes += plan.bytes;
   }
@@ -153,14 +157,20 @@ nlohmann::json as_json(const Facts& facts, const InfoOptions& options) {
   for (const Precision precision : cpu_precisions()) out["cpu_precisions"].push_back(precision_name(precision));
   out["layers"] = nlohmann::json::array();
   for (const Layer& layer : facts.layers) {
-    out["layers"].push_back({{"name", layer.name}, {"output", layer.output}, {"parameters", layer.parameters},
+    out["layers"].push_back({{"name", layer.name},
+                             {"output", layer.output},
+                             {"parameters", layer.parameters},
                              {"multiply_adds", layer.multiply_adds}});
   }
   if (facts.arena) {
     nlohmann::json& memory = out["memory"];
-    memory = {{"device", facts.arena->device}, {"batch", options.batch}, {"training", options.training}, {"bytes", facts.arena->bytes}};
+    memory = {{"device", facts.arena->device},
+              {"batch", options.batch},
+              {"training", options.training},
+              {"bytes", facts.arena->bytes}};
     for (const auto& [name, region] : facts.arena->buffers) {
-      memory["regions"].push_back({{"name", name}, {"shape", region.shape}, {"offset", region.offset}, {"bytes", region.bytes()}});
+      memory["regions"].push_back(
+          {{"name", name}, {"shape", region.shape}, {"offset", region.offset}, {"bytes", region.bytes()}});
     }
   }
   return out;
@@ -187,8 +197,9 @@ std::string shape_text(const Region& region) {
 
 std::string memory_text(const Arena& arena, const InfoOptions& options) {
   constexpr const char* row = "{:<28} {:>24} {:>16}\n";
-  std::string text = fmt::format("\nmemory to {} {} image{} of {}x{} on {}\n", options.training ? "train on" : "score", options.batch,
-                                 options.batch == 1 ? "" : "s", options.size, options.size, arena.device);
+  std::string text =
+      fmt::format("\nmemory to {} {} image{} of {}x{} on {}\n", options.training ? "train on" : "score", options.batch,
+                  options.batch == 1 ? "" : "s", options.size, options.size, arena.device);
   text += fmt::format(row, "buffer", "items", "bytes");
   for (const auto& [name, region] : arena.buffers) {
     text += fmt::format(row, name, shape_text(region), grouped(static_cast<std::int64_t>(region.bytes())));
@@ -197,13 +208,16 @@ std::string memory_text(const Arena& arena, const InfoOptions& options) {
 }
 
 std::string calibration_text(const Calibration& c) {
-  return c.temperature == 1 && c.bias == 0 ? "none" : fmt::format("sigmoid(logit / {:g} + {:g})", c.temperature, c.bias);
+  return c.temperature == 1 && c.bias == 0 ? "none"
+                                           : fmt::format("sigmoid(logit / {:g} + {:g})", c.temperature, c.bias);
 }
 
 std::string as_text(const Facts& facts, const InfoOptions& options) {
   std::string text;
   const Model& model = facts.model;
-  const auto line = [&](const char* what, const std::string& value) { text += fmt::format("{:<13} {}\n", what, value); };
+  const auto line = [&](const char* what, const std::string& value) {
+    text += fmt::format("{:<13} {}\n", what, value);
+  };
   line("file", fmt::format("{} ({})", printable(options.model.string()), model_format_name(facts.format)));
   line("name", model.name.empty() ? "(none)" : printable(model.name));
   if (model.members.empty()) {
@@ -228,13 +242,15 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
   if (facts.checksum) line("checksum", fmt::format("{:016x} (XXH3-64, verified)", *facts.checksum));
   text += thresholds_text(model.thresholds);
   std::string precisions;
-  for (const Precision precision : cpu_precisions()) precisions += fmt::format("{}{}", precisions.empty() ? "" : ", ", precision_name(precision));
+  for (const Precision precision : cpu_precisions())
+    precisions += fmt::format("{}{}", precisions.empty() ? "" : ", ", precision_name(precision));
   line("on this CPU", precisions);
   line("provenance", "");
   const auto provenance = nlohmann::json::parse(model.provenance);
   if (provenance.empty()) text += "  (none)\n";
   for (const auto& [key, value] : provenance.items()) {
-    text += fmt::format("  {}: {}\n", printable(key), printable(value.is_string() ? value.get<std::string>() : value.dump()));
+    text += fmt::format("  {}: {}\n", printable(key),
+                        printable(value.is_string() ? value.get<std::string>() : value.dump()));
   }
 
   constexpr const char* row = "{:<16} {:>16} {:>12} {:>15}\n";
@@ -249,7 +265,8 @@ std::string as_text(const Facts& facts, const InfoOptions& options) {
 }
 
 void show_info(const InfoOptions& options) {
-  if (options.training && options.batch == 0) throw Error(ErrorCode::usage, "--training tells the memory of a batch: give its images with --batch");
+  if (options.training && options.batch == 0)
+    throw Error(ErrorCode::usage, "--training tells the memory of a batch: give its images with --batch");
   const Facts facts = gather(options);
   Output output{std::filesystem::path()};
   output.write(options.json ? json_text(as_json(facts, options), 2) + "\n" : as_text(facts, options));
@@ -262,15 +279,20 @@ void add_info_command(CLI::App& app) {
   const auto options = std::make_shared<InfoOptions>();
   CLI::App* command = app.add_subcommand("info", "Shows what a weight file is and what it costs to run");
   command->add_option("MODEL", options->model, "Weights: .lfmw, .safetensors or PyTorch")->required();
-  command->add_option("--prefix", options->prefix, "Which state dict of MODEL, where it holds several, as for convert")->type_name("NAME");
+  command->add_option("--prefix", options->prefix, "Which state dict of MODEL, where it holds several, as for convert")
+      ->type_name("NAME");
   command->add_option("--size", options->size, "Side of the images the costs are counted for")
       ->check(number_in(kMinImageSide, 16384))
       ->capture_default_str();
-  command->add_option("-b,--batch", options->batch, "Also show the memory that so many images take at once, buffer by buffer; none is taken")
+  command
+      ->add_option("-b,--batch", options->batch,
+                   "Also show the memory that so many images take at once, buffer by buffer; none is taken")
       ->check(number_in(1, 65536));
   command->add_flag("--training", options->training, "With --batch: the memory of a training step");
-  command->add_option("-d,--device", options->device, "With --batch: on which device; one of " + device_names())->capture_default_str();
-  command->add_option("--precision", options->precision, std::string("With --batch: one of ") + kPrecisionNames)->capture_default_str();
+  command->add_option("-d,--device", options->device, "With --batch: on which device; one of " + device_names())
+      ->capture_default_str();
+  command->add_option("--precision", options->precision, std::string("With --batch: one of ") + kPrecisionNames)
+      ->capture_default_str();
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options] { show_info(*options); });
 }

@@ -46,22 +46,24 @@ std::string host_name() {
   return {name.data(), static_cast<std::size_t>(length)};
 }
 
-// This process's share of the host's cores: what mpirun itself may use, dealt out to the host's processes, within what this one is bound to.
-// Open MPI binds each of up to two processes to a single core, and more to a socket, unless told otherwise, which threads would all have to
-// share: that default, and no binding that was asked for, is taken back.
+// This process's share of the host's cores: what mpirun itself may use, dealt out to the host's processes, within what
+// this one is bound to. Open MPI binds each of up to two processes to a single core, and more to a socket, unless told
+// otherwise, which threads would all have to share: that default, and no binding that was asked for, is taken back.
 int share_of_cores(int processes_here) {
   cpu_set_t own, launcher;
   if (sched_getaffinity(0, sizeof own, &own) != 0 || sched_getaffinity(getppid(), sizeof launcher, &launcher) != 0) {
     return std::max(1, usable_cores() / processes_here);
   }
   const bool bound = std::getenv("OMPI_MCA_orte_bound_at_launch") != nullptr;
-  const bool asked_for = std::getenv("OMPI_MCA_hwloc_base_binding_policy") || std::getenv("OMPI_MCA_rmaps_base_mapping_policy");
+  const bool asked_for =
+      std::getenv("OMPI_MCA_hwloc_base_binding_policy") || std::getenv("OMPI_MCA_rmaps_base_mapping_policy");
   if (bound && !asked_for && sched_setaffinity(0, sizeof launcher, &launcher) == 0) own = launcher;
   return std::max(1, std::min(CPU_COUNT(&own), CPU_COUNT(&launcher) / processes_here));
 }
 
-// Adds up arrays in order of rank. Each process is handed all parts of one slice, sums it, and hands out the result: the order is the same
-// whatever algorithm the MPI library prefers, nobody's bits differ, and no more is sent than by a ring.
+// Adds up arrays in order of rank. Each process is handed all parts of one slice, sums it, and hands out the result:
+// the order is the same whatever algorithm the MPI library prefers, nobody's bits differ, and no more is sent than by a
+// ring.
 template <typename T>
 class Sum {
  public:
@@ -73,19 +75,21 @@ class Sum {
     const int own = counts_[rank_];
     parts_.resize(static_cast<std::size_t>(own) * size_);
     for (int r = 0; r < size_; ++r) part_counts_[r] = own, part_firsts_[r] = r * own;
-    MPI_Alltoallv(values.data(), counts_.data(), firsts_.data(), type_of(T{}), parts_.data(), part_counts_.data(), part_firsts_.data(),
-                  type_of(T{}), communicator_);
+    MPI_Alltoallv(values.data(), counts_.data(), firsts_.data(), type_of(T{}), parts_.data(), part_counts_.data(),
+                  part_firsts_.data(), type_of(T{}), communicator_);
     for (int i = 0; i < own; ++i) {
       double total = 0;
       for (int r = 0; r < size_; ++r) total += double{parts_[static_cast<std::size_t>(r) * own + i]};
       values[static_cast<std::size_t>(firsts_[rank_]) + i] = static_cast<T>(total);
     }
-    MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values.data(), counts_.data(), firsts_.data(), type_of(T{}), communicator_);
+    MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, values.data(), counts_.data(), firsts_.data(), type_of(T{}),
+                   communicator_);
   }
 
  private:
   void cut(int count) {
-    for (auto* numbers : {&counts_, &firsts_, &part_counts_, &part_firsts_}) numbers->resize(static_cast<std::size_t>(size_));
+    for (auto* numbers : {&counts_, &firsts_, &part_counts_, &part_firsts_})
+      numbers->resize(static_cast<std::size_t>(size_));
     for (int r = 0; r < size_; ++r) {
       const auto begin = [&](int slice) { return static_cast<int>(std::int64_t{count} * slice / size_); };
       firsts_[r] = begin(r);
@@ -176,14 +180,16 @@ Launch::Launch() {
   MPI_Comm host = MPI_COMM_NULL;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
 
-  group_.communicator = {rank_in(mpi_->working), size_of(mpi_->working), Sum<double>(mpi_->working), Sum<float>(mpi_->working)};
+  group_.communicator = {rank_in(mpi_->working), size_of(mpi_->working), Sum<double>(mpi_->working),
+                         Sum<float>(mpi_->working)};
   group_.broadcast = [communicator = mpi_->working](std::span<std::byte> bytes) {
     MPI_Bcast(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, 0, communicator);
   };
   MPI_Comm letters = MPI_COMM_NULL;
   MPI_Comm_dup(MPI_COMM_WORLD, &letters);
   Mpi::PostOffice* const post = &mpi_->post.emplace(letters);
-  mail_ = {group_.communicator.rank, group_.size(), [post](int to, std::vector<std::byte> bytes) { post->send(to, std::move(bytes)); },
+  mail_ = {group_.communicator.rank, group_.size(),
+           [post](int to, std::vector<std::byte> bytes) { post->send(to, std::move(bytes)); },
            [post] { return post->receive(); }};
   group_.local_rank = rank_in(host);
   group_.threads = share_of_cores(size_of(host));
@@ -194,7 +200,8 @@ Launch::Launch() {
 Launch::~Launch() {
   if (!mpi_) return;
   MPI_Finalize();
-  // The root may bring an exit code home. When mpirun sees one it ends all others, and is deaf to those that are still leaving.
+  // The root may bring an exit code home. When mpirun sees one it ends all others, and is deaf to those that are still
+  // leaving.
   if (group_.is_root()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
 }
 

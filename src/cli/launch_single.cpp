@@ -15,9 +15,11 @@ std::string mpi_version() { return ""; }
 Launch::Launch() {
   if (launched_processes() > 1) {
     if (launched_rank() > 0) end_with(kSuccess);  // one of them tells it
-    throw Error(ErrorCode::usage, fmt::format("started as one of {} processes, but this build of lfm-cuda has no MPI, so each would do "
-                                              "all the work; install libopenmpi-dev and configure with -DLFM_MPI=ON, or start it without mpirun",
-                                              launched_processes()));
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("started as one of {} processes, but this build of lfm-cuda has no MPI, so each would do "
+                    "all the work; install libopenmpi-dev and configure with -DLFM_MPI=ON, or start it without mpirun",
+                    launched_processes()));
   }
 }
 Launch::~Launch() = default;

@@ -22,14 +22,11 @@ namespace {
 
 ExitCode exit_code(ErrorCode code) {
   switch (code) {
-    case ErrorCode::usage:
-      return kUsage;
+    case ErrorCode::usage: return kUsage;
     case ErrorCode::model:
-    case ErrorCode::device:
-      return kUnusable;
+    case ErrorCode::device: return kUnusable;
     case ErrorCode::input:
-    case ErrorCode::output:
-      break;
+    case ErrorCode::output: break;
   }
   return kFailure;
 }
@@ -52,13 +49,14 @@ void print_error(const std::string& message) { tell(stderr, "lfm-cuda: error: {}
 std::string message_of(const std::exception& error) {
   const auto* system = dynamic_cast<const std::system_error*>(&error);
   if (system && system->code() == std::errc::resource_unavailable_try_again) {  // what std::thread throws
-    return "no further thread can be started; use fewer --threads, or raise the limits on processes and memory (ulimit -u, -v)";
+    return "no further thread can be started; use fewer --threads, or raise the limits on processes and memory (ulimit "
+           "-u, -v)";
   }
   return error.what();
 }
 
-/// Where an exception can go no further: thrown in a destructor, or in a thread that catches none. Lack of memory ends the program in
-/// order all the same: what it was writing is still beside the old file, under another name.
+/// Where an exception can go no further: thrown in a destructor, or in a thread that catches none. Lack of memory ends
+/// the program in order all the same: what it was writing is still beside the old file, under another name.
 [[noreturn]] void on_terminate() {
   if (const std::exception_ptr thrown = std::current_exception()) {
     try {
@@ -83,11 +81,12 @@ int checked_output(int code) {
 
 std::string version_text() {
   const std::string mpi = mpi_version();
-  return fmt::format("lfm-cuda {}\nCUDA: {}\nMPI: {}\nNCCL: {}", LFM_VERSION, built_with_cuda() ? "yes" : "no", mpi.empty() ? "no" : mpi,
-                     built_with_nccl() ? "yes" : "no");
+  return fmt::format("lfm-cuda {}\nCUDA: {}\nMPI: {}\nNCCL: {}", LFM_VERSION, built_with_cuda() ? "yes" : "no",
+                     mpi.empty() ? "no" : mpi, built_with_nccl() ? "yes" : "no");
 }
 
-/// Gives closed standard descriptors a place that can't be written to, lest a file opened later be taken for standard output.
+/// Gives closed standard descriptors a place that can't be written to, lest a file opened later be taken for standard
+/// output.
 void occupy_standard_descriptors() {
   for (int descriptor = open("/dev/null", O_RDONLY); descriptor >= 0; descriptor = open("/dev/null", O_RDONLY)) {
     if (descriptor <= STDERR_FILENO) continue;

@@ -55,7 +55,8 @@ std::vector<std::string> nearest_words(const std::string& word, const std::vecto
   for (const std::string& candidate : known) {
     const bool begins = typed.size() > 1 && (candidate.starts_with(typed) || typed.starts_with(candidate));
     const std::size_t distance = begins ? 1 : edits(typed, candidate);
-    if (distance <= std::max<std::size_t>(1, std::min(typed.size(), candidate.size()) / 3)) near.emplace_back(distance, candidate);
+    if (distance <= std::max<std::size_t>(1, std::min(typed.size(), candidate.size()) / 3))
+      near.emplace_back(distance, candidate);
   }
   std::ranges::stable_sort(near, {}, &std::pair<std::size_t, std::string>::first);
   std::vector<std::string> words;
@@ -68,7 +69,8 @@ std::vector<std::string> nearest_words(const std::string& word, const std::vecto
 std::string unknown_command(const CLI::App& app, const std::string& word) {
   if (word.starts_with('-')) return {};
   std::vector<std::string> commands;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) commands.push_back(command->get_name());
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    commands.push_back(command->get_name());
   if (std::ranges::find(commands, word) != commands.end()) return {};
   const std::vector<std::string> near = nearest_words(word, commands);
   std::string meant = fmt::format("the commands are {}", fmt::join(commands, ", "));
@@ -95,7 +97,8 @@ std::vector<std::string> dash_hints(const CLI::App& app, const std::vector<std::
     const bool is_unknown = std::ranges::find(unknown, argument) != unknown.end();
     if (is_unknown && argument.starts_with("--")) {
       const std::vector<std::string> near = nearest_words(argument.substr(0, argument.find('=')), options);
-      if (!near.empty()) hints.push_back(fmt::format("there is no option '{}'; did you mean {}?", argument, alternatives(near)));
+      if (!near.empty())
+        hints.push_back(fmt::format("there is no option '{}'; did you mean {}?", argument, alternatives(near)));
     }
     if (is_file(argument) || (is_unknown && !argument.starts_with("--"))) {
       hints.push_back(fmt::format("'{0}' is read as options; a file of that name is given as ./{0}", argument));

@@ -13,7 +13,8 @@ std::vector<std::string> nearest_words(const std::string& word, const std::vecto
 /// Of a first argument that names no command: what to say. Empty where it does, or is an option.
 std::string unknown_command(const CLI::App& app, const std::string& word);
 
-/// Hints on arguments that begin with a dash, after they could not be parsed: options that are near, and how a file of that name is given.
+/// Hints on arguments that begin with a dash, after they could not be parsed: options that are near, and how a file of
+/// that name is given.
 std::vector<std::string> dash_hints(const CLI::App& app, const std::vector<std::string>& arguments);
 
 }  // namespace lfm

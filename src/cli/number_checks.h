@@ -1,4 +1,5 @@
-// Checks of the numbers on the command line. CLI11's own Range takes nan for a number in every range, and reads 010 as 8.
+// Checks of the numbers on the command line. CLI11's own Range takes nan for a number in every range, and reads 010 as
+// 8.
 #pragma once
 
 #include <fmt/core.h>

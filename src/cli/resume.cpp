@@ -11,8 +11,11 @@ namespace lfm {
 
 nlohmann::json resume_settings(const ChosenModel& model, const DetectorOptions& options, const Detector& detector) {
   nlohmann::json checksums = nlohmann::json::array();
-  for (const std::filesystem::path& file : model.files) checksums.push_back(fmt::format("{:016x}", Container(file).checksum()));
-  const std::string device = detector.description();  // "cpu (AVX2, 2 threads)": vector instructions and threads move no digit that is promised
+  for (const std::filesystem::path& file : model.files)
+    checksums.push_back(fmt::format("{:016x}", Container(file).checksum()));
+  const std::string device =
+      detector
+          .description();  // "cpu (AVX2, 2 threads)": vector instructions and threads move no digit that is promised
   nlohmann::json settings = {{"lfm-cuda", LFM_VERSION},
                              {"model checksums", checksums},
                              {"device", device.substr(0, device.find_first_of(" :"))},

@@ -10,8 +10,8 @@
 
 namespace lfm {
 
-/// Everything that records depend on beside the picture. Two runs whose settings are equal give the same records, but for the last digits of
-/// scores where the machines differ.
+/// Everything that records depend on beside the picture. Two runs whose settings are equal give the same records, but
+/// for the last digits of scores where the machines differ.
 nlohmann::json resume_settings(const ChosenModel& model, const DetectorOptions& options, const Detector& detector);
 
 /// What another source gives, less the paths that have a record.

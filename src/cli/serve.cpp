@@ -45,12 +45,16 @@ constexpr const char* kServeFooter =
     "  curl -F a=@one.jpg -F b=@two.png 'http://127.0.0.1:8080/v1/detect?explain=1'\n"
     "  lfm-cuda serve --host 0.0.0.0 --token-file tokens  for others too, who hold a token\n"
     "\n"
-    "Pictures are scored in memory and kept nowhere. POST /v1/detect takes a picture as the body, or several as the parts of\n"
-    "multipart/form-data, and answers with detect's JSON records; ?explain=1 adds where each score comes from, ?stable=1 scores\n"
-    "mild re-deliveries too. /v1/models, /healthz, /metrics (Prometheus) and /openapi.json tell the rest. Pictures of many clients\n"
+    "Pictures are scored in memory and kept nowhere. POST /v1/detect takes a picture as the body, or several as the "
+    "parts of\n"
+    "multipart/form-data, and answers with detect's JSON records; ?explain=1 adds where each score comes from, "
+    "?stable=1 scores\n"
+    "mild re-deliveries too. /v1/models, /healthz, /metrics (Prometheus) and /openapi.json tell the rest. Pictures of "
+    "many clients\n"
     "are scored together. Ctrl-C stops it once requests under way are answered.\n"
     "\n"
-    "Other machines' clients need a token: a line of --token-file, sent as 'Authorization: Bearer TOKEN'. The connection is not\n"
+    "Other machines' clients need a token: a line of --token-file, sent as 'Authorization: Bearer TOKEN'. The "
+    "connection is not\n"
     "encrypted: put a proxy with TLS in front.\n"
     "\n"
     "Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 the port can't be had or the tokens can't be read, 2 wrong usage,\n"
@@ -58,8 +62,8 @@ constexpr const char* kServeFooter =
 
 #if LFM_WITH_SERVER
 
-/// Stops the server at the first SIGINT or SIGTERM. A second one ends the process at once. Made before any other thread, all of which
-/// leave these signals to it.
+/// Stops the server at the first SIGINT or SIGTERM. A second one ends the process at once. Made before any other
+/// thread, all of which leave these signals to it.
 class StopOnSignal {
  public:
   StopOnSignal() {
@@ -91,14 +95,18 @@ void serve(ServeArguments& arguments) {
   options.timeout = std::chrono::seconds(arguments.timeout_s);
   if (!arguments.token_file.empty()) options.tokens = read_tokens(arguments.token_file);
   if (options.tokens.empty() && !is_loopback(options.host)) {
-    throw Error(ErrorCode::usage, fmt::format("--host {} lets other machines ask: give them tokens by --token-file (lines made by openssl rand -hex 24)",
-                                              options.host));
+    throw Error(
+        ErrorCode::usage,
+        fmt::format(
+            "--host {} lets other machines ask: give them tokens by --token-file (lines made by openssl rand -hex 24)",
+            options.host));
   }
   arguments.scoring.detector.signs = true;
   StopOnSignal stop;
   const bool quiet = arguments.scoring.quiet;
   const ChosenModel chosen = choose_model(arguments.scoring);
-  ScoringService service(chosen.model, arguments.scoring.detector, arguments.queue, std::chrono::milliseconds(arguments.max_wait_ms));
+  ScoringService service(chosen.model, arguments.scoring.detector, arguments.queue,
+                         std::chrono::milliseconds(arguments.max_wait_ms));
   std::mutex log;
   std::string names;
   for (const fs::path& file : chosen.files) names += (names.empty() ? "" : ",") + file.filename().string();
@@ -109,7 +117,8 @@ void serve(ServeArguments& arguments) {
   });
   server.bind();
   const std::string shown = options.host.find(':') == std::string::npos ? options.host : '[' + options.host + ']';
-  tell(stderr, "lfm-cuda: serving http://{}:{} on {}; Ctrl-C stops\n", shown, server.port(), service.detector().description());
+  tell(stderr, "lfm-cuda: serving http://{}:{} on {}; Ctrl-C stops\n", shown, server.port(),
+       service.detector().description());
   stop.watch(server);
   server.run();
   service.stop();
@@ -131,13 +140,22 @@ void add_serve_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("serve", "A page to drop pictures on, and a REST interface");
   const auto a = std::make_shared<ServeArguments>();
   command->footer(kServeFooter);
-  command->add_option("-p,--port", a->port, "Port to listen on; 0: any that is free (default: 8080)")->check(number_in(0, 65535))->type_name("N");
-  command->add_option("--host", a->host, "Address to listen on; any but this machine's own\nneeds --token-file (default: 127.0.0.1)")->type_name("ADDRESS");
-  command->add_option("--token-file", a->token_file, "Who may ask: a token a line, of 16 characters or more")->type_name("FILE");
-  command->add_option("--max-wait", a->max_wait_ms, "Milliseconds that a picture waits for others to be scored with\n(default: 5)")
+  command->add_option("-p,--port", a->port, "Port to listen on; 0: any that is free (default: 8080)")
+      ->check(number_in(0, 65535))
+      ->type_name("N");
+  command
+      ->add_option("--host", a->host,
+                   "Address to listen on; any but this machine's own\nneeds --token-file (default: 127.0.0.1)")
+      ->type_name("ADDRESS");
+  command->add_option("--token-file", a->token_file, "Who may ask: a token a line, of 16 characters or more")
+      ->type_name("FILE");
+  command
+      ->add_option("--max-wait", a->max_wait_ms,
+                   "Milliseconds that a picture waits for others to be scored with\n(default: 5)")
       ->check(number_in(0, 1000))
       ->type_name("MS");
-  command->add_option("--queue", a->queue, "Pictures that may wait at a time; more are told to try again\n(default: 256)")
+  command
+      ->add_option("--queue", a->queue, "Pictures that may wait at a time; more are told to try again\n(default: 256)")
       ->check(number_in(1, 65536))
       ->type_name("N");
   command->add_option("--connections", a->connections, "Clients served at a time, a thread each (default: 256)")
@@ -146,7 +164,9 @@ void add_serve_command(CLI::App& app) {
   command->add_option("--max-bytes", a->max_bytes, "Refuse larger requests (default: 67108864)")
       ->check(number_in(std::size_t{1024}, std::size_t{1} << 32))
       ->type_name("N");
-  command->add_option("--timeout", a->timeout_s, "Seconds that a request may take to arrive, and its pictures to\nbe scored (default: 30)")
+  command
+      ->add_option("--timeout", a->timeout_s,
+                   "Seconds that a request may take to arrive, and its pictures to\nbe scored (default: 30)")
       ->check(number_in(1, 3600))
       ->type_name("S");
   add_scoring_options(*command, a->scoring);

@@ -40,7 +40,9 @@ void require_same_command(const ProcessGroup& group) {
   std::vector<std::uint8_t> roots(own.begin(), own.end());
   share(group, roots);
   if (any(group, !std::ranges::equal(own, roots, {}, [](char c) { return static_cast<std::uint8_t>(c); }))) {
-    throw Error(ErrorCode::usage, "the processes of this run were given different arguments, or are of different versions; give all the same");
+    throw Error(
+        ErrorCode::usage,
+        "the processes of this run were given different arguments, or are of different versions; give all the same");
   }
 }
 

@@ -65,7 +65,9 @@ struct AddOption {
       option->type_name(alternatives(rows))->default_str(std::string(word_of(value)));
     } else if constexpr (std::is_same_v<T, Range>) {
       const auto set = [&value](const std::pair<float, float>& range) { value = {range.first, range.second}; };
-      option = app.add_option_function<std::pair<float, float>>(flag, set, text.help)->check(any_number<float>())->type_name("MIN MAX");
+      option = app.add_option_function<std::pair<float, float>>(flag, set, text.help)
+                   ->check(any_number<float>())
+                   ->type_name("MIN MAX");
       option->default_str(fmt::format("{:g} {:g}", value.min, value.max));
     } else {
       option = app.add_option(flag, value, text.help);
@@ -103,8 +105,9 @@ ExitCode train(const CLI::App& app, const TrainArguments& arguments, const Proce
       [] { return interrupt_asked != 0; },
   };
   const std::filesystem::path& out = arguments.options.out;
-  const TrainOutcome outcome = arguments.resume ? resume_training(out, given_options(app, arguments.options), hooks, group)
-                                                : start_training(arguments.options, hooks, group);
+  const TrainOutcome outcome = arguments.resume
+                                   ? resume_training(out, given_options(app, arguments.options), hooks, group)
+                                   : start_training(arguments.options, hooks, group);
   line.clear();
   if (!group.is_root()) return kSuccess;
   if (outcome.end == TrainEnd::interrupted) {
@@ -113,13 +116,15 @@ ExitCode train(const CLI::App& app, const TrainArguments& arguments, const Proce
     return kInterrupted;
   }
   if (arguments.quiet) return kSuccess;
-  if (outcome.end == TrainEnd::stopped_early) tell(stdout, "stopped early: no better model for {} epochs\n", outcome.state.epochs_without_gain);
+  if (outcome.end == TrainEnd::stopped_early)
+    tell(stdout, "stopped early: no better model for {} epochs\n", outcome.state.epochs_without_gain);
   const bool has_best = outcome.state.best.has_value();
   tell(stdout, "{}: {}last.lfmw, log.jsonl and curves.html\n", printable(out.string()), has_best ? "best.lfmw, " : "");
   return kSuccess;
 }
 
-// The interrupts are released before MPI ends: from then on mpirun must be able to end a process that waits for one that is gone.
+// The interrupts are released before MPI ends: from then on mpirun must be able to end a process that waits for one
+// that is gone.
 ExitCode run(const CLI::App& app, const TrainArguments& arguments) {
   Launch launch;
   const ProcessGroup& group = launch.group();
@@ -142,16 +147,19 @@ void add_train_command(CLI::App& app) {
   const auto arguments = std::make_shared<TrainArguments>();
   visit_options(arguments->options, AddOption{*command});
   command->get_option("--out")->required();
-  command->add_flag("--resume", arguments->resume, "Go on with the run in --out from its last checkpoint")->group("Keeping");
+  command->add_flag("--resume", arguments->resume, "Go on with the run in --out from its last checkpoint")
+      ->group("Keeping");
   command->add_flag("-q,--quiet", arguments->quiet, "Print errors only")->group("Machine");
   command->footer(
       "Examples:\n"
       "  lfm-cuda train --data photos/ --val held-out/ --out run1      the paper's protocol\n"
       "  lfm-cuda train --resume --out run1                            after Ctrl-C or a crash\n"
       "  lfm-cuda train --data more/ --init run1/best.lfmw --lr 1e-5 --out run2\n"
-      "  lfm-cuda train --teacher reference.lfmw --data pictures/ --view native --crop 128 --out student    no labels needed\n"
+      "  lfm-cuda train --teacher reference.lfmw --data pictures/ --view native --crop 128 --out student    no labels "
+      "needed\n"
       "  mpirun -np 4 --bind-to none lfm-cuda train --batch 8 ...      four processes share each step of 4 x 8 images\n"
-      "Every folder holds .../0_real/* and .../1_fake/* at any depth; with a teacher, any pictures. Ctrl-C finishes the step and saves.\n");
+      "Every folder holds .../0_real/* and .../1_fake/* at any depth; with a teacher, any pictures. Ctrl-C finishes "
+      "the step and saves.\n");
   command->callback([command, arguments] {
     if (const ExitCode code = run(*command, *arguments); code != kSuccess) end_with(code);
   });

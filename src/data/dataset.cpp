@@ -26,12 +26,14 @@ namespace fs = std::filesystem;
 constexpr std::string_view kRealFolder = "0_real";
 constexpr std::string_view kFakeFolder = "1_fake";
 
-constexpr std::array<std::string_view, 7> kSplits = {"train", "training", "val", "valid", "validation", "test", "testing"};
+constexpr std::array<std::string_view, 7> kSplits = {"train",      "training", "val",    "valid",
+                                                     "validation", "test",     "testing"};
 
 /// "Real", "1-fake", "AI", …: words and digits that people name such folders by.
 bool looks_like_a_label(const std::string& name) {
-  constexpr std::array<std::string_view, 14> words = {"real",  "reals", "fake",   "fakes",     "nature", "ai",  "generated",
-                                                      "photo", "photos", "genuine", "synthetic", "0",      "1",  "deepfake"};
+  constexpr std::array<std::string_view, 14> words = {"real",      "reals",     "fake",  "fakes",   "nature",
+                                                      "ai",        "generated", "photo", "photos",  "genuine",
+                                                      "synthetic", "0",         "1",     "deepfake"};
   std::string word;
   for (const unsigned char letter : name) {
     if (std::isalpha(letter)) word += static_cast<char>(std::tolower(letter));
@@ -54,8 +56,7 @@ class Walk {
     fs::path name = fs::canonical(root).filename();
     root_name_ = name.empty() ? root.string() : name.string();
     visit(root, "", std::nullopt);
-    std::sort(files.begin(), files.end(),
-              [](const auto& a, const auto& b) { return a.relative < b.relative; });
+    std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.relative < b.relative; });
   }
 
   std::vector<FoundFile> files;
@@ -68,8 +69,7 @@ class Walk {
  private:
   void visit(const fs::path& folder, const std::string& relative, std::optional<std::uint8_t> label) {
     const fs::path real_place = fs::canonical(folder);
-    if (std::find(chain_.begin(), chain_.end(), real_place) != chain_.end())
-      return;  // a link back to a folder above
+    if (std::find(chain_.begin(), chain_.end(), real_place) != chain_.end()) return;  // a link back to a folder above
     chain_.push_back(real_place);
     const FolderListing listing = list_folder(folder);
     if (listing.error) throw fs::filesystem_error("", folder, listing.error);
@@ -124,8 +124,7 @@ class Walk {
       const bool is_known = std::ranges::find(layout.splits, folder) != layout.splits.end();
       if (!is_known && std::ranges::find(kSplits, folder) != kSplits.end()) layout.splits.push_back(folder);
     }
-    const std::vector<std::string>& folders =
-        class_folders_.empty() ? std::vector{root_name_} : class_folders_;
+    const std::vector<std::string>& folders = class_folders_.empty() ? std::vector{root_name_} : class_folders_;
     class_names.insert(folders.begin(), folders.end());
     bool wanted = classes_.empty();
     for (const std::string& folder : folders) {
@@ -146,9 +145,8 @@ class Walk {
 Walk walk_root(const fs::path& root, const std::vector<std::string>& classes, Unlabelled unlabelled) {
   std::error_code error;
   if (!fs::is_directory(root, error)) {
-    throw Error(ErrorCode::input,
-                fmt::format("{}: not a folder; give the folder that holds {} and {}, at any depth",
-                            root.string(), kRealFolder, kFakeFolder));
+    throw Error(ErrorCode::input, fmt::format("{}: not a folder; give the folder that holds {} and {}, at any depth",
+                                              root.string(), kRealFolder, kFakeFolder));
   }
   try {
     Walk walk(root, classes, unlabelled);
@@ -162,8 +160,8 @@ Walk walk_root(const fs::path& root, const std::vector<std::string>& classes, Un
                             root.string(), kRealFolder, kFakeFolder, walk.ignored, root.string(), kRealFolder,
                             kFakeFolder, layout_hint(walk.layout).empty() ? "" : "; it ", layout_hint(walk.layout)));
   } catch (const fs::filesystem_error& cause) {
-    throw Error(ErrorCode::input, fmt::format("{}: can't be read ({}); check its permissions",
-                                              cause.path1().string(), cause.code().message()));
+    throw Error(ErrorCode::input, fmt::format("{}: can't be read ({}); check its permissions", cause.path1().string(),
+                                              cause.code().message()));
   }
 }
 
@@ -171,8 +169,8 @@ void require_known(const std::vector<std::string>& classes, const std::set<std::
                    const std::set<std::string>& known) {
   for (const std::string& name : classes) {
     if (matched.contains(name)) continue;
-    throw Error(ErrorCode::input, fmt::format("class '{}' is in none of the data folders; they hold: {}",
-                                              name, fmt::join(known, " ")));
+    throw Error(ErrorCode::input,
+                fmt::format("class '{}' is in none of the data folders; they hold: {}", name, fmt::join(known, " ")));
   }
 }
 
@@ -215,27 +213,32 @@ Dataset scan_dataset(const std::vector<fs::path>& roots, const std::vector<std::
 std::string layout_hint(const FolderLayout& layout) {
   std::vector<std::string> parts;
   const auto some = [](const std::vector<std::string>& names) {
-    return fmt::format("{}{}", fmt::join(names.begin(), names.begin() + std::min<std::ptrdiff_t>(std::ssize(names), 4), ", "),
+    return fmt::format("{}{}",
+                       fmt::join(names.begin(), names.begin() + std::min<std::ptrdiff_t>(std::ssize(names), 4), ", "),
                        names.size() > 4 ? ", …" : "");
   };
   if (!layout.alike.empty()) {
-    parts.push_back(fmt::format("holds pictures in {}, which are left out: rename folders of photographs {} and folders of generated "
-                                "pictures {}",
-                                some(layout.alike), kRealFolder, kFakeFolder));
+    parts.push_back(fmt::format(
+        "holds pictures in {}, which are left out: rename folders of photographs {} and folders of generated "
+        "pictures {}",
+        some(layout.alike), kRealFolder, kFakeFolder));
   }
   if (layout.unlabelled > 0) {
-    parts.push_back(fmt::format("holds {} {} outside {} and {}, the first {}, left out: only what lies in or beneath these folders is used",
-                                layout.unlabelled, layout.unlabelled == 1 ? "picture" : "pictures", kRealFolder, kFakeFolder,
-                                layout.first_unlabelled));
+    parts.push_back(fmt::format(
+        "holds {} {} outside {} and {}, the first {}, left out: only what lies in or beneath these folders is used",
+        layout.unlabelled, layout.unlabelled == 1 ? "picture" : "pictures", kRealFolder, kFakeFolder,
+        layout.first_unlabelled));
   }
   if (!layout.nested.empty()) {
-    parts.push_back(fmt::format("holds {}, a label inside the other, where the outer one counts: keep {} and {} side by side, classes above "
-                                "or beneath them",
-                                some(layout.nested), kRealFolder, kFakeFolder));
+    parts.push_back(fmt::format(
+        "holds {}, a label inside the other, where the outer one counts: keep {} and {} side by side, classes above "
+        "or beneath them",
+        some(layout.nested), kRealFolder, kFakeFolder));
   }
   if (layout.splits.size() > 1) {
-    parts.push_back(fmt::format("holds {}, all of which are used together: give one of them, and pictures to train on and to test on apart",
-                                some(layout.splits)));
+    parts.push_back(fmt::format(
+        "holds {}, all of which are used together: give one of them, and pictures to train on and to test on apart",
+        some(layout.splits)));
   }
   return fmt::format("{}", fmt::join(parts, "; "));
 }
@@ -245,12 +248,11 @@ void require_both_labels(const Dataset& dataset) {
   std::string found;
   for (const RootSummary& root : dataset.roots) {
     const std::string hint = layout_hint(root.layout);
-    found += fmt::format("{}{}: {} reals, {} fakes{}{}", found.empty() ? "" : "; ", root.path.string(), root.reals, root.fakes,
-                         hint.empty() ? "" : "; it ", hint);
+    found += fmt::format("{}{}: {} reals, {} fakes{}{}", found.empty() ? "" : "; ", root.path.string(), root.reals,
+                         root.fakes, hint.empty() ? "" : "; it ", hint);
   }
-  throw Error(ErrorCode::input,
-              fmt::format("the data set has no {}: {}. Both are needed, in folders named {} and {}",
-                          dataset.fakes == 0 ? "fakes" : "reals", found, kRealFolder, kFakeFolder));
+  throw Error(ErrorCode::input, fmt::format("the data set has no {}: {}. Both are needed, in folders named {} and {}",
+                                            dataset.fakes == 0 ? "fakes" : "reals", found, kRealFolder, kFakeFolder));
 }
 
 }  // namespace lfm

@@ -1,4 +1,5 @@
-// Folder data sets: ROOT/[class/…]/0_real/* and 1_fake/* at any depth (docs/METHOD.md, section 6), and pictures without a label.
+// Folder data sets: ROOT/[class/…]/0_real/* and 1_fake/* at any depth (docs/METHOD.md, section 6), and pictures without
+// a label.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,8 @@ struct Sample {
 
 /// What of a root's folders hints at another layout than the one expected; paths are relative to it.
 struct FolderLayout {
-  std::vector<std::string> alike;   ///< folders of pictures named much like 0_real or 1_fake, outside of those: "real", "AI"
+  std::vector<std::string>
+      alike;  ///< folders of pictures named much like 0_real or 1_fake, outside of those: "real", "AI"
   std::vector<std::string> nested;  ///< 0_real and 1_fake inside of one another: the outer counts
   std::size_t unlabelled = 0;       ///< pictures elsewhere
   std::string first_unlabelled;
@@ -59,8 +61,7 @@ enum class Unlabelled { leave_out, take };
 /// folders above 0_real or 1_fake, or the root itself where there are none). Links to folders are followed,
 /// but never round in a circle; hidden entries and files that are no pictures are left out (src/image/file.h).
 /// Throws Error{input} for a root that is missing or holds no image, and for a class that is nowhere found.
-Dataset scan_dataset(const std::vector<std::filesystem::path>& roots,
-                     const std::vector<std::string>& classes = {},
+Dataset scan_dataset(const std::vector<std::filesystem::path>& roots, const std::vector<std::string>& classes = {},
                      Unlabelled unlabelled = Unlabelled::leave_out);
 
 /// Throws Error{input} naming the roots and what was found in them, where reals or fakes are missing.

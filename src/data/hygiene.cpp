@@ -20,9 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kTelling = 0.75;          // balanced accuracy from which a cue is worth a warning
+constexpr double kTelling = 0.75;             // balanced accuracy from which a cue is worth a warning
 constexpr std::size_t kFewForThreshold = 20;  // pictures of a class below which some threshold parts them by chance
-constexpr std::size_t kBeginning = 4096;   // bytes compared before whole files are
+constexpr std::size_t kBeginning = 4096;      // bytes compared before whole files are
 
 struct ClassCounts {
   std::array<std::size_t, 2> of{};
@@ -35,16 +35,18 @@ std::string most_frequent(const Counts& counts, std::size_t label, std::size_t o
   for (const auto& [name, count] : counts) {
     if (count.of[label] > 0) order.emplace_back(count.of[label], name);
   }
-  std::ranges::sort(order, [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
+  std::ranges::sort(
+      order, [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
   std::string text;
   for (std::size_t i = 0; i < std::min<std::size_t>(order.size(), 3); ++i) {
-    text += fmt::format("{}{:.0f} % {}", i ? ", " : "", 100.0 * static_cast<double>(order[i].first) / static_cast<double>(of_class), order[i].second);
+    text += fmt::format("{}{:.0f} % {}", i ? ", " : "",
+                        100.0 * static_cast<double>(order[i].first) / static_cast<double>(of_class), order[i].second);
   }
   return order.size() > 3 ? text + ", …" : text;
 }
 
-/// Guesses each picture's class from the shares of its kind among the other pictures. Kinds met once are one kind together: else every
-/// picture of a size of its own would seem told by it.
+/// Guesses each picture's class from the shares of its kind among the other pictures. Kinds met once are one kind
+/// together: else every picture of a size of its own would seem told by it.
 Cue cue_of_kinds(const Counts& kinds, const std::array<std::size_t, 2>& of_class) {
   ClassCounts single;
   for (const auto& [name, count] : kinds) {
@@ -54,7 +56,8 @@ Cue cue_of_kinds(const Counts& kinds, const std::array<std::size_t, 2>& of_class
   const auto guess = [&](const ClassCounts& count, std::size_t label, std::size_t pictures) {
     std::array<double, 2> share{};
     for (std::size_t l = 0; l < 2; ++l) {
-      const double others = static_cast<double>(count.of[l] - (l == label ? 1 : 0)), all = static_cast<double>(of_class[l] - (l == label ? 1 : 0));
+      const double others = static_cast<double>(count.of[l] - (l == label ? 1 : 0)),
+                   all = static_cast<double>(of_class[l] - (l == label ? 1 : 0));
       share[l] = all > 0 ? others / all : 0;
     }
     const double hit = share[label] > share[1 - label] ? 1 : share[label] == share[1 - label] ? 0.5 : 0;
@@ -77,7 +80,8 @@ Cue cue_of_kinds(const Counts& kinds, const std::array<std::size_t, 2>& of_class
 }
 
 /// The best balanced accuracy of "more pixels than …", whichever class has more.
-double best_threshold(std::vector<std::pair<std::uint64_t, std::uint8_t>> pixels, const std::array<std::size_t, 2>& of_class) {
+double best_threshold(std::vector<std::pair<std::uint64_t, std::uint8_t>> pixels,
+                      const std::array<std::size_t, 2>& of_class) {
   if (std::min(of_class[0], of_class[1]) < kFewForThreshold) return 0.5;
   std::ranges::sort(pixels);
   std::array<double, 2> below{};
@@ -187,13 +191,16 @@ std::vector<SamePicture> find_same(const std::vector<fs::path>& first, const std
   const auto with_length = [&](const fs::path& path, std::optional<std::uint64_t> hash) {
     return hash ? std::optional(*hash ^ length.at(path.string()) * 0x9E3779B97F4A7C15u) : std::nullopt;
   };
-  files = keep_shared(files, beginning, [&](const fs::path& path) { return with_length(path, hash_of(path, kBeginning)); });
-  files = keep_shared(files, content, [&](const fs::path& path) { return with_length(path, hash_of(path, length.at(path.string()))); });
+  files =
+      keep_shared(files, beginning, [&](const fs::path& path) { return with_length(path, hash_of(path, kBeginning)); });
+  files = keep_shared(files, content,
+                      [&](const fs::path& path) { return with_length(path, hash_of(path, length.at(path.string()))); });
   std::unordered_map<std::uint64_t, const fs::path*> one;
   for (const fs::path& path : files.first) one.emplace(content.at(path.string()), &path);
   std::vector<SamePicture> same;
   for (const fs::path& path : files.second) {
-    if (const auto found = one.find(content.at(path.string())); found != one.end()) same.push_back({*found->second, path});
+    if (const auto found = one.find(content.at(path.string())); found != one.end())
+      same.push_back({*found->second, path});
   }
   return same;
 }
@@ -216,10 +223,12 @@ std::vector<std::string> data_warnings(const std::vector<LabelledPicture>& pictu
   };
   const Advice all[] = {
       {"the file format", cues.format,
-       "a model may learn that instead; keep both classes in one format, or re-compress both alike with --jpeg 0.5 --webp 0.5",
+       "a model may learn that instead; keep both classes in one format, or re-compress both alike with --jpeg 0.5 "
+       "--webp 0.5",
        "figures may measure that instead; compare with both classes re-compressed alike, --perturb jpeg:90 webp:80"},
       {"the picture's size", cues.size,
-       "resizing leaves other traces in each class, and a model may learn those; use --view native, with --rescale 0.5 so that both are "
+       "resizing leaves other traces in each class, and a model may learn those; use --view native, with --rescale 0.5 "
+       "so that both are "
        "scaled",
        "resizing leaves other traces in each class; compare with --view native or center, and --perturb resize:0.75"},
   };
@@ -229,20 +238,27 @@ std::vector<std::string> data_warnings(const std::vector<LabelledPicture>& pictu
                                 percent(advice.cue.accuracy), advice.cue.reals, advice.cue.fakes,
                                 use == DataUse::training ? advice.to_trainers : advice.to_evaluators));
   }
-  const std::vector<SamePicture> both = find_same(paths_of(pictures, std::uint8_t{0}), paths_of(pictures, std::uint8_t{1}));
+  const std::vector<SamePicture> both =
+      find_same(paths_of(pictures, std::uint8_t{0}), paths_of(pictures, std::uint8_t{1}));
   if (!both.empty()) {
-    lines.push_back(fmt::format("{} {} in both classes, the first {} and {}: one of the labels is wrong; remove the file that has it",
-                                both.size(), both.size() == 1 ? "picture is" : "pictures are", both[0].first.string(), both[0].second.string()));
+    lines.push_back(fmt::format(
+        "{} {} in both classes, the first {} and {}: one of the labels is wrong; remove the file that has it",
+        both.size(), both.size() == 1 ? "picture is" : "pictures are", both[0].first.string(),
+        both[0].second.string()));
   }
   return lines;
 }
 
-std::vector<std::string> overlap_warnings(const std::vector<LabelledPicture>& training, const std::vector<LabelledPicture>& held_out) {
+std::vector<std::string> overlap_warnings(const std::vector<LabelledPicture>& training,
+                                          const std::vector<LabelledPicture>& held_out) {
   const std::vector<SamePicture> shared = find_same(paths_of(training), paths_of(held_out));
   if (shared.empty()) return {};
-  return {fmt::format("{} of the {} pictures of --val {} in --data, too, the first {} and {}: validation will flatter the model; keep them in "
-                      "one of the two",
-                      shared.size(), held_out.size(), shared.size() == 1 ? "is" : "are", shared[0].first.string(), shared[0].second.string())};
+  return {
+      fmt::format("{} of the {} pictures of --val {} in --data, too, the first {} and {}: validation will flatter the "
+                  "model; keep them in "
+                  "one of the two",
+                  shared.size(), held_out.size(), shared.size() == 1 ? "is" : "are", shared[0].first.string(),
+                  shared[0].second.string())};
 }
 
 std::vector<std::string> layout_warnings(const std::vector<RootSummary>& roots) {

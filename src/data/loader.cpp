@@ -85,10 +85,9 @@ void validate(const Dataset& dataset, const LoaderOptions& options) {
     throw Error(ErrorCode::usage, "batch and prefetch must be at least 1, threads at least 0");
   }
   if (options.size < 1 || options.rank < 0 || options.rank >= options.size || options.batch < options.size) {
-    throw Error(
-        ErrorCode::usage,
-        fmt::format("a batch of {} can't be split over {} processes (this is rank {}, counted from 0)",
-                    options.batch, options.size, options.rank));
+    throw Error(ErrorCode::usage,
+                fmt::format("a batch of {} can't be split over {} processes (this is rank {}, counted from 0)",
+                            options.batch, options.size, options.rank));
   }
   if (options.training && options.balance) require_both_labels(dataset);
 }
@@ -137,9 +136,8 @@ Loader::Impl::Impl(Dataset the_dataset, const LoaderOptions& the_options)
          static_cast<std::size_t>(options.batch), static_cast<std::size_t>(options.size),
          options.training && options.drop_last};
   if (cut.steps() == 0) {
-    throw Error(ErrorCode::input,
-                fmt::format("{} images make no batch of {}; use a smaller batch or more images", cut.images,
-                            options.batch));
+    throw Error(ErrorCode::input, fmt::format("{} images make no batch of {}; use a smaller batch or more images",
+                                              cut.images, options.batch));
   }
 }
 
@@ -220,10 +218,9 @@ void Loader::Impl::fill(Slot& slot, int i) {
   const std::size_t square_bytes = slot.batch.pixels.size() / static_cast<std::size_t>(slot.batch.n);
   std::uint8_t* square = slot.batch.pixels.data() + image_index * square_bytes;
   if (options.training) {
-    std::uint8_t* original =
-        options.originals ? slot.batch.originals.data() + image_index * square_bytes : nullptr;
-    training_view(*image, options.view, options.augmentation, {options.seed, slot.batch.epoch, position},
-                  square, original);
+    std::uint8_t* original = options.originals ? slot.batch.originals.data() + image_index * square_bytes : nullptr;
+    training_view(*image, options.view, options.augmentation, {options.seed, slot.batch.epoch, position}, square,
+                  original);
   } else {
     validation_view(*image, options.view, square);
   }
@@ -234,8 +231,8 @@ std::shared_ptr<const Image> Loader::Impl::read(std::uint32_t sample) {
   const std::filesystem::path& path = dataset.samples[sample].path;
   const bool is_rescaled = options.training && options.augmentation.rescale > 0;
   const int side = options.view.resize;
-  Image image = options.view.view == View::resize && !is_rescaled ? read_image_resized(path, side, side).image
-                                                                  : read_image(path);
+  Image image =
+      options.view.view == View::resize && !is_rescaled ? read_image_resized(path, side, side).image : read_image(path);
   auto shared = std::make_shared<const Image>(std::move(image));
   cache.keep(sample, shared);
   return shared;
@@ -280,30 +277,20 @@ void Loader::Impl::report(const Slot& slot) {
   }
 }
 
-Loader::Loader(Dataset dataset, LoaderOptions options)
-    : impl_(std::make_unique<Impl>(std::move(dataset), options)) {}
+Loader::Loader(Dataset dataset, LoaderOptions options) : impl_(std::make_unique<Impl>(std::move(dataset), options)) {}
 
-Loader::~Loader() {
-  impl_->stop_workers();
-}
+Loader::~Loader() { impl_->stop_workers(); }
 
-std::uint64_t Loader::steps_per_epoch() const {
-  return impl_->cut.steps();
-}
+std::uint64_t Loader::steps_per_epoch() const { return impl_->cut.steps(); }
 
-std::uint64_t Loader::images_per_epoch() const {
-  return impl_->cut.global(impl_->cut.steps() - 1).last;
-}
+std::uint64_t Loader::images_per_epoch() const { return impl_->cut.global(impl_->cut.steps() - 1).last; }
 
-const Dataset& Loader::dataset() const {
-  return impl_->dataset;
-}
+const Dataset& Loader::dataset() const { return impl_->dataset; }
 
 void Loader::start(std::uint64_t epoch, std::uint64_t step, std::uint64_t end_epoch) {
   if (step >= steps_per_epoch()) {
-    throw Error(ErrorCode::usage,
-                fmt::format("an epoch of this data set has {} steps; it can't be started at step {}",
-                            steps_per_epoch(), step));
+    throw Error(ErrorCode::usage, fmt::format("an epoch of this data set has {} steps; it can't be started at step {}",
+                                              steps_per_epoch(), step));
   }
   impl_->stop_workers();
   impl_->slots.clear();
@@ -321,8 +308,7 @@ bool Loader::next(Batch& batch) {
   std::unique_ptr<Slot> slot;
   {
     std::unique_lock lock(impl_->mutex);
-    if (impl_->workers.empty() || (impl_->slots.empty() && impl_->next_epoch >= impl_->end_epoch))
-      return false;
+    if (impl_->workers.empty() || (impl_->slots.empty() && impl_->next_epoch >= impl_->end_epoch)) return false;
     impl_->batch_finished.wait(lock, [&] {
       return impl_->no_more ||
              (!impl_->slots.empty() && impl_->slots.front()->finished == impl_->slots.front()->batch.n);
@@ -344,8 +330,6 @@ void Loader::on_unreadable(std::function<void(const Sample&, const std::string& 
   impl_->on_unreadable = std::move(report);
 }
 
-std::size_t Loader::unreadable() const {
-  return impl_->reported.size();
-}
+std::size_t Loader::unreadable() const { return impl_->reported.size(); }
 
 }  // namespace lfm

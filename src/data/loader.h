@@ -25,15 +25,14 @@ struct LoaderOptions {
   bool training = true;
   ViewOptions view;
   RandomAugmentation augmentation;
-  bool balance = false;   ///< as many reals as fakes per epoch: the rarer label's images come several times
+  bool balance = false;    ///< as many reals as fakes per epoch: the rarer label's images come several times
   bool originals = false;  ///< serves Batch::originals as well; in training only
-  bool drop_last = true;  ///< leaves out an epoch's last, smaller batch (the order changes every epoch, so
-                          ///< nothing is left out for good)
+  bool drop_last = true;   ///< leaves out an epoch's last, smaller batch (the order changes every epoch, so
+                           ///< nothing is left out for good)
 
-  int threads = 0;   ///< 0: all cores this process may use
-  int prefetch = 3;  ///< batches ready or in the making; bounds the memory
-  std::size_t cache_bytes =
-      0;  ///< decoded (and, with View::resize and no rescaling, resized) images kept in memory
+  int threads = 0;              ///< 0: all cores this process may use
+  int prefetch = 3;             ///< batches ready or in the making; bounds the memory
+  std::size_t cache_bytes = 0;  ///< decoded (and, with View::resize and no rescaling, resized) images kept in memory
 
   /// Data-parallel runs: of each global batch of n images this process is served [n*rank/size, n*(rank +
   /// 1)/size).
@@ -45,9 +44,8 @@ struct Batch {
   std::vector<std::uint8_t> pixels;  ///< [n][height][width][3]
   /// The same squares before blur and re-compression (training_view), with LoaderOptions::originals; else empty.
   std::vector<std::uint8_t> originals;
-  std::vector<std::uint8_t> labels;  ///< [n], as Sample's
-  std::vector<std::uint32_t>
-      samples;  ///< [n], indices into Dataset::samples, of the images that are really there
+  std::vector<std::uint8_t> labels;    ///< [n], as Sample's
+  std::vector<std::uint32_t> samples;  ///< [n], indices into Dataset::samples, of the images that are really there
   int n = 0;
   int height = 0;
   int width = 0;

@@ -12,8 +12,7 @@ namespace lfm {
 namespace {
 
 /// Fisher-Yates. `which` tells the shuffles of one epoch apart.
-void shuffle(std::vector<std::uint32_t>& order, std::uint64_t seed, std::uint64_t epoch,
-             std::uint32_t which) {
+void shuffle(std::vector<std::uint32_t>& order, std::uint64_t seed, std::uint64_t epoch, std::uint32_t which) {
   for (auto last = static_cast<std::uint32_t>(order.size()); last > 1; --last) {
     const PhiloxBlock block = draw_block(seed, epoch, last - 1, Stream::shuffle, which);
     std::swap(order[last - 1], order[uniform_below(block.word[0], last)]);
@@ -49,9 +48,7 @@ std::size_t EpochCut::steps() const {
   return images / batch + (!drop_last && rest > 0 && rest >= ranks ? 1 : 0);
 }
 
-ImageRange EpochCut::global(std::size_t step) const {
-  return {step * batch, std::min((step + 1) * batch, images)};
-}
+ImageRange EpochCut::global(std::size_t step) const { return {step * batch, std::min((step + 1) * batch, images)}; }
 
 ImageRange EpochCut::of_rank(std::size_t step, std::size_t rank) const {
   const ImageRange all = global(step);

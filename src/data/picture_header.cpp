@@ -21,12 +21,14 @@ constexpr std::size_t kLongHead = std::size_t{1} << 18;  // EXIF, profiles and l
 /// `count` bytes at `at`, most significant first; 0 beyond the end.
 std::uint32_t big(Bytes h, std::size_t at, std::size_t count) {
   std::uint32_t value = 0;
-  for (std::size_t i = 0; i < count; ++i) value = value << 8 | (at + i < h.size() ? static_cast<std::uint32_t>(h[at + i]) : 0);
+  for (std::size_t i = 0; i < count; ++i)
+    value = value << 8 | (at + i < h.size() ? static_cast<std::uint32_t>(h[at + i]) : 0);
   return value;
 }
 std::uint32_t little(Bytes h, std::size_t at, std::size_t count) {
   std::uint32_t value = 0;
-  for (std::size_t i = count; i-- > 0;) value = value << 8 | (at + i < h.size() ? static_cast<std::uint32_t>(h[at + i]) : 0);
+  for (std::size_t i = count; i-- > 0;)
+    value = value << 8 | (at + i < h.size() ? static_cast<std::uint32_t>(h[at + i]) : 0);
   return value;
 }
 
@@ -51,9 +53,9 @@ Size jpeg_size(Bytes h) {
 
 Size webp_size(Bytes h) {
   const std::uint32_t kind = big(h, 12, 4);
-  if (kind == 0x56503858) return {little(h, 24, 3) + 1, little(h, 27, 3) + 1};               // "VP8X"
-  if (kind == 0x56503820) return {little(h, 26, 2) & 0x3FFF, little(h, 28, 2) & 0x3FFF};     // "VP8 "
-  if (kind != 0x5650384C) return {};                                                         // "VP8L"
+  if (kind == 0x56503858) return {little(h, 24, 3) + 1, little(h, 27, 3) + 1};            // "VP8X"
+  if (kind == 0x56503820) return {little(h, 26, 2) & 0x3FFF, little(h, 28, 2) & 0x3FFF};  // "VP8 "
+  if (kind != 0x5650384C) return {};                                                      // "VP8L"
   const std::uint32_t bits = little(h, 21, 4);
   return {(bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1};
 }
@@ -90,13 +92,16 @@ Size tga_size(Bytes h) { return {little(h, 12, 2), little(h, 14, 2)}; }
 /// Width and height in the first directory, as far as that lies within the head; BigTIFF's too.
 Size tiff_size(Bytes h) {
   const bool big_endian = h[0] == std::byte{'M'};
-  const auto number = [&](std::size_t at, std::size_t count) { return big_endian ? big(h, at, count) : little(h, at, count); };
+  const auto number = [&](std::size_t at, std::size_t count) {
+    return big_endian ? big(h, at, count) : little(h, at, count);
+  };
   const bool is_big = number(2, 2) == 43;
   const std::size_t half = big_endian ? 4 : 0;  // of numbers of eight bytes the one that counts
   const std::size_t directory = is_big ? number(8 + half, 4) : number(4, 4), entry_bytes = is_big ? 20 : 12;
   const std::size_t entries = is_big ? number(directory + half, 4) : number(directory, 2);
   Size size;
-  for (std::size_t i = 0, at = directory + (is_big ? 8 : 2); i < entries && at + entry_bytes <= h.size(); ++i, at += entry_bytes) {
+  for (std::size_t i = 0, at = directory + (is_big ? 8 : 2); i < entries && at + entry_bytes <= h.size();
+       ++i, at += entry_bytes) {
     const std::uint32_t tag = number(at, 2), value = number(at + (is_big ? 12 : 8), number(at + 2, 2) == 3 ? 2 : 4);
     if (tag == 256) size.width = value;
     if (tag == 257) size.height = value;
@@ -143,17 +148,17 @@ struct SizeReader {
   Size (*size)(Bytes);
 };
 constexpr std::array<SizeReader, 12> kSizes = {{{"JPEG", jpeg_size},
-                                               {"PNG", png_size},
-                                               {"WebP", webp_size},
-                                               {"GIF", gif_size},
-                                               {"BMP", bmp_size},
-                                               {"PSD", psd_size},
-                                               {"PNM", pnm_size},
-                                               {"TGA", tga_size},
-                                               {"TIFF", tiff_size},
-                                               {"HEIF (HEIC)", heif_size},
-                                               {"AVIF", heif_size},
-                                               {"JPEG XL", jxl_size}}};
+                                                {"PNG", png_size},
+                                                {"WebP", webp_size},
+                                                {"GIF", gif_size},
+                                                {"BMP", bmp_size},
+                                                {"PSD", psd_size},
+                                                {"PNM", pnm_size},
+                                                {"TGA", tga_size},
+                                                {"TIFF", tiff_size},
+                                                {"HEIF (HEIC)", heif_size},
+                                                {"AVIF", heif_size},
+                                                {"JPEG XL", jxl_size}}};
 
 }  // namespace
 

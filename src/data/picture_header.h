@@ -11,8 +11,8 @@
 namespace lfm {
 
 struct PictureHeader {
-  std::string format;        ///< "JPEG", …; "other" where it is none of those known here
-  std::uint32_t width = 0;   ///< as stored, before any turn; 0 where the bytes don't tell, and of raw files
+  std::string format;       ///< "JPEG", …; "other" where it is none of those known here
+  std::uint32_t width = 0;  ///< as stored, before any turn; 0 where the bytes don't tell, and of raw files
   std::uint32_t height = 0;
 };
 

@@ -49,24 +49,22 @@ class Draws {
   const ViewKey& key_;
 };
 
-int scaled(int side, double factor) {
-  return std::max(1, static_cast<int>(std::lround(side * factor)));
-}
+int scaled(int side, double factor) { return std::max(1, static_cast<int>(std::lround(side * factor))); }
 
 /// Enlarges an image that is smaller than side x side until it covers it.
 void enlarge_to_cover(Image& image, int side) {
   if (image.width >= side && image.height >= side) return;
   const double factor = static_cast<double>(side) / std::min(image.width, image.height);
-  image = resize_bilinear(image, std::max(side, scaled(image.width, factor)),
-                          std::max(side, scaled(image.height, factor)));
+  image =
+      resize_bilinear(image, std::max(side, scaled(image.width, factor)), std::max(side, scaled(image.height, factor)));
 }
 
 void write_square(const Image& image, int x, int y, int side, bool flip, std::uint8_t* square) {
   const std::size_t row = std::size_t{3} * static_cast<std::size_t>(side);
   for (int line = 0; line < side; ++line, square += row) {
     const std::uint8_t* source =
-        image.rgb.data() + 3 * (static_cast<std::size_t>(y + line) * static_cast<std::size_t>(image.width) +
-                                static_cast<std::size_t>(x));
+        image.rgb.data() +
+        3 * (static_cast<std::size_t>(y + line) * static_cast<std::size_t>(image.width) + static_cast<std::size_t>(x));
     if (!flip) {
       std::memcpy(square, source, row);
       continue;
@@ -83,8 +81,8 @@ Image resized(const Image& image, const ViewOptions& view) {
 }
 
 /// Steps 1 and 2: the image rescaled and resized, or the window of it that the later steps look at.
-Image base_of(const Image& image, const ViewOptions& view, const RandomAugmentation& augmentation,
-              const Draws& draws, bool is_filtered) {
+Image base_of(const Image& image, const ViewOptions& view, const RandomAugmentation& augmentation, const Draws& draws,
+              bool is_filtered) {
   const bool rescale = draws.happens(Draws::kRescaleAndBlur, 0, augmentation.rescale);
   const float factor = rescale ? draws.within(Draws::kRescaleAndBlur, 1, augmentation.rescale_factor) : 1.0f;
   if (view.view == View::resize) {
@@ -108,33 +106,28 @@ void check_probability(const char* name, float p) {
 
 void check_range(const char* name, const Range& range, float lowest, float highest) {
   if (!(range.min >= lowest && range.min <= range.max && range.max <= highest)) {
-    throw Error(ErrorCode::usage,
-                fmt::format("the range of {} is {} to {}; it must be ordered and lie in [{}, {}]", name,
-                            range.min, range.max, lowest, highest));
+    throw Error(ErrorCode::usage, fmt::format("the range of {} is {} to {}; it must be ordered and lie in [{}, {}]",
+                                              name, range.min, range.max, lowest, highest));
   }
 }
 
 }  // namespace
 
-int served_side(const ViewOptions& options) {
-  return options.crop > 0 ? options.crop : options.resize;
-}
+int served_side(const ViewOptions& options) { return options.crop > 0 ? options.crop : options.resize; }
 
 void validate(const ViewOptions& view, const RandomAugmentation& augmentation) {
   const int side = served_side(view);
   if (view.view == View::resize) {
     if (view.crop < 0 || view.crop > view.resize) {
-      throw Error(ErrorCode::usage,
-                  fmt::format("a crop of {0} x {0} can't be cut from images resized to {1} x {1}", view.crop,
-                              view.resize));
+      throw Error(ErrorCode::usage, fmt::format("a crop of {0} x {0} can't be cut from images resized to {1} x {1}",
+                                                view.crop, view.resize));
     }
   } else if (view.crop <= 0) {
     throw Error(ErrorCode::usage, "images that are not resized differ in size: a batch of them needs a crop");
   }
   if (side < kMinImageSide) {
     throw Error(ErrorCode::usage,
-                fmt::format("{0} x {0} pixels are too few; the network takes {1} x {1} or more", side,
-                            kMinImageSide));
+                fmt::format("{0} x {0} pixels are too few; the network takes {1} x {1} or more", side, kMinImageSide));
   }
   check_probability("flip", augmentation.flip);
   check_probability("blur", augmentation.blur);
@@ -164,10 +157,8 @@ void training_view(const Image& image, const ViewOptions& view, const RandomAugm
   const bool flip = draws.happens(Draws::kFlip, 0, augmentation.flip);
   if (original) write_square(base, x, y, side, flip, original);
   if (blur) base = gaussian_blur(base, draws.within(Draws::kRescaleAndBlur, 3, augmentation.blur_sigma));
-  if (jpeg)
-    base = recompress_jpeg(base, draws.whole_within(Draws::kCompression, 1, augmentation.jpeg_quality));
-  if (webp)
-    base = recompress_webp(base, draws.whole_within(Draws::kCompression, 3, augmentation.webp_quality));
+  if (jpeg) base = recompress_jpeg(base, draws.whole_within(Draws::kCompression, 1, augmentation.jpeg_quality));
+  if (webp) base = recompress_webp(base, draws.whole_within(Draws::kCompression, 3, augmentation.webp_quality));
   write_square(base, x, y, side, flip, square);
 }
 

@@ -17,8 +17,9 @@ void require_training(const EngineRow& row, const EngineOptions& options) {
   if (std::ranges::find(row.training, options.training) != row.training.end()) return;
   std::vector<std::string_view> names;
   for (const Precision precision : row.training) names.push_back(precision_name(precision));
-  throw Error(ErrorCode::usage, fmt::format("{} trains in {} alone; leave out --precision {}, or train on a GPU with --device cuda", row.who,
-                                            fmt::join(names, ", "), precision_name(options.training)));
+  throw Error(ErrorCode::usage,
+              fmt::format("{} trains in {} alone; leave out --precision {}, or train on a GPU with --device cuda",
+                          row.who, fmt::join(names, ", "), precision_name(options.training)));
 }
 
 std::unique_ptr<Engine> make(DeviceKind kind, int index, const EngineOptions& options) {
@@ -77,20 +78,23 @@ Device parse_device(std::string_view name) {
     if (error == std::errc{} && end == number.data() + number.size() && index >= 0) return {row.kind, index};
   }
   throw Error(ErrorCode::usage,
-              fmt::format("there is no device '{}'; the devices are {}; detect and evaluate also take cuda:all", name, device_names()));
+              fmt::format("there is no device '{}'; the devices are {}; detect and evaluate also take cuda:all", name,
+                          device_names()));
 }
 
 std::vector<std::unique_ptr<Engine>> make_engines(const Device& device, const EngineOptions& options) {
   std::vector<std::unique_ptr<Engine>> engines;
   if (device.all) {
-    for (const CudaDevice& gpu : cuda_devices().devices) engines.push_back(make_cuda_engine(gpu.ordinal, options.precision, options.note));
+    for (const CudaDevice& gpu : cuda_devices().devices)
+      engines.push_back(make_cuda_engine(gpu.ordinal, options.precision, options.note));
   }
   if (engines.empty()) engines.push_back(make_engine({device.kind, device.index}, options));  // without GPUs, says why
   return engines;
 }
 
 std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& options) {
-  if (device.all) throw Error(ErrorCode::usage, "only detect and evaluate work on several GPUs at once; name one, such as cuda:0");
+  if (device.all)
+    throw Error(ErrorCode::usage, "only detect and evaluate work on several GPUs at once; name one, such as cuda:0");
   return device.kind == DeviceKind::automatic ? make_automatic(options) : make(device.kind, device.index, options);
 }
 

@@ -21,11 +21,12 @@ enum class DeviceKind {
 
 struct Device {
   DeviceKind kind = DeviceKind::automatic;
-  int index = 0;  ///< of the GPU
+  int index = 0;     ///< of the GPU
   bool all = false;  ///< every GPU: make_engines() alone takes it
 };
 
-/// The names of devices, "|" between them, from the table of engines; Devices::all: with cuda:all, every GPU. N stands for a number.
+/// The names of devices, "|" between them, from the table of engines; Devices::all: with cuda:all, every GPU. N stands
+/// for a number.
 enum class Devices { one, all };
 const char* device_words(Devices devices);
 
@@ -38,13 +39,15 @@ Device parse_device(std::string_view name);
 struct EngineOptions {
   int threads = 0;  ///< of the CPU engine; 0: all cores this process may use
   Precision precision = Precision::automatic;
-  /// Receives one sentence when `automatic` finds CUDA built in but no usable GPU, or a batch had to be halved for want of memory.
+  /// Receives one sentence when `automatic` finds CUDA built in but no usable GPU, or a batch had to be halved for want
+  /// of memory.
   std::function<void(const std::string&)> note;
-  Precision training = Precision::fp32;  ///< of training's convolutions: fp32, tf32 or bf16; note is told where a GPU falls back to fp32
+  Precision training =
+      Precision::fp32;  ///< of training's convolutions: fp32, tf32 or bf16; note is told where a GPU falls back to fp32
 };
 
-/// Throws Error{device} where the asked engine is not in this build or its device is missing, Error{usage} where the engine lacks
-/// the precision.
+/// Throws Error{device} where the asked engine is not in this build or its device is missing, Error{usage} where the
+/// engine lacks the precision.
 std::unique_ptr<Engine> make_engine(const Device& device, const EngineOptions& options = {});
 
 /// The same, one for each GPU where all are asked for. They may be used at the same time, each by one thread.

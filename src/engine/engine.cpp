@@ -23,7 +23,8 @@ void Engine::require(const Architecture& architecture, PlanMode mode) const {
 void Engine::load(const Architecture& architecture, std::span<const float> values) {
   const std::size_t floats = parameter_table(architecture).total_floats;
   if (values.size() != floats) {
-    throw Error(ErrorCode::model, fmt::format("the model has {} floats, its architecture needs {}", values.size(), floats));
+    throw Error(ErrorCode::model,
+                fmt::format("the model has {} floats, its architecture needs {}", values.size(), floats));
   }
   require(architecture, PlanMode::inference);
   for (PlanRequest& room : room_) room = {};

@@ -1,9 +1,10 @@
-// What every engine implements: the network's stages (model/stages.h), forward and backward, and where pixels and parameters lie.
-// engine/network.cpp runs the table of stages and is the one place that shows the whole model, and that checks what it is given. An engine
-// owns the layout of its buffers and fuses stages as it likes; nothing virtual lies below a stage.
+// What every engine implements: the network's stages (model/stages.h), forward and backward, and where pixels and
+// parameters lie. engine/network.cpp runs the table of stages and is the one place that shows the whole model, and that
+// checks what it is given. An engine owns the layout of its buffers and fuses stages as it likes; nothing virtual lies
+// below a stage.
 //
-// Stages communicate through the engine's own activations, which live in one arena per role, sized by reserve() and never
-// reallocated per step. Calls come from one thread. All errors are lfm::Error.
+// Stages communicate through the engine's own activations, which live in one arena per role, sized by reserve() and
+// never reallocated per step. Calls come from one thread. All errors are lfm::Error.
 #pragma once
 
 #include <chrono>
@@ -32,19 +33,25 @@ enum class PixelMemory {
   device,  ///< of Engine::place(): where the engine computes
 };
 
-/// n images of one size, each [height][width][3] uint8. height and width as decoded: an odd last row or column is dropped by the engine.
+/// n images of one size, each [height][width][3] uint8. height and width as decoded: an odd last row or column is
+/// dropped by the engine.
 struct PixelBatch {
   const std::uint8_t* pixels = nullptr;  ///< of the images, one after the other
   int n = 0;
   int height = 0;
   int width = 0;
   PixelMemory memory = PixelMemory::host;
-  /// Where each image lies, [n], in place of `pixels`; must stay as long as the pixels. Inference alone takes it, and not on the device.
+  /// Where each image lies, [n], in place of `pixels`; must stay as long as the pixels. Inference alone takes it, and
+  /// not on the device.
   const std::uint8_t* const* images = nullptr;
 
-  std::size_t image_bytes() const { return std::size_t{3} * static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
+  std::size_t image_bytes() const {
+    return std::size_t{3} * static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  }
   std::size_t bytes() const { return static_cast<std::size_t>(n) * image_bytes(); }
-  const std::uint8_t* image(int i) const { return images ? images[i] : pixels + static_cast<std::size_t>(i) * image_bytes(); }
+  const std::uint8_t* image(int i) const {
+    return images ? images[i] : pixels + static_cast<std::size_t>(i) * image_bytes();
+  }
   PixelBatch part(int first, int count) const {
     if (images) return {nullptr, count, height, width, memory, images + first};
     return {image(first), count, height, width, memory};
@@ -60,12 +67,12 @@ struct TrainingOptions {
   float p_min = 0.1f;  ///< drop probability of the smallest of the k
   float p_max = 0.3f;  ///< of the largest; linear in between
   RbldScale rbld_scale = RbldScale::mean;
-  bool rks = true;      ///< the auxiliary branch; without it the loss is BCE(logit_a) alone
-  float alpha = 0.1f;   ///< weight of the auxiliary branch's loss
+  bool rks = true;     ///< the auxiliary branch; without it the loss is BCE(logit_a) alone
+  float alpha = 0.1f;  ///< weight of the auxiliary branch's loss
 };
 
-/// Keys of the counter-based generator (src/random/philox.h) for one micro-batch: the same image at the same step draws the
-/// same numbers on every engine, thread count and batch split.
+/// Keys of the counter-based generator (src/random/philox.h) for one micro-batch: the same image at the same step draws
+/// the same numbers on every engine, thread count and batch split.
 struct DrawKey {
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
@@ -87,7 +94,8 @@ struct AdamOptions {
 };
 
 /// What a teacher says of a micro-batch. The distance of an image to it is
-///   mean over channels c and positions p of smooth((map[c][p] - maps[c][p]) * scale[c])  +  smooth((logit_a - logit) * scale[64])
+///   mean over channels c and positions p of smooth((map[c][p] - maps[c][p]) * scale[c])  +
+///   smooth((logit_a - logit) * scale[64])
 /// with smooth(d) = d^2 / 2 where |d| < 1, else |d| - 1/2. Empty members are not compared.
 struct Distillation {
   std::span<const float> maps;    ///< [n][64][h][w], as Inference::read(Activation::maps) of another engine gives them
@@ -108,8 +116,9 @@ struct TrainingResult {
   double distance_logits = 0;
 };
 
-/// Activations that tests, explanation and evaluation may read, as float [n][c][h][w] (features: [n][feature_count]); maps are what is pooled.
-/// With the ResNet trunk block1 is what the stem gives, block2 what layer1 does, and there are no others.
+/// Activations that tests, explanation and evaluation may read, as float [n][c][h][w] (features: [n][feature_count]);
+/// maps are what is pooled. With the ResNet trunk block1 is what the stem gives, block2 what layer1 does, and there are
+/// no others.
 enum class Activation { block1, block2, block3, block4, maps, features, grad_maps };
 
 enum class GradientMode { overwrite, accumulate };
@@ -125,8 +134,8 @@ struct PlanRequest {
   bool teacher = false;  ///< training: a Distillation will come with the head
 };
 
-/// Sums arrays over the processes of a data-parallel run, in a fixed order, so that all get the same bits; the default is a single process.
-/// Every process makes the same calls in the same order, each of which waits for the others.
+/// Sums arrays over the processes of a data-parallel run, in a fixed order, so that all get the same bits; the default
+/// is a single process. Every process makes the same calls in the same order, each of which waits for the others.
 struct Communicator {
   int rank = 0;
   int size = 1;
@@ -158,13 +167,15 @@ class Inference {
  public:
   virtual ~Inference() = default;
 
-  /// Takes the images, for which room was reserved. Their pixels must stay until end(), unless PixelMemory asks for longer.
+  /// Takes the images, for which room was reserved. Their pixels must stay until end(), unless PixelMemory asks for
+  /// longer.
   virtual void begin(const PixelBatch& batch) = 0;
   virtual void run(const Stage& stage) = 0;
-  /// The pass's logits [n], which are on the host once it has been waited for; with an empty span they stay in the engine.
+  /// The pass's logits [n], which are on the host once it has been waited for; with an empty span they stay in the
+  /// engine.
   virtual void end(std::span<float> logits) = 0;
-  /// Waits until at most `left` passes are under way, the latest ones. Until a pass has been waited for, its logits must stay where
-  /// they were; the next one may begin before.
+  /// Waits until at most `left` passes are under way, the latest ones. Until a pass has been waited for, its logits
+  /// must stay where they were; the next one may begin before.
   virtual void wait([[maybe_unused]] int left) {}
   /// Copies an activation of the last pass to the host; nothing where the engine never materialises it.
   virtual std::optional<std::vector<float>> read(Activation activation) = 0;
@@ -176,13 +187,14 @@ class Inference {
   virtual int batches_under_way() const { return 1; }
 };
 
-/// Training steps: begin(), every stage forward with batch statistics, end(), every stage backward from the last on; then Adam. Running
-/// statistics are updated on the way.
+/// Training steps: begin(), every stage forward with batch statistics, end(), every stage backward from the last on;
+/// then Adam. Running statistics are updated on the way.
 class Training {
  public:
   virtual ~Training() = default;
 
-  /// Takes the images, as many as room was reserved for. Their pixels must stay until the first block has gone backward.
+  /// Takes the images, as many as room was reserved for. Their pixels must stay until the first block has gone
+  /// backward.
   virtual void begin(const PixelBatch& batch, const TrainingStep& step) = 0;
   virtual void forward(const Stage& stage) = 0;
   virtual TrainingResult end() = 0;
@@ -206,8 +218,9 @@ class Engine {
   /// For people: "cpu (AVX-512, 2 threads)".
   virtual std::string description() const = 0;
 
-  /// Copies the model's parameters; folds and packs what inference wants. Resets the optimizer and gives up the room that was reserved.
-  /// Throws Error{model} where they are not as many as the architecture has, Error{usage} where the engine does not compute it.
+  /// Copies the model's parameters; folds and packs what inference wants. Resets the optimizer and gives up the room
+  /// that was reserved. Throws Error{model} where they are not as many as the architecture has, Error{usage} where the
+  /// engine does not compute it.
   void load(const Architecture& architecture, std::span<const float> values);
   const Architecture& architecture() const { return architecture_; }
 
@@ -216,10 +229,14 @@ class Engine {
   /// What there is room for; n = 0: nothing.
   const PlanRequest& room(PlanMode mode) const { return room_[static_cast<std::size_t>(mode)]; }
 
-  /// The arena that reserve(request) would take for a model of that architecture, by arithmetic alone: none need be loaded.
+  /// The arena that reserve(request) would take for a model of that architecture, by arithmetic alone: none need be
+  /// loaded.
   virtual Plan plan_for(const Architecture& architecture, const PlanRequest& request) const = 0;
-  /// Whether it has what passes or steps with that architecture take; load(), reserve() and infer() throw Error{usage} where it lacks it.
-  virtual bool computes(const Architecture& architecture, [[maybe_unused]] PlanMode mode) const { return architecture.trunk == Trunk::snet; }
+  /// Whether it has what passes or steps with that architecture take; load(), reserve() and infer() throw Error{usage}
+  /// where it lacks it.
+  virtual bool computes(const Architecture& architecture, [[maybe_unused]] PlanMode mode) const {
+    return architecture.trunk == Trunk::snet;
+  }
   /// Throws Error{usage} naming the engines that do.
   void require(const Architecture& architecture, PlanMode mode) const;
   /// The same, of the model that is.
@@ -235,8 +252,8 @@ class Engine {
 
   // ---- memory ----
 
-  /// Host memory for pixels, uninitialised, that passes need not copy before they use it: page-locked where they cross to a device. Any
-  /// thread may ask for it at any time.
+  /// Host memory for pixels, uninitialised, that passes need not copy before they use it: page-locked where they cross
+  /// to a device. Any thread may ask for it at any time.
   virtual PixelBuffer host_memory(std::size_t bytes);
   /// Whether passes read host_memory() faster than any other.
   virtual bool prefers_own_memory() const { return false; }
@@ -247,7 +264,8 @@ class Engine {
 
   // ---- time, for benchmarks ----
 
-  /// Takes the time when all work asked for before is done: by an event on a GPU, by the host's clock elsewhere. Never waits.
+  /// Takes the time when all work asked for before is done: by an event on a GPU, by the host's clock elsewhere. Never
+  /// waits.
   virtual void mark(std::size_t index);
   /// From one mark to another, each as taken last; waits for the later one.
   virtual double milliseconds_between(std::size_t from, std::size_t to);
@@ -263,19 +281,22 @@ class Engine {
   std::vector<std::chrono::steady_clock::time_point> marks_;
 };
 
-/// The engines, each behind its own factory. threads 0: all cores this process may use. precision: of inference; Error{usage} names
-/// the choices where the engine lacks it. note is told when a batch had to be halved for want of memory.
+/// The engines, each behind its own factory. threads 0: all cores this process may use. precision: of inference;
+/// Error{usage} names the choices where the engine lacks it. note is told when a batch had to be halved for want of
+/// memory.
 std::unique_ptr<Engine> make_reference_engine();
 std::unique_ptr<Engine> make_cpu_engine(int threads = 0, Precision precision = Precision::automatic);
 std::vector<Precision> cpu_precisions();  ///< what make_cpu_engine takes on this machine; `automatic` is the first
-/// Error{device} where there is no such GPU, and in a build without CUDA. training: fp32, tf32 or bf16; a GPU that lacks it trains in
-/// FP32, and note is told.
+/// Error{device} where there is no such GPU, and in a build without CUDA. training: fp32, tf32 or bf16; a GPU that
+/// lacks it trains in FP32, and note is told.
 std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic,
-                                         std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32);
+                                         std::function<void(const std::string&)> note = {},
+                                         Precision training = Precision::fp32);
 #if defined(LFM_HAVE_EMULATION)
 /// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow.
 std::unique_ptr<Engine> make_emulated_engine(Precision precision = Precision::automatic,
-                                             std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32);
+                                             std::function<void(const std::string&)> note = {},
+                                             Precision training = Precision::fp32);
 #endif
 
 }  // namespace lfm

@@ -65,7 +65,8 @@ class StageCounter {
 void check_room(const Engine& engine, const PixelBatch& batch, PlanMode mode) {
   const PlanRequest& room = engine.room(mode);
   if (batch.n >= 1 && batch.n <= room.n && batch.height == room.height && batch.width == room.width) return;
-  throw Error(ErrorCode::usage, fmt::format("no room was reserved for {} images of {}x{}", batch.n, batch.width, batch.height));
+  throw Error(ErrorCode::usage,
+              fmt::format("no room was reserved for {} images of {}x{}", batch.n, batch.width, batch.height));
 }
 
 void check_step(const Engine& engine, const TrainingBatch& batch, const TrainingOptions& options) {
@@ -95,7 +96,9 @@ std::vector<ObservedStage> observed_of(std::span<const Stage> table) {
 
 }  // namespace
 
-std::vector<ObservedStage> inference_stages(const Architecture& architecture) { return observed_of(stage_table(architecture)); }
+std::vector<ObservedStage> inference_stages(const Architecture& architecture) {
+  return observed_of(stage_table(architecture));
+}
 
 std::vector<ObservedStage> inference_stages(const Architecture& architecture, int height, int width) {
   return observed_of(stages(architecture, height, width));
@@ -135,13 +138,14 @@ InferenceQueue::~InferenceQueue() {
   }
 }
 
-void InferenceQueue::run_passes(const PixelBatch& batch, std::span<float> logits, std::span<float> features, std::span<float> maps,
-                                int& passes) {
+void InferenceQueue::run_passes(const PixelBatch& batch, std::span<float> logits, std::span<float> features,
+                                std::span<float> maps, int& passes) {
   const int chunk = reserve_chunk(engine_, batch);
   const auto feature_floats = static_cast<std::size_t>(feature_count(architecture_));
   const std::size_t map_floats = maps.size() / static_cast<std::size_t>(batch.n);
   // What a pass leaves in the engine is read before the next one begins, which waits for it.
-  const auto read = [&](Activation activation, std::size_t first, std::size_t n, std::size_t floats, std::span<float> to) {
+  const auto read = [&](Activation activation, std::size_t first, std::size_t n, std::size_t floats,
+                        std::span<float> to) {
     if (to.empty()) return;
     const auto values = engine_.inference().read(activation);
     std::copy_n(values->begin(), n * floats, to.begin() + static_cast<std::ptrdiff_t>(first * floats));
@@ -156,7 +160,8 @@ void InferenceQueue::run_passes(const PixelBatch& batch, std::span<float> logits
   }
 }
 
-void InferenceQueue::begin(const PixelBatch& batch, std::span<float> logits, std::span<float> features, std::span<float> maps) {
+void InferenceQueue::begin(const PixelBatch& batch, std::span<float> logits, std::span<float> features,
+                           std::span<float> maps) {
   int passes = 0;
   try {
     run_passes(batch, logits, features, maps, passes);

@@ -1,4 +1,5 @@
-// Where an engine's buffers lie: names -> shapes -> offsets, by host arithmetic alone. One arena of memory holds all of a plan.
+// Where an engine's buffers lie: names -> shapes -> offsets, by host arithmetic alone. One arena of memory holds all of
+// a plan.
 #pragma once
 
 #include <array>

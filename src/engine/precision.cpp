@@ -18,10 +18,12 @@ Precision parse_precision(std::string_view name) {
 }
 
 void require_precision(Precision precision, std::string_view engine, const std::vector<Precision>& supported) {
-  if (precision == Precision::automatic || std::find(supported.begin(), supported.end(), precision) != supported.end()) return;
+  if (precision == Precision::automatic || std::find(supported.begin(), supported.end(), precision) != supported.end())
+    return;
   std::string choices(precision_name(Precision::automatic));
   for (const Precision other : supported) choices += fmt::format(", {}", precision_name(other));
-  throw Error(ErrorCode::usage, fmt::format("{} does not support {}: its precisions are {}", engine, precision_name(precision), choices));
+  throw Error(ErrorCode::usage,
+              fmt::format("{} does not support {}: its precisions are {}", engine, precision_name(precision), choices));
 }
 
 }  // namespace lfm

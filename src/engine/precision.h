@@ -16,7 +16,8 @@ std::string_view precision_name(Precision precision);
 /// Throws Error{usage} for any other name.
 Precision parse_precision(std::string_view name);
 
-/// Throws Error{usage} naming what there is, unless the precision is `automatic` or among those supported. engine: "the CPU engine".
+/// Throws Error{usage} naming what there is, unless the precision is `automatic` or among those supported. engine: "the
+/// CPU engine".
 void require_precision(Precision precision, std::string_view engine, const std::vector<Precision>& supported);
 
 }  // namespace lfm

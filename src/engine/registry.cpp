@@ -10,7 +10,9 @@ namespace lfm {
 namespace {
 
 std::vector<Precision> fp32_alone() { return {Precision::fp32}; }
-std::vector<Precision> tensor_precisions() { return {Precision::fp16, Precision::fp32, Precision::tf32, Precision::bf16}; }
+std::vector<Precision> tensor_precisions() {
+  return {Precision::fp16, Precision::fp32, Precision::tf32, Precision::bf16};
+}
 
 std::string nothing() { return ""; }
 
@@ -39,15 +41,38 @@ std::unique_ptr<Engine> emulated([[maybe_unused]] const EngineOptions& options) 
 
 std::span<const EngineRow> engine_rows() {
   static const std::vector<EngineRow> rows = {
-      {DeviceKind::cpu, "cpu", "the CPU engine", false, cpu_precisions, {Precision::fp32}, nothing,
+      {DeviceKind::cpu,
+       "cpu",
+       "the CPU engine",
+       false,
+       cpu_precisions,
+       {Precision::fp32},
+       nothing,
        [](int, const EngineOptions& o) { return make_cpu_engine(o.threads, o.precision); }},
-      {DeviceKind::cuda, "cuda", "the CUDA engine", true, tensor_precisions, {Precision::fp32, Precision::tf32, Precision::bf16},
+      {DeviceKind::cuda,
+       "cuda",
+       "the CUDA engine",
+       true,
+       tensor_precisions,
+       {Precision::fp32, Precision::tf32, Precision::bf16},
        [] { return cuda_devices().reason; },
        [](int index, const EngineOptions& o) { return make_cuda_engine(index, o.precision, o.note, o.training); }},
-      {DeviceKind::reference, "reference", "the reference engine", false, fp32_alone, {Precision::fp32}, nothing,
+      {DeviceKind::reference,
+       "reference",
+       "the reference engine",
+       false,
+       fp32_alone,
+       {Precision::fp32},
+       nothing,
        [](int, const EngineOptions& o) { return reference(o); }},
-      {DeviceKind::emulated, "emulated", "the emulated device", false, tensor_precisions, {Precision::fp32, Precision::tf32, Precision::bf16},
-       why_no_emulation, [](int, const EngineOptions& o) { return emulated(o); }},
+      {DeviceKind::emulated,
+       "emulated",
+       "the emulated device",
+       false,
+       tensor_precisions,
+       {Precision::fp32, Precision::tf32, Precision::bf16},
+       why_no_emulation,
+       [](int, const EngineOptions& o) { return emulated(o); }},
   };
   return rows;
 }

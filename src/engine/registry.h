@@ -13,12 +13,12 @@ namespace lfm {
 
 struct EngineRow {
   DeviceKind kind;
-  std::string_view name;                         ///< as --device takes it
-  std::string_view who;                          ///< in sentences: "the CPU engine"
-  bool numbered;                                 ///< --device takes name:N too, and name:all
-  std::vector<Precision> (*inference)();         ///< what it infers in; the first is `automatic`'s. A device may lack some
-  std::vector<Precision> training;               ///< what it trains in
-  std::string (*missing)();                      ///< why it can't be used here; empty where it can
+  std::string_view name;                  ///< as --device takes it
+  std::string_view who;                   ///< in sentences: "the CPU engine"
+  bool numbered;                          ///< --device takes name:N too, and name:all
+  std::vector<Precision> (*inference)();  ///< what it infers in; the first is `automatic`'s. A device may lack some
+  std::vector<Precision> training;        ///< what it trains in
+  std::string (*missing)();               ///< why it can't be used here; empty where it can
   /// Throws as make_engine() does, but for what it trains in.
   std::unique_ptr<Engine> (*make)(int index, const EngineOptions& options);
 };

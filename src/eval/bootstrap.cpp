@@ -22,8 +22,8 @@ double percentile(std::span<const double> sorted, double q) {
 
 }  // namespace
 
-std::vector<double> bootstrap_values(std::span<const float> scores, std::span<const std::uint8_t> labels, const Metric& metric,
-                                     std::uint64_t seed, int resamples) {
+std::vector<double> bootstrap_values(std::span<const float> scores, std::span<const std::uint8_t> labels,
+                                     const Metric& metric, std::uint64_t seed, int resamples) {
   std::array<std::vector<float>, 2> of_label;
   for (std::size_t i = 0; i < scores.size(); ++i) of_label[labels[i] == 1].push_back(scores[i]);
 
@@ -32,7 +32,8 @@ std::vector<double> bootstrap_values(std::span<const float> scores, std::span<co
   for (int resample = 0; resample < resamples; ++resample) {
     for (std::size_t i = 0; i < scores.size(); ++i) {
       const std::vector<float>& from = of_label[labels[i] == 1];
-      const auto block = draw_block(seed, static_cast<std::uint64_t>(resample), static_cast<std::uint32_t>(i), Stream::bootstrap, 0);
+      const auto block =
+          draw_block(seed, static_cast<std::uint64_t>(resample), static_cast<std::uint32_t>(i), Stream::bootstrap, 0);
       drawn[i] = from[uniform_below(block.word[0], static_cast<std::uint32_t>(from.size()))];
     }
     values.push_back(metric(drawn, labels));

@@ -15,7 +15,9 @@ namespace {
 double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 // -target log p - (1 - target) log(1 - p) of p = sigmoid(z), without overflow.
-double cross_entropy(double z, double target) { return std::max(z, 0.0) - z * target + std::log1p(std::exp(-std::abs(z))); }
+double cross_entropy(double z, double target) {
+  return std::max(z, 0.0) - z * target + std::log1p(std::exp(-std::abs(z)));
+}
 
 /// The convex problem: weights and targets of z = slope * logit + bias.
 struct Problem {
@@ -85,7 +87,9 @@ Calibration fit_calibration(const WeightedLogits& held_out) {
     if (settled) break;
   }
   if (!(slope > 0) || !std::isfinite(slope) || !std::isfinite(bias)) {
-    throw Error(ErrorCode::input, "the model's logits are no higher for fakes than for reals on these pictures; there is nothing to calibrate");
+    throw Error(
+        ErrorCode::input,
+        "the model's logits are no higher for fakes than for reals on these pictures; there is nothing to calibrate");
   }
   return {static_cast<float>(1 / slope), static_cast<float>(bias)};
 }

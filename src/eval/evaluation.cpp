@@ -40,7 +40,8 @@ double balanced_accuracy_at(std::span<const float> scores, std::span<const std::
     right[labels[i]] += (scores[i] > threshold) == (labels[i] == 1);
   }
   if (all[0] == 0 || all[1] == 0) return kNaN;
-  return 0.5 * (static_cast<double>(right[0]) / static_cast<double>(all[0]) + static_cast<double>(right[1]) / static_cast<double>(all[1]));
+  return 0.5 * (static_cast<double>(right[0]) / static_cast<double>(all[0]) +
+                static_cast<double>(right[1]) / static_cast<double>(all[1]));
 }
 
 Measured measure_subset(const ScoredSubset& set, const MeasureOptions& options, std::uint64_t seed) {
@@ -95,7 +96,9 @@ Figures mean_figures(const std::vector<const Measured*>& all, int resamples) {
     mean.reals += m->figures.reals;
     mean.fakes += m->figures.fakes;
   }
-  const auto figure = [&](double Figures::* member) { return mean_of(all, [&](const Measured& m) { return m.figures.*member; }); };
+  const auto figure = [&](double Figures::*member) {
+    return mean_of(all, [&](const Measured& m) { return m.figures.*member; });
+  };
   mean.accuracy = figure(&Figures::accuracy);
   mean.ap = figure(&Figures::ap);
   mean.real_accuracy = figure(&Figures::real_accuracy);
@@ -107,10 +110,11 @@ Figures mean_figures(const std::vector<const Measured*>& all, int resamples) {
   mean.best_balanced_accuracy = figure(&Figures::best_balanced_accuracy);
 
   // The sub-datasets were resampled independently: the mean's resample is the mean of theirs.
-  const auto interval = [&](std::vector<double> Resamples::* member) {
+  const auto interval = [&](std::vector<double> Resamples::*member) {
     std::vector<double> means;
     for (int i = 0; i < resamples; ++i) {
-      means.push_back(mean_of(all, [&](const Measured& m) { return (m.resamples.*member)[static_cast<std::size_t>(i)]; }));
+      means.push_back(
+          mean_of(all, [&](const Measured& m) { return (m.resamples.*member)[static_cast<std::size_t>(i)]; }));
     }
     return percentile_interval(means);
   };
@@ -122,8 +126,8 @@ Figures mean_figures(const std::vector<const Measured*>& all, int resamples) {
 
 }  // namespace
 
-std::vector<Condition> measure(const TestData& data, std::span<const ScoredFile> files, const std::vector<std::string>& condition_names,
-                               const MeasureOptions& options) {
+std::vector<Condition> measure(const TestData& data, std::span<const ScoredFile> files,
+                               const std::vector<std::string>& condition_names, const MeasureOptions& options) {
   std::vector<Condition> conditions;
   for (std::size_t c = 0; c < condition_names.size(); ++c) {
     Condition& condition = conditions.emplace_back();
@@ -141,7 +145,8 @@ std::vector<Condition> measure(const TestData& data, std::span<const ScoredFile>
       set.labels.push_back(data.files[i].label);
     }
     std::vector<Measured> measured;
-    for (std::size_t s = 0; s < sets.size(); ++s) measured.push_back(measure_subset(sets[s], options, options.seed + s));
+    for (std::size_t s = 0; s < sets.size(); ++s)
+      measured.push_back(measure_subset(sets[s], options, options.seed + s));
 
     std::vector<const Measured*> all;
     for (const Measured& m : measured) {

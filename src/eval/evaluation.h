@@ -1,5 +1,5 @@
-// The paper's table: how well a model's scores separate reals from fakes, per sub-dataset, test set and over all, in every condition
-// the pictures were delivered in.
+// The paper's table: how well a model's scores separate reals from fakes, per sub-dataset, test set and over all, in
+// every condition the pictures were delivered in.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,8 @@
 
 namespace lfm {
 
-/// Figures of one sub-dataset, or their means over several. What can't be measured, with one label only for instance, is NaN.
+/// Figures of one sub-dataset, or their means over several. What can't be measured, with one label only for instance,
+/// is NaN.
 struct Figures {
   std::size_t reals = 0;  ///< scored
   std::size_t fakes = 0;
@@ -25,8 +26,8 @@ struct Figures {
   double balanced_accuracy = 0;
   double auc = 0;
   double ece = 0;
-  double best_threshold = 0;          ///< of one sub-dataset; NaN for means
-  double best_balanced_accuracy = 0;  ///< at that threshold
+  double best_threshold = 0;                                   ///< of one sub-dataset; NaN for means
+  double best_balanced_accuracy = 0;                           ///< at that threshold
   Interval accuracy_interval, ap_interval, balanced_interval;  ///< 95 %, by bootstrap; NaN without resamples
 };
 
@@ -37,11 +38,11 @@ struct TestSetFigures {
 
 /// All pictures delivered one way.
 struct Condition {
-  std::string name;               ///< "none", "jpeg:90", …
-  std::vector<Figures> subsets;   ///< as many as the test data's
+  std::string name;              ///< "none", "jpeg:90", …
+  std::vector<Figures> subsets;  ///< as many as the test data's
   std::vector<TestSetFigures> test_sets;
-  Figures mean;                   ///< over all sub-datasets
-  std::size_t undelivered = 0;    ///< pictures that can't be delivered so: too small, too large
+  Figures mean;                 ///< over all sub-datasets
+  std::size_t undelivered = 0;  ///< pictures that can't be delivered so: too small, too large
 };
 
 /// One file's outcome. Scores are parallel to the conditions; NaN where it was not delivered.
@@ -50,7 +51,7 @@ struct ScoredFile {
   std::vector<float> logits;
   std::vector<float> scores;
   std::vector<float> member_logits = {};  ///< [conditions][members] of a model with several; none beyond the deliveries
-  bool without_verdict = false;  ///< too little texture: detect answers "unsure"
+  bool without_verdict = false;           ///< too little texture: detect answers "unsure"
 };
 
 struct MeasureOptions {
@@ -60,7 +61,7 @@ struct MeasureOptions {
 };
 
 /// The conditions, one per name, over the files that were scored. AP and AUC rank by logits, which do not saturate.
-std::vector<Condition> measure(const TestData& data, std::span<const ScoredFile> files, const std::vector<std::string>& condition_names,
-                               const MeasureOptions& options);
+std::vector<Condition> measure(const TestData& data, std::span<const ScoredFile> files,
+                               const std::vector<std::string>& condition_names, const MeasureOptions& options);
 
 }  // namespace lfm

@@ -48,7 +48,8 @@ void turn_upright(Evidence& window, int width, int height, int orientation) {
     std::swap(window.view_width, window.view_height);
     std::swap(window.rows, window.columns);
   }
-  // Positions are counted from the first pixel on. Mirrored, they begin where the last position's field ended, which the view goes beyond.
+  // Positions are counted from the first pixel on. Mirrored, they begin where the last position's field ended, which
+  // the view goes beyond.
   const auto mirror = [&window](double& at, double& length, int& view, int positions, int side) {
     const int covered =
         std::min(view, window.stride * (positions - 1) + window.side - 2 * window.before);  // no padding
@@ -64,9 +65,11 @@ void turn_upright(Evidence& window, int width, int height, int orientation) {
     const std::vector<float> stored = values;
     for (int row = 0; row < window.rows; ++row) {
       for (int column = 0; column < window.columns; ++column) {
-        const int u = turn.mirror_x ? window.columns - 1 - column : column, v = turn.mirror_y ? window.rows - 1 - row : row;
+        const int u = turn.mirror_x ? window.columns - 1 - column : column,
+                  v = turn.mirror_y ? window.rows - 1 - row : row;
         values[static_cast<std::size_t>(row) * window.columns + column] =
-            stored[turn.transpose ? static_cast<std::size_t>(u) * window.rows + v : static_cast<std::size_t>(v) * window.columns + u];
+            stored[turn.transpose ? static_cast<std::size_t>(u) * window.rows + v
+                                  : static_cast<std::size_t>(v) * window.columns + u];
       }
     }
   };
@@ -107,7 +110,9 @@ std::vector<PictureRegion> top_regions(std::span<const Evidence> evidence, std::
       }
     }
   }
-  std::ranges::stable_sort(places, [](const PictureRegion& a, const PictureRegion& b) { return std::abs(a.contribution) > std::abs(b.contribution); });
+  std::ranges::stable_sort(places, [](const PictureRegion& a, const PictureRegion& b) {
+    return std::abs(a.contribution) > std::abs(b.contribution);
+  });
 
   std::vector<PictureRegion> chosen;
   for (const PictureRegion& place : places) {

@@ -1,12 +1,13 @@
-// Why a picture has its logit. The head is linear over the values that top-k pooling selects from the maps, so the logit is a sum over map
-// positions, exactly:
+// Why a picture has its logit. The head is linear over the values that top-k pooling selects from the maps, so the
+// logit is a sum over map positions, exactly:
 //
-//   logit = bias + sum over positions p of contribution(p),   contribution(p) = sum over maps c that select p, as rank r, of w[c][r] * maps[c][p]
+//   logit = bias + sum over positions p of contribution(p),
+//   contribution(p) = sum over maps c that select p, as rank r, of w[c][r] * maps[c][p]
 //
-// Grad-CAM on the last block (Selvaraju et al. 2017; the paper's Figure 3) needs no backward pass here: the 1x1 convolution from
-// the block's channels A_o to the maps has no bias, maps_c = sum_o P[c][o] A_o, and the gradient of the logit at A_o[p] is
-// sum_c g_c[p] P[c][o] with g_c[p] = w[c][r] where p is selected and 0 elsewhere. So the channel weights are
-// alpha_o = (1/N) sum_c G_c P[c][o], G_c = sum_r w[c][r], over the N positions, and
+// Grad-CAM on the last block (Selvaraju et al. 2017; the paper's Figure 3) needs no backward pass here: the 1x1
+// convolution from the block's channels A_o to the maps has no bias, maps_c = sum_o P[c][o] A_o, and the gradient of
+// the logit at A_o[p] is sum_c g_c[p] P[c][o] with g_c[p] = w[c][r] where p is selected and 0 elsewhere. So the channel
+// weights are alpha_o = (1/N) sum_c G_c P[c][o], G_c = sum_r w[c][r], over the N positions, and
 //
 //   cam(p) = ReLU(sum_o alpha_o A_o[p]) = ReLU((1/N) sum_c G_c maps[c][p]).
 //
@@ -22,9 +23,10 @@
 
 namespace lfm {
 
-/// Pixels from one map position to the next, how many a position sees a side, and where that begins: position (row, column) covers the
-/// residual's values from stride*row - before on, side of them, alike along columns (SNet: [8*row, 8*row + 22]), and pixels of the view beyond them where the residual reaches further (front_end.h): none
-/// for differences inside cells of 2x2, which the field, beginning at an even pixel, covers.
+/// Pixels from one map position to the next, how many a position sees a side, and where that begins: position (row,
+/// column) covers the residual's values from stride*row - before on, side of them, alike along columns (SNet: [8*row,
+/// 8*row + 22]), and pixels of the view beyond them where the residual reaches further (front_end.h): none for
+/// differences inside cells of 2x2, which the field, beginning at an even pixel, covers.
 struct ReceptiveField {
   int stride = 1;
   int side = 1;
@@ -49,7 +51,7 @@ constexpr ReceptiveField receptive_field(Trunk trunk = Trunk::snet) {
     return field;
   }
   for (int block = 0; block < kBlocks; ++block) {
-    field.see(2, 1, 0);  // conv 2x2
+    field.see(2, 1, 0);                           // conv 2x2
     if (block < kBlocks - 1) field.see(2, 2, 0);  // max-pool
   }
   return field;
@@ -65,7 +67,8 @@ struct PositionValues {
 PositionValues position_values(std::span<const float> maps, const MapSize& size, const Architecture& architecture,
                                std::span<const float> values);
 
-/// Turns a window's evidence, found in the picture as stored, to the picture upright, whose size is given; orientation: EXIF's.
+/// Turns a window's evidence, found in the picture as stored, to the picture upright, whose size is given; orientation:
+/// EXIF's.
 void turn_upright(Evidence& window, int width, int height, int orientation);
 
 /// The windows of one member of the model.
@@ -77,8 +80,8 @@ struct PictureRegion {
   double x = 0, y = 0, width = 0, height = 0;  ///< the pixels its receptive field covers, of the picture upright
 };
 
-/// The positions of the largest contributions, either sign, the largest first. One that covers more than half of a larger one, along both
-/// axes, is passed over.
+/// The positions of the largest contributions, either sign, the largest first. One that covers more than half of a
+/// larger one, along both axes, is passed over.
 std::vector<PictureRegion> top_regions(std::span<const Evidence> evidence, std::size_t count);
 
 }  // namespace lfm

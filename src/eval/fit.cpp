@@ -15,8 +15,8 @@ namespace lfm {
 namespace {
 
 /// A group a condition, sub-dataset and label, in this order.
-std::vector<ScoreGroup> score_groups(const TestData& data, std::span<const Condition> conditions, std::span<const ScoredFile> files,
-                                     const Calibration& calibration) {
+std::vector<ScoreGroup> score_groups(const TestData& data, std::span<const Condition> conditions,
+                                     std::span<const ScoredFile> files, const Calibration& calibration) {
   std::vector<ScoreGroup> groups;
   const std::size_t subsets = data.subsets.size();
   const bool several_sets =
@@ -24,7 +24,8 @@ std::vector<ScoreGroup> score_groups(const TestData& data, std::span<const Condi
   for (const Condition& condition : conditions) {
     for (std::size_t s = 0; s < 2 * subsets; ++s) {
       const Subset& subset = data.subsets[s / 2];
-      std::string name = several_sets && subset.name != subset.test_set ? subset.test_set + "/" + subset.name : subset.name;
+      std::string name =
+          several_sets && subset.name != subset.test_set ? subset.test_set + "/" + subset.name : subset.name;
       if (condition.name != "none") name += fmt::format(" ({})", condition.name);
       groups.push_back({s / 2, std::move(name), static_cast<std::uint8_t>(s % 2), {}});
     }
@@ -69,19 +70,22 @@ Fit fit(const TestData& data, std::span<const Condition> conditions, std::span<c
   return {calibration, fit_threshold(held_out, calibration), std::move(thresholds)};
 }
 
-Model fitted_model(Model model, const Fit& fitted, std::optional<double> rate, std::span<const Condition> conditions, std::size_t pictures,
-                   std::span<const std::string> folders) {
+Model fitted_model(Model model, const Fit& fitted, std::optional<double> rate, std::span<const Condition> conditions,
+                   std::size_t pictures, std::span<const std::string> folders) {
   model.calibration = fitted.calibration;
   model.thresholds = fitted.thresholds;
   model.view = fitted.thresholds.view;
   model.threshold = rate ? row_at(model, *rate, model.view).threshold : fitted.balanced_threshold;
-  const std::string rule = rate ? fmt::format("threshold of at most {} false alarms in every kind of real", rate_text(*rate))
-                                : "threshold of the best mean balanced accuracy";
+  const std::string rule =
+      rate ? fmt::format("threshold of at most {} false alarms in every kind of real", rate_text(*rate))
+           : "threshold of the best mean balanced accuracy";
   nlohmann::json names = nlohmann::json::array();
   for (const Condition& condition : conditions) names.push_back(condition.name);
   nlohmann::json provenance = nlohmann::json::parse(model.provenance);
-  provenance["calibration"] = {
-      {"method", "Platt scaling; " + rule}, {"pictures", pictures}, {"data", std::vector<std::string>(folders.begin(), folders.end())}, {"conditions", std::move(names)}};
+  provenance["calibration"] = {{"method", "Platt scaling; " + rule},
+                               {"pictures", pictures},
+                               {"data", std::vector<std::string>(folders.begin(), folders.end())},
+                               {"conditions", std::move(names)}};
   model.provenance = provenance.dump();
   return model;
 }

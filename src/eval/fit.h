@@ -1,4 +1,5 @@
-// What a model's file gets from held-out pictures: a calibration, a threshold, and the table of thresholds by false alarms.
+// What a model's file gets from held-out pictures: a calibration, a threshold, and the table of thresholds by false
+// alarms.
 #pragma once
 
 #include <optional>
@@ -18,19 +19,20 @@ struct Fit {
   ThresholdTable thresholds;        ///< a kind a sub-dataset, label and condition
 };
 
-/// conditions: what was measured of `files`, one of `data` each. Pictures without a verdict have no part in the calibration, and are called
-/// fake by no threshold. Throws Error{input} as fit_calibration and fit_threshold_table do.
+/// conditions: what was measured of `files`, one of `data` each. Pictures without a verdict have no part in the
+/// calibration, and are called fake by no threshold. Throws Error{input} as fit_calibration and fit_threshold_table do.
 Fit fit(const TestData& data, std::span<const Condition> conditions, std::span<const ScoredFile> files, View view);
 
-/// The model with what was fitted. Its threshold is the row's of this rate, or without one that of the best balanced accuracy; its
-/// provenance tells how, on how many pictures, of which folders.
-Model fitted_model(Model model, const Fit& fitted, std::optional<double> rate, std::span<const Condition> conditions, std::size_t pictures,
-                   std::span<const std::string> folders);
+/// The model with what was fitted. Its threshold is the row's of this rate, or without one that of the best balanced
+/// accuracy; its provenance tells how, on how many pictures, of which folders.
+Model fitted_model(Model model, const Fit& fitted, std::optional<double> rate, std::span<const Condition> conditions,
+                   std::size_t pictures, std::span<const std::string> folders);
 
 /// The files' scores, by a calibration, in place of those by the old one.
 void recalibrate(std::span<ScoredFile> files, const Calibration& calibration);
 
-/// The calibration error over every picture in every condition together: what a calibration can lessen. In one sub-dataset alone it may grow.
+/// The calibration error over every picture in every condition together: what a calibration can lessen. In one
+/// sub-dataset alone it may grow.
 double pooled_calibration_error(const TestData& data, std::span<const ScoredFile> files);
 
 }  // namespace lfm

@@ -71,7 +71,8 @@ double roc_auc(std::span<const float> scores, std::span<const std::uint8_t> labe
     std::size_t tied_fakes = 0;
     for (; end < order.size() && scores[order[end]] == scores[order[begin]]; ++end) tied_fakes += labels[order[end]];
     const std::size_t tied_reals = end - begin - tied_fakes;
-    pairs += static_cast<double>(tied_reals) * (static_cast<double>(fakes_above) + 0.5 * static_cast<double>(tied_fakes));
+    pairs +=
+        static_cast<double>(tied_reals) * (static_cast<double>(fakes_above) + 0.5 * static_cast<double>(tied_fakes));
     fakes_above += tied_fakes;
   }
   if (fakes == 0 || reals == 0) return std::numeric_limits<double>::quiet_NaN();

@@ -22,11 +22,12 @@ struct Metrics {
 Metrics compute_metrics(std::span<const float> scores, std::span<const std::uint8_t> labels, float threshold);
 
 /// Step-wise interpolated average precision as scikit-learn's average_precision_score defines it: the sum over distinct
-/// scores, descending, of (recall - recall before) * precision. Equal scores are one step. NaN without a positive label.
+/// scores, descending, of (recall - recall before) * precision. Equal scores are one step. NaN without a positive
+/// label.
 double average_precision(std::span<const float> scores, std::span<const std::uint8_t> labels);
 
-/// Area under the ROC curve: the share of pairs of a fake and a real in which the fake scores higher; equal scores count half.
-/// NaN unless both labels occur.
+/// Area under the ROC curve: the share of pairs of a fake and a real in which the fake scores higher; equal scores
+/// count half. NaN unless both labels occur.
 double roc_auc(std::span<const float> scores, std::span<const std::uint8_t> labels);
 
 struct BestThreshold {

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view kGanGen = "GANGen-Detection", kSteps = "Diffusion1kStep";
 
-// The paper's names of the Diffusion1kStep generators are DDPM, IDDPM, ADM, Midjourney and DALLE; here stand the set's folders.
+// The paper's names of the Diffusion1kStep generators are DDPM, IDDPM, ADM, Midjourney and DALLE; here stand the set's
+// folders.
 constexpr std::array kFigures = {
     PaperFigure{"LFM", "", "", 95.9, 98.6},
     PaperFigure{"SAFE", "", "", 93.8, 98.2},

@@ -24,8 +24,8 @@ std::vector<std::string> names_on_the_way(const fs::path& path) {
   return names;
 }
 
-/// root: as the test set is called where the paper knows none of the folders; way: from the file system's root down to `root`, then
-/// the class folders above 0_real.
+/// root: as the test set is called where the paper knows none of the folders; way: from the file system's root down to
+/// `root`, then the class folders above 0_real.
 Subset name_subset(const std::string& root, const std::vector<std::string>& way, std::size_t below_root) {
   for (std::size_t i = way.size(); i-- > 0;) {
     if (std::ranges::find(kTestSets, way[i]) == kTestSets.end()) continue;

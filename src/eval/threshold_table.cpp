@@ -38,7 +38,8 @@ float least_threshold(const Group& reals, double rate) {
   return above < descending.size() ? std::max(0.0f, descending[above]) : 0.0f;
 }
 
-/// The lowest threshold that serves every kind, half-way to the next score of any picture, so that a last bit decides nothing.
+/// The lowest threshold that serves every kind, half-way to the next score of any picture, so that a last bit decides
+/// nothing.
 float threshold_for(const Groups& reals, std::span<const ScoreGroup> all, double rate) {
   float least = 0;
   for (const Group* group : reals) {
@@ -54,14 +55,16 @@ float threshold_for(const Groups& reals, std::span<const ScoreGroup> all, double
   return middle < next ? middle : least;
 }
 
-/// Of recall as a mean over generators, each the mean over its deliveries: resamples the generators, since the next one will be another.
+/// Of recall as a mean over generators, each the mean over its deliveries: resamples the generators, since the next one
+/// will be another.
 Interval recall_interval(const std::vector<double>& recall_of_source) {
   constexpr int resamples = 2000;
   std::mt19937_64 random(1);
   std::vector<double> means;
   for (int i = 0; i < resamples; ++i) {
     double sum = 0;
-    for (std::size_t j = 0; j < recall_of_source.size(); ++j) sum += recall_of_source[random() % recall_of_source.size()];
+    for (std::size_t j = 0; j < recall_of_source.size(); ++j)
+      sum += recall_of_source[random() % recall_of_source.size()];
     means.push_back(sum / static_cast<double>(recall_of_source.size()));
   }
   return percentile_interval(means);
@@ -107,7 +110,8 @@ WorstKind worst_unseen(const Groups& reals, std::span<const ScoreGroup> all, dou
   if (sources.size() < 2) return worst;
   for (const std::size_t left_out : sources) {
     Groups others;
-    std::ranges::copy_if(reals, std::back_inserter(others), [&](const Group* group) { return group->source != left_out; });
+    std::ranges::copy_if(reals, std::back_inserter(others),
+                         [&](const Group* group) { return group->source != left_out; });
     const float threshold = threshold_for(others, all, rate);
     for (const Group* group : reals) {
       if (group->source == left_out) raise(worst, *group, threshold);
@@ -126,7 +130,8 @@ std::string of_hundred(double share) {
 }  // namespace
 
 bool is_camera_kind(std::string_view name) {
-  constexpr std::array<std::string_view, 6> words = {"camera", "cameras", "phone", "phones", "smartphone", "smartphones"};
+  constexpr std::array<std::string_view, 6> words = {"camera", "cameras",    "phone",
+                                                     "phones", "smartphone", "smartphones"};
   std::string word;
   const auto ends_with_word = [&] {
     const bool found = std::ranges::find(words, word) != words.end();
@@ -148,7 +153,8 @@ Interval share_interval(std::size_t called, std::size_t of) {
   constexpr double z = 1.959964;
   const auto n = static_cast<double>(of);
   const double p = static_cast<double>(called) / n, scale = 1 / (1 + z * z / n);
-  const double centre = scale * (p + z * z / (2 * n)), half = scale * z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+  const double centre = scale * (p + z * z / (2 * n)),
+               half = scale * z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
   return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
@@ -157,7 +163,8 @@ ThresholdTable fit_threshold_table(std::span<const ScoreGroup> groups, std::span
   for (const Group& group : groups) {
     if (!group.scores.empty()) (group.label == 1 ? fakes : reals).push_back(&group);
   }
-  if (reals.empty() || fakes.empty()) throw Error(ErrorCode::input, "thresholds by false alarms need both reals and fakes");
+  if (reals.empty() || fakes.empty())
+    throw Error(ErrorCode::input, "thresholds by false alarms need both reals and fakes");
   ThresholdTable table;
   table.kinds = sources_of(reals).size();
   table.generators = sources_of(fakes).size();
@@ -197,10 +204,10 @@ const ThresholdRow& row_at(const Model& model, double rate, View view) {
   const ThresholdTable& table = model.thresholds;
   const std::string name = model.name.empty() ? "the model" : fmt::format("the model \"{}\"", model.name);
   if (table.rows.empty()) {
-    throw Error(ErrorCode::usage,
-                fmt::format("{} has no table of thresholds by false alarms; fit one on pictures it was not trained on, with lfm-cuda evaluate "
-                            "FOLDERS --fit-calibration NEW.lfmw, or give --threshold",
-                            name));
+    throw Error(ErrorCode::usage, fmt::format("{} has no table of thresholds by false alarms; fit one on pictures it "
+                                              "was not trained on, with lfm-cuda evaluate "
+                                              "FOLDERS --fit-calibration NEW.lfmw, or give --threshold",
+                                              name));
   }
   std::string known;
   for (const ThresholdRow& row : table.rows) {
@@ -209,11 +216,14 @@ const ThresholdRow& row_at(const Model& model, double rate, View view) {
       continue;
     }
     if (table.view == view) return row;
-    throw Error(ErrorCode::usage, fmt::format("{}'s thresholds by false alarms were fitted for the view {}, not {}; leave --view out, or give "
-                                              "--threshold",
-                                              name, view_name(table.view), view_name(view)));
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("{}'s thresholds by false alarms were fitted for the view {}, not {}; leave --view out, or give "
+                    "--threshold",
+                    name, view_name(table.view), view_name(view)));
   }
-  throw Error(ErrorCode::usage, fmt::format("{} has thresholds for false alarms of {}, not of {}", name, known, rate_text(rate)));
+  throw Error(ErrorCode::usage,
+              fmt::format("{} has thresholds for false alarms of {}, not of {}", name, known, rate_text(rate)));
 }
 
 std::string verdict_meaning(const ThresholdTable& table, View view, float threshold) {
@@ -221,11 +231,12 @@ std::string verdict_meaning(const ThresholdTable& table, View view, float thresh
   if (row == table.rows.end() || table.view != view) return {};
   const double worst = static_cast<double>(row->worst.called) / static_cast<double>(row->worst.of);
   return fmt::format(
-      "At this threshold, of 100 real pictures {} {} called fake ({} in the worst of {} kinds measured, {}), and of 100 generated ones {} are "
+      "At this threshold, of 100 real pictures {} {} called fake ({} in the worst of {} kinds measured, {}), and of "
+      "100 generated ones {} are "
       "found (95 % interval {:.0f} to {:.0f}, of {} {})",
-      of_hundred(row->false_alarms), 100 * row->false_alarms > 1.5 || row->false_alarms == 0 ? "are" : "is", of_hundred(worst), table.kinds,
-      row->worst.name, of_hundred(row->recall), 100 * row->recall_low, 100 * row->recall_high, table.generators,
-      table.generators == 1 ? "generator" : "generators");
+      of_hundred(row->false_alarms), 100 * row->false_alarms > 1.5 || row->false_alarms == 0 ? "are" : "is",
+      of_hundred(worst), table.kinds, row->worst.name, of_hundred(row->recall), 100 * row->recall_low,
+      100 * row->recall_high, table.generators, table.generators == 1 ? "generator" : "generators");
 }
 
 }  // namespace lfm

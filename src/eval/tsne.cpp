@@ -37,8 +37,10 @@ void orthonormalise(Matrix& directions) {
   }
 }
 
-/// Conditional probabilities of one point's neighbours, of the wanted perplexity: the width of the Gaussian by bisection.
-void neighbour_probabilities(const double* squared_distances, std::size_t n, std::size_t self, double perplexity, double* probabilities) {
+/// Conditional probabilities of one point's neighbours, of the wanted perplexity: the width of the Gaussian by
+/// bisection.
+void neighbour_probabilities(const double* squared_distances, std::size_t n, std::size_t self, double perplexity,
+                             double* probabilities) {
   double nearest = 1e300;
   for (std::size_t j = 0; j < n; ++j) {
     if (j != self) nearest = std::min(nearest, squared_distances[j]);
@@ -66,7 +68,8 @@ void neighbour_probabilities(const double* squared_distances, std::size_t n, std
 }
 
 /// Symmetric joint probabilities [n][n].
-Matrix joint_probabilities(const std::vector<double>& points, std::size_t n, std::size_t dimensions, double perplexity) {
+Matrix joint_probabilities(const std::vector<double>& points, std::size_t n, std::size_t dimensions,
+                           double perplexity) {
   Matrix conditional(n, n);
   std::vector<double> squared(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -117,7 +120,8 @@ void gradient_of(const Layout& layout, const Matrix& joint, double exaggeration,
 
 }  // namespace
 
-std::vector<double> principal_components(std::span<const float> points, std::size_t dimensions, std::size_t components, std::uint64_t seed) {
+std::vector<double> principal_components(std::span<const float> points, std::size_t dimensions, std::size_t components,
+                                         std::uint64_t seed) {
   const std::size_t n = points.size() / dimensions;
   Matrix centred(n, dimensions), directions(std::min(components, dimensions), dimensions);
   for (std::size_t d = 0; d < dimensions; ++d) {
@@ -143,20 +147,25 @@ std::vector<double> principal_components(std::span<const float> points, std::siz
   }
   std::vector<double> projected(n * components);
   for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t c = 0; c < directions.rows; ++c) projected[i * components + c] = dot(centred.row(i), directions.row(c), dimensions);
+    for (std::size_t c = 0; c < directions.rows; ++c)
+      projected[i * components + c] = dot(centred.row(i), directions.row(c), dimensions);
   }
   return projected;
 }
 
-std::vector<std::array<double, 2>> tsne(std::span<const float> points, std::size_t dimensions, const TsneOptions& options) {
+std::vector<std::array<double, 2>> tsne(std::span<const float> points, std::size_t dimensions,
+                                        const TsneOptions& options) {
   const std::size_t n = points.size() / dimensions;
-  const auto components = std::min(static_cast<std::size_t>(std::max(2, options.components)), std::max<std::size_t>(2, dimensions));
+  const auto components =
+      std::min(static_cast<std::size_t>(std::max(2, options.components)), std::max<std::size_t>(2, dimensions));
   const std::vector<double> projected = principal_components(points, dimensions, components, options.seed);
   Layout layout(n);
   double variance = 0;
-  for (std::size_t i = 0; i < n; ++i) variance += projected[i * components] * projected[i * components] / static_cast<double>(n);
+  for (std::size_t i = 0; i < n; ++i)
+    variance += projected[i * components] * projected[i * components] / static_cast<double>(n);
   const double scale = variance > 0 ? 1e-4 / std::sqrt(variance) : 0;
-  for (std::size_t i = 0; i < n; ++i) layout[i] = {scale * projected[i * components], scale * projected[i * components + 1]};
+  for (std::size_t i = 0; i < n; ++i)
+    layout[i] = {scale * projected[i * components], scale * projected[i * components + 1]};
   if (n < 4) return layout;
 
   const double perplexity = std::min(options.perplexity, static_cast<double>(n - 1) / 3);

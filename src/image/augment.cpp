@@ -21,9 +21,7 @@ void check(bool valid, const char* what, double value) {
   if (!valid) throw Error(ErrorCode::usage, fmt::format("{} can't be {}", what, value));
 }
 
-std::uint8_t to_byte(float value) {
-  return static_cast<std::uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
-}
+std::uint8_t to_byte(float value) { return static_cast<std::uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f)); }
 
 /// Weights of one side: weights[i] belongs to both neighbours at distance i.
 std::vector<float> gaussian_weights(double sigma) {
@@ -46,8 +44,8 @@ int mirrored(int i, int size) {
 }
 
 /// One row blurred along its width. padded: room for (width + 2*radius)*3 floats.
-void blur_row(const std::uint8_t* row, int width, const std::vector<float>& weights,
-              std::vector<float>& padded, float* out) {
+void blur_row(const std::uint8_t* row, int width, const std::vector<float>& weights, std::vector<float>& padded,
+              float* out) {
   const int radius = static_cast<int>(weights.size()) - 1;
   for (int x = -radius; x < width + radius; ++x) {
     const std::uint8_t* pixel = row + std::size_t{3} * mirrored(x, width);
@@ -112,13 +110,9 @@ Image gaussian_blur(const Image& image, double sigma) {
   return blurred;
 }
 
-Image recompress_jpeg(const Image& image, int quality) {
-  return decode_image(encode_jpeg(image, quality));
-}
+Image recompress_jpeg(const Image& image, int quality) { return decode_image(encode_jpeg(image, quality)); }
 
-Image recompress_webp(const Image& image, int quality) {
-  return decode_image(encode_webp(image, quality));
-}
+Image recompress_webp(const Image& image, int quality) { return decode_image(encode_webp(image, quality)); }
 
 Image add_gaussian_noise(const Image& image, double sigma, std::uint64_t seed) {
   check(sigma >= 0 && sigma <= 1000, "the sigma of the noise", sigma);
@@ -143,8 +137,7 @@ Image augment(const Image& image, const Augmentation& a) {
   if (a.jpeg_quality != 0) result = recompress_jpeg(result, a.jpeg_quality);
   if (a.webp_quality != -1) result = recompress_webp(result, a.webp_quality);
   if (a.noise_sigma != 0) result = add_gaussian_noise(result, a.noise_sigma, a.noise_seed);
-  if (a.crop_width != 0 || a.crop_height != 0)
-    result = crop(result, a.crop_x, a.crop_y, a.crop_width, a.crop_height);
+  if (a.crop_width != 0 || a.crop_height != 0) result = crop(result, a.crop_x, a.crop_y, a.crop_width, a.crop_height);
   if (a.flip) result = flip_horizontal(result);
   return result;
 }

@@ -5,7 +5,8 @@ namespace lfm {
 std::uint64_t big_endian_at(std::span<const std::byte> bytes, std::uint64_t at, unsigned count) {
   if (at > bytes.size() || count > bytes.size() - at) return 0;
   std::uint64_t value = 0;
-  for (unsigned i = 0; i < count; ++i) value = value << 8 | static_cast<std::uint64_t>(bytes[static_cast<std::size_t>(at) + i]);
+  for (unsigned i = 0; i < count; ++i)
+    value = value << 8 | static_cast<std::uint64_t>(bytes[static_cast<std::size_t>(at) + i]);
   return value;
 }
 
@@ -22,7 +23,8 @@ std::vector<Box> boxes_in(std::span<const std::byte> bytes, std::size_t most) {
       size = bytes.size();
     }
     if (size < head || size > bytes.size()) break;
-    boxes.push_back({{reinterpret_cast<const char*>(bytes.data()) + 4, 4}, bytes.subspan(head, static_cast<std::size_t>(size) - head)});
+    boxes.push_back({{reinterpret_cast<const char*>(bytes.data()) + 4, 4},
+                     bytes.subspan(head, static_cast<std::size_t>(size) - head)});
     bytes = bytes.subspan(static_cast<std::size_t>(size));
   }
   return boxes;

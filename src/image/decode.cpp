@@ -43,16 +43,17 @@ void decode_into(PixelSink& sink, Bytes bytes, const DecodeLimits& limits) {
     }
   }
   if (format != nullptr) {
-    const std::string cause = format->library == nullptr ? "isn't supported"
-                                                         : fmt::format("this build doesn't read: it was made without {}", format->library);
+    const std::string cause = format->library == nullptr
+                                  ? "isn't supported"
+                                  : fmt::format("this build doesn't read: it was made without {}", format->library);
     throw Error(ErrorCode::input, fmt::format("its format is {}, which {}; {}", format->name, cause, format->remedy));
   }
   if (const char* mistake = mistaken_file(bytes)) throw Error(ErrorCode::input, fmt::format("the file {}", mistake));
   throw Error(ErrorCode::input, fmt::format("it is no image in a known format ({})", readable_formats()));
 }
 
-/// Runs a decoder, and turns a failed allocation into an error that tells what to do about it. libwebp and giflib now and
-/// then call the data corrupt when memory was refused to them; malloc's errno tells.
+/// Runs a decoder, and turns a failed allocation into an error that tells what to do about it. libwebp and giflib now
+/// and then call the data corrupt when memory was refused to them; malloc's errno tells.
 template <typename Function>
 auto with_memory(Function&& decode) {
   constexpr auto no_memory = "there isn't enough memory to decode the picture; lower the number of threads";
@@ -76,10 +77,9 @@ void check_size(std::uint64_t width, std::uint64_t height, const DecodeLimits& l
   // a row in an int.
   constexpr std::uint64_t max_side = INT_MAX / 8;
   if (width > max_side || height > max_side || width * height > limits.max_pixels) {
-    throw Error(ErrorCode::input,
-                fmt::format("the picture claims to have {} x {} pixels, more than the limit of {}; "
-                            "raise --max-pixels if that is right",
-                            width, height, limits.max_pixels));
+    throw Error(ErrorCode::input, fmt::format("the picture claims to have {} x {} pixels, more than the limit of {}; "
+                                              "raise --max-pixels if that is right",
+                                              width, height, limits.max_pixels));
   }
 }
 
@@ -118,7 +118,8 @@ ResizedImage decode_image_resized(Bytes bytes, int width, int height, const Deco
   return resized;
 }
 
-SourceSize decode_image_resized_into(Bytes bytes, int width, int height, const DecodeLimits& limits, std::uint8_t* out) {
+SourceSize decode_image_resized_into(Bytes bytes, int width, int height, const DecodeLimits& limits,
+                                     std::uint8_t* out) {
   return with_memory([&] {
     ResizeSink sink(width, height, out);
     decode_into(sink, bytes, limits);
@@ -130,10 +131,8 @@ Image read_image(const std::filesystem::path& path, const DecodeLimits& limits) 
   return from_file(path, limits, [&](Bytes bytes) { return decode_image(bytes, limits); });
 }
 
-ResizedImage read_image_resized(const std::filesystem::path& path, int width, int height,
-                                const DecodeLimits& limits) {
-  return from_file(path, limits,
-                   [&](Bytes bytes) { return decode_image_resized(bytes, width, height, limits); });
+ResizedImage read_image_resized(const std::filesystem::path& path, int width, int height, const DecodeLimits& limits) {
+  return from_file(path, limits, [&](Bytes bytes) { return decode_image_resized(bytes, width, height, limits); });
 }
 
 }  // namespace lfm

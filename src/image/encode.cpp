@@ -33,9 +33,8 @@ std::vector<std::byte> to_vector(const std::uint8_t* bytes, std::size_t size) {
 /// max_side: what the format's size fields hold.
 void check_image(const Image& image, int max_side, const char* format) {
   if (image.width < 1 || image.height < 1 || image.width > max_side || image.height > max_side) {
-    throw Error(ErrorCode::output,
-                fmt::format("{} x {} pixels can't be written as {}: a side has 1 to {} pixels there",
-                            image.width, image.height, format, max_side));
+    throw Error(ErrorCode::output, fmt::format("{} x {} pixels can't be written as {}: a side has 1 to {} pixels there",
+                                               image.width, image.height, format, max_side));
   }
 }
 
@@ -116,7 +115,8 @@ std::vector<std::byte> software_chunk(std::string_view software) {
   append(keyword);
   append(software);
   const auto* checked = reinterpret_cast<const Bytef*>(chunk.data() + sizeof(std::uint32_t));
-  append_big_endian(static_cast<std::uint32_t>(crc32(0, checked, static_cast<uInt>(chunk.size() - sizeof(std::uint32_t)))));
+  append_big_endian(
+      static_cast<std::uint32_t>(crc32(0, checked, static_cast<uInt>(chunk.size() - sizeof(std::uint32_t)))));
   return chunk;
 }
 
@@ -153,8 +153,8 @@ std::vector<std::byte> encode_webp(const Image& image, int quality) {
   check_image(image, WEBP_MAX_DIMENSION, "WebP");
   check_quality(quality, 0);
   std::uint8_t* bytes = nullptr;
-  const std::size_t size = WebPEncodeRGB(image.rgb.data(), image.width, image.height, image.width * 3,
-                                         static_cast<float>(quality), &bytes);
+  const std::size_t size =
+      WebPEncodeRGB(image.rgb.data(), image.width, image.height, image.width * 3, static_cast<float>(quality), &bytes);
   const std::unique_ptr<std::uint8_t, decltype(&WebPFree)> owner(bytes, WebPFree);
   if (size == 0) throw std::bad_alloc();  // its only failure for a picture of valid size
   return to_vector(bytes, size);

@@ -30,9 +30,9 @@ struct Descriptor {
 
 bool has_image_extension(const std::filesystem::path& path) {
   static constexpr std::array<std::string_view, 32> known = {
-      ".jpg", ".jpeg", ".jpe", ".jfif", ".png",  ".apng", ".webp", ".bmp",  ".dib", ".gif", ".tga",
-      ".psd", ".pnm",  ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".avif", ".heic", ".heif", ".hif", ".jxl",
-      ".mpo", ".dng",  ".cr2", ".cr3",  ".nef", ".arw",  ".raf",  ".orf",  ".rw2"};
+      ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp",  ".dib",  ".gif",  ".tga",
+      ".psd", ".pnm",  ".ppm", ".pgm",  ".pbm", ".tif",  ".tiff", ".avif", ".heic", ".heif", ".hif",
+      ".jxl", ".mpo",  ".dng", ".cr2",  ".cr3", ".nef",  ".arw",  ".raf",  ".orf",  ".rw2"};
   std::string extension = path.extension().string();
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
@@ -55,8 +55,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path, std::uint64_
   if (::fstat(file.fd, &status) != 0) fail_errno("can't be read");
   if (S_ISDIR(status.st_mode)) fail("is a folder, not an image");
   const auto check = [&](std::uint64_t size) {
-    if (size > max_bytes)
-      fail(fmt::format("is larger than the limit of {} bytes for an image file", max_bytes));
+    if (size > max_bytes) fail(fmt::format("is larger than the limit of {} bytes for an image file", max_bytes));
   };
   const std::uint64_t expected = S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
   check(expected);
@@ -80,9 +79,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path, std::uint64_
   return bytes;
 }
 
-bool is_hidden_entry(std::string_view name) {
-  return name.starts_with('.') || name == "__MACOSX";
-}
+bool is_hidden_entry(std::string_view name) { return name.starts_with('.') || name == "__MACOSX"; }
 
 bool counts_as_picture(const std::filesystem::path& path) {
   if (has_image_extension(path)) return true;

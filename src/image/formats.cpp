@@ -85,7 +85,8 @@ bool is_dng(Bytes head) {
   return is_tiff(head) && has_tag(head, dng_version);
 }
 
-/// A camera's raw picture in a TIFF, as NEF and ARW: the first directory is a small copy made by a camera, the raw one lies below it.
+/// A camera's raw picture in a TIFF, as NEF and ARW: the first directory is a small copy made by a camera, the raw one
+/// lies below it.
 bool is_raw_tiff(Bytes head) {
   constexpr std::uint32_t subfile_type = 0xfe, maker = 0x10f, directories_below = 0x14a;
   return is_tiff(head) && has_tag(head, subfile_type) && has_tag(head, maker) && has_tag(head, directories_below);
@@ -112,9 +113,7 @@ bool is_pam(Bytes head) {
   return begins_with(head, {"P7\n", "P7\r\n"}) && text(head).find("WIDTH") != std::string_view::npos;
 }
 
-bool is_pfm(Bytes head) {
-  return begins_with(head, {"PF\n", "Pf\n", "PF ", "Pf "}) && byte_at(head, 3) - '0' < 10;
-}
+bool is_pfm(Bytes head) { return begins_with(head, {"PF\n", "Pf\n", "PF ", "Pf "}) && byte_at(head, 3) - '0' < 10; }
 
 bool is_png(Bytes head) { return begins_with(head, {"\x89PNG\r\n\x1a\n"sv}); }
 

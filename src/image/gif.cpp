@@ -58,8 +58,7 @@ std::optional<int> seek_first_frame(GifFileType* gif) {
 std::array<GifColorType, 256> colors_of(const ColorMapObject* map) {
   std::array<GifColorType, 256> colors{};
   if (map == nullptr) {
-    for (int i = 0; i < 256; ++i)
-      colors[i].Red = colors[i].Green = colors[i].Blue = static_cast<GifByteType>(i);
+    for (int i = 0; i < 256; ++i) colors[i].Red = colors[i].Green = colors[i].Blue = static_cast<GifByteType>(i);
   } else {
     std::copy_n(map->Colors, std::min(map->ColorCount, 256), colors.begin());
   }
@@ -102,8 +101,7 @@ void decode_gif(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
   };
   constexpr Pass interlaced[] = {{0, 8}, {4, 8}, {2, 4}, {1, 2}}, sequential[] = {{0, 1}};
   std::vector<GifPixelType> row(static_cast<std::size_t>(frame.Width));
-  for (const Pass& pass :
-       frame.Interlace ? std::span<const Pass>(interlaced) : std::span<const Pass>(sequential)) {
+  for (const Pass& pass : frame.Interlace ? std::span<const Pass>(interlaced) : std::span<const Pass>(sequential)) {
     for (int y = pass.first; y < frame.Height; y += pass.step) {
       if (DGifGetLine(gif.get(), row.data(), frame.Width) == GIF_ERROR) fail(gif->Error);
       const std::size_t first = (static_cast<std::size_t>(frame.Top) + y) * width + frame.Left;

@@ -41,7 +41,7 @@ class Bits {
 
 CodedSize av1_sequence(Bytes header) {
   Bits in(header);
-  in.skip(4);  // profile, still_picture
+  in.skip(4);             // profile, still_picture
   if (in.next(1) == 1) {  // reduced_still_picture_header
     in.skip(5);
   } else {
@@ -115,7 +115,8 @@ CodedSize hevc_sequence(Bytes unit) {
 
 void read_hevc_unit(Bytes unit, std::vector<CodedSize>& sizes) {
   constexpr std::uint64_t sequence_parameters = 33;
-  if (unit.size() > 2 && (big_endian_at(unit, 0, 1) >> 1 & 63) == sequence_parameters) sizes.push_back(hevc_sequence(unit));
+  if (unit.size() > 2 && (big_endian_at(unit, 0, 1) >> 1 & 63) == sequence_parameters)
+    sizes.push_back(hevc_sequence(unit));
 }
 
 /// Units behind their lengths.

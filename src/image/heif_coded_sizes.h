@@ -14,8 +14,8 @@ struct CodedSize {
   std::uint64_t height = 0;
 };
 
-/// Of every sequence header of HEVC and AV1 in the file's items and their properties, and of every grid and overlay. Never
-/// throws but for lack of memory: what can't be read is left out, as decoders refuse it.
+/// Of every sequence header of HEVC and AV1 in the file's items and their properties, and of every grid and overlay.
+/// Never throws but for lack of memory: what can't be read is left out, as decoders refuse it.
 std::vector<CodedSize> heif_coded_sizes(std::span<const std::byte> file);
 
 }  // namespace lfm

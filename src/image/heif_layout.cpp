@@ -93,15 +93,18 @@ void visit_pieces(Bytes location, Bytes file, Bytes data, Visit&& visit) {
   const FullBox box = full(location);
   Numbers in{box.body};
   const std::uint64_t sizes = in.next(2);
-  const auto offset_size = static_cast<unsigned>(sizes >> 12 & 15), length_size = static_cast<unsigned>(sizes >> 8 & 15),
-             base_size = static_cast<unsigned>(sizes >> 4 & 15), index_size = static_cast<unsigned>(box.version > 0 ? sizes & 15 : 0);
+  const auto offset_size = static_cast<unsigned>(sizes >> 12 & 15),
+             length_size = static_cast<unsigned>(sizes >> 8 & 15), base_size = static_cast<unsigned>(sizes >> 4 & 15),
+             index_size = static_cast<unsigned>(box.version > 0 ? sizes & 15 : 0);
   if (offset_size > 8 || length_size > 8 || base_size > 8 || index_size > 8) return;
   for (std::uint64_t count = in.next(box.version < 2 ? 2 : 4); count > 0 && !in.done(); --count) {
     const std::uint64_t item = in.next(box.version < 2 ? 2 : 4);
     const std::uint64_t method = box.version > 0 ? in.next(2) & 15 : 0;
     in.next(2);
-    const bool takes_room = index_size + offset_size + length_size > 0;  // else a few bytes would stand for any number of pieces
-    const std::uint64_t base = in.next(base_size), extents = std::min<std::uint64_t>(in.next(2), takes_room ? UINT16_MAX : 1);
+    const bool takes_room =
+        index_size + offset_size + length_size > 0;  // else a few bytes would stand for any number of pieces
+    const std::uint64_t base = in.next(base_size),
+                        extents = std::min<std::uint64_t>(in.next(2), takes_room ? UINT16_MAX : 1);
     for (std::uint64_t e = 0; e < extents && !in.done(); ++e) {
       in.next(index_size);
       const std::uint64_t offset = in.next(offset_size), length = in.next(length_size);
@@ -120,7 +123,9 @@ Window HeifLayout::clean_aperture(int width, int height) const {
   for (int i = 1; i < 8; i += 2) {
     if (aperture[static_cast<std::size_t>(i)] <= 0) return whole;
   }
-  const auto ratio = [&](std::size_t i) { return static_cast<double>(aperture[i]) / static_cast<double>(aperture[i + 1]); };
+  const auto ratio = [&](std::size_t i) {
+    return static_cast<double>(aperture[i]) / static_cast<double>(aperture[i + 1]);
+  };
   const double w = std::floor(ratio(0)), h = std::floor(ratio(2));
   const double x = std::floor(ratio(4) + (width - w) / 2), y = std::floor(ratio(6) + (height - h) / 2);
   if (!(w >= 1 && h >= 1 && x >= 0 && y >= 0 && x + w <= width && y + h <= height)) return whole;
@@ -139,8 +144,8 @@ HeifLayout heif_layout(Bytes file) {
     const Box& property = all[index - 1];
     if (layout.chroma == HeifLayout::Chroma::unknown) layout.chroma = chroma_of(property);
     const auto first = static_cast<unsigned>(big_endian_at(property.body, 0, 1));
-    // irot counts quarter turns against the clock; imir exchanges top and bottom where its bit is 0, as libheif and libavif read it, else
-    // left and right.
+    // irot counts quarter turns against the clock; imir exchanges top and bottom where its bit is 0, as libheif and
+    // libavif read it, else left and right.
     if (property.type == "ispe") {
       layout.stored_width = static_cast<std::uint32_t>(big_endian_at(property.body, kVersionAndFlags, 4));
       layout.stored_height = static_cast<std::uint32_t>(big_endian_at(property.body, kVersionAndFlags + 4, 4));
@@ -151,7 +156,8 @@ HeifLayout heif_layout(Bytes file) {
     }
     if (property.type == "imir") layout.orientation = then_turned(layout.orientation, (first & 1) == 0 ? 4 : 2);
     if (property.type == "clap" && property.body.size() >= 32 && layout.orientation == 1) {
-      for (unsigned i = 0; i < 8; ++i) layout.aperture.push_back(static_cast<std::int32_t>(big_endian_at(property.body, 4 * i, 4)));
+      for (unsigned i = 0; i < 8; ++i)
+        layout.aperture.push_back(static_cast<std::int32_t>(big_endian_at(property.body, 4 * i, 4)));
       layout.aperture.resize(8);
     }
   }

@@ -1,5 +1,5 @@
-// What a HEIF file says of its primary picture beside the pixels: which part of them is the picture, how it is to be turned, and where its
-// metadata lie. Read without libheif, whose older versions tell less.
+// What a HEIF file says of its primary picture beside the pixels: which part of them is the picture, how it is to be
+// turned, and where its metadata lie. Read without libheif, whose older versions tell less.
 #pragma once
 
 #include <cstddef>
@@ -17,14 +17,15 @@ namespace lfm {
 /// A picture, or what belongs to one.
 struct HeifItem {
   std::uint64_t number = 0;
-  std::string_view type;   ///< "hvc1", "grid", "Exif", …: four bytes of the file
+  std::string_view type;  ///< "hvc1", "grid", "Exif", …: four bytes of the file
   bool is_xmp = false;
   std::vector<std::span<const std::byte>> pieces;  ///< of the file, one behind the other
 };
 
 struct HeifLayout {
-  std::uint32_t stored_width = 0, stored_height = 0;  ///< of the primary picture, before its aperture; 0 where it isn't told
-  int orientation = 1;  ///< as EXIF counts it, 1 to 8, of its properties irot and imir
+  std::uint32_t stored_width = 0,
+                stored_height = 0;  ///< of the primary picture, before its aperture; 0 where it isn't told
+  int orientation = 1;              ///< as EXIF counts it, 1 to 8, of its properties irot and imir
   enum class Chroma { unknown, none, half, half_width, full };
   bool is_av1 = false;              ///< the codec is AVIF's, else HEIC's
   Chroma chroma = Chroma::unknown;  ///< how the codec stores colours: 4:0:0, 4:2:0, 4:2:2, 4:4:4

@@ -13,8 +13,7 @@ void on_error(j_common_ptr info) {
   if (info->err->msg_code == JERR_OUT_OF_MEMORY) trap_of(info).raise_no_memory();
   std::array<char, JMSG_LENGTH_MAX> text{};
   info->err->format_message(info, text.data());
-  trap_of(info).raise(ErrorCode::input, "the JPEG data is corrupt or of a kind that libjpeg can't read",
-                      text.data());
+  trap_of(info).raise(ErrorCode::input, "the JPEG data is corrupt or of a kind that libjpeg can't read", text.data());
 }
 
 // Warnings (a bad code, a stray marker) leave decodable, if damaged, pixels: libjpeg and Pillow go on, and so

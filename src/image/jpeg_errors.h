@@ -1,4 +1,5 @@
-// libjpeg's errors, for whatever reads JPEG files: fatal ones go through an ErrorTrap, which its caller's `client_data` points to.
+// libjpeg's errors, for whatever reads JPEG files: fatal ones go through an ErrorTrap, which its caller's `client_data`
+// points to.
 #pragma once
 
 // clang-format off

@@ -43,7 +43,8 @@ Decoding start(Bytes bytes, int events) {
   // The pixel grid as it is stored; who shows the picture turns it.
   if (JxlDecoderSetKeepOrientation(decoder.get(), JXL_TRUE) != JXL_DEC_SUCCESS ||
       JxlDecoderSubscribeEvents(decoder.get(), events) != JXL_DEC_SUCCESS ||
-      JxlDecoderSetInput(decoder.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()) != JXL_DEC_SUCCESS) {
+      JxlDecoderSetInput(decoder.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()) !=
+          JXL_DEC_SUCCESS) {
     fail_corrupt();
   }
   JxlDecoderCloseInput(decoder.get());
@@ -69,7 +70,9 @@ JxlDecoderStatus read_box(const Decoding& decoder, std::size_t most_bytes, std::
   JxlDecoderStatus status = JXL_DEC_BOX_NEED_MORE_OUTPUT;
   while (status == JXL_DEC_BOX_NEED_MORE_OUTPUT && body.size() < most_bytes) {
     body.resize(std::min(most_bytes, std::max(at_first, 2 * body.size())));
-    if (JxlDecoderSetBoxBuffer(decoder.get(), reinterpret_cast<std::uint8_t*>(&body[size]), body.size() - size) != JXL_DEC_SUCCESS) fail_corrupt();
+    if (JxlDecoderSetBoxBuffer(decoder.get(), reinterpret_cast<std::uint8_t*>(&body[size]), body.size() - size) !=
+        JXL_DEC_SUCCESS)
+      fail_corrupt();
     status = JxlDecoderProcessInput(decoder.get());
     size = body.size() - JxlDecoderReleaseBoxBuffer(decoder.get());
   }
@@ -93,7 +96,8 @@ void decode_jxl(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
       }
       case JXL_DEC_NEED_IMAGE_OUT_BUFFER: {
         std::size_t needed = 0;
-        if (JxlDecoderImageOutBufferSize(decoder.get(), &rgb, &needed) != JXL_DEC_SUCCESS || needed != image.rgb.size() ||
+        if (JxlDecoderImageOutBufferSize(decoder.get(), &rgb, &needed) != JXL_DEC_SUCCESS ||
+            needed != image.rgb.size() ||
             JxlDecoderSetImageOutBuffer(decoder.get(), &rgb, image.rgb.data(), needed) != JXL_DEC_SUCCESS) {
           fail_corrupt();
         }
@@ -103,8 +107,7 @@ void decode_jxl(Bytes bytes, const DecodeLimits& limits, PixelSink& sink) {
         return sink.take(std::move(image));
       case JXL_DEC_NEED_MORE_INPUT:
         throw Error(ErrorCode::input, "the JPEG XL file is truncated; copy or download it again");
-      default:
-        fail_corrupt();
+      default: fail_corrupt();
     }
   }
 }
@@ -113,7 +116,8 @@ int jxl_orientation(Bytes bytes) {
   errno = 0;
   try {
     const Decoding decoder = start(bytes, JXL_DEC_BASIC_INFO);
-    if (JxlDecoderProcessInput(decoder.get()) == JXL_DEC_BASIC_INFO) return static_cast<int>(info_of(decoder).orientation);
+    if (JxlDecoderProcessInput(decoder.get()) == JXL_DEC_BASIC_INFO)
+      return static_cast<int>(info_of(decoder).orientation);
   } catch (const Error&) {  // told when the picture is decoded
   }
   if (errno == ENOMEM) throw std::bad_alloc();  // which libjxl calls an error of the file

@@ -35,7 +35,8 @@ Image upright(const Image& image, int orientation) {
   for (int y = 0; y < turned.height; ++y) {
     for (int x = 0; x < turned.width; ++x) {
       const int u = turn.mirror_x ? turned.width - 1 - x : x, v = turn.mirror_y ? turned.height - 1 - y : y;
-      const std::size_t from = turn.transpose ? static_cast<std::size_t>(u) * image.width + v : static_cast<std::size_t>(v) * image.width + u;
+      const std::size_t from = turn.transpose ? static_cast<std::size_t>(u) * image.width + v
+                                              : static_cast<std::size_t>(v) * image.width + u;
       std::copy_n(&image.rgb[3 * from], 3, &turned.rgb[3 * (static_cast<std::size_t>(y) * turned.width + x)]);
     }
   }

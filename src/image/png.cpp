@@ -13,7 +13,8 @@ namespace {
 
 void on_error(png_structp png, png_const_charp text) {
   auto& trap = *static_cast<ErrorTrap*>(png_get_error_ptr(png));
-  if (strcasestr(text, "memory") != nullptr) trap.raise_no_memory();  // libpng tells its errors apart by their words alone
+  if (strcasestr(text, "memory") != nullptr)
+    trap.raise_no_memory();  // libpng tells its errors apart by their words alone
   trap.raise(ErrorCode::input, "the PNG data is corrupt", text);
 }
 
@@ -52,8 +53,8 @@ class PngReader {
   /// Reads up to the pixel data; the accessors below are then good.
   void read_header() {
     trap_.run([this] {
-      // Text, profiles and the like are of no use here, and a thousand compressed ones of them would grow to gigabytes: -1 stands for
-      // every chunk but those that hold the picture.
+      // Text, profiles and the like are of no use here, and a thousand compressed ones of them would grow to gigabytes:
+      // -1 stands for every chunk but those that hold the picture.
       png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
       png_read_info(png_, info_);
     });
@@ -70,8 +71,7 @@ class PngReader {
     trap_.run([this, &entries] {
       png_colorp colors = nullptr;
       int count = 0;
-      if (png_get_PLTE(png_, info_, &colors, &count) != 0)
-        std::copy_n(colors, std::min(count, 256), entries.begin());
+      if (png_get_PLTE(png_, info_, &colors, &count) != 0) std::copy_n(colors, std::min(count, 256), entries.begin());
     });
     return entries;
   }

@@ -1,4 +1,5 @@
-// Cameras' raw formats, by libraw: of them the JPEG preview that the camera made is read, the largest, not the sensor's values.
+// Cameras' raw formats, by libraw: of them the JPEG preview that the camera made is read, the largest, not the sensor's
+// values.
 #include <libraw/libraw.h>
 
 #include <algorithm>
@@ -28,10 +29,13 @@ void check(int status) {
   if (status == LIBRAW_SUCCESS) return;
   if (status == LIBRAW_UNSUFFICIENT_MEMORY) throw std::bad_alloc();
   if (status == LIBRAW_NO_THUMBNAIL || status == LIBRAW_UNSUPPORTED_THUMBNAIL) {
-    throw Error(ErrorCode::input, "the raw file holds no preview that can be read; save it as PNG with a raw developer first");
+    throw Error(ErrorCode::input,
+                "the raw file holds no preview that can be read; save it as PNG with a raw developer first");
   }
-  throw Error(ErrorCode::input, "libraw can't read the raw file (" + std::string(libraw_strerror(status)) +
-                                    "): it is damaged, or of a camera that it doesn't know; use the JPEG that the camera wrote beside it");
+  throw Error(
+      ErrorCode::input,
+      "libraw can't read the raw file (" + std::string(libraw_strerror(status)) +
+          "): it is damaged, or of a camera that it doesn't know; use the JPEG that the camera wrote beside it");
 }
 
 /// Unpacks the largest preview that is a JPEG; libraw's older versions choose it themselves.
@@ -71,9 +75,9 @@ class PreviewSink final : public PixelSink {
  private:
   void check(int width, int height) const {
     if (2 * std::int64_t{std::max(width, height)} >= std::max(width_, height_)) return;
-    throw Error(ErrorCode::input, "the raw file's preview is too small to tell by, " + std::to_string(width) + " x " + std::to_string(height) +
-                                      " of " + std::to_string(width_) + " x " + std::to_string(height_) +
-                                      " pixels; save it as PNG with a raw developer first");
+    throw Error(ErrorCode::input, "the raw file's preview is too small to tell by, " + std::to_string(width) + " x " +
+                                      std::to_string(height) + " of " + std::to_string(width_) + " x " +
+                                      std::to_string(height_) + " pixels; save it as PNG with a raw developer first");
   }
 
   PixelSink& sink_;

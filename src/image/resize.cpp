@@ -61,14 +61,12 @@ BilinearResizer::BilinearResizer(int in_width, int in_height, int out_width, int
       out_height_(out_height),
       out_(out) {
   if (in_width < 1 || in_height < 1 || out_width < 1 || out_height < 1) {
-    throw Error(ErrorCode::usage,
-                fmt::format("can't resize {} x {} pixels to {} x {}: every side must be at least 1", in_width,
-                            in_height, out_width, out_height));
+    throw Error(ErrorCode::usage, fmt::format("can't resize {} x {} pixels to {} x {}: every side must be at least 1",
+                                              in_width, in_height, out_width, out_height));
   }
   if (resize_width_) horizontal_ = bilinear_filter(in_width, out_width);
   if (resize_height_) vertical_ = bilinear_filter(in_height, out_height);
-  height_first_ =
-      resize_width_ && resize_height_ && height_comes_first(in_width, in_height, out_width, out_height);
+  height_first_ = resize_width_ && resize_height_ && height_comes_first(in_width, in_height, out_width, out_height);
   ring_rows_ = resize_height_ ? vertical_.max_count : 1;
   ring_row_bytes_ = std::size_t{3} * (height_first_ ? in_width : out_width);
   ring_stride_ = ring_row_bytes_ + kRowPadding;

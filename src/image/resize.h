@@ -28,12 +28,13 @@ constexpr bool height_comes_first(int in_width, int in_height, int out_width, in
 
 class BilinearResizer {
  public:
-  /// Sizes in pixels, all at least 1 (else Error{usage}). out: where the result's out_height rows of out_width*3 bytes belong.
+  /// Sizes in pixels, all at least 1 (else Error{usage}). out: where the result's out_height rows of out_width*3 bytes
+  /// belong.
   BilinearResizer(int in_width, int in_height, int out_width, int out_height, std::uint8_t* out,
                   const ResizeKernels& kernels = fast_resize_kernels());
 
-  /// The next source row: in_width*3 bytes, followed by kRowPadding bytes that may be read but don't matter. The result is there
-  /// after all in_height rows.
+  /// The next source row: in_width*3 bytes, followed by kRowPadding bytes that may be read but don't matter. The result
+  /// is there after all in_height rows.
   void push(const std::uint8_t* row);
 
  private:
@@ -58,7 +59,8 @@ class BilinearResizer {
 class ResizeSink final : public PixelSink {
  public:
   /// out: of out_height rows of out_width*3 bytes, all there once the decoder has returned.
-  ResizeSink(int out_width, int out_height, std::uint8_t* out) : out_width_(out_width), out_height_(out_height), out_(out) {}
+  ResizeSink(int out_width, int out_height, std::uint8_t* out)
+      : out_width_(out_width), out_height_(out_height), out_(out) {}
   void take(Image&& image) override;
   void start(int width, int height) override;
   std::uint8_t* row() override { return row_.data(); }

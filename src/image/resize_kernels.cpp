@@ -31,8 +31,8 @@ inline void horizontal_plain(const std::uint8_t* row, const ResizeFilter& filter
   }
 }
 
-inline void vertical_plain(const std::uint8_t* const* rows, const std::int32_t* weights, int count,
-                           std::size_t size, std::uint8_t* out) {
+inline void vertical_plain(const std::uint8_t* const* rows, const std::int32_t* weights, int count, std::size_t size,
+                           std::uint8_t* out) {
   for (std::size_t j = 0; j < size; ++j) {
     std::int32_t sum = kHalf;
     for (int t = 0; t < count; ++t) sum += weights[t] * rows[t][j];
@@ -108,8 +108,7 @@ void horizontal(const std::uint8_t* row, const ResizeFilter& filter, std::uint8_
     const std::int32_t* weights = &filter.weights[i * filter.stride];
     auto sum = hn::Zero(sums);
     for (int t = 0; t < filter.count[i]; t += kBlocks) {
-      const auto pixels =
-          hn::BitCast(sums, hn::TableLookupBytesOr0(hn::LoadDup128(bytes, source + 3 * t), spread));
+      const auto pixels = hn::BitCast(sums, hn::TableLookupBytesOr0(hn::LoadDup128(bytes, source + 3 * t), spread));
       const auto weight = hn::TableLookupLanes(hn::LoadDup128(sums, weights + t), weight_of_block);
       sum = hn::Add(sum, hn::Mul(pixels, weight));
     }

@@ -93,13 +93,15 @@ int on_warning(TIFF*, void*, const char*, const char*, va_list) { return 1; }
 
 TIFF* open_tiff(Source& source, const DecodeLimits& limits) {
   constexpr std::uint64_t bytes_per_pixel = 8, at_least = 1 << 24;
-  const std::unique_ptr<TIFFOpenOptions, decltype(&::TIFFOpenOptionsFree)> options(TIFFOpenOptionsAlloc(), TIFFOpenOptionsFree);
+  const std::unique_ptr<TIFFOpenOptions, decltype(&::TIFFOpenOptionsFree)> options(TIFFOpenOptionsAlloc(),
+                                                                                   TIFFOpenOptionsFree);
   if (!options) throw std::bad_alloc();
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_error, &source);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_warning, &source);
   const std::uint64_t most = std::min<std::uint64_t>(limits.max_pixels, UINT64_C(1) << 40) * bytes_per_pixel;
   TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), static_cast<tmsize_t>(std::max(most, at_least)));
-  return TIFFClientOpenExt("", "r", &source, on_read, on_write, on_seek, on_close, on_size, on_map, on_unmap, options.get());
+  return TIFFClientOpenExt("", "r", &source, on_read, on_write, on_seek, on_close, on_size, on_map, on_unmap,
+                           options.get());
 }
 #else
 TIFF* open_tiff(Source& source, const DecodeLimits&) {
@@ -121,7 +123,8 @@ class TiffReader {
   TIFF* get() const { return tiff_.get(); }
   [[noreturn]] void fail() const {
     const char* words = source_.message[0] != '\0' ? source_.message.data() : "libtiff can't read it";
-    throw Error(ErrorCode::input, "the TIFF file is truncated or corrupt (" + std::string(words) + "); copy or download it again");
+    throw Error(ErrorCode::input,
+                "the TIFF file is truncated or corrupt (" + std::string(words) + "); copy or download it again");
   }
 
   /// A field of the directory, or what stands for it where it is missing.
@@ -139,7 +142,7 @@ class TiffReader {
 struct Layout {
   std::uint32_t width = 0, height = 0;
   unsigned bits = 1, samples = 1, photometric = PHOTOMETRIC_MINISBLACK, compression = COMPRESSION_NONE;
-  bool separate = false;    ///< a plane a sample
+  bool separate = false;  ///< a plane a sample
   bool premultiplied = false;
   unsigned used() const {  ///< samples that the colour needs
     if (photometric == PHOTOMETRIC_SEPARATED) return 4;
@@ -154,7 +157,8 @@ Layout layout_of(const TiffReader& reader) {
   l.bits = reader.field<std::uint16_t>(TIFFTAG_BITSPERSAMPLE, 1);
   l.samples = reader.field<std::uint16_t>(TIFFTAG_SAMPLESPERPIXEL, 1);
   l.compression = reader.field<std::uint16_t>(TIFFTAG_COMPRESSION, COMPRESSION_NONE);
-  l.separate = reader.field<std::uint16_t>(TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE && l.samples > 1;
+  l.separate =
+      reader.field<std::uint16_t>(TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE && l.samples > 1;
   std::uint16_t photometric = 0, extra = 0;
   std::uint16_t* kinds = nullptr;
   if (TIFFGetField(reader.get(), TIFFTAG_PHOTOMETRIC, &photometric) == 1) {
@@ -162,7 +166,8 @@ Layout layout_of(const TiffReader& reader) {
   } else {
     l.photometric = l.samples >= 3 ? PHOTOMETRIC_RGB : PHOTOMETRIC_MINISBLACK;
   }
-  if (TIFFGetField(reader.get(), TIFFTAG_EXTRASAMPLES, &extra, &kinds) == 1 && extra > 0 && l.photometric == PHOTOMETRIC_RGB) {
+  if (TIFFGetField(reader.get(), TIFFTAG_EXTRASAMPLES, &extra, &kinds) == 1 && extra > 0 &&
+      l.photometric == PHOTOMETRIC_RGB) {
     l.premultiplied = kinds[0] == EXTRASAMPLE_ASSOCALPHA && l.samples >= 4;
   }
   return l;
@@ -173,7 +178,8 @@ void check_layout(const Layout& l, unsigned sample_format) {
   constexpr unsigned most_samples = 6;  // as in Pillow
   if (l.samples > most_samples) refuse_variant("a TIFF of " + std::to_string(l.samples) + " samples a pixel");
   if (sample_format == SAMPLEFORMAT_IEEEFP) refuse_variant("a TIFF of floating-point samples");
-  if (sample_format == SAMPLEFORMAT_COMPLEXINT || sample_format == SAMPLEFORMAT_COMPLEXIEEEFP) refuse_variant("a TIFF of complex samples");
+  if (sample_format == SAMPLEFORMAT_COMPLEXINT || sample_format == SAMPLEFORMAT_COMPLEXIEEEFP)
+    refuse_variant("a TIFF of complex samples");
   if (l.bits > 16) refuse_variant("a TIFF of " + std::to_string(l.bits) + "-bit samples");
   switch (l.photometric) {
     case PHOTOMETRIC_MINISWHITE:
@@ -183,21 +189,19 @@ void check_layout(const Layout& l, unsigned sample_format) {
       }
       break;
     case PHOTOMETRIC_PALETTE:
-      if (l.bits != 1 && l.bits != 2 && l.bits != 4 && l.bits != 8) refuse_variant("a palette TIFF of " + std::to_string(l.bits) + "-bit samples");
+      if (l.bits != 1 && l.bits != 2 && l.bits != 4 && l.bits != 8)
+        refuse_variant("a palette TIFF of " + std::to_string(l.bits) + "-bit samples");
       break;
     case PHOTOMETRIC_RGB:
     case PHOTOMETRIC_SEPARATED:
       if (l.bits != 8 && l.bits != 16) refuse_variant("a colour TIFF of " + std::to_string(l.bits) + "-bit samples");
       if (l.samples < l.used()) refuse_variant("a colour TIFF of " + std::to_string(l.samples) + " samples a pixel");
       break;
-    case PHOTOMETRIC_YCBCR:
-      break;
+    case PHOTOMETRIC_YCBCR: break;
     case PHOTOMETRIC_CIELAB:
     case PHOTOMETRIC_ICCLAB:
-    case PHOTOMETRIC_ITULAB:
-      refuse_variant("a TIFF in Lab colours");
-    default:
-      refuse_variant("a TIFF of photometric interpretation " + std::to_string(l.photometric));
+    case PHOTOMETRIC_ITULAB: refuse_variant("a TIFF in Lab colours");
+    default: refuse_variant("a TIFF of photometric interpretation " + std::to_string(l.photometric));
   }
 }
 
@@ -223,7 +227,8 @@ std::vector<std::uint8_t> read_samples(const TiffReader& reader, const Layout& l
     block_height = reader.field<std::uint32_t>(TIFFTAG_TILELENGTH, 0);
     check_size(block_width, block_height, limits);
   } else {
-    block_height = std::min(l.height, std::max<std::uint32_t>(1, reader.field<std::uint32_t>(TIFFTAG_ROWSPERSTRIP, l.height)));
+    block_height =
+        std::min(l.height, std::max<std::uint32_t>(1, reader.field<std::uint32_t>(TIFFTAG_ROWSPERSTRIP, l.height)));
   }
   const std::uint64_t row_bytes = tiled ? TIFFTileRowSize64(tiff) : TIFFScanlineSize64(tiff);
   const unsigned stride = l.separate ? 1 : l.samples, used = l.used();
@@ -237,7 +242,8 @@ std::vector<std::uint8_t> read_samples(const TiffReader& reader, const Layout& l
         const auto size = static_cast<tmsize_t>(row_bytes * (tiled ? block_height : rows));
         const std::uint32_t index = tiled ? TIFFComputeTile(tiff, x0, y0, 0, static_cast<std::uint16_t>(plane))
                                           : TIFFComputeStrip(tiff, y0, static_cast<std::uint16_t>(plane));
-        const tmsize_t read = tiled ? TIFFReadEncodedTile(tiff, index, block.data(), size) : TIFFReadEncodedStrip(tiff, index, block.data(), size);
+        const tmsize_t read = tiled ? TIFFReadEncodedTile(tiff, index, block.data(), size)
+                                    : TIFFReadEncodedStrip(tiff, index, block.data(), size);
         if (read < size) reader.fail();
         const std::uint32_t columns = std::min(block_width, l.width - x0);
         for (std::uint32_t y = 0; y < rows; ++y) {
@@ -247,7 +253,8 @@ std::vector<std::uint8_t> read_samples(const TiffReader& reader, const Layout& l
             if (l.separate) {
               into[x * used + plane] = static_cast<std::uint8_t>(sample_at(row, x, l.bits));
             } else {
-              for (unsigned c = 0; c < used; ++c) into[x * used + c] = static_cast<std::uint8_t>(sample_at(row, std::size_t{x} * stride + c, l.bits));
+              for (unsigned c = 0; c < used; ++c)
+                into[x * used + c] = static_cast<std::uint8_t>(sample_at(row, std::size_t{x} * stride + c, l.bits));
             }
           }
         }
@@ -308,7 +315,8 @@ Image to_rgb(const TiffReader& reader, const Layout& l, const std::vector<std::u
 Image decode_by_libtiff(const TiffReader& reader, const Layout& l) {
   std::array<char, 1024> words{};
   TIFFRGBAImage converter;
-  if (TIFFRGBAImageOK(reader.get(), words.data()) == 0 || TIFFRGBAImageBegin(&converter, reader.get(), 1, words.data()) == 0) {
+  if (TIFFRGBAImageOK(reader.get(), words.data()) == 0 ||
+      TIFFRGBAImageBegin(&converter, reader.get(), 1, words.data()) == 0) {
     refuse_variant("a TIFF that libtiff can't convert (" + std::string(words.data()) + ")");
   }
   const std::unique_ptr<TIFFRGBAImage, decltype(&::TIFFRGBAImageEnd)> end(&converter, TIFFRGBAImageEnd);

@@ -38,8 +38,8 @@ std::uint8_t* pixels_of(ViewImage& image) { return image.block ? image.block.get
 Image crop(const Image& image, int x, int y, int width, int height) {
   if (x < 0 || y < 0 || width < 0 || height < 0 || width > image.width - x || height > image.height - y) {
     throw Error(ErrorCode::usage,
-                fmt::format("the window of {} x {} pixels at ({}, {}) isn't inside the image of {} x {}",
-                            width, height, x, y, image.width, image.height));
+                fmt::format("the window of {} x {} pixels at ({}, {}) isn't inside the image of {} x {}", width, height,
+                            x, y, image.width, image.height));
   }
   Image window = make_image(width, height);
   copy_window(image, {x, y, width, height}, window.rgb.data());
@@ -71,7 +71,8 @@ std::vector<Window> tile_windows(int width, int height, int most) {
   };
   std::vector<Window> windows;
   for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < columns; ++c) windows.push_back({offset(c, columns, width - w), offset(r, rows, height - h), w, h});
+    for (int c = 0; c < columns; ++c)
+      windows.push_back({offset(c, columns, width - w), offset(r, rows, height - h), w, h});
   }
   return windows;
 }
@@ -80,12 +81,9 @@ std::vector<Window> view_windows(int width, int height, View view, int most_tile
   const int w = std::min(width, kViewSide), h = std::min(height, kViewSide);
   switch (view) {  // without a default: the compiler refuses a view that has no windows
     case View::resize:
-    case View::native:
-      return {{0, 0, width, height}};
-    case View::center:
-      return {{(width - w) / 2, (height - h) / 2, w, h}};
-    case View::tiles:
-      return tile_windows(width, height, most_tiles);
+    case View::native: return {{0, 0, width, height}};
+    case View::center: return {{(width - w) / 2, (height - h) / 2, w, h}};
+    case View::tiles: return tile_windows(width, height, most_tiles);
   }
   throw Error(ErrorCode::usage, "there is no such view");
 }

@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Unique among the living writers of a folder: a process number and a count. Where the file's own name is nearly as long as names may be,
-/// only its beginning is taken.
+/// Unique among the living writers of a folder: a process number and a count. Where the file's own name is nearly as
+/// long as names may be, only its beginning is taken.
 fs::path temporary_name(const fs::path& path) {
   constexpr std::size_t longest = 100;
   static std::atomic<unsigned> count{0};
@@ -30,19 +30,14 @@ fs::path temporary_name(const fs::path& path) {
 const char* remedy(int error) {
   switch (error) {
     case ENOSPC:
-    case EDQUOT:
-      return "; free some space or choose another folder";
+    case EDQUOT: return "; free some space or choose another folder";
     case EACCES:
     case EPERM:
-    case EROFS:
-      return "; choose a folder you may write to";
+    case EROFS: return "; choose a folder you may write to";
     case ENOENT:
-    case ENOTDIR:
-      return "; create the folder first";
-    case ENAMETOOLONG:
-      return "; choose a shorter name";
-    default:
-      return "";
+    case ENOTDIR: return "; create the folder first";
+    case ENAMETOOLONG: return "; choose a shorter name";
+    default: return "";
   }
 }
 
@@ -66,7 +61,8 @@ AtomicFile::AtomicFile(const fs::path& path, Links links) : path_(links == Links
     throw Error(ErrorCode::output, fmt::format("{}: exists and is not a file; choose another name", path.string()));
   }
   struct stat status {};
-  if (lstat(path_.c_str(), &status) != 0 && errno == ENAMETOOLONG) fail("can't be created", ENAMETOOLONG);  // the temporary name may do
+  if (lstat(path_.c_str(), &status) != 0 && errno == ENAMETOOLONG)
+    fail("can't be created", ENAMETOOLONG);  // the temporary name may do
   // A crashed process with our number may have left the name behind; then the next one is taken.
   for (int attempt = 0; attempt < 100 && fd_ < 0; ++attempt) {
     temporary_ = temporary_name(path_);
@@ -105,7 +101,8 @@ void AtomicFile::rewrite_start(std::string_view text) {
 
 void AtomicFile::commit() {
   struct stat old {};
-  if (lstat(path_.c_str(), &old) == 0 && S_ISREG(old.st_mode)) fchmod(fd_, old.st_mode & 07777);  // a replaced file keeps its permissions
+  if (lstat(path_.c_str(), &old) == 0 && S_ISREG(old.st_mode))
+    fchmod(fd_, old.st_mode & 07777);  // a replaced file keeps its permissions
   if (fsync(fd_) != 0) fail("can't be written", errno);
   if (rename(temporary_.c_str(), path_.c_str()) != 0) fail("can't be put into place", errno);
   // From here on the file is in place. Its name is durable once the folder is, where the file system can say so.

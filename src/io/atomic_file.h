@@ -17,9 +17,9 @@ enum class Links {
 /// Where the links at a path lead, also where nothing is there yet; a link again for a ring of links.
 std::filesystem::path followed(std::filesystem::path path);
 
-/// Writes beside `path` under a temporary name; commit() makes the data durable and renames it into place, so that readers
-/// and crashes see the old file or the new one. Destroyed without commit, it removes the temporary file and leaves the old one.
-/// All errors are Error{output} and name the file, the cause and the remedy.
+/// Writes beside `path` under a temporary name; commit() makes the data durable and renames it into place, so that
+/// readers and crashes see the old file or the new one. Destroyed without commit, it removes the temporary file and
+/// leaves the old one. All errors are Error{output} and name the file, the cause and the remedy.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::filesystem::path& path, Links links = Links::follow);
@@ -43,7 +43,8 @@ class AtomicFile {
 };
 
 /// One buffer, atomically.
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes, Links links = Links::follow);
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes,
+                           Links links = Links::follow);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace lfm

@@ -20,15 +20,11 @@ nlohmann::json parse_json_object(std::string_view text) {
   };
   const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
     switch (event) {
-      case json::parse_event_t::object_start:
-        keys.emplace_back();
-        [[fallthrough]];
+      case json::parse_event_t::object_start: keys.emplace_back(); [[fallthrough]];
       case json::parse_event_t::array_start:
         if (depth >= max_depth) throw std::runtime_error("its JSON nests too deep");
         break;
-      case json::parse_event_t::object_end:
-        keys.pop_back();
-        break;
+      case json::parse_event_t::object_end: keys.pop_back(); break;
       case json::parse_event_t::key:
         refuse_zero(parsed.get_ref<const std::string&>());
         if (!keys.back().insert(parsed.get<std::string>()).second) {
@@ -38,8 +34,7 @@ nlohmann::json parse_json_object(std::string_view text) {
       case json::parse_event_t::value:
         if (parsed.is_string()) refuse_zero(parsed.get_ref<const std::string&>());
         break;
-      default:
-        break;
+      default: break;
     }
     return true;
   };
@@ -61,7 +56,8 @@ T json_number(const nlohmann::json& value) {
   demand(value.is_number());
   if constexpr (std::is_integral_v<T>) {
     demand(value.is_number_integer());
-    demand(value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>()) : std::in_range<T>(value.get<std::int64_t>()));
+    demand(value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
+                                      : std::in_range<T>(value.get<std::int64_t>()));
   }
   return value.get<T>();
 }

@@ -29,7 +29,8 @@ MappedFile::MappedFile(const std::filesystem::path& path, ErrorCode code) {
   const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) throw Error(code, fmt::format("{}: can't be opened: {}", path.string(), reason(errno)));
   struct stat status {};
-  if (fstat(file.fd, &status) != 0) throw Error(code, fmt::format("{}: can't be read: {}", path.string(), reason(errno)));
+  if (fstat(file.fd, &status) != 0)
+    throw Error(code, fmt::format("{}: can't be read: {}", path.string(), reason(errno)));
   if (!S_ISREG(status.st_mode)) {
     throw Error(code, fmt::format("{}: is {}, not a file", path.string(),
                                   S_ISDIR(status.st_mode) ? "a folder" : "a device or pipe"));

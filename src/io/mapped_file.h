@@ -9,8 +9,9 @@
 
 namespace lfm {
 
-/// Owns the mapping; movable, and the bytes stay where they are. An empty file maps to no bytes. The file must not be truncated in
-/// place while it is mapped; whatever this project writes is replaced by rename, which leaves mappings whole.
+/// Owns the mapping; movable, and the bytes stay where they are. An empty file maps to no bytes. The file must not be
+/// truncated in place while it is mapped; whatever this project writes is replaced by rename, which leaves mappings
+/// whole.
 class MappedFile {
  public:
   MappedFile() = default;

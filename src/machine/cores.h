@@ -3,7 +3,8 @@
 
 namespace lfm {
 
-/// At least 1; fewer than the machine has under taskset, mpirun's binding or in a container with a set of its own. Asked anew each time.
+/// At least 1; fewer than the machine has under taskset, mpirun's binding or in a container with a set of its own.
+/// Asked anew each time.
 int usable_cores();
 
 }  // namespace lfm

@@ -42,14 +42,16 @@ std::vector<std::string> nvidia_gpus(const fs::path& pci_devices) {
   std::vector<std::string> found;
   std::error_code none;
   for (const auto& device : fs::directory_iterator(pci_devices, none)) {
-    if (first_line(device.path() / "vendor") != nvidia || !first_line(device.path() / "class").starts_with(display)) continue;
+    if (first_line(device.path() / "vendor") != nvidia || !first_line(device.path() / "class").starts_with(display))
+      continue;
     found.push_back(device.path().filename().string());
   }
   std::ranges::sort(found);
   return found;
 }
 
-/// "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue …": the first word that begins with a digit and has a dot.
+/// "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15
+/// Tue …": the first word that begins with a digit and has a dot.
 std::string driver_version(const std::string& line) {
   for (std::size_t begin = 0; begin < line.size();) {
     const std::size_t end = std::min(line.find(' ', begin), line.size());

@@ -61,7 +61,8 @@ void* LateLibrary::function(const char* name) const {
   if (library == nullptr) throw Error(ErrorCode::input, error);
   void* const address = dlsym(library, name);
   if (address == nullptr) {
-    throw Error(ErrorCode::input, std::string(name_) + " has no function " + name + "; install the version that lfm-cuda was built with");
+    throw Error(ErrorCode::input,
+                std::string(name_) + " has no function " + name + "; install the version that lfm-cuda was built with");
   }
   return address;
 }

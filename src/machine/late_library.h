@@ -1,5 +1,5 @@
-// Optional libraries, loaded for the first file that needs one: the program starts sooner without them and all that they bring, and runs where
-// they are not installed. Who uses one lists the functions that it calls:
+// Optional libraries, loaded for the first file that needs one: the program starts sooner without them and all that
+// they bring, and runs where they are not installed. Who uses one lists the functions that it calls:
 //
 //   constinit const LateLibrary kLibtiff("libtiff");
 //   LFM_LATE(kLibtiff, TIFFClose);  // from here on, in this namespace, TIFFClose(tiff) calls the loaded library's

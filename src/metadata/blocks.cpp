@@ -48,13 +48,16 @@ class Collector {
   MetadataBlocks finish() { return std::move(blocks_); }
 
  private:
-  static bool fits(Bytes bytes, std::size_t count, std::size_t most) { return !bytes.empty() && bytes.size() <= most && count < kMostBlocks; }
+  static bool fits(Bytes bytes, std::size_t count, std::size_t most) {
+    return !bytes.empty() && bytes.size() <= most && count < kMostBlocks;
+  }
   MetadataBlocks blocks_;
 };
 
 // ---- JPEG ----
 
-/// JUMBF boxes that are spread over segments: the pieces of one have a number in common, and all but the first repeat the box's head.
+/// JUMBF boxes that are spread over segments: the pieces of one have a number in common, and all but the first repeat
+/// the box's head.
 class JumbfPieces {
  public:
   void add(Bytes segment) {
@@ -76,7 +79,8 @@ class JumbfPieces {
   std::map<std::uint64_t, ByteBlock> boxes_;
 };
 
-/// XMP beyond the 64 KB of a segment: pieces of packets that are told apart by a digest, each with the packet's length and its place in it.
+/// XMP beyond the 64 KB of a segment: pieces of packets that are told apart by a digest, each with the packet's length
+/// and its place in it.
 class XmpPieces {
  public:
   void add(Bytes segment) {
@@ -147,7 +151,8 @@ void read_jpeg(Bytes file, Collector& into) {
 std::string inflated(Bytes bytes) {
   std::string text(kMostBytes, '\0');
   uLongf size = text.size();
-  const int status = uncompress(reinterpret_cast<Bytef*>(text.data()), &size, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  const int status = uncompress(reinterpret_cast<Bytef*>(text.data()), &size,
+                                reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
   if (status == Z_MEM_ERROR) throw std::bad_alloc();
   text.resize(status == Z_OK ? size : 0);
   return text;
@@ -201,7 +206,8 @@ void read_png(Bytes file, Collector& into) {
       if (type != "iTXt") {
         const std::string grown = type == "zTXt" && !rest.empty() ? inflate_some(rest.subspan(1)) : std::string();
         const std::string_view text = type == "zTXt" ? std::string_view(grown) : text_of(rest);
-        keyword.starts_with(raw_profile) ? read_raw_profile(keyword.substr(raw_profile.size()), text, into) : into.text(keyword, text);
+        keyword.starts_with(raw_profile) ? read_raw_profile(keyword.substr(raw_profile.size()), text, into)
+                                         : into.text(keyword, text);
       }
       if (type == "iTXt" && rest.size() >= 2) {
         const bool compressed = rest[0] != std::byte{0};
@@ -250,7 +256,8 @@ void read_tiff(Bytes file, Collector& into) {
 /// Fujifilm's raw files: the camera's JPEG says it all; where it lies and how long it is stand at fixed places.
 void read_raf(Bytes file, Collector& into) {
   const Bytes jpeg = bytes_from(file, big_endian_at(file, 84, 4));
-  read_jpeg(jpeg.first(static_cast<std::size_t>(std::min<std::uint64_t>(jpeg.size(), big_endian_at(file, 88, 4)))), into);
+  read_jpeg(jpeg.first(static_cast<std::size_t>(std::min<std::uint64_t>(jpeg.size(), big_endian_at(file, 88, 4)))),
+            into);
 }
 
 /// Canon's newer raw files: a box of Canon's own in moov has what is EXIF's first directory elsewhere.

@@ -67,7 +67,8 @@ void read_manifest(Bytes manifest, C2paClaim& into) {
     if (label.starts_with("c2pa.claim")) read_claim(content_of(part.body), into);
     if (label != "c2pa.assertions") continue;
     for (const Box& assertion : boxes_in(part.body)) {
-      if (assertion.type == "jumb" && label_of(assertion.body).starts_with("c2pa.actions")) read_actions(content_of(assertion.body), into);
+      if (assertion.type == "jumb" && label_of(assertion.body).starts_with("c2pa.actions"))
+        read_actions(content_of(assertion.body), into);
     }
   }
 }

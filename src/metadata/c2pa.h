@@ -1,5 +1,5 @@
-// What a C2PA manifest (content credentials, in JUMBF boxes) claims of its picture. Read, never verified: neither its signatures nor whether
-// it belongs to these pixels.
+// What a C2PA manifest (content credentials, in JUMBF boxes) claims of its picture. Read, never verified: neither its
+// signatures nor whether it belongs to these pixels.
 #pragma once
 
 #include <cstddef>
@@ -16,13 +16,13 @@ struct C2paAction {
 };
 
 struct C2paClaim {
-  std::string manifest;          ///< its label
-  std::string generator;         ///< "Adobe Firefly 1.0", or ""
+  std::string manifest;   ///< its label
+  std::string generator;  ///< "Adobe Firefly 1.0", or ""
   std::vector<C2paAction> actions;
 };
 
-/// The manifests of a store, oldest first: the last one is of the picture as it is. Empty for other JUMBF boxes. Never throws but for lack
-/// of memory: what is malformed or comes after the first hundred is left out.
+/// The manifests of a store, oldest first: the last one is of the picture as it is. Empty for other JUMBF boxes. Never
+/// throws but for lack of memory: what is malformed or comes after the first hundred is left out.
 std::vector<C2paClaim> c2pa_claims(std::span<const std::byte> jumbf);
 
 }  // namespace lfm

@@ -25,24 +25,14 @@ class Reader {
     const unsigned kind = first >> 5, detail = first & 31;
     const bool open = detail == 31;  // ends with a break
     switch (kind) {
-      case 0:
-        return argument(detail);
-      case 1:
-        return -1 - static_cast<double>(argument(detail));
-      case 2:
-        text(2, detail, open, depth);
-        return nullptr;
-      case 3:
-        return text(3, detail, open, depth);
-      case 4:
-        return array(open ? UINT64_MAX : argument(detail), open, depth);
-      case 5:
-        return map(open ? UINT64_MAX : argument(detail), open, depth);
-      case 6:
-        argument(detail);
-        return value(depth + 1);
-      default:
-        return simple(detail);
+      case 0: return argument(detail);
+      case 1: return -1 - static_cast<double>(argument(detail));
+      case 2: text(2, detail, open, depth); return nullptr;
+      case 3: return text(3, detail, open, depth);
+      case 4: return array(open ? UINT64_MAX : argument(detail), open, depth);
+      case 5: return map(open ? UINT64_MAX : argument(detail), open, depth);
+      case 6: argument(detail); return value(depth + 1);
+      default: return simple(detail);
     }
   }
 
@@ -101,25 +91,19 @@ class Reader {
 
   json simple(unsigned detail) {
     switch (detail) {
-      case 20:
-        return false;
-      case 21:
-        return true;
+      case 20: return false;
+      case 21: return true;
       case 25:
       case 26:
       case 27:  // numbers with a point: none of them matters here
         take(1u << (detail - 24));
         return nullptr;
-      case 24:
-        take(1);
-        return nullptr;
+      case 24: take(1); return nullptr;
       case 28:
       case 29:
       case 30:
-      case 31:
-        throw Malformed();
-      default:
-        return nullptr;
+      case 31: throw Malformed();
+      default: return nullptr;
     }
   }
 

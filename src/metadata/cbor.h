@@ -8,8 +8,8 @@
 
 namespace lfm {
 
-/// One value as JSON, what follows it unread: byte strings become null, tags are dropped, keys that are no text are left out. Nothing where it is
-/// malformed or truncated, nests deeper than 32, or has more than 100 000 parts.
+/// One value as JSON, what follows it unread: byte strings become null, tags are dropped, keys that are no text are
+/// left out. Nothing where it is malformed or truncated, nests deeper than 32, or has more than 100 000 parts.
 std::optional<nlohmann::json> read_cbor(std::span<const std::byte> bytes);
 
 }  // namespace lfm

@@ -24,7 +24,8 @@ class Directory {
     if (big_endian_) return big_endian_at(block_, at, count);
     if (at > block_.size() || count > block_.size() - at) return 0;
     std::uint64_t value = 0;
-    for (unsigned i = count; i-- > 0;) value = value << 8 | static_cast<std::uint64_t>(block_[static_cast<std::size_t>(at) + i]);
+    for (unsigned i = count; i-- > 0;)
+      value = value << 8 | static_cast<std::uint64_t>(block_[static_cast<std::size_t>(at) + i]);
     return value;
   }
 
@@ -42,7 +43,8 @@ class Directory {
       const std::uint64_t size = count * sizes[type];
       const std::uint64_t from = size <= 4 ? entry + 8 : number(entry + 8, 4);
       if (from > block_.size() || size > block_.size() - from) continue;
-      visit_entry(static_cast<unsigned>(number(entry, 2)), from, block_.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(size)));
+      visit_entry(static_cast<unsigned>(number(entry, 2)), from,
+                  block_.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(size)));
     }
   }
 
@@ -85,38 +87,20 @@ Exif read_exif(Bytes block) {
   std::uint64_t below = 0;
   directory.visit(directory.number(4, 4), [&](unsigned tag, std::uint64_t at, Bytes value) {
     switch (tag) {
-      case 0x010e:
-        exif.description = text_of(value);
-        break;
-      case 0x010f:
-        exif.make = text_of(value);
-        break;
-      case 0x0110:
-        exif.model = text_of(value);
-        break;
+      case 0x010e: exif.description = text_of(value); break;
+      case 0x010f: exif.make = text_of(value); break;
+      case 0x0110: exif.model = text_of(value); break;
       case 0x0112:
-        if (const std::uint64_t turn = directory.number(at, 2); turn >= 1 && turn <= 8) exif.orientation = static_cast<int>(turn);
+        if (const std::uint64_t turn = directory.number(at, 2); turn >= 1 && turn <= 8)
+          exif.orientation = static_cast<int>(turn);
         break;
-      case 0x0131:
-        exif.software = text_of(value);
-        break;
-      case 0x02bc:
-        exif.xmp = value;
-        break;
-      case 0x83bb:
-        exif.iptc = value;
-        break;
-      case 0x8649:
-        exif.resources = value;
-        break;
-      case 0x8769:
-        below = directory.number(at, 4);
-        break;
-      case 0xcd41:
-        exif.jumbf = value;
-        break;
-      default:
-        break;
+      case 0x0131: exif.software = text_of(value); break;
+      case 0x02bc: exif.xmp = value; break;
+      case 0x83bb: exif.iptc = value; break;
+      case 0x8649: exif.resources = value; break;
+      case 0x8769: below = directory.number(at, 4); break;
+      case 0xcd41: exif.jumbf = value; break;
+      default: break;
     }
   });
   if (below == 0) return exif;

@@ -8,12 +8,14 @@
 namespace lfm {
 
 struct Exif {
-  int orientation = 1;  ///< 1 to 8
+  int orientation = 1;                                            ///< 1 to 8
   std::string make, model, lens, software, description, comment;  ///< empty where there is none
-  std::span<const std::byte> xmp, jumbf, iptc, resources;         ///< of a TIFF file: parts of the block; resources are Photoshop's
+  std::span<const std::byte> xmp, jumbf, iptc,
+      resources;  ///< of a TIFF file: parts of the block; resources are Photoshop's
 };
 
-/// Of a block from its TIFF header on, or of a TIFF file. Never throws but for lack of memory: what is malformed is left out.
+/// Of a block from its TIFF header on, or of a TIFF file. Never throws but for lack of memory: what is malformed is
+/// left out.
 Exif read_exif(std::span<const std::byte> block);
 
 }  // namespace lfm

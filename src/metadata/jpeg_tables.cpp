@@ -21,9 +21,10 @@ namespace {
 using Bytes = std::span<const std::byte>;
 
 /// Annex K's luma table, which libjpeg scales, in zigzag order.
-constexpr std::array<int, 64> kLuma = {16, 11, 12, 14, 12, 10, 16, 14, 13,  14,  18,  17,  16,  19,  24, 40,  26, 24,  22,  22,  24, 49,
-                                       35, 37, 29, 40, 58, 51, 61, 60, 57,  51,  56,  55,  64,  72,  92, 78,  64, 68,  87,  69,  55, 56,
-                                       80, 109, 81, 87, 95, 98, 103, 104, 103, 62, 77, 113, 121, 112, 100, 120, 92, 101, 103, 99};
+constexpr std::array<int, 64> kLuma = {16, 11, 12,  14,  12,  10, 16, 14,  13,  14,  18,  17,  16, 19,  24,  40,
+                                       26, 24, 22,  22,  24,  49, 35, 37,  29,  40,  58,  51,  61, 60,  57,  51,
+                                       56, 55, 64,  72,  92,  78, 64, 68,  87,  69,  55,  56,  80, 109, 81,  87,
+                                       95, 98, 103, 104, 103, 62, 77, 113, 121, 112, 100, 120, 92, 101, 103, 99};
 
 std::array<int, 64> table_at(int quality) {
   const int scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
@@ -80,7 +81,8 @@ class CoefficientReader {
     trap_.run([&] {
       jpeg_create_decompress(&info_);
       info_.progress = &progress_;
-      jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<unsigned long>(bytes.size()));
+      jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(bytes.data()),
+                   static_cast<unsigned long>(bytes.size()));
     });
   }
   ~CoefficientReader() { jpeg_destroy_decompress(&info_); }
@@ -98,7 +100,8 @@ class CoefficientReader {
       jvirt_barray_ptr* const arrays = jpeg_read_coefficients(&info_);
       const jpeg_component_info& luma = info_.comp_info[0];
       for (JDIMENSION row = 0; row < luma.height_in_blocks; ++row) {
-        JBLOCKARRAY blocks = info_.mem->access_virt_barray(reinterpret_cast<j_common_ptr>(&info_), arrays[0], row, 1, FALSE);
+        JBLOCKARRAY blocks =
+            info_.mem->access_virt_barray(reinterpret_cast<j_common_ptr>(&info_), arrays[0], row, 1, FALSE);
         for (JDIMENSION column = 0; column < luma.width_in_blocks; ++column) {
           for (std::size_t f = 0; f < kPlaces.size(); ++f) {
             const int size = std::abs(blocks[0][column][kPlaces[f]]);
@@ -117,7 +120,8 @@ class CoefficientReader {
   jpeg_progress_mgr progress_{};
 };
 
-/// Sizes of coefficients become rarer steadily in a picture that was compressed once. Told are gaps: sizes much rarer than smaller and larger ones.
+/// Sizes of coefficients become rarer steadily in a picture that was compressed once. Told are gaps: sizes much rarer
+/// than smaller and larger ones.
 bool has_gaps(const Histogram& histogram) {
   constexpr std::uint32_t enough = 60;
   constexpr std::size_t reach = 8;  // steps of the first compression, in those of the last
@@ -125,8 +129,10 @@ bool has_gaps(const Histogram& histogram) {
   for (std::size_t i = 1; i + 1 < histogram.size(); ++i) {
     const std::size_t from = i > reach ? i - reach : 0, to = std::min(histogram.size(), i + reach + 1);
     const auto begin = histogram.begin();
-    const std::uint32_t before = *std::max_element(begin + static_cast<std::ptrdiff_t>(from), begin + static_cast<std::ptrdiff_t>(i));
-    const std::uint32_t behind = *std::max_element(begin + static_cast<std::ptrdiff_t>(i) + 1, begin + static_cast<std::ptrdiff_t>(to));
+    const std::uint32_t before =
+        *std::max_element(begin + static_cast<std::ptrdiff_t>(from), begin + static_cast<std::ptrdiff_t>(i));
+    const std::uint32_t behind =
+        *std::max_element(begin + static_cast<std::ptrdiff_t>(i) + 1, begin + static_cast<std::ptrdiff_t>(to));
     const std::uint32_t lesser = std::min(before, behind);
     if (lesser >= enough && 2 * histogram[i] < lesser) ++gaps;
   }

@@ -15,8 +15,9 @@ struct JpegQuality {
 /// Of the first luma quantisation table; nothing where there is none. Never throws.
 std::optional<JpegQuality> jpeg_quality(std::span<const std::byte> file);
 
-/// Of the luma's low frequencies, how many have a histogram of coefficients with gaps, as a first compression with other steps leaves them; of
-/// kJpegFrequencies. Nothing where the file can't be read, or is larger than 40 million pixels.
+/// Of the luma's low frequencies, how many have a histogram of coefficients with gaps, as a first compression with
+/// other steps leaves them; of kJpegFrequencies. Nothing where the file can't be read, or is larger than 40 million
+/// pixels.
 inline constexpr int kJpegFrequencies = 9;
 std::optional<int> jpeg_gaps(std::span<const std::byte> file);
 

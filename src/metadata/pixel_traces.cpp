@@ -21,7 +21,9 @@ struct Plane {
   int width = 0, height = 0;
   int x = 0, y = 0;  ///< of its first pixel in the picture
   std::vector<int> levels;
-  int at(int column, int row) const { return levels[static_cast<std::size_t>(row) * static_cast<std::size_t>(width) + static_cast<std::size_t>(column)]; }
+  int at(int column, int row) const {
+    return levels[static_cast<std::size_t>(row) * static_cast<std::size_t>(width) + static_cast<std::size_t>(column)];
+  }
 };
 
 Plane middle_of(const Image& image) {
@@ -32,14 +34,17 @@ Plane middle_of(const Image& image) {
   plane.y = (image.height - plane.height) / 2;
   plane.levels.reserve(static_cast<std::size_t>(plane.width) * static_cast<std::size_t>(plane.height));
   for (int row = 0; row < plane.height; ++row) {
-    const std::uint8_t* rgb = &image.rgb[3 * (static_cast<std::size_t>(plane.y + row) * static_cast<std::size_t>(image.width) + static_cast<std::size_t>(plane.x))];
-    for (int column = 0; column < plane.width; ++column, rgb += 3) plane.levels.push_back(299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]);
+    const std::uint8_t* rgb =
+        &image.rgb[3 * (static_cast<std::size_t>(plane.y + row) * static_cast<std::size_t>(image.width) +
+                        static_cast<std::size_t>(plane.x))];
+    for (int column = 0; column < plane.width; ++column, rgb += 3)
+      plane.levels.push_back(299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]);
   }
   return plane;
 }
 
-/// For each column (or row) the mean size of the second difference across it; edges, which tell nothing of blocks and interpolation, count
-/// little: differences are cut off.
+/// For each column (or row) the mean size of the second difference across it; edges, which tell nothing of blocks and
+/// interpolation, count little: differences are cut off.
 std::vector<double> second_differences(const Plane& plane, bool across) {
   constexpr int most = 12'000;  // of 255 000
   const int length = across ? plane.width : plane.height, other = across ? plane.height : plane.width;
@@ -107,12 +112,14 @@ std::optional<double> frequency_of(std::vector<double> values) {
     double mean = 0;
     for (std::size_t j = from; j < to; ++j) mean += values[j];
     mean /= static_cast<double>(to - from);
-    const double window = 0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) / static_cast<double>(count - 1));
+    const double window =
+        0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) / static_cast<double>(count - 1));
     rest[i] = mean > 0 ? std::clamp(values[i] / mean - 1, -1.0, 1.0) * window : 0;
   }
   std::vector<double> magnitudes;
   for (std::size_t k = 0; k <= count / 2; ++k) {
-    const std::complex<double> turn = std::polar(1.0, -2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(count));
+    const std::complex<double> turn =
+        std::polar(1.0, -2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(count));
     std::complex<double> sum = 0, factor = 1;
     for (const double value : rest) {
       sum += value * factor;
@@ -147,7 +154,8 @@ std::optional<JpegGrid> jpeg_grid(const Image& image) {
 std::optional<double> resampling_frequency(const Image& image) {
   if (image.width < kLeast || image.height < kLeast) return std::nullopt;
   const Plane plane = middle_of(image);
-  const auto across = frequency_of(second_differences(plane, true)), down = frequency_of(second_differences(plane, false));
+  const auto across = frequency_of(second_differences(plane, true)),
+             down = frequency_of(second_differences(plane, false));
   // A picture is scaled alike both ways; a fence or a wall has its period in one.
   if (!across || !down || std::abs(*across - *down) > 0.01) return std::nullopt;
   return (*across + *down) / 2;

@@ -16,8 +16,8 @@ struct JpegGrid {
 /// The grid, of the central million pixels at most. Nothing where none stands out.
 std::optional<JpegGrid> jpeg_grid(const Image& image);
 
-/// The period, in cycles a pixel, with which neighbours depend on each other, as interpolation makes them do; multiples of 1/8, which JPEG and
-/// the filters of cameras leave, don't count. Nothing where no period stands out.
+/// The period, in cycles a pixel, with which neighbours depend on each other, as interpolation makes them do; multiples
+/// of 1/8, which JPEG and the filters of cameras leave, don't count. Nothing where no period stands out.
 std::optional<double> resampling_frequency(const Image& image);
 
 }  // namespace lfm

@@ -30,7 +30,8 @@ class Signs {
     if (value.empty() || signs_.size() == most_signs) return;
     std::string text(value.substr(0, most_bytes));
     if (value.size() > most_bytes) {
-      while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xc0) == 0x80) text.pop_back();  // not within a letter
+      while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xc0) == 0x80)
+        text.pop_back();  // not within a letter
       if (!text.empty() && (static_cast<unsigned char>(text.back()) & 0x80) != 0) text.pop_back();
       text += "…";
     }
@@ -49,7 +50,8 @@ void add_c2pa(const MetadataBlocks& blocks, Signs& signs) {
       signs.add("JUMBF", "box", "present, without a C2PA manifest that can be read");
       continue;
     }
-    signs.add("C2PA", "manifest", fmt::format("{}, {} in its history; read, not verified", claims.back().manifest, claims.size()));
+    signs.add("C2PA", "manifest",
+              fmt::format("{}, {} in its history; read, not verified", claims.back().manifest, claims.size()));
     for (const C2paClaim& claim : claims) {
       signs.add("C2PA", "claim generator", claim.generator);
       for (const C2paAction& action : claim.actions) {
@@ -82,14 +84,16 @@ std::string xmp_value(std::string_view xmp, std::string_view property) {
     if (last == std::string_view::npos) return {};
     const std::string_view value = rest.substr(0, last);
     const std::size_t begin = value.find_first_not_of(" \t\r\n");
-    if (begin != std::string_view::npos) return std::string(value.substr(begin, value.find_last_not_of(" \t\r\n") + 1 - begin));
+    if (begin != std::string_view::npos)
+      return std::string(value.substr(begin, value.find_last_not_of(" \t\r\n") + 1 - begin));
   }
   return {};
 }
 
 void add_xmp(const MetadataBlocks& blocks, Signs& signs) {
   for (const std::string& xmp : blocks.xmp) {
-    for (const char* property : {"DigitalSourceType", "DigitalSourceFileType", "CreatorTool", "Credit", "AISystemUsed", "AIPromptInformation"}) {
+    for (const char* property : {"DigitalSourceType", "DigitalSourceFileType", "CreatorTool", "Credit", "AISystemUsed",
+                                 "AIPromptInformation"}) {
       std::string value = xmp_value(xmp, property);
       if (std::string_view(property).starts_with("DigitalSource")) value.erase(0, value.rfind('/') + 1);
       signs.add("XMP", property, value);
@@ -97,12 +101,15 @@ void add_xmp(const MetadataBlocks& blocks, Signs& signs) {
   }
 }
 
-/// Data sets of IPTC's IIM, record 2, that tell where a picture comes from. (It has none for the digital source type: XMP has.)
+/// Data sets of IPTC's IIM, record 2, that tell where a picture comes from. (It has none for the digital source type:
+/// XMP has.)
 void add_iptc(const MetadataBlocks& blocks, Signs& signs) {
-  constexpr std::array<std::pair<std::uint64_t, const char*>, 4> kinds = {{{65, "program"}, {70, "program version"}, {110, "credit"}, {115, "source"}}};
+  constexpr std::array<std::pair<std::uint64_t, const char*>, 4> kinds = {
+      {{65, "program"}, {70, "program version"}, {110, "credit"}, {115, "source"}}};
   for (const ByteBlock& block : blocks.iptc) {
     for (Bytes sets = block; big_endian_at(sets, 0, 1) == 0x1c;) {
-      const std::uint64_t record = big_endian_at(sets, 1, 1), number = big_endian_at(sets, 2, 1), length = big_endian_at(sets, 3, 2);
+      const std::uint64_t record = big_endian_at(sets, 1, 1), number = big_endian_at(sets, 2, 1),
+                          length = big_endian_at(sets, 3, 2);
       const Bytes rest = bytes_from(sets, 5);
       if (length > rest.size()) break;  // longer ones than a text has the top bit set, too
       const auto told = std::ranges::find(kinds, number, &std::pair<std::uint64_t, const char*>::first);
@@ -115,13 +122,14 @@ void add_iptc(const MetadataBlocks& blocks, Signs& signs) {
 }
 
 /// PNG's keywords under which generators and editors write, and JPEG's comment.
-constexpr std::array kTexts = {"parameters", "prompt",      "workflow",        "Software",          "Comment",        "comment",    "Description",
-                               "Source",     "sd-metadata", "generation_data", "invokeai_metadata", "invokeai_graph", "Dream",      "Title",
-                               "negative_prompt"};
+constexpr std::array kTexts = {"parameters",        "prompt",         "workflow", "Software",    "Comment",
+                               "comment",           "Description",    "Source",   "sd-metadata", "generation_data",
+                               "invokeai_metadata", "invokeai_graph", "Dream",    "Title",       "negative_prompt"};
 
 void add_texts(const MetadataBlocks& blocks, Signs& signs) {
   for (const auto& [keyword, text] : blocks.texts) {
-    if (std::ranges::find(kTexts, std::string_view(keyword)) != kTexts.end()) signs.add(keyword == "comment" ? "JPEG" : "PNG", keyword, text);
+    if (std::ranges::find(kTexts, std::string_view(keyword)) != kTexts.end())
+      signs.add(keyword == "comment" ? "JPEG" : "PNG", keyword, text);
   }
 }
 
@@ -147,23 +155,29 @@ void add_exif(const MetadataBlocks& blocks, Bytes file, Signs& signs) {
 void add_jpeg(Bytes file, Signs& signs) {
   const auto quality = jpeg_quality(file);
   if (!quality) return;
-  signs.add("JPEG", "quality", quality->is_exact ? fmt::format("{}, by libjpeg's tables", quality->quality)
-                                                 : fmt::format("about {}, by tables of another program's own", quality->quality));
+  signs.add("JPEG", "quality",
+            quality->is_exact ? fmt::format("{}, by libjpeg's tables", quality->quality)
+                              : fmt::format("about {}, by tables of another program's own", quality->quality));
   const auto gaps = jpeg_gaps(file);
   constexpr int enough = 2;
   if (gaps && *gaps >= enough) {
-    signs.add("JPEG", "double compression", fmt::format("{} of {} low frequencies have gaps in their histograms: compressed before, with other steps", *gaps,
-                                                        kJpegFrequencies));
+    signs.add("JPEG", "double compression",
+              fmt::format("{} of {} low frequencies have gaps in their histograms: compressed before, with other steps",
+                          *gaps, kJpegFrequencies));
   }
 }
 
 void add_pixels(const Image& image, bool is_jpeg, Signs& signs) {
   if (const auto grid = jpeg_grid(image); grid && !(is_jpeg && grid->x == 0 && grid->y == 0)) {
-    signs.add("pixels", "JPEG grid", fmt::format("blocks of 8x8 pixels begin at {},{}: compressed as JPEG before{}", grid->x, grid->y,
-                                                 grid->x == 0 && grid->y == 0 ? "" : ", and cropped since"));
+    signs.add("pixels", "JPEG grid",
+              fmt::format("blocks of 8x8 pixels begin at {},{}: compressed as JPEG before{}", grid->x, grid->y,
+                          grid->x == 0 && grid->y == 0 ? "" : ", and cropped since"));
   }
   if (const auto frequency = resampling_frequency(image)) {
-    signs.add("pixels", "resampling", fmt::format("neighbours depend on each other with a period of {:.2f} pixels: enlarged or otherwise resampled", 1 / *frequency));
+    signs.add(
+        "pixels", "resampling",
+        fmt::format("neighbours depend on each other with a period of {:.2f} pixels: enlarged or otherwise resampled",
+                    1 / *frequency));
   }
 }
 
@@ -174,7 +188,9 @@ std::vector<Sign> find_signs(Bytes file, const Image& image) {
   const Format* const format = find_format(file);
   const bool is_preview = format != nullptr && format->preview;
   if (is_preview) {
-    signs.add("file", "preview", fmt::format("{} x {} pixels: the JPEG that the camera embedded was scored, not the raw values", image.width, image.height));
+    signs.add("file", "preview",
+              fmt::format("{} x {} pixels: the JPEG that the camera embedded was scored, not the raw values",
+                          image.width, image.height));
   }
   const MetadataBlocks blocks = metadata_blocks(file);
   add_c2pa(blocks, signs);

@@ -12,8 +12,8 @@ namespace lfm {
 
 void check_image_size(int height, int width) {
   if (height < kMinImageSide || width < kMinImageSide) {
-    throw Error(ErrorCode::input, fmt::format("the image is {}x{}, smaller than the {}x{} the network needs", width, height,
-                                              kMinImageSide, kMinImageSide));
+    throw Error(ErrorCode::input, fmt::format("the image is {}x{}, smaller than the {}x{} the network needs", width,
+                                              height, kMinImageSide, kMinImageSide));
   }
 }
 

@@ -17,7 +17,8 @@ namespace lfm {
 inline constexpr float kBatchNormEps = 1e-5f;
 inline constexpr float kBatchNormMomentum = 0.1f;
 inline constexpr int kMinImageSide = 48;
-inline constexpr int kMaxTopK = 1024;  ///< the largest k a model may have; the 256 x 256 protocol's maps have 900 positions
+inline constexpr int kMaxTopK =
+    1024;  ///< the largest k a model may have; the 256 x 256 protocol's maps have 900 positions
 
 // x = (pixel/255 - mean)/std. The mean cancels in residuals that are differences.
 inline constexpr std::array<double, 3> kPixelMean = {0.485, 0.456, 0.406};
@@ -35,28 +36,34 @@ struct NetworkShape {
 void check_image_size(int height, int width);
 void check_positions(const Architecture& architecture, int height, int width, const MapSize& maps);
 
-/// Of an architecture with SNet. Throws Error{input} if the image is smaller than 48 x 48 or its maps have fewer than k positions.
+/// Of an architecture with SNet. Throws Error{input} if the image is smaller than 48 x 48 or its maps have fewer than k
+/// positions.
 NetworkShape network_shape(const Architecture& architecture, int height, int width);
 
 /// Of the maps that are pooled, whatever the trunk. Throws as network_shape() does.
 MapSize map_size(const Architecture& architecture, int height, int width);
 
 /// Maps that are pooled; values per channel that reach the head, and in all; the head's outputs.
-constexpr int map_channels(const Architecture& a) { return a.trunk == Trunk::resnet ? kResnetMapChannels : kMapChannels; }
+constexpr int map_channels(const Architecture& a) {
+  return a.trunk == Trunk::resnet ? kResnetMapChannels : kMapChannels;
+}
 constexpr int values_per_channel(const Architecture& a) { return a.pooling == Pooling::topk ? a.k : 1; }
 constexpr int feature_count(const Architecture& a) { return map_channels(a) * values_per_channel(a); }
 constexpr int output_count(const Architecture& a) { return a.head == Head::softmax ? 2 : 1; }
 
 /// NPR's network and SAFE's, as their authors publish them.
-inline constexpr Architecture kNprNetwork = {Pooling::average, 1, FrontEnd::npr_signed, Trunk::resnet, Head::linear, Normalisation::imagenet};
-inline constexpr Architecture kSafeNetwork = {Pooling::average, 1, FrontEnd::haar_hh, Trunk::resnet, Head::softmax, Normalisation::unit};
+inline constexpr Architecture kNprNetwork = {
+    Pooling::average, 1, FrontEnd::npr_signed, Trunk::resnet, Head::linear, Normalisation::imagenet};
+inline constexpr Architecture kSafeNetwork = {Pooling::average,   1, FrontEnd::haar_hh, Trunk::resnet, Head::softmax,
+                                              Normalisation::unit};
 
 // ---- parameters ----
 
-/// Index into SNet's table; the order is the order in memory. Trainable parameters come first, as the stages are numbered (stages.h), so the
-/// optimizer and the gradient arena see one pointer and a count; batch-norm statistics follow, two a block.
+/// Index into SNet's table; the order is the order in memory. Trainable parameters come first, as the stages are
+/// numbered (stages.h), so the optimizer and the gradient arena see one pointer and a count; batch-norm statistics
+/// follow, two a block.
 enum ParameterId : int {
-  kProjection = stage_of(StageKind::projection).parameters.first,  ///< [64][512][1][1]
+  kProjection = stage_of(StageKind::projection).parameters.first,      ///< [64][512][1][1]
   kHeadWeight = stage_of(StageKind::head).parameters.first + kWeight,  ///< [1][features]
   kHeadBias = stage_of(StageKind::head).parameters.first + kBias,      ///< [1]
   kTrainable = kStages.back().parameters.first + kStages.back().parameters.count,
@@ -71,19 +78,21 @@ constexpr int running_var(int block) { return kTrainable + 2 * block + 1; }     
 
 // Of the ResNet trunk, by the row of kTrunkConvolutions; the head follows them, and the statistics follow it.
 inline constexpr int kResnetTrainable = kResnetStages.back().parameters.first + kResnetStages.back().parameters.count;
-constexpr int trunk_weight(int convolution) { return kTrunkParameters * convolution + kTrunkWeight; }  ///< [oc][ic][kernel][kernel]
-constexpr int trunk_scale(int convolution) { return kTrunkParameters * convolution + kTrunkScale; }    ///< [oc]
-constexpr int trunk_shift(int convolution) { return kTrunkParameters * convolution + kTrunkShift; }    ///< [oc]
-constexpr int trunk_mean(int convolution) { return kResnetTrainable + 2 * convolution; }               ///< [oc]
-constexpr int trunk_variance(int convolution) { return kResnetTrainable + 2 * convolution + 1; }       ///< [oc]
+constexpr int trunk_weight(int convolution) {
+  return kTrunkParameters * convolution + kTrunkWeight;
+}  ///< [oc][ic][kernel][kernel]
+constexpr int trunk_scale(int convolution) { return kTrunkParameters * convolution + kTrunkScale; }  ///< [oc]
+constexpr int trunk_shift(int convolution) { return kTrunkParameters * convolution + kTrunkShift; }  ///< [oc]
+constexpr int trunk_mean(int convolution) { return kResnetTrainable + 2 * convolution; }             ///< [oc]
+constexpr int trunk_variance(int convolution) { return kResnetTrainable + 2 * convolution + 1; }     ///< [oc]
 
 struct ParameterSpec {
   std::string name;            ///< in .lfmw files
   std::string reference_name;  ///< in the reference's state dict
   std::array<int, 4> shape{};
   int rank = 0;
-  int fan_in = 0;          ///< of the layer it belongs to; 0 where PyTorch's initialisation has none (batch norm)
-  float initial = 0;       ///< of batch norm: what PyTorch begins with
+  int fan_in = 0;     ///< of the layer it belongs to; 0 where PyTorch's initialisation has none (batch norm)
+  float initial = 0;  ///< of batch norm: what PyTorch begins with
   bool is_variance = false;
   std::size_t offset = 0;  ///< in floats from the start; 64-byte aligned
   std::size_t count() const {

@@ -1,13 +1,13 @@
 #include "src/model/container.h"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -70,7 +70,9 @@ bool all_zero(std::span<const std::byte> bytes) {
 }
 
 void check_magic(std::span<const std::byte> file) {
-  if (file.size() >= kContainerMagic.size() && std::memcmp(file.data(), kContainerMagic.data(), kContainerMagic.size()) == 0) return;
+  if (file.size() >= kContainerMagic.size() &&
+      std::memcmp(file.data(), kContainerMagic.data(), kContainerMagic.size()) == 0)
+    return;
   const bool zip = file.size() >= 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0;
   const bool safetensors = file.size() >= 9 && file[8] == std::byte{'{'};
   if (zip || safetensors) {
@@ -86,8 +88,8 @@ std::uint64_t check_prefix(std::span<const std::byte> file) {
   check_magic(file);
   if (file.size() < kContainerPrefix) refuse("is truncated: {} bytes; {}", file.size(), kFetchAgain);
   if (const auto version = load<std::uint32_t>(file, kVersionOffset); version != kContainerVersion) {
-    refuse("has format version {}, this lfm-cuda reads version {}; use the lfm-cuda that wrote it, or a newer one", version,
-           kContainerVersion);
+    refuse("has format version {}, this lfm-cuda reads version {}; use the lfm-cuda that wrote it, or a newer one",
+           version, kContainerVersion);
   }
   const auto size = load<std::uint64_t>(file, kFileSizeOffset);
   if (file.size() < size) refuse("is truncated: {} of {} bytes; {}", file.size(), size, kFetchAgain);
@@ -117,7 +119,8 @@ Tensor read_entry(const nlohmann::json& entry, std::uint64_t expected_offset, st
       if (!side.is_number_unsigned()) refuse("is malformed: a side of tensor \"{}\" is not a count", tensor.name);
       tensor.shape.push_back(side.get<std::uint64_t>());
     }
-    if (!entry.at("offset").is_number_unsigned()) refuse("is malformed: the offset of \"{}\" is not a count", tensor.name);
+    if (!entry.at("offset").is_number_unsigned())
+      refuse("is malformed: the offset of \"{}\" is not a count", tensor.name);
     offset = entry.at("offset").get<std::uint64_t>();
   } catch (const nlohmann::json::exception& error) {
     refuse("is malformed: an entry of its tensor table is incomplete ({})", error.what());
@@ -162,7 +165,9 @@ std::uint64_t container_checksum(std::span<const std::byte> file) {
   return checksum.value();
 }
 
-Container::Container(const std::filesystem::path& path) : file_(path, ErrorCode::model) { verify(file_.bytes(), path.string()); }
+Container::Container(const std::filesystem::path& path) : file_(path, ErrorCode::model) {
+  verify(file_.bytes(), path.string());
+}
 
 Container::Container(std::span<const std::byte> bytes, const std::string& name) { verify(bytes, name); }
 
@@ -192,11 +197,13 @@ void write_container(const std::filesystem::path& path, nlohmann::json header, s
   for (const Tensor& tensor : tensors) {
     const auto count = element_count(tensor.type, tensor.shape);
     if (!storable(tensor.type) || !count || *count * element_size(tensor.type) != tensor.bytes.size()) {
-      fail(fmt::format("tensor \"{}\" {} of {} bytes can't be stored", tensor.name, shape_text(tensor.shape), tensor.bytes.size()));
+      fail(fmt::format("tensor \"{}\" {} of {} bytes can't be stored", tensor.name, shape_text(tensor.shape),
+                       tensor.bytes.size()));
     }
   }
 
-  // The offsets stand in the JSON, whose length moves them. Both only grow from pass to pass; they settle in two or three.
+  // The offsets stand in the JSON, whose length moves them. Both only grow from pass to pass; they settle in two or
+  // three.
   std::string json;
   std::uint64_t start = kContainerPrefix, end = 0;
   for (std::uint64_t previous = 0; previous != start;) {
@@ -205,7 +212,10 @@ void write_container(const std::filesystem::path& path, nlohmann::json header, s
     end = start;
     for (const Tensor& tensor : tensors) {
       const std::uint64_t offset = align_up(end);
-      table.push_back({{"name", tensor.name}, {"type", element_type_name(tensor.type)}, {"shape", tensor.shape}, {"offset", offset}});
+      table.push_back({{"name", tensor.name},
+                       {"type", element_type_name(tensor.type)},
+                       {"shape", tensor.shape},
+                       {"offset", offset}});
       end = offset + tensor.bytes.size();
     }
     try {

@@ -8,9 +8,10 @@
 //       24      8  size of the JSON header, n
 //       32      8  XXH3-64 of the file with these eight bytes zero
 //       40     24  0
-//       64      n  JSON object; "tensors": [{"name", "type": "F32" | "U64" | "U8", "shape", "offset"}, …] in the file's order
-//   then the tensors, each at the next multiple of 64 (its "offset"), row-major; gaps and the end, filled up to a multiple
-//   of 64, are 0. Numbers are little-endian, floats IEEE 754.
+//       64      n  JSON object; "tensors": [{"name", "type": "F32" | "U64" | "U8", "shape", "offset"}, …] in the file's
+//                  order
+//   then the tensors, each at the next multiple of 64 (its "offset"), row-major; gaps and the end, filled up to a
+//   multiple of 64, are 0. Numbers are little-endian, floats IEEE 754.
 //
 // What a model's header says beyond "tensors": src/model/weight_file.h.
 #pragma once

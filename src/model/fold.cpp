@@ -9,7 +9,8 @@ namespace lfm {
 
 namespace {
 
-FoldedBlock fold_block(const FrontEndRow& front_end, const ParameterTable& table, std::span<const float> values, int block) {
+FoldedBlock fold_block(const FrontEndRow& front_end, const ParameterTable& table, std::span<const float> values,
+                       int block) {
   const auto weight = parameter(values, table, conv_weight(block));
   const auto bias = parameter(values, table, conv_bias(block));
   const auto scale = parameter(values, table, norm_scale(block));

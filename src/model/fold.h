@@ -15,12 +15,13 @@ struct FoldedBlock {
   std::vector<float> bias;    ///< [oc]; the convolution's bias and the norm's shift in one
 };
 
-/// Computed in double, rounded once. values: laid out by the architecture's table. With g = scale/sqrt(running_var + eps):
-/// weight = g * weight, bias = g * (bias - running_mean) + shift; the first block's weight also times the front end's scale(ic).
+/// Computed in double, rounded once. values: laid out by the architecture's table. With g = scale/sqrt(running_var +
+/// eps): weight = g * weight, bias = g * (bias - running_mean) + shift; the first block's weight also times the front
+/// end's scale(ic).
 std::array<FoldedBlock, kBlocks> fold_blocks(const Architecture& architecture, std::span<const float> values);
 
-/// The same of one convolution of the ResNet trunk, by its row in kTrunkConvolutions: weight [oc][ic][kernel][kernel]; the stem's is of the
-/// residual in grey levels.
+/// The same of one convolution of the ResNet trunk, by its row in kTrunkConvolutions: weight [oc][ic][kernel][kernel];
+/// the stem's is of the residual in grey levels.
 FoldedBlock fold_convolution(const Architecture& architecture, std::span<const float> values, int convolution);
 
 }  // namespace lfm

@@ -20,7 +20,8 @@ constexpr auto kFrontEnds = [] {
     const Word<FrontEnd> name = named[i];
     rows[i] = with_residual(name.value, [&](auto functor) {
       using Residual = decltype(functor);
-      return FrontEndRow{name.value, name.value == FrontEnd::npr ? kNprInFiles : name.word, Residual::kCell, Residual::kReach, Residual::kGain};
+      return FrontEndRow{name.value, name.value == FrontEnd::npr ? kNprInFiles : name.word, Residual::kCell,
+                         Residual::kReach, Residual::kGain};
     });
   }
   return rows;

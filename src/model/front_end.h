@@ -1,5 +1,6 @@
-// What is to be known of a front end without computing it: how many pixels of an image it takes, which of them a value depends on, its scale,
-// and what a weight file calls it. How each computes is in residual.h, and in double in src/engine/reference/residual.cpp.
+// What is to be known of a front end without computing it: how many pixels of an image it takes, which of them a value
+// depends on, its scale, and what a weight file calls it. How each computes is in residual.h, and in double in
+// src/engine/reference/residual.cpp.
 #pragma once
 
 #include <optional>
@@ -37,8 +38,8 @@ inline const FrontEndRow& front_end(const Architecture& architecture) { return f
 /// The one of that word in a weight file.
 std::optional<FrontEnd> front_end_from_word(std::string_view word);
 
-/// Whether engines compute it on the way to block 1's convolution, its values never in memory. Any other goes the plain way: the residual,
-/// then the convolution.
+/// Whether engines compute it on the way to block 1's convolution, its values never in memory. Any other goes the plain
+/// way: the residual, then the convolution.
 constexpr bool is_fused(FrontEnd kind) { return kind == FrontEnd::npr; }
 
 }  // namespace lfm

@@ -20,7 +20,8 @@ std::vector<float> initial_values(const Architecture& architecture, std::uint64_
     }
     const float bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(table[id].fan_in)));
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-      const auto block = draw_block(seed, 0, static_cast<std::uint32_t>(id), Stream::initialisation, static_cast<std::uint32_t>(i / 4));
+      const auto block = draw_block(seed, 0, static_cast<std::uint32_t>(id), Stream::initialisation,
+                                    static_cast<std::uint32_t>(i / 4));
       parameters[i] = (2.0f * uniform01(block.word[i % 4]) - 1.0f) * bound;
     }
   }

@@ -27,22 +27,23 @@
 namespace lfm {
 namespace {
 
-constexpr const char* kMetadataKey = "lfm";               // safetensors metadata: the .lfmw header as text
+constexpr const char* kMetadataKey = "lfm";                 // safetensors metadata: the .lfmw header as text
 constexpr const char* kBatchesKey = "num_batches_tracked";  // provenance: what the counters of an imported file said
 constexpr std::string_view kHeadName = "fc1.weight";
 
-/// The residual's two convolutions as the reference stores them, [3][3][2][2]: `down` takes the top-left pixel of every 2x2 cell,
-/// `up` (transposed) repeats it over the cell.
+/// The residual's two convolutions as the reference stores them, [3][3][2][2]: `down` takes the top-left pixel of every
+/// 2x2 cell, `up` (transposed) repeats it over the cell.
 struct FixedConvolution {
   const char* name;
   std::array<float, 4> diagonal;  ///< the 2x2 kernel from a channel to itself; 0 to others
 };
-constexpr std::array<FixedConvolution, 2> kFixed = {{{"downsample_conv.weight", {1, 0, 0, 0}},
-                                                     {"upsample_conv.weight", {1, 1, 1, 1}}}};
+constexpr std::array<FixedConvolution, 2> kFixed = {
+    {{"downsample_conv.weight", {1, 0, 0, 0}}, {"upsample_conv.weight", {1, 1, 1, 1}}}};
 
 std::vector<float> fixed_values(const FixedConvolution& fixed) {
   std::vector<float> values(3 * 3 * 4, 0.0f);
-  for (std::size_t c = 0; c < 3; ++c) std::copy(fixed.diagonal.begin(), fixed.diagonal.end(), values.begin() + (c * 3 + c) * 4);
+  for (std::size_t c = 0; c < 3; ++c)
+    std::copy(fixed.diagonal.begin(), fixed.diagonal.end(), values.begin() + (c * 3 + c) * 4);
   return values;
 }
 
@@ -73,8 +74,9 @@ struct Problems {
     const auto list = [&](const char* what, std::span<const std::string> names) {
       constexpr std::size_t shown = 40;
       if (names.empty()) return;
-      out += fmt::format("{}{} ({}): {}{}", out.empty() ? "" : "; ", what, names.size(),
-                         fmt::join(names.first(std::min(names.size(), shown)), ", "), names.size() > shown ? ", …" : "");
+      out +=
+          fmt::format("{}{} ({}): {}{}", out.empty() ? "" : "; ", what, names.size(),
+                      fmt::join(names.first(std::min(names.size(), shown)), ", "), names.size() > shown ? ", …" : "");
     };
     list("missing", missing);
     list("unexpected", unexpected);
@@ -158,14 +160,15 @@ StateDict choose_state_dict(std::span<const Tensor> tensors, const std::string& 
     const auto is_wanted = [&](const Candidate& c) { return c.prefix == *wanted || c.prefix == *wanted + "."; };
     const auto chosen = std::ranges::find_if(candidates, is_wanted);
     if (chosen != candidates.end()) return std::move(chosen->tensors);
-    throw Error(ErrorCode::model, fmt::format("{}: holds no state dict with the prefix \"{}\"; it has: {}", source, *wanted,
-                                              list_candidates(candidates)));
+    throw Error(ErrorCode::model, fmt::format("{}: holds no state dict with the prefix \"{}\"; it has: {}", source,
+                                              *wanted, list_candidates(candidates)));
   }
   const auto is_complete = [](const Candidate& c) { return c.known == c.all; };
   if (candidates.size() == 1) return std::move(candidates[0].tensors);
-  if (std::ranges::count_if(candidates, is_complete) == 1) return std::move(std::ranges::find_if(candidates, is_complete)->tensors);
-  throw Error(ErrorCode::model, fmt::format("{}: holds {} state dicts; choose one by --prefix: {}", source, candidates.size(),
-                                            list_candidates(candidates)));
+  if (std::ranges::count_if(candidates, is_complete) == 1)
+    return std::move(std::ranges::find_if(candidates, is_complete)->tensors);
+  throw Error(ErrorCode::model, fmt::format("{}: holds {} state dicts; choose one by --prefix: {}", source,
+                                            candidates.size(), list_candidates(candidates)));
 }
 
 /// NPR's network has one output, SAFE's two; of SNet the width of the head tells k.
@@ -184,8 +187,8 @@ Architecture architecture_of(const Tensor& head, bool resnet, const std::string&
       head.shape[1] / kMapChannels <= kMaxTopK) {
     return {Pooling::topk, static_cast<int>(head.shape[1] / kMapChannels)};
   }
-  throw Error(ErrorCode::model, fmt::format("{}: {} is {}, not [1, {}·k]; give a state dict of the LFM reference model", source,
-                                            head.name, shape_text(head.shape), kMapChannels));
+  throw Error(ErrorCode::model, fmt::format("{}: {} is {}, not [1, {}·k]; give a state dict of the LFM reference model",
+                                            source, head.name, shape_text(head.shape), kMapChannels));
 }
 
 void check_fixed_convolutions(StateDict& dict, const std::string& source) {
@@ -194,8 +197,9 @@ void check_fixed_convolutions(StateDict& dict, const std::string& source) {
     if (found == dict.end()) continue;
     const Tensor& tensor = *found->second;
     if (tensor.shape != TensorShape{3, 3, 2, 2} || to_floats(tensor) != fixed_values(fixed)) {
-      throw Error(ErrorCode::model, fmt::format("{}: {} is not the 2x2 nearest-neighbour residual's; this engine computes no other",
-                                                source, tensor.name));
+      throw Error(ErrorCode::model,
+                  fmt::format("{}: {} is not the 2x2 nearest-neighbour residual's; this engine computes no other",
+                              source, tensor.name));
     }
     dict.erase(found);
   }
@@ -232,7 +236,8 @@ std::vector<std::int64_t> counters_of(const Model& model, std::size_t count) {
   return counters;
 }
 
-Model model_from_file(const TensorFile& file, ModelFormat format, const std::filesystem::path& path, const StateDictPrefix& prefix) {
+Model model_from_file(const TensorFile& file, ModelFormat format, const std::filesystem::path& path,
+                      const StateDictPrefix& prefix) {
   Model model = model_from_state_dict(file.tensors, path.string(), prefix);
   const auto metadata = file.metadata.find(kMetadataKey);
   if (metadata != file.metadata.end()) {
@@ -244,8 +249,8 @@ Model model_from_file(const TensorFile& file, ModelFormat format, const std::fil
           fmt::format("{}: its metadata names another network than its tensors; export it again", path.string()));
     }
     if (feature_count(described.architecture) != feature_count(model.architecture)) {
-      throw Error(ErrorCode::model, fmt::format("{}: its metadata says k = {}, its tensors k = {}; export it again", path.string(),
-                                                described.architecture.k, model.architecture.k));
+      throw Error(ErrorCode::model, fmt::format("{}: its metadata says k = {}, its tensors k = {}; export it again",
+                                                path.string(), described.architecture.k, model.architecture.k));
     }
     if (described.architecture.front_end != model.architecture.front_end) {
       throw Error(
@@ -287,31 +292,30 @@ void export_safetensors(const Model& model, const std::filesystem::path& path) {
 /// The formats that are written, by the file's extension.
 struct Exporter {
   const char* extension;
-  bool holds_members;     ///< of models with several
+  bool holds_members;      ///< of models with several
   bool holds_any_network;  ///< else those that are published, and their residuals
   void (*write)(const Model& model, const std::filesystem::path& path);
 };
-constexpr Exporter kExporters[] = {
-    {".lfmw", true, true, save_model}, {".safetensors", false, false, export_safetensors}, {".onnx", false, false, export_onnx}};
+constexpr Exporter kExporters[] = {{".lfmw", true, true, save_model},
+                                   {".safetensors", false, false, export_safetensors},
+                                   {".onnx", false, false, export_onnx}};
 
 const Exporter& exporter_of(const std::filesystem::path& path) {
   for (const Exporter& exporter : kExporters) {
     if (path.extension() == exporter.extension) return exporter;
   }
-  throw Error(ErrorCode::usage,
-              fmt::format("{}: the extension names no format to write; use .lfmw, .safetensors or .onnx", path.string()));
+  throw Error(
+      ErrorCode::usage,
+      fmt::format("{}: the extension names no format to write; use .lfmw, .safetensors or .onnx", path.string()));
 }
 
 }  // namespace
 
 const char* model_format_name(ModelFormat format) {
   switch (format) {
-    case ModelFormat::lfmw:
-      return "lfmw";
-    case ModelFormat::safetensors:
-      return "safetensors";
-    case ModelFormat::pytorch:
-      return "PyTorch";
+    case ModelFormat::lfmw: return "lfmw";
+    case ModelFormat::safetensors: return "safetensors";
+    case ModelFormat::pytorch: return "PyTorch";
   }
   return "";
 }
@@ -359,7 +363,8 @@ Model model_from_state_dict(std::span<const Tensor> tensors, const std::string& 
     }
     dict.erase(found);
   }
-  for (const auto& [name, tensor] : dict) problems.unexpected.push_back(fmt::format("{} {}", tensor->name, shape_text(tensor->shape)));
+  for (const auto& [name, tensor] : dict)
+    problems.unexpected.push_back(fmt::format("{} {}", tensor->name, shape_text(tensor->shape)));
   if (const std::string text = problems.text(); !text.empty()) {
     throw Error(ErrorCode::model, fmt::format("{}: is not a state dict of {}; its tensors differ: {}", source,
                                               network_name(model.architecture), text));
@@ -376,14 +381,14 @@ Model import_model(const std::filesystem::path& path, const StateDictPrefix& pre
 Model import_model(std::span<const std::byte> bytes, const std::filesystem::path& path, const StateDictPrefix& prefix) {
   const ModelFormat format = detect_model_format(bytes, path.string());
   switch (format) {
-    case ModelFormat::lfmw:
-      break;
-    case ModelFormat::safetensors:
-      return model_from_file(read_safetensors(bytes, path.string()), format, path, prefix);
-    case ModelFormat::pytorch:
-      return model_from_file(read_pytorch(bytes, path.string()), format, path, prefix);
+    case ModelFormat::lfmw: break;
+    case ModelFormat::safetensors: return model_from_file(read_safetensors(bytes, path.string()), format, path, prefix);
+    case ModelFormat::pytorch: return model_from_file(read_pytorch(bytes, path.string()), format, path, prefix);
   }
-  if (prefix) throw Error(ErrorCode::usage, fmt::format("{}: an .lfmw holds one model, whose names have no prefix; leave out --prefix", path.string()));
+  if (prefix)
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("{}: an .lfmw holds one model, whose names have no prefix; leave out --prefix", path.string()));
   return read_model(Container(bytes, path.string()), path);
 }
 

@@ -90,12 +90,17 @@ class Graph {
     tensor(name, shape, kFloat, {reinterpret_cast<const char*>(values.data()), values.size_bytes()});
   }
   void constant(std::string_view name, Integers values) {
-    tensor(name, {static_cast<std::int64_t>(values.size())}, kInt64, {reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(std::int64_t)});
+    tensor(name, {static_cast<std::int64_t>(values.size())}, kInt64,
+           {reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(std::int64_t)});
   }
 
   /// A dimension is a number, or the name of one that is known when the network runs.
-  void input(std::string_view name, OnnxType type, Names dimensions) { graph_.message(11, value(name, type, dimensions)); }
-  void output(std::string_view name, OnnxType type, Names dimensions) { graph_.message(12, value(name, type, dimensions)); }
+  void input(std::string_view name, OnnxType type, Names dimensions) {
+    graph_.message(11, value(name, type, dimensions));
+  }
+  void output(std::string_view name, OnnxType type, Names dimensions) {
+    graph_.message(12, value(name, type, dimensions));
+  }
 
   Message named(std::string_view name) { return std::move(graph_.bytes(2, name)); }
 
@@ -112,13 +117,15 @@ class Graph {
       const bool is_number = dimension == "3";
       shape.message(1, is_number ? Message().number(1, 3) : Message().bytes(2, dimension));
     }
-    return std::move(Message().bytes(1, name).message(2, Message().message(1, Message().number(1, type).message(2, shape))));
+    return std::move(
+        Message().bytes(1, name).message(2, Message().message(1, Message().number(1, type).message(2, shape))));
   }
 
   Message graph_;
 };
 
-/// pixels -> "residual": x - up(down(x)), of SNet without its sign, as integers up to 255, NCHW, of the even part of the picture.
+/// pixels -> "residual": x - up(down(x)), of SNet without its sign, as integers up to 255, NCHW, of the even part of
+/// the picture.
 void add_residual(Graph& graph, FrontEnd front_end) {
   graph.constant("two", {2});
   graph.constant("spatial_axes", {2, 3});
@@ -139,14 +146,16 @@ void add_residual(Graph& graph, FrontEnd front_end) {
   constexpr std::array<float, 4> scales = {1, 1, 2, 2};
   graph.constant("scales", {4}, scales);
   graph.node("Resize", {"down", "", "scales"}, {"up"},
-             {attribute("mode", "nearest"), attribute("coordinate_transformation_mode", "asymmetric"), attribute("nearest_mode", "floor")});
+             {attribute("mode", "nearest"), attribute("coordinate_transformation_mode", "asymmetric"),
+              attribute("nearest_mode", "floor")});
   const bool has_sign = front_end == FrontEnd::npr_signed;
   graph.node("Sub", {"even", "up"}, {has_sign ? "residual" : "difference"});
   if (!has_sign) graph.node("Abs", {"difference"}, {"residual"});
 }
 
 /// "residual" -> "maps": four blocks and the 1x1 convolution.
-void add_trunk(Graph& graph, const Architecture& architecture, const ParameterTable& table, std::span<const float> values) {
+void add_trunk(Graph& graph, const Architecture& architecture, const ParameterTable& table,
+               std::span<const float> values) {
   std::string from = "residual";
   const auto folded = fold_blocks(architecture, values);
   for (int block = 0; block < kBlocks; ++block) {
@@ -154,11 +163,13 @@ void add_trunk(Graph& graph, const Architecture& architecture, const ParameterTa
     const std::string name = fmt::format("block{}", block + 1);
     graph.constant(name + ".weight", {kChannels[block + 1], kChannels[block], 2, 2}, weights.weight);
     graph.constant(name + ".bias", {kChannels[block + 1]}, weights.bias);
-    graph.node("Conv", {from, name + ".weight", name + ".bias"}, {name + ".conv"}, {attribute("kernel_shape", Integers{2, 2})});
+    graph.node("Conv", {from, name + ".weight", name + ".bias"}, {name + ".conv"},
+               {attribute("kernel_shape", Integers{2, 2})});
     graph.node("Relu", {name + ".conv"}, {name + ".relu"});
     from = name + ".relu";
     if (block + 1 == kBlocks) break;
-    graph.node("MaxPool", {from}, {name + ".pool"}, {attribute("kernel_shape", Integers{2, 2}), attribute("strides", Integers{2, 2})});
+    graph.node("MaxPool", {from}, {name + ".pool"},
+               {attribute("kernel_shape", Integers{2, 2}), attribute("strides", Integers{2, 2})});
     from = name + ".pool";
   }
   graph.constant("projection.weight", {kMapChannels, kChannels[kBlocks], 1, 1}, parameter(values, table, kProjection));
@@ -220,7 +231,8 @@ void add_head(Graph& graph, const Architecture& architecture, std::span<const fl
   if (architecture.pooling == Pooling::topk) {
     graph.constant("k", {architecture.k});
     graph.node("Reshape", {"maps", "flat_maps"}, {"positions"});
-    graph.node("TopK", {"positions", "k"}, {"pooled", "places"}, {attribute("axis", -1), attribute("largest", 1), attribute("sorted", 1)});
+    graph.node("TopK", {"positions", "k"}, {"pooled", "places"},
+               {attribute("axis", -1), attribute("largest", 1), attribute("sorted", 1)});
   } else {
     graph.node("GlobalAveragePool", {"maps"}, {"pooled"});
   }

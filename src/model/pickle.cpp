@@ -26,14 +26,16 @@ constexpr std::size_t kMaxTypes = 8;  // that a tensor's class may be wrapped in
 constexpr std::string_view kOrderedDict = "collections.OrderedDict";
 constexpr std::string_view kDefaultDict = "collections.defaultdict";
 constexpr std::string_view kRebuildTensor = "torch._utils._rebuild_tensor_v2";
-constexpr std::string_view kRebuildSubclass = "torch._tensor._rebuild_from_type_v2";  // (rebuild, class, arguments, state)
+constexpr std::string_view kRebuildSubclass =
+    "torch._tensor._rebuild_from_type_v2";  // (rebuild, class, arguments, state)
 constexpr std::array<std::string_view, 2> kRebuildParameter = {"torch._utils._rebuild_parameter",
                                                                "torch._utils._rebuild_parameter_with_state"};
 
 /// What attacks whoever loads the file with Python: whole modules, and builtins.
-constexpr std::array<std::string_view, 13> kRunningModules = {"os",     "posix", "nt",        "subprocess", "sys",        "pty", "socket",
-                                                              "shutil", "pdb",   "importlib", "ctypes",     "webbrowser", "runpy"};
-constexpr std::array<std::string_view, 9> kRunningBuiltins = {"eval", "exec", "execfile", "compile", "open",
+constexpr std::array<std::string_view, 13> kRunningModules = {
+    "os",     "posix", "nt",        "subprocess", "sys",        "pty",  "socket",
+    "shutil", "pdb",   "importlib", "ctypes",     "webbrowser", "runpy"};
+constexpr std::array<std::string_view, 9> kRunningBuiltins = {"eval",  "exec",  "execfile",   "compile",   "open",
                                                               "apply", "input", "__import__", "breakpoint"};
 
 struct StorageType {
@@ -58,7 +60,8 @@ std::optional<ElementType> storage_type(std::string_view global) {
 }
 
 bool runs_code(std::string_view module, std::string_view name) {
-  if (module == "builtins" || module == "__builtin__") return std::ranges::find(kRunningBuiltins, name) != kRunningBuiltins.end();
+  if (module == "builtins" || module == "__builtin__")
+    return std::ranges::find(kRunningBuiltins, name) != kRunningBuiltins.end();
   return std::ranges::find(kRunningModules, module.substr(0, module.find('.'))) != kRunningModules.end();
 }
 
@@ -140,7 +143,8 @@ class Machine {
     const std::string digits = line();
     std::uint32_t index = 0;
     const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-    if (error != std::errc() || stop != digits.data() + digits.size()) refuse("its pickle has a malformed place in its memo");
+    if (error != std::errc() || stop != digits.data() + digits.size())
+      refuse("its pickle has a malformed place in its memo");
     return index;
   }
 
@@ -296,9 +300,7 @@ class Machine {
       case '0':
         if (stack_.empty()) refuse("its pickle takes from an empty stack");
         return stack_.pop_back();  // a mark, too
-      case '1':
-        pop_to_mark();
-        return;
+      case '1': pop_to_mark(); return;
       case '2': return recall_top();
       case 'h': return recall(byte());
       case 'j': return recall(number<std::uint32_t>());
@@ -308,7 +310,8 @@ class Machine {
       }
       case 0x93: {  // STACK_GLOBAL
         const auto names = pop(2);
-        if (at(names[0]).kind != Kind::text || at(names[1]).kind != Kind::text) refuse("its pickle names a global by no text");
+        if (at(names[0]).kind != Kind::text || at(names[1]).kind != Kind::text)
+          refuse("its pickle names a global by no text");
         return global(at(names[0]).text, at(names[1]).text);
       }
       case 'R': {
@@ -330,9 +333,7 @@ class Machine {
         return make_object(operands[0]);
       }
       case 'Q': return storage();
-      case 'P':
-        line();
-        return push(Kind::opaque);
+      case 'P': line(); return push(Kind::opaque);
       case 'b':  // attributes of an object: dropped, as torch's "_metadata" on an OrderedDict is
         pop();
         top_value();
@@ -353,9 +354,7 @@ class Machine {
     auto& pairs = top_of_kind(Kind::dict).pairs;
     for (std::size_t i = 0; i < items.size(); i += 2) pairs.emplace_back(items[i], items[i + 1]);
   }
-  void memoize(std::uint32_t index) {
-    memo_[index] = top_value();
-  }
+  void memoize(std::uint32_t index) { memo_[index] = top_value(); }
   void recall(std::uint32_t index) {
     const auto found = memo_.find(index);
     if (found == memo_.end()) refuse("its pickle recalls what it never stored");
@@ -364,15 +363,18 @@ class Machine {
   void recall_top() { stack_.push_back(top_value()); }
   void global(const std::string& module, const std::string& name) {
     if (runs_code(module, name)) {
-      refuse("its pickle asks for {}.{}, which runs code where PyTorch loads it; it was refused, nothing was run", module, name);
+      refuse("its pickle asks for {}.{}, which runs code where PyTorch loads it; it was refused, nothing was run",
+             module, name);
     }
     push_text(Kind::global, module + "." + name);
   }
 
-  /// A persistent id ("storage", type, key, device, elements) becomes a storage; of another type, and anything else outside, opaque.
+  /// A persistent id ("storage", type, key, device, elements) becomes a storage; of another type, and anything else
+  /// outside, opaque.
   void storage() {
     const PickleValue& id = at(pop());
-    if (id.kind != Kind::tuple || id.items.size() != 5 || at(id.items[0]).text != "storage" || at(id.items[1]).kind != Kind::global) {
+    if (id.kind != Kind::tuple || id.items.size() != 5 || at(id.items[0]).text != "storage" ||
+        at(id.items[1]).kind != Kind::global) {
       return push(Kind::opaque);
     }
     const auto type = storage_type(at(id.items[1]).text);
@@ -388,7 +390,8 @@ class Machine {
   /// What calling, or instantiating, a class unknown here would have made.
   void make_object(PickleRef type) {
     const PickleValue& known = at(type);
-    if (known.kind != Kind::global && known.kind != Kind::opaque) refuse("its pickle calls a value; it was refused, nothing was run");
+    if (known.kind != Kind::global && known.kind != Kind::opaque)
+      refuse("its pickle calls a value; it was refused, nothing was run");
     push_text(Kind::opaque, std::string(known.text));
   }
 
@@ -427,7 +430,8 @@ class Machine {
     if (pairs && pairs->kind == Kind::list) {
       for (const PickleRef ref : pairs->items) {
         const PickleValue& pair = at(ref);
-        if ((pair.kind != Kind::list && pair.kind != Kind::tuple) || pair.items.size() != 2) refuse("its pickle has a malformed dict");
+        if ((pair.kind != Kind::list && pair.kind != Kind::tuple) || pair.items.size() != 2)
+          refuse("its pickle has a malformed dict");
         dict.pairs.emplace_back(pair.items[0], pair.items[1]);
       }
     }

@@ -18,7 +18,7 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr int kMaxDepth = 16;             // of nested dicts
+constexpr int kMaxDepth = 16;                  // of nested dicts
 constexpr std::size_t kMaxVisits = 1'000'000;  // dict entries looked at: shared dicts could be nested exponentially
 constexpr std::uint64_t kMaxMemoryFactor = 2;  // of the file's size, for what is read and rearranged
 
@@ -29,10 +29,12 @@ template <typename... Args>
   throw std::runtime_error(fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// The zip archive. Reads whole stored entries, and in all no more than a multiple of the file: a small file can't ask for a lot.
+/// The zip archive. Reads whole stored entries, and in all no more than a multiple of the file: a small file can't ask
+/// for a lot.
 class Archive {
  public:
-  explicit Archive(std::span<const std::byte> file) : budget_(kMaxMemoryFactor * file.size()), zip_(nullptr, zip_discard) {
+  explicit Archive(std::span<const std::byte> file)
+      : budget_(kMaxMemoryFactor * file.size()), zip_(nullptr, zip_discard) {
     zip_error_t error;
     zip_error_init(&error);
     zip_source_t* source = zip_source_buffer_create(file.data(), file.size(), 0, &error);
@@ -55,10 +57,13 @@ class Archive {
     if (zip_stat(zip_.get(), (prefix_ + name).c_str(), 0, &status) != 0 || (status.valid & needed) != needed) {
       refuse("lacks the entry \"{}\"; copy or download it again", name);
     }
-    if (status.comp_method != ZIP_CM_STORE) refuse("was compressed afterwards (entry \"{}\"), which torch.save does not do; save it again with PyTorch", name);
+    if (status.comp_method != ZIP_CM_STORE)
+      refuse("was compressed afterwards (entry \"{}\"), which torch.save does not do; save it again with PyTorch",
+             name);
     spend(status.size);
     std::vector<std::byte> bytes(status.size);
-    const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> entry(zip_fopen_index(zip_.get(), status.index, 0), zip_fclose);
+    const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> entry(zip_fopen_index(zip_.get(), status.index, 0),
+                                                                  zip_fclose);
     if (!entry) refuse("entry \"{}\" can't be read ({})", name, zip_strerror(zip_.get()));
     // One byte more is asked for: only at the end does libzip compare the checksum.
     std::byte beyond{};
@@ -106,7 +111,8 @@ bool is_contiguous(const PickleValue& tensor) {
 }
 
 /// Copies a strided tensor into row-major order. Every index was checked to lie in the storage.
-std::vector<std::byte> gather(const PickleValue& tensor, const std::byte* first, std::uint64_t count, std::size_t size) {
+std::vector<std::byte> gather(const PickleValue& tensor, const std::byte* first, std::uint64_t count,
+                              std::size_t size) {
   std::vector<std::byte> out(count * size);
   std::vector<std::int64_t> index(tensor.shape.size(), 0);
   std::int64_t at = 0;
@@ -124,7 +130,8 @@ std::vector<std::byte> gather(const PickleValue& tensor, const std::byte* first,
 
 class Reader {
  public:
-  Reader(Archive& archive, const Pickle& pickle, TensorFile& result) : archive_(archive), pickle_(pickle), result_(result) {}
+  Reader(Archive& archive, const Pickle& pickle, TensorFile& result)
+      : archive_(archive), pickle_(pickle), result_(result) {}
 
   /// Walks dicts, lists and tuples; every tensor under text or number keys becomes one of the result's.
   void collect(PickleRef ref, const std::string& name, int depth) {
@@ -161,9 +168,11 @@ class Reader {
       result_.buffers.push_back(archive_.read("data/" + storage.text));
       bytes = storages_[storage.text] = result_.buffers.back();
     }
-    if (storage.integer < 0 || static_cast<std::uint64_t>(storage.integer) != bytes.size() / element_size(storage.type) ||
+    if (storage.integer < 0 ||
+        static_cast<std::uint64_t>(storage.integer) != bytes.size() / element_size(storage.type) ||
         bytes.size() % element_size(storage.type) != 0) {
-      refuse("storage \"{}\" has {} bytes, not {} {}", storage.text, bytes.size(), storage.integer, element_type_name(storage.type));
+      refuse("storage \"{}\" has {} bytes, not {} {}", storage.text, bytes.size(), storage.integer,
+             element_type_name(storage.type));
     }
     return bytes;
   }
@@ -181,10 +190,11 @@ class Reader {
     }
     const auto count = element_count(storage.type, tensor.shape);
     const auto elements = static_cast<std::uint64_t>(storage.integer);
-    if (!count || *count > elements || value.integer < 0 || static_cast<std::uint64_t>(value.integer) > elements) malformed();
+    if (!count || *count > elements || value.integer < 0 || static_cast<std::uint64_t>(value.integer) > elements)
+      malformed();
     if (*count > 0) {
-      // The last element's index, the largest because no stride is negative; sides and strides are bounded by `elements` as
-      // they are used, and the storage is in memory, so nothing here overflows.
+      // The last element's index, the largest because no stride is negative; sides and strides are bounded by
+      // `elements` as they are used, and the storage is in memory, so nothing here overflows.
       std::uint64_t last = static_cast<std::uint64_t>(value.integer);
       for (std::size_t d = 0; d < tensor.shape.size(); ++d) {
         if (tensor.shape[d] == 1) continue;
@@ -230,13 +240,15 @@ void read_into(TensorFile& result, std::span<const std::byte> file) {
   Archive archive(file);
   if (archive.has("byteorder")) {
     const auto order = archive.read("byteorder");
-    if (order.size() != 6 || std::memcmp(order.data(), "little", 6) != 0) refuse("was saved on a big-endian machine; save it on another");
+    if (order.size() != 6 || std::memcmp(order.data(), "little", 6) != 0)
+      refuse("was saved on a big-endian machine; save it on another");
   }
   const auto bytes = archive.read("data.pkl");
   const Pickle pickle = read_state_dict_pickle(bytes);
   const PickleValue& root = pickle[pickle.root];
   if (root.kind == Kind::opaque && !root.text.empty()) {
-    refuse("holds a whole {}, which only its own code can take apart; load it with PyTorch and save model.state_dict()", root.text);
+    refuse("holds a whole {}, which only its own code can take apart; load it with PyTorch and save model.state_dict()",
+           root.text);
   }
   if (root.kind == Kind::dict || root.kind == Kind::list || root.kind == Kind::tuple) {
     Reader(archive, pickle, result).collect(pickle.root, "", 0);

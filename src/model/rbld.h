@@ -1,5 +1,6 @@
-// Rank-based linear dropout (RBLD): with which probability each rank is dropped, and what multiplies a kept value. Tables of k numbers,
-// made on the host once and handed to every engine and kernel, so that all of them compare the same bits with rbld_uniform().
+// Rank-based linear dropout (RBLD): with which probability each rank is dropped, and what multiplies a kept value.
+// Tables of k numbers, made on the host once and handed to every engine and kernel, so that all of them compare the
+// same bits with rbld_uniform().
 //   Paper, section 3.4; docs/METHOD.md, section 4.
 #pragma once
 

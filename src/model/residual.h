@@ -1,5 +1,6 @@
-// What a front end computes of pixels, a functor each, for the CUDA kernels and the CPU engine; the reference engine has its own, in double
-// (engine/reference/residual.cpp). Everything else reads front_end.h, whose rows are made of these.
+// What a front end computes of pixels, a functor each, for the CUDA kernels and the CPU engine; the reference engine
+// has its own, in double (engine/reference/residual.cpp). Everything else reads front_end.h, whose rows are made of
+// these.
 //
 //   kCell, kReach, kGain  as FrontEndRow tells
 //   at(pixel, place)      the value there, in grey levels; what the network sees is FrontEndRow::scale() times that
@@ -57,9 +58,10 @@ struct SignedNprResidual {
   }
 };
 
-/// The diagonal band of a wavelet whose high-pass has the taps 1, -1 alone (Haar, bior1.3), enlarged to the picture's size by bilinear
-/// interpolation. Of a side of n pixels the band has (n + 5)/2 values: of the cells of two pixels in it, of one mirrored before the first, and
-/// of those behind the last that bior1.3's length of six taps adds; beyond its border a picture is mirrored, its last pixel repeated.
+/// The diagonal band of a wavelet whose high-pass has the taps 1, -1 alone (Haar, bior1.3), enlarged to the picture's
+/// size by bilinear interpolation. Of a side of n pixels the band has (n + 5)/2 values: of the cells of two pixels in
+/// it, of one mirrored before the first, and of those behind the last that bior1.3's length of six taps adds; beyond
+/// its border a picture is mirrored, its last pixel repeated.
 struct HaarDiagonal {
   static constexpr int kCell = 1, kReach = 5;
   static constexpr double kGain = 1;
@@ -69,14 +71,17 @@ struct HaarDiagonal {
     int plus[2], minus[2];
     float second;
   };
-  static LFM_HOST_DEVICE int mirrored(int at, int side) { return at < 0 ? -1 - at : at >= side ? 2 * side - 1 - at : at; }
+  static LFM_HOST_DEVICE int mirrored(int at, int side) {
+    return at < 0 ? -1 - at : at >= side ? 2 * side - 1 - at : at;
+  }
   static LFM_HOST_DEVICE Pair pair_at(int at, int side) {
     const int values = (side + 5) / 2;
     // (at + 1/2) values/side - 1/2 as a fraction: whole part and rest
     const int numerator = (2 * at + 1) * values - side, denominator = 2 * side;
     const int whole = numerator < 0 ? 0 : numerator / denominator;
     Pair pair;
-    pair.second = numerator < 0 ? 0.0f : static_cast<float>(numerator - whole * denominator) / static_cast<float>(denominator);
+    pair.second =
+        numerator < 0 ? 0.0f : static_cast<float>(numerator - whole * denominator) / static_cast<float>(denominator);
     for (int i = 0; i < 2; ++i) {
       const int value = whole + i < values ? whole + i : values - 1;
       pair.plus[i] = mirrored(2 * value - 2, side);
@@ -91,8 +96,8 @@ struct HaarDiagonal {
     for (int i = 0; i < 2; ++i) {
       float band[2];
       for (int j = 0; j < 2; ++j) {
-        band[j] = 0.5f * static_cast<float>(pixel(y.plus[i], x.plus[j]) - pixel(y.plus[i], x.minus[j]) - pixel(y.minus[i], x.plus[j]) +
-                                            pixel(y.minus[i], x.minus[j]));
+        band[j] = 0.5f * static_cast<float>(pixel(y.plus[i], x.plus[j]) - pixel(y.plus[i], x.minus[j]) -
+                                            pixel(y.minus[i], x.plus[j]) + pixel(y.minus[i], x.minus[j]));
       }
       rows[i] = band[0] + x.second * (band[1] - band[0]);
     }

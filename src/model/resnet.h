@@ -1,8 +1,9 @@
-// ResNet-50 up to its second stage (He et al. 2015), with a stem of 3x3: the trunk of NPR's and SAFE's networks. The tables of its bottlenecks
-// and of its convolutions, which have no bias and are followed by a batch norm each.
+// ResNet-50 up to its second stage (He et al. 2015), with a stem of 3x3: the trunk of NPR's and SAFE's networks. The
+// tables of its bottlenecks and of its convolutions, which have no bias and are followed by a batch norm each.
 //
 //   stem        conv 3x3 by 2, batch norm, ReLU, max-pool 3x3 by 2 (padding 1)
-//   bottleneck  y = ReLU(norm(1x1(ReLU(norm(3x3(ReLU(norm(1x1(x)))))))) + shortcut),  shortcut = x, or norm(1x1(x)) where the shape changes
+//   bottleneck  y = ReLU(norm(1x1(ReLU(norm(3x3(ReLU(norm(1x1(x)))))))) + shortcut),
+//   shortcut = x, or norm(1x1(x)) where the shape changes
 #pragma once
 
 #include <array>

@@ -22,7 +22,8 @@ constexpr const char* kMetadata = "__metadata__";
 // The readers below throw std::runtime_error with the cause; read_safetensors names the file.
 
 std::uint64_t unsigned_of(const nlohmann::json& value, const std::string& name) {
-  if (!value.is_number_unsigned()) throw std::runtime_error(fmt::format("tensor \"{}\" has a malformed shape or offset", name));
+  if (!value.is_number_unsigned())
+    throw std::runtime_error(fmt::format("tensor \"{}\" has a malformed shape or offset", name));
   return value.get<std::uint64_t>();
 }
 
@@ -31,7 +32,8 @@ Tensor read_entry(const std::string& name, const nlohmann::json& entry, std::spa
   tensor.name = name;
   const std::string type = entry.at("dtype").get<std::string>();
   const auto known = element_type_from_name(type);
-  if (!known) throw std::runtime_error(fmt::format("tensor \"{}\" has element type {}, which is not supported", name, type));
+  if (!known)
+    throw std::runtime_error(fmt::format("tensor \"{}\" has element type {}, which is not supported", name, type));
   tensor.type = *known;
   if (!entry.at("shape").is_array()) throw std::runtime_error(fmt::format("tensor \"{}\" has a malformed shape", name));
   for (const auto& side : entry.at("shape")) tensor.shape.push_back(unsigned_of(side, name));
@@ -39,10 +41,12 @@ Tensor read_entry(const std::string& name, const nlohmann::json& entry, std::spa
   const std::uint64_t end = unsigned_of(entry.at("data_offsets").at(1), name);
   const auto count = element_count(tensor.type, tensor.shape);
   if (entry.at("data_offsets").size() != 2 || begin > end || end > data.size()) {
-    throw std::runtime_error(fmt::format("tensor \"{}\" at {}…{} reaches beyond the {} bytes of data", name, begin, end, data.size()));
+    throw std::runtime_error(
+        fmt::format("tensor \"{}\" at {}…{} reaches beyond the {} bytes of data", name, begin, end, data.size()));
   }
   if (!count || *count * element_size(tensor.type) != end - begin) {
-    throw std::runtime_error(fmt::format("tensor \"{}\" {} {} does not fill its {} bytes", name, type, shape_text(tensor.shape), end - begin));
+    throw std::runtime_error(fmt::format("tensor \"{}\" {} {} does not fill its {} bytes", name, type,
+                                         shape_text(tensor.shape), end - begin));
   }
   tensor.bytes = data.subspan(begin, end - begin);
   return tensor;
@@ -51,7 +55,8 @@ Tensor read_entry(const std::string& name, const nlohmann::json& entry, std::spa
 void check_gapless(std::span<const Tensor> tensors, std::span<const std::byte> data) {
   const std::byte* at = data.data();
   for (const Tensor& tensor : tensors) {
-    if (tensor.bytes.data() != at) throw std::runtime_error(fmt::format("a gap or an overlap precedes tensor \"{}\"", tensor.name));
+    if (tensor.bytes.data() != at)
+      throw std::runtime_error(fmt::format("a gap or an overlap precedes tensor \"{}\"", tensor.name));
     at += tensor.bytes.size();
   }
   if (at != data.data() + data.size()) throw std::runtime_error("bytes follow its last tensor");
@@ -62,7 +67,8 @@ void read_into(TensorFile& result, std::span<const std::byte> bytes) {
   std::uint64_t header_size = 0;
   std::memcpy(&header_size, bytes.data(), 8);
   if (header_size > kMaxHeader || header_size > bytes.size() - 8) {
-    throw std::runtime_error(fmt::format("its header is said to be {} bytes long, the file has {}", header_size, bytes.size()));
+    throw std::runtime_error(
+        fmt::format("its header is said to be {} bytes long, the file has {}", header_size, bytes.size()));
   }
   const auto header = parse_json_object({reinterpret_cast<const char*>(bytes.data()) + 8, header_size});
   const auto data = bytes.subspan(8 + header_size);
@@ -100,7 +106,8 @@ TensorFile read_safetensors(std::span<const std::byte> bytes, const std::string&
   } catch (const std::runtime_error& error) {
     cause = error.what();
   }
-  throw Error(ErrorCode::model, fmt::format("{}: is not a whole safetensors file: {}; copy or export it again", name, cause));
+  throw Error(ErrorCode::model,
+              fmt::format("{}: is not a whole safetensors file: {}; copy or export it again", name, cause));
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const Tensor> tensors,
@@ -121,7 +128,8 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Tensor
   for (const Tensor* tensor : order) {
     if (header.contains(tensor->name)) fail(fmt::format("two tensors are named \"{}\"", tensor->name));
     const std::uint64_t end = offset + tensor->bytes.size();
-    header[tensor->name] = {{"dtype", element_type_name(tensor->type)}, {"shape", tensor->shape}, {"data_offsets", {offset, end}}};
+    header[tensor->name] = {
+        {"dtype", element_type_name(tensor->type)}, {"shape", tensor->shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string json;

@@ -53,9 +53,7 @@ StageTable snet_stages(const Architecture& architecture, int height, int width) 
     stage.in = in;
     const auto b = static_cast<std::size_t>(stage.block);
     switch (stage.kind) {
-      case StageKind::front_end:
-        stage.out = {kChannels[0], shape.input};
-        break;
+      case StageKind::front_end: stage.out = {kChannels[0], shape.input}; break;
       case StageKind::block:
         stage.out = {kChannels[b + 1], shape.out[b]};
         stage.multiply_adds = std::int64_t{4} * in.channels * stage.out.channels * shape.conv[b].area();
@@ -64,9 +62,7 @@ StageTable snet_stages(const Architecture& architecture, int height, int width) 
         stage.out = {kMapChannels, in.size};
         stage.multiply_adds = std::int64_t{in.channels} * kMapChannels * in.size.area();
         break;
-      case StageKind::pooling:
-        stage.out = {kMapChannels, {values_per_channel(architecture), 1}};
-        break;
+      case StageKind::pooling: stage.out = {kMapChannels, {values_per_channel(architecture), 1}}; break;
       case StageKind::head:
         stage.out = {1, {1, 1}};
         stage.multiply_adds = feature_count(architecture);

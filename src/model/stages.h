@@ -1,5 +1,5 @@
-// The network as a table, a row a stage, from pixels to the logit. Parameter ids, plans, costs, `info` and the names in benchmarks and
-// profiles come from it; engine/network.cpp runs it forward and, mirrored, backward.
+// The network as a table, a row a stage, from pixels to the logit. Parameter ids, plans, costs, `info` and the names in
+// benchmarks and profiles come from it; engine/network.cpp runs it forward and, mirrored, backward.
 //
 //   stage         computes                                   of a 256 x 256 image, [channels][rows][columns]
 //   residual      the front end (front_end.h)                [3][256][256]
@@ -55,8 +55,8 @@ struct Stage {
   int block = -1;         ///< of a block or bottleneck, from 0
   bool joined = false;    ///< with the next: engines may compute the two in one, and an observer is told of them as one
   int index = 0;          ///< in the table
-  ParameterIds parameters = {};  ///< what it trains
-  StageShape in = {}, out = {};  ///< of stages(): empty in stage_table()
+  ParameterIds parameters = {};    ///< what it trains
+  StageShape in = {}, out = {};    ///< of stages(): empty in stage_table()
   std::int64_t multiply_adds = 0;  ///< of one image, as a direct convolution counts them; of stages() too
 };
 
@@ -70,7 +70,8 @@ constexpr int parameters_of(StageKind kind, int block) {
     case StageKind::projection: return 1;
     case StageKind::head: return kHeadParameters;
     case StageKind::stem: return kTrunkParameters;
-    case StageKind::bottleneck: return kTrunkParameters * convolution_count(kBottlenecks[static_cast<std::size_t>(block)]);
+    case StageKind::bottleneck:
+      return kTrunkParameters * convolution_count(kBottlenecks[static_cast<std::size_t>(block)]);
     case StageKind::front_end:
     case StageKind::pooling: return 0;
   }
@@ -100,8 +101,8 @@ inline constexpr auto kStages = number_stages(std::array<Stage, kBlocks + 4>{{
 }});
 
 inline constexpr auto kResnetStages = [] {
-  std::array<Stage, kBottlenecks.size() + 4> table = {{{.kind = StageKind::front_end, .name = "residual", .joined = true},
-                                                       {.kind = StageKind::stem, .name = "stem"}}};
+  std::array<Stage, kBottlenecks.size() + 4> table = {
+      {{.kind = StageKind::front_end, .name = "residual", .joined = true}, {.kind = StageKind::stem, .name = "stem"}}};
   std::size_t row = 2;
   for (std::size_t b = 0; b < kBottlenecks.size(); ++b) {
     table[row++] = {.kind = StageKind::bottleneck, .name = kBottlenecks[b].name, .block = static_cast<int>(b)};

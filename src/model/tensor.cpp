@@ -21,8 +21,17 @@ struct TypeInfo {
 };
 
 // In the order of ElementType.
-constexpr std::array<TypeInfo, 11> kTypes = {{{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"U64", 8},
-                                              {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U8", 1}, {"BOOL", 1}}};
+constexpr std::array<TypeInfo, 11> kTypes = {{{"F64", 8},
+                                              {"F32", 4},
+                                              {"F16", 2},
+                                              {"BF16", 2},
+                                              {"I64", 8},
+                                              {"U64", 8},
+                                              {"I32", 4},
+                                              {"I16", 2},
+                                              {"I8", 1},
+                                              {"U8", 1},
+                                              {"BOOL", 1}}};
 
 float half_to_float(std::uint16_t half) {
   const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
@@ -75,7 +84,8 @@ Tensor float_tensor(std::string name, TensorShape shape, std::span<const float> 
 }
 
 const Tensor* find_tensor(std::span<const Tensor> tensors, std::string_view name) {
-  const auto it = std::find_if(tensors.begin(), tensors.end(), [&](const Tensor& tensor) { return tensor.name == name; });
+  const auto it =
+      std::find_if(tensors.begin(), tensors.end(), [&](const Tensor& tensor) { return tensor.name == name; });
   return it == tensors.end() ? nullptr : &*it;
 }
 
@@ -83,39 +93,21 @@ std::vector<float> to_floats(const Tensor& tensor) {
   std::vector<float> out(tensor.count());
   const auto as_float = [](auto value) { return static_cast<float>(value); };
   switch (tensor.type) {
-    case ElementType::f64:
-      convert_each<double>(tensor.bytes, out, as_float);
-      break;
-    case ElementType::f32:
-      convert_each<float>(tensor.bytes, out, as_float);
-      break;
-    case ElementType::f16:
-      convert_each<std::uint16_t>(tensor.bytes, out, half_to_float);
-      break;
+    case ElementType::f64: convert_each<double>(tensor.bytes, out, as_float); break;
+    case ElementType::f32: convert_each<float>(tensor.bytes, out, as_float); break;
+    case ElementType::f16: convert_each<std::uint16_t>(tensor.bytes, out, half_to_float); break;
     case ElementType::bf16:
       convert_each<std::uint16_t>(tensor.bytes, out, [](std::uint16_t stored) {
         return std::bit_cast<float>(static_cast<std::uint32_t>(stored) << 16);
       });
       break;
-    case ElementType::i64:
-      convert_each<std::int64_t>(tensor.bytes, out, as_float);
-      break;
-    case ElementType::u64:
-      convert_each<std::uint64_t>(tensor.bytes, out, as_float);
-      break;
-    case ElementType::i32:
-      convert_each<std::int32_t>(tensor.bytes, out, as_float);
-      break;
-    case ElementType::i16:
-      convert_each<std::int16_t>(tensor.bytes, out, as_float);
-      break;
-    case ElementType::i8:
-      convert_each<std::int8_t>(tensor.bytes, out, as_float);
-      break;
+    case ElementType::i64: convert_each<std::int64_t>(tensor.bytes, out, as_float); break;
+    case ElementType::u64: convert_each<std::uint64_t>(tensor.bytes, out, as_float); break;
+    case ElementType::i32: convert_each<std::int32_t>(tensor.bytes, out, as_float); break;
+    case ElementType::i16: convert_each<std::int16_t>(tensor.bytes, out, as_float); break;
+    case ElementType::i8: convert_each<std::int8_t>(tensor.bytes, out, as_float); break;
     case ElementType::u8:
-    case ElementType::boolean:
-      convert_each<std::uint8_t>(tensor.bytes, out, as_float);
-      break;
+    case ElementType::boolean: convert_each<std::uint8_t>(tensor.bytes, out, as_float); break;
   }
   return out;
 }

@@ -12,7 +12,7 @@
 namespace lfm {
 
 struct TensorFile {
-  std::vector<Tensor> tensors;                  ///< views into `file` (or bytes it was read from) or `buffers`; names differ
+  std::vector<Tensor> tensors;  ///< views into `file` (or bytes it was read from) or `buffers`; names differ
   std::map<std::string, std::string> metadata;  ///< safetensors' "__metadata__"
   MappedFile file;
   std::vector<std::vector<std::byte>> buffers;

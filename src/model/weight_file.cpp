@@ -41,7 +41,8 @@ std::vector<Tensor> model_tensors(const Model& model) {
     const ParameterTable table = parameter_table(member.architecture);
     for (int id = 0; id < table.size(); ++id) {
       const ParameterSpec& spec = table[id];
-      tensors.push_back(float_tensor(member_prefix(model, m) + spec.name, {spec.shape.begin(), spec.shape.begin() + spec.rank},
+      tensors.push_back(float_tensor(member_prefix(model, m) + spec.name,
+                                     {spec.shape.begin(), spec.shape.begin() + spec.rank},
                                      parameter(std::span<const float>(member.values), table, id)));
     }
   }
@@ -71,8 +72,13 @@ nlohmann::json thresholds_json(const ThresholdTable& table) {
                     {"recall_low", row.recall_low},
                     {"recall_high", row.recall_high}});
   }
-  return {{"view", view_name(table.view)},     {"reals", table.reals},           {"kinds", table.kinds}, {"fakes", table.fakes},
-          {"generators", table.generators},    {"conditions", table.conditions}, {"rows", rows}};
+  return {{"view", view_name(table.view)},
+          {"reals", table.reals},
+          {"kinds", table.kinds},
+          {"fakes", table.fakes},
+          {"generators", table.generators},
+          {"conditions", table.conditions},
+          {"rows", rows}};
 }
 
 double share(const nlohmann::json& value) {
@@ -82,14 +88,16 @@ double share(const nlohmann::json& value) {
 }
 
 std::size_t count(const nlohmann::json& value) {
-  if (!value.is_number_unsigned()) throw std::runtime_error("a number of pictures in its table of thresholds is not a count");
+  if (!value.is_number_unsigned())
+    throw std::runtime_error("a number of pictures in its table of thresholds is not a count");
   return value.get<std::size_t>();
 }
 
 WorstKind read_kind(const nlohmann::json& value) {
   if (value.is_null()) return {};
   const WorstKind kind{value.at("name").get<std::string>(), count(value.at("called")), count(value.at("of"))};
-  if (kind.called > kind.of || kind.of == 0) throw std::runtime_error("its table of thresholds counts more than there is");
+  if (kind.called > kind.of || kind.of == 0)
+    throw std::runtime_error("its table of thresholds counts more than there is");
   return kind;
 }
 
@@ -97,7 +105,8 @@ ThresholdTable read_thresholds(const nlohmann::json& value) {
   ThresholdTable table;
   const std::string view = value.at("view");
   const auto known = value_of<View>(view);
-  if (!known) throw std::runtime_error(fmt::format("its thresholds' view \"{}\" is unknown; use a newer lfm-cuda", view));
+  if (!known)
+    throw std::runtime_error(fmt::format("its thresholds' view \"{}\" is unknown; use a newer lfm-cuda", view));
   table.view = *known;
   table.reals = count(value.at("reals"));
   table.kinds = count(value.at("kinds"));
@@ -107,9 +116,9 @@ ThresholdTable read_thresholds(const nlohmann::json& value) {
   if (!value.at("rows").is_array()) throw std::runtime_error("its table of thresholds has no rows");
   if (value.at("rows").size() > kMostThresholds) throw std::runtime_error("its table of thresholds is too long");
   for (const nlohmann::json& row : value.at("rows")) {
-    table.rows.push_back({share(row.at("rate")), static_cast<float>(share(row.at("threshold"))), share(row.at("false_alarms")),
-                          read_kind(row.at("worst")), read_kind(row.at("worst_unseen")), share(row.at("recall")),
-                          share(row.at("recall_low")), share(row.at("recall_high"))});
+    table.rows.push_back({share(row.at("rate")), static_cast<float>(share(row.at("threshold"))),
+                          share(row.at("false_alarms")), read_kind(row.at("worst")), read_kind(row.at("worst_unseen")),
+                          share(row.at("recall")), share(row.at("recall_low")), share(row.at("recall_high"))});
     if (table.rows.back().worst.of == 0) throw std::runtime_error("its table of thresholds lacks the worst kind");
   }
   return table;
@@ -146,7 +155,8 @@ nlohmann::json architecture_json(const Architecture& a) {
 void read_network(const nlohmann::json& header, Model& model) {
   const std::string pooling = header.at("architecture").at("pooling");
   const auto known_pooling = value_of<Pooling>(pooling);
-  if (!known_pooling) throw std::runtime_error(fmt::format("its pooling \"{}\" is unknown; use a newer lfm-cuda", pooling));
+  if (!known_pooling)
+    throw std::runtime_error(fmt::format("its pooling \"{}\" is unknown; use a newer lfm-cuda", pooling));
   model.architecture.pooling = *known_pooling;
   const nlohmann::json& k = header.at("architecture").at("k");
   if (!k.is_number_unsigned() || k.get<std::uint64_t>() < 1 || k.get<std::uint64_t>() > kMaxTopK) {
@@ -156,7 +166,8 @@ void read_network(const nlohmann::json& header, Model& model) {
 
   const nlohmann::json& residual = header.at("residual");
   const auto front_end = residual.is_string() ? front_end_from_word(residual.get<std::string>()) : std::nullopt;
-  if (!front_end) throw std::runtime_error(fmt::format("its residual {} is unknown; use a newer lfm-cuda", residual.dump()));
+  if (!front_end)
+    throw std::runtime_error(fmt::format("its residual {} is unknown; use a newer lfm-cuda", residual.dump()));
   model.architecture.front_end = *front_end;
   read_part(header.at("architecture"), "trunk", model.architecture.trunk);
   read_part(header.at("architecture"), "head", model.architecture.head);
@@ -182,7 +193,8 @@ void read_members(const nlohmann::json& header, Model& model) {
     throw std::runtime_error(fmt::format("its members are not 2 to {}", kMostMembers));
   }
   for (const nlohmann::json& member : members) {
-    if (member.at("format") != kModelFormat) throw std::runtime_error("a member of it is no single model; use a newer lfm-cuda");
+    if (member.at("format") != kModelFormat)
+      throw std::runtime_error("a member of it is no single model; use a newer lfm-cuda");
     model.members.push_back(read_header(member));
   }
 }
@@ -204,7 +216,8 @@ Model read_header(const nlohmann::json& header) {
   model.threshold = number(header.at("threshold"), "threshold");
   model.calibration.temperature = number(header.at("calibration").at("temperature"), "temperature");
   model.calibration.bias = number(header.at("calibration").at("bias"), "bias");
-  if (const auto thresholds = header.find("thresholds"); thresholds != header.end()) model.thresholds = read_thresholds(*thresholds);
+  if (const auto thresholds = header.find("thresholds"); thresholds != header.end())
+    model.thresholds = read_thresholds(*thresholds);
   model.name = header.at("name").get<std::string>();
   model.provenance = header.at("provenance").dump();
   return model;
@@ -233,7 +246,8 @@ void refuse_extra_tensors(const Container& file, bool checkpoint, const Model& m
     if (checkpoint && tensor.name.starts_with(kTrainingPrefix)) return false;
     return std::ranges::find(known, tensor.name, &Tensor::name) == known.end();
   });
-  if (extra != file.tensors().end()) fail(source, fmt::format("has a tensor \"{}\" that no model of its kind has", extra->name));
+  if (extra != file.tensors().end())
+    fail(source, fmt::format("has a tensor \"{}\" that no model of its kind has", extra->name));
 }
 
 void write_model(const Model& model, const nlohmann::json* training, std::span<const Tensor> extra,
@@ -313,14 +327,15 @@ void check_network(const Model& model, const std::string& source) {
   }
   const ParameterTable table = parameter_table(model.architecture);
   if (model.values.size() != table.total_floats) {
-    fail(source, fmt::format("it has {} values where its architecture has {}", model.values.size(), table.total_floats));
+    fail(source,
+         fmt::format("it has {} values where its architecture has {}", model.values.size(), table.total_floats));
   }
   for (int id = 0; id < table.size(); ++id) {
     const auto values = parameter(std::span<const float>(model.values), table, id);
     const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
     if (bad != values.end()) {
-      fail(source, fmt::format("value {} of \"{}\" is not finite; the training that made it diverged", bad - values.begin(),
-                               table[id].name));
+      fail(source, fmt::format("value {} of \"{}\" is not finite; the training that made it diverged",
+                               bad - values.begin(), table[id].name));
     }
     if (table[id].is_variance && std::any_of(values.begin(), values.end(), [](float v) { return v < 0; })) {
       fail(source, fmt::format("\"{}\" has a negative variance", table[id].name));
@@ -365,7 +380,8 @@ Model read_model(const Container& file, const std::filesystem::path& path) {
     }
     Model model = read_header(header);
     if (model.members.empty()) read_values(file, "", model, source);
-    for (std::size_t m = 0; m < model.members.size(); ++m) read_values(file, member_prefix(model, m), model.members[m], source);
+    for (std::size_t m = 0; m < model.members.size(); ++m)
+      read_values(file, member_prefix(model, m), model.members[m], source);
     refuse_extra_tensors(file, checkpoint, model, source);
     check_model(model, source);
     return model;
@@ -380,9 +396,7 @@ Model read_model(const Container& file, const std::filesystem::path& path) {
 
 Model load_model(const std::filesystem::path& path) { return read_model(Container(path), path); }
 
-void save_model(const Model& model, const std::filesystem::path& path) {
-  write_model(model, nullptr, {}, path);
-}
+void save_model(const Model& model, const std::filesystem::path& path) { write_model(model, nullptr, {}, path); }
 
 void save_checkpoint(const Model& model, const nlohmann::json& training, std::span<const Tensor> tensors,
                      const std::filesystem::path& path) {
@@ -411,8 +425,9 @@ const nlohmann::json& Checkpoint::training() const { return file.header().at("tr
 std::span<const std::byte> Checkpoint::tensor(std::string_view name, ElementType type, std::uint64_t count) const {
   const Tensor* found = file.find(name);
   if (!found || found->type != type || found->count() != count) {
-    fail(path.string(), fmt::format("lacks training tensor \"{}\" of {} {} values; start again from the model with --init",
-                                    name, count, element_type_name(type)));
+    fail(path.string(),
+         fmt::format("lacks training tensor \"{}\" of {} {} values; start again from the model with --init", name,
+                     count, element_type_name(type)));
   }
   return found->bytes;
 }

@@ -2,23 +2,26 @@
 //
 // Header of a model:
 //   "format"        "lfm-model", or "lfm-checkpoint" where training state follows
-//   "architecture"  {"pooling": "topk" | "average", "k": 16}, and "trunk": "snet" | "resnet" and "head": "linear" | "softmax", which may be
-//                   missing where they are the first
+//   "architecture"  {"pooling": "topk" | "average", "k": 16}, and "trunk": "snet" | "resnet" and "head": "linear" |
+//                   "softmax", which may be missing where they are the first
 //   "residual"      "npr-nearest-2": the front end, by its word in front_end.h
-//   "input"         {"view": "resize" | "native" | "center" | "tiles", "size": 256, "mean": [3], "std": [3]}: ImageNet's, or 0 and 1
+//   "input"         {"view": "resize" | "native" | "center" | "tiles", "size": 256, "mean": [3], "std": [3]}:
+//                   ImageNet's, or 0 and 1
 //   "threshold"     score above which an image is called fake, 0 … 1
 //   "calibration"   {"temperature": > 0, "bias"}: score = sigmoid(logit / temperature + bias)
-//   "thresholds"    may be missing: {"view", "reals", "kinds", "fakes", "generators", "conditions": ["none", …], "rows": [{"rate",
-//                   "threshold", "false_alarms", "worst": {"name", "called", "of"}, "worst_unseen": the same, or null, "recall",
-//                   "recall_low", "recall_high"}]}, as ThresholdTable in include/lfm/model.h
+//   "thresholds"    may be missing: {"view", "reals", "kinds", "fakes", "generators", "conditions": ["none", …],
+//                   "rows": [{"rate", "threshold", "false_alarms", "worst": {"name", "called", "of"}, "worst_unseen":
+//                   the same, or null, "recall", "recall_low", "recall_high"}]}, as ThresholdTable in
+//                   include/lfm/model.h
 //   "name", "provenance"  for people: a string, an object
 //   "training"      checkpoints only: an object of the trainer's
-// A model of several members has the format "lfm-members", "combination": "first-fake" | "mean" | "max", and "members": [headers of models
-// as above], instead of an architecture, residual and input size; what is fitted ("threshold", "calibration", "thresholds") is to the
-// members' joint logit (src/model/combination.h). The tensors of member N, counted from 1, have names that begin with "memberN.".
+// A model of several members has the format "lfm-members", "combination": "first-fake" | "mean" | "max", and "members":
+// [headers of models as above], instead of an architecture, residual and input size; what is fitted ("threshold",
+// "calibration", "thresholds") is to the members' joint logit (src/model/combination.h). The tensors of member N,
+// counted from 1, have names that begin with "memberN.".
 //
-// Its tensors are those of parameter_table(), FP32, names, order and shapes as there. A checkpoint has further ones, whose
-// names begin with "training.".
+// Its tensors are those of parameter_table(), FP32, names, order and shapes as there. A checkpoint has further ones,
+// whose names begin with "training.".
 //
 // load_model and save_model: include/lfm/model.h. load_model reads checkpoints too, and leaves their training state.
 #pragma once

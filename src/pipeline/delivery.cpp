@@ -39,14 +39,16 @@ constexpr std::array kKinds = {
 constexpr int kSocialQuality = 75;
 
 [[noreturn]] void refuse(const std::string& word, const std::string& why) {
-  throw Error(ErrorCode::usage, fmt::format("'{}': {}; perturbations are {}, values separated by commas", word, why, delivery_words(", ")));
+  throw Error(ErrorCode::usage, fmt::format("'{}': {}; perturbations are {}, values separated by commas", word, why,
+                                            delivery_words(", ")));
 }
 
 double parse_amount(const KindSpec& spec, const std::string& word, std::string_view text) {
   double amount = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
   if (error != std::errc() || end != text.data() + text.size()) refuse(word, fmt::format("'{}' is no number", text));
-  if (!(amount >= spec.low && amount <= spec.high)) refuse(word, fmt::format("{} lies in {} … {}", spec.word, spec.low, spec.high));
+  if (!(amount >= spec.low && amount <= spec.high))
+    refuse(word, fmt::format("{} lies in {} … {}", spec.word, spec.low, spec.high));
   if (spec.whole && amount != std::floor(amount)) refuse(word, fmt::format("{} takes whole numbers", spec.word));
   return amount;
 }
@@ -61,7 +63,9 @@ std::string delivery_words(std::string_view separator) {
 
 std::string Delivery::name() const {
   const auto spec = std::ranges::find(kKinds, kind, &KindSpec::kind);
-  return spec == kKinds.end() ? "none" : fmt::format("{}:{}", spec->word, amount);  // the shortest text that reads back as the amount
+  return spec == kKinds.end()
+             ? "none"
+             : fmt::format("{}:{}", spec->word, amount);  // the shortest text that reads back as the amount
 }
 
 std::vector<Delivery> parse_deliveries(const std::vector<std::string>& words) {
@@ -97,20 +101,11 @@ std::vector<Delivery> stable_deliveries() {
 Image deliver(const Image& image, const Delivery& delivery) {
   Augmentation augmentation;
   switch (delivery.kind) {
-    case Delivery::Kind::none:
-      return image;
-    case Delivery::Kind::jpeg:
-      augmentation.jpeg_quality = static_cast<int>(delivery.amount);
-      break;
-    case Delivery::Kind::webp:
-      augmentation.webp_quality = static_cast<int>(delivery.amount);
-      break;
-    case Delivery::Kind::blur:
-      augmentation.blur_sigma = delivery.amount;
-      break;
-    case Delivery::Kind::resize:
-      augmentation.scale = delivery.amount;
-      break;
+    case Delivery::Kind::none: return image;
+    case Delivery::Kind::jpeg: augmentation.jpeg_quality = static_cast<int>(delivery.amount); break;
+    case Delivery::Kind::webp: augmentation.webp_quality = static_cast<int>(delivery.amount); break;
+    case Delivery::Kind::blur: augmentation.blur_sigma = delivery.amount; break;
+    case Delivery::Kind::resize: augmentation.scale = delivery.amount; break;
     case Delivery::Kind::noise:
       augmentation.noise_sigma = delivery.amount;
       augmentation.noise_seed = XXH3_64bits(image.rgb.data(), image.rgb.size());
@@ -129,7 +124,9 @@ Image deliver(const Image& image, const Delivery& delivery) {
     }
   }
   const bool is_cut_away = augmentation.crop_x > 0 && (augmentation.crop_width <= 0 || augmentation.crop_height <= 0);
-  if (is_cut_away) throw Error(ErrorCode::input, fmt::format("{} x {} pixels are too few for {}", image.width, image.height, delivery.name()));
+  if (is_cut_away)
+    throw Error(ErrorCode::input,
+                fmt::format("{} x {} pixels are too few for {}", image.width, image.height, delivery.name()));
   try {
     return augment(image, augmentation);
   } catch (const Unavailable&) {

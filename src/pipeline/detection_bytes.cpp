@@ -43,7 +43,8 @@ class Reader {
   void size(Container& container) {
     std::uint64_t count = 0;
     raw(&count, sizeof count);
-    if (count > bytes_.size()) throw std::runtime_error("a message from another process is cut off");  // an element has a byte at least
+    if (count > bytes_.size())
+      throw std::runtime_error("a message from another process is cut off");  // an element has a byte at least
     container.resize(count);
   }
 
@@ -52,10 +53,8 @@ class Reader {
 };
 
 template <typename Archive, typename T>
-  requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-void pass(Archive& archive, T& value) {
-  archive.raw(&value, sizeof value);
-}
+requires std::is_arithmetic_v<T> || std::is_enum_v<T>
+void pass(Archive& archive, T& value) { archive.raw(&value, sizeof value); }
 
 template <typename Archive>
 void pass(Archive& archive, std::string& text) {
@@ -94,7 +93,8 @@ void pass_all(Archive& archive, Fields&... fields) {
   (pass(archive, fields), ...);
 }
 
-// Each structure is taken apart into all its members, so that none that is added later is forgotten: the number has to be right.
+// Each structure is taken apart into all its members, so that none that is added later is forgotten: the number has to
+// be right.
 template <typename Archive>
 void pass(Archive& archive, Sign& sign) {
   auto& [source, name, value] = sign;
@@ -103,18 +103,20 @@ void pass(Archive& archive, Sign& sign) {
 
 template <typename Archive>
 void pass(Archive& archive, Evidence& evidence) {
-  auto& [x, y, width, height, view_width, view_height, rows, columns, contributions, grad_cam, member, stride, side, before] =
-      evidence;
-  pass_all(archive, x, y, width, height, view_width, view_height, rows, columns, contributions, grad_cam, member, stride, side, before);
+  auto& [x, y, width, height, view_width, view_height, rows, columns, contributions, grad_cam, member, stride, side,
+         before] = evidence;
+  pass_all(archive, x, y, width, height, view_width, view_height, rows, columns, contributions, grad_cam, member,
+           stride, side, before);
 }
 
 template <typename Archive>
 void pass(Archive& archive, Detection& detection) {
-  auto& [status, path, ticket, error, part, width, height, orientation, logit, score, fake, unsure, doubt, texture, windows, empty_windows,
-         features, delivered_logits, delivered_scores, member_logits, delivered_member_logits, decided_by, evidence, thumbnail, signs] = detection;
-  pass_all(archive, status, path, ticket, error, part, width, height, orientation, logit, score, fake, unsure, doubt, texture, windows,
-           empty_windows, features, delivered_logits, delivered_scores, member_logits, delivered_member_logits, decided_by, evidence, thumbnail,
-           signs);
+  auto& [status, path, ticket, error, part, width, height, orientation, logit, score, fake, unsure, doubt, texture,
+         windows, empty_windows, features, delivered_logits, delivered_scores, member_logits, delivered_member_logits,
+         decided_by, evidence, thumbnail, signs] = detection;
+  pass_all(archive, status, path, ticket, error, part, width, height, orientation, logit, score, fake, unsure, doubt,
+           texture, windows, empty_windows, features, delivered_logits, delivered_scores, member_logits,
+           delivered_member_logits, decided_by, evidence, thumbnail, signs);
 }
 
 template <typename Archive>

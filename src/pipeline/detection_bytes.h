@@ -13,7 +13,8 @@ namespace lfm {
 void append_bytes(std::vector<std::byte>& bytes, const Input& input);
 void append_bytes(std::vector<std::byte>& bytes, const Detection& detection);
 
-/// Reads what was appended, from the front of `bytes`, which it then begins behind. Throws std::runtime_error where they end too early.
+/// Reads what was appended, from the front of `bytes`, which it then begins behind. Throws std::runtime_error where
+/// they end too early.
 Input take_input(std::span<const std::byte>& bytes);
 Detection take_detection(std::span<const std::byte>& bytes);
 

@@ -48,7 +48,7 @@ struct Detector::Impl {
   float threshold = 0.5f;
   bool stable = false;  ///< whatever an input asks for
   std::string verdict_meaning;
-  Model model;                    ///< the values are for evidence
+  Model model;  ///< the values are for evidence
 
   float score(float logit) const { return calibrated_score(calibration, logit); }
 
@@ -140,13 +140,15 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   Engine& first = *impl_->engines[0];
   impl_->calibration = model.calibration;
   const View view = options.view.value_or(model.view);
-  if (options.threshold && options.threshold_at) throw Error(ErrorCode::usage, "give a threshold or a rate of false alarms, not both");
-  impl_->threshold = options.threshold_at ? row_at(model, *options.threshold_at, view).threshold : options.threshold.value_or(model.threshold);
+  if (options.threshold && options.threshold_at)
+    throw Error(ErrorCode::usage, "give a threshold or a rate of false alarms, not both");
+  impl_->threshold = options.threshold_at ? row_at(model, *options.threshold_at, view).threshold
+                                          : options.threshold.value_or(model.threshold);
   impl_->verdict_meaning = lfm::verdict_meaning(model.thresholds, view, impl_->threshold);
   impl_->stable = options.stable;
-  stream.presentation = {view, options.tiles, parse_deliveries(options.deliveries),
-                         options.thumbnails, options.signs};
-  if (options.deliveries.empty()) stream.presentation.deliveries = options.stable ? stable_deliveries() : std::vector<Delivery>{{}};
+  stream.presentation = {view, options.tiles, parse_deliveries(options.deliveries), options.thumbnails, options.signs};
+  if (options.deliveries.empty())
+    stream.presentation.deliveries = options.stable ? stable_deliveries() : std::vector<Delivery>{{}};
   stream.stable_deliveries = options.stable ? stream.presentation.deliveries : stable_deliveries();
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
@@ -182,8 +184,8 @@ Detection Detector::detect(const Image& image) {
       features.resize(stream.features ? static_cast<std::size_t>(lfm::feature_count(architecture)) : 0);
       const int positions = map_size(architecture, pixels.image.height, pixels.image.width).area();
       maps.resize(wants_evidence ? static_cast<std::size_t>(map_channels(architecture) * positions) : 0);
-      infer(*impl_->sets[0][m], architecture, {pixels.data(), 1, pixels.image.height, pixels.image.width}, std::span(&logit, 1),
-            features, maps);
+      infer(*impl_->sets[0][m], architecture, {pixels.data(), 1, pixels.image.height, pixels.image.width},
+            std::span(&logit, 1), features, maps);
       if (wants_evidence) add_evidence(picture, piece, maps, stream.members, m);
       add_score(piece, logit, features);
     }
@@ -203,8 +205,9 @@ std::vector<Detection> Detector::detect_files(const std::vector<std::filesystem:
 }
 
 void Detector::detect_stream(InputSource& source, const std::function<void(Detection&&)>& sink) {
-  score_stream(impl_->sets, impl_->stream, source,
-               [this](Detection& d, const Input& input) { impl_->finish(d, impl_->stable || input.stable); }, sink);
+  score_stream(
+      impl_->sets, impl_->stream, source,
+      [this](Detection& d, const Input& input) { impl_->finish(d, impl_->stable || input.stable); }, sink);
 }
 
 View Detector::view() const { return impl_->stream.presentation.view; }
@@ -214,7 +217,8 @@ float Detector::threshold() const { return impl_->threshold; }
 std::string Detector::verdict_meaning() const { return impl_->verdict_meaning; }
 std::size_t Detector::feature_count() const {
   std::size_t count = 0;
-  for (const Member& member : impl_->stream.members) count += static_cast<std::size_t>(lfm::feature_count(member.architecture));
+  for (const Member& member : impl_->stream.members)
+    count += static_cast<std::size_t>(lfm::feature_count(member.architecture));
   return count;
 }
 std::vector<std::string> Detector::members() const {

@@ -71,10 +71,12 @@ fs::path find_model(const std::string& name) {
     if (fs::exists(file, ignored)) return file;
     searched.push_back(file.string());
   }
-  throw Error(ErrorCode::model,
-              fmt::format("no model named '{}' is installed (searched {}); give one with --model FILE.lfmw or LFM_MODEL, or make "
-                          "one from a checkpoint: lfm-cuda convert checkpoint.pth model.lfmw",
-                          wanted, fmt::join(searched, ", ")));
+  throw Error(
+      ErrorCode::model,
+      fmt::format(
+          "no model named '{}' is installed (searched {}); give one with --model FILE.lfmw or LFM_MODEL, or make "
+          "one from a checkpoint: lfm-cuda convert checkpoint.pth model.lfmw",
+          wanted, fmt::join(searched, ", ")));
 }
 
 }  // namespace lfm

@@ -30,14 +30,17 @@ bool may_be_image(const fs::path& member) {
 }
 
 /// The picture, out of its block.
-Image as_image(const ViewImage& seen) { return {seen.image.width, seen.image.height, {seen.data(), seen.data() + seen.bytes()}}; }
+Image as_image(const ViewImage& seen) {
+  return {seen.image.width, seen.image.height, {seen.data(), seen.data() + seen.bytes()}};
+}
 
 /// A small copy, upright, of a picture of width x height pixels, of which `image` may be a resized one.
 std::vector<std::uint8_t> thumbnail_of(const Image& image, int width, int height, int orientation, int side) {
   constexpr int quality = 60;
   const double factor = std::min(1.0, static_cast<double>(side) / std::max(width, height));
   const auto scaled = [&](int length) { return std::max(1, static_cast<int>(std::lround(length * factor))); };
-  const std::vector<std::byte> bytes = encode_webp(upright(resize_bilinear(image, scaled(width), scaled(height)), orientation), quality);
+  const std::vector<std::byte> bytes =
+      encode_webp(upright(resize_bilinear(image, scaled(width), scaled(height)), orientation), quality);
   const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data());
   return {begin, begin + bytes.size()};
 }
@@ -59,7 +62,8 @@ InputViews read_views(std::span<const std::byte> file, const Presentation& wante
     views.height = seen.height;
     views.windows = view_windows(seen.width, seen.height, wanted.view, wanted.most_tiles);
     if (wanted.thumbnail > 0) {
-      views.thumbnail = thumbnail_of(as_image(seen.images[0]), seen.width, seen.height, views.orientation, wanted.thumbnail);
+      views.thumbnail =
+          thumbnail_of(as_image(seen.images[0]), seen.width, seen.height, views.orientation, wanted.thumbnail);
     }
     views.delivered.push_back({std::move(seen.images), {}});
     return views;
@@ -80,13 +84,16 @@ InputViews present(Image image, const Presentation& presentation, int orientatio
   views.width = image.width;
   views.height = image.height;
   views.windows = view_windows(image.width, image.height, presentation.view, presentation.most_tiles);
-  if (presentation.thumbnail > 0) views.thumbnail = thumbnail_of(image, image.width, image.height, orientation, presentation.thumbnail);
+  if (presentation.thumbnail > 0)
+    views.thumbnail = thumbnail_of(image, image.width, image.height, orientation, presentation.thumbnail);
   std::vector<DeliveredView>& all = views.delivered;
   all.resize(presentation.deliveries.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     try {
       const bool last = i + 1 == all.size() && presentation.deliveries[i].kind == Delivery::Kind::none;
-      Image delivered = last ? std::move(image) : deliver(image, presentation.deliveries[i]);  // NOLINT: the last, nothing follows the move
+      Image delivered = last
+                            ? std::move(image)
+                            : deliver(image, presentation.deliveries[i]);  // NOLINT: the last, nothing follows the move
       all[i].images = apply_view(std::move(delivered), presentation.view, presentation.most_tiles, presentation.source);
     } catch (const Unavailable&) {
       throw;  // says nothing of the picture: it may not be measured without this delivery
@@ -104,7 +111,8 @@ std::optional<InputViews> read_input(const Input& input, const Presentation& pre
   if (input.view) wanted.view = *input.view;
   if (input.image) return present(*input.image, wanted, input.orientation);
   if (input.bytes) return read_views(*input.bytes, wanted, limits);
-  return from_file(input.path, limits, [&](std::span<const std::byte> file) { return std::optional(read_views(file, wanted, limits)); });
+  return from_file(input.path, limits,
+                   [&](std::span<const std::byte> file) { return std::optional(read_views(file, wanted, limits)); });
 }
 
 std::string cause(const Error& error, const fs::path& path) {

@@ -34,17 +34,17 @@ struct InputViews {
   std::vector<Window> windows;           ///< of the picture as it is, an image each
   std::vector<std::uint8_t> thumbnail;   ///< WebP
   std::vector<Sign> signs;
-  std::string part;                      ///< "preview" where that is all that was decoded of a raw file
-  int width = 0;                         ///< of the picture as decoded
+  std::string part;  ///< "preview" where that is all that was decoded of a raw file
+  int width = 0;     ///< of the picture as decoded
   int height = 0;
-  int orientation = 1;                   ///< that turns it upright
+  int orientation = 1;  ///< that turns it upright
 };
 
 /// Of a picture in memory. Never throws for a picture that can't be delivered so. Signs are none: they are a file's.
 InputViews present(Image image, const Presentation& presentation, int orientation = 1);
 
-/// Reads, decodes and brings into the view. Nothing for a folder's member that is no image: no regular file, or neither its content
-/// nor its extension claims to be one. Throws Error{input}; the message starts with the path.
+/// Reads, decodes and brings into the view. Nothing for a folder's member that is no image: no regular file, or neither
+/// its content nor its extension claims to be one. Throws Error{input}; the message starts with the path.
 std::optional<InputViews> read_input(const Input& input, const Presentation& presentation, const DecodeLimits& limits);
 
 /// An error's message without the path it starts with: a Detection has its path in a field of its own.

@@ -31,7 +31,8 @@ const Format* format_of(const std::filesystem::path& path) {
 
 std::string time_text(double seconds) {
   const auto thousandths = static_cast<long long>(std::llround(seconds * 1000));
-  return fmt::format("{}:{:02}:{:02}.{:03}", thousandths / 3'600'000, thousandths / 60'000 % 60, thousandths / 1000 % 60, thousandths % 1000);
+  return fmt::format("{}:{:02}:{:02}.{:03}", thousandths / 3'600'000, thousandths / 60'000 % 60,
+                     thousandths / 1000 % 60, thousandths % 1000);
 }
 
 std::optional<Input> MediaSource::next() {

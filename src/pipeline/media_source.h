@@ -12,13 +12,13 @@
 namespace lfm {
 
 struct MediaOptions {
-  bool pages = false;            ///< every page of a TIFF, not the first alone
-  std::optional<double> every;   ///< seconds from one frame of a film to the next; nothing: films aren't read
+  bool pages = false;           ///< every page of a TIFF, not the first alone
+  std::optional<double> every;  ///< seconds from one frame of a film to the next; nothing: films aren't read
   DecodeLimits limits;
 };
 
-/// What another source gives, taken apart. Pages and frames are decoded here, one after the other; other files where they always are. A file
-/// that breaks off in the middle gives its first parts, then an input with the error.
+/// What another source gives, taken apart. Pages and frames are decoded here, one after the other; other files where
+/// they always are. A file that breaks off in the middle gives its first parts, then an input with the error.
 class MediaSource : public InputSource {
  public:
   MediaSource(InputSource& inputs, const MediaOptions& options) : inputs_(inputs), options_(options) {}

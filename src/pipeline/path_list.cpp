@@ -27,7 +27,8 @@ constexpr std::size_t kTellingBytes = 64;  ///< of a beginning that is no plain 
 constexpr int kPollMilliseconds = 100;     ///< after which a waiting reader looks whether it was cancelled
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr std::string_view kBlanks = " \t\r";
-constexpr const char* kZeroBytes = "the list has NUL bytes between its paths, as find -print0 writes them; use --null (-0)";
+constexpr const char* kZeroBytes =
+    "the list has NUL bytes between its paths, as find -print0 writes them; use --null (-0)";
 
 bool exists(const std::string& path) {
   struct stat status {};
@@ -54,12 +55,14 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-/// "UTF-16" or "UTF-32" by byte-order mark or, without one, by the line ends and zero bytes that ASCII in them has; else nothing.
+/// "UTF-16" or "UTF-32" by byte-order mark or, without one, by the line ends and zero bytes that ASCII in them has;
+/// else nothing.
 std::string_view wide_encoding(std::string_view head, ListSeparator separator) {
   if (head.starts_with("\xff\xfe\0\0"sv) || head.starts_with("\0\0\xfe\xff"sv)) return "UTF-32";
   if (head.starts_with("\xff\xfe"sv) || head.starts_with("\xfe\xff"sv)) return "UTF-16";
   if (head.size() < 4) return {};
-  for (const std::size_t high : {std::size_t{1}, std::size_t{0}}) {  // where a code unit's high byte lies: little-endian, big-endian
+  for (const std::size_t high :
+       {std::size_t{1}, std::size_t{0}}) {  // where a code unit's high byte lies: little-endian, big-endian
     const std::size_t low = 1 - high;
     std::size_t zero_high = 0, zero_low = 0, line_ends = 0, units = head.size() / 2;
     for (std::size_t unit = 0; unit < units; ++unit) {
@@ -68,18 +71,20 @@ std::string_view wide_encoding(std::string_view head, ListSeparator separator) {
       zero_low += l == '\0';
       line_ends += h == '\0' && (l == '\n' || l == '\r');
     }
-    const bool all_ascii = zero_high == units && units >= 4 && separator == ListSeparator::line;  // else names of one letter
+    const bool all_ascii =
+        zero_high == units && units >= 4 && separator == ListSeparator::line;  // else names of one letter
     if (zero_low == 0 && (all_ascii || (line_ends > 0 && 2 * zero_high > units))) return "UTF-16";
   }
   return {};
 }
 
-/// What a picture is whose bytes these are, "a PNG picture"; else nothing. File names may begin as some formats do ("BMW.jpg"), so more is
-/// asked for.
+/// What a picture is whose bytes these are, "a PNG picture"; else nothing. File names may begin as some formats do
+/// ("BMW.jpg"), so more is asked for.
 std::string picture_instead(std::string_view head) {
   const Format* format = find_format(std::as_bytes(std::span(head)));
   if (format == nullptr) return {};
-  const bool is_text = is_utf8(head) && std::none_of(head.begin(), head.end(), [](char c) { return c == '\0' || is_control(c); });
+  const bool is_text =
+      is_utf8(head) && std::none_of(head.begin(), head.end(), [](char c) { return c == '\0' || is_control(c); });
   bool sure = !is_text && (head.find('\0') != head.npos || static_cast<std::uint8_t>(head[0]) >= 0x80);
   if (head.size() > 4 && head[0] == 'P' && head[1] >= '1' && head[1] <= '7') {  // PNM: its sides come next
     const std::size_t word = head.find_first_not_of(" \t\r\n", 2);
@@ -127,7 +132,8 @@ bool PathList::enough_to_judge() const {
   if (ended_ || buffer_.size() >= kTellingBytes) return true;
   if (buffer_.empty()) return false;
   const auto first = static_cast<std::uint8_t>(buffer_[0]);
-  const bool text = (first >= 0x20 && first < 0x7f) || first == '\t' || first == '\n' || first == '\r' || (first >= 0xc2 && first < 0xef);
+  const bool text = (first >= 0x20 && first < 0x7f) || first == '\t' || first == '\n' || first == '\r' ||
+                    (first >= 0xc2 && first < 0xef);
   return text && buffer_.find_first_of("\n\0"sv) != std::string::npos;
 }
 
@@ -142,7 +148,8 @@ void PathList::judge_beginning() {
     give_up(fmt::format("the list is {}; save it as UTF-8", encoding));
   }
   const bool zero = head.find('\0') != head.npos;
-  if (std::any_of(head.begin(), head.end(), is_control) && (!is_utf8(head) || (zero && separator_ == ListSeparator::line))) {
+  if (std::any_of(head.begin(), head.end(), is_control) &&
+      (!is_utf8(head) || (zero && separator_ == ListSeparator::line))) {
     give_up("standard input is binary data, not a list of paths; give one path a line");
   }
   if (separator_ == ListSeparator::nul) {
@@ -169,15 +176,20 @@ std::optional<std::string> PathList::next_entry() {
         searched_ = 0;
         if (buffer_.empty()) return std::nullopt;
         std::string entry = std::exchange(buffer_, {});
-        const bool other_separator = separator_ == ListSeparator::nul && entries_ == 0 && entry.find('\n') != std::string::npos;
-        if (other_separator && !exists(entry)) give_up("the list has one path a line and no NUL byte; leave --null out");
+        const bool other_separator =
+            separator_ == ListSeparator::nul && entries_ == 0 && entry.find('\n') != std::string::npos;
+        if (other_separator && !exists(entry))
+          give_up("the list has one path a line and no NUL byte; leave --null out");
         if (separator_ == ListSeparator::line && entry.find('\0') != std::string::npos) give_up(kZeroBytes);
         return entry;
       }
     }
     if (buffer_.size() > kLongestEntry) {
-      if (separator_ == ListSeparator::nul) give_up("the list holds an entry too long to be a path; --null wants a NUL byte after each path");
-      give_up(buffer_.find('\0') != std::string::npos ? kZeroBytes : "the list holds a line too long to be a path; give one path a line");
+      if (separator_ == ListSeparator::nul)
+        give_up("the list holds an entry too long to be a path; --null wants a NUL byte after each path");
+      give_up(buffer_.find('\0') != std::string::npos
+                  ? kZeroBytes
+                  : "the list holds a line too long to be a path; give one path a line");
     }
     if (!fill()) return std::nullopt;
   }

@@ -1,4 +1,5 @@
-// A list of paths on a descriptor, as people's tools write it: one a line, ended as Unix, Windows or old Macs do, or separated by NUL bytes.
+// A list of paths on a descriptor, as people's tools write it: one a line, ended as Unix, Windows or old Macs do, or
+// separated by NUL bytes.
 #pragma once
 
 #include <atomic>
@@ -20,13 +21,14 @@ struct ListedPath {
 
 /// Read as it comes, without ever blocking where cancel() could not end it.
 ///
-/// With one path a line, an entry is taken as it stands where there is such a file; else without a byte-order mark and the blanks and the
-/// carriage return around it. Empty lines are passed over.
+/// With one path a line, an entry is taken as it stands where there is such a file; else without a byte-order mark and
+/// the blanks and the carriage return around it. Empty lines are passed over.
 class PathList {
  public:
   PathList(int descriptor, ListSeparator separator) : descriptor_(descriptor), separator_(separator) {}
-  /// Nothing at the end or after cancel(). Throws Error{input}, once, where what follows can't be used: a failed read, an entry too long to
-  /// be a path, UTF-16, a picture or other binary data instead of a list, or the other separator than the one asked for.
+  /// Nothing at the end or after cancel(). Throws Error{input}, once, where what follows can't be used: a failed read,
+  /// an entry too long to be a path, UTF-16, a picture or other binary data instead of a list, or the other separator
+  /// than the one asked for.
   std::optional<ListedPath> next();
   bool starved() const { return starved_; }
   /// May be called from a signal handler.

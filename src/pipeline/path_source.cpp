@@ -79,12 +79,16 @@ std::optional<Input> PathSource::enter(const fs::path& path) {
     if (!is_hidden_entry(name)) entered.entries.push_back(path / name);
   }
   if (!listing.error) return std::nullopt;
-  return Input{path, true, fmt::format("the folder can't be read{}: {}", listing.names.empty() ? "" : " to its end", listing.error.message())};
+  return Input{path, true,
+               fmt::format("the folder can't be read{}: {}", listing.names.empty() ? "" : " to its end",
+                           listing.error.message())};
 }
 
-std::optional<std::size_t> count_paths(const std::vector<fs::path>& inputs, const std::function<void(const Input&)>& visit) {
+std::optional<std::size_t> count_paths(const std::vector<fs::path>& inputs,
+                                       const std::function<void(const Input&)>& visit) {
   std::vector<fs::path> known;
-  std::copy_if(inputs.begin(), inputs.end(), std::back_inserter(known), [](const fs::path& input) { return input != "-"; });
+  std::copy_if(inputs.begin(), inputs.end(), std::back_inserter(known),
+               [](const fs::path& input) { return input != "-"; });
   const bool listed = known.size() != inputs.size();
   if (listed && !visit) return std::nullopt;
   PathSource source(std::move(known));

@@ -18,13 +18,14 @@
 
 namespace lfm {
 
-/// Walks the inputs lazily: memory is that of the folders on the way down, each read as a whole to be put in order. Their
-/// hidden entries are passed over (is_hidden_entry). Links to folders are followed; below one input no folder is visited
-/// twice, so circles end.
+/// Walks the inputs lazily: memory is that of the folders on the way down, each read as a whole to be put in order.
+/// Their hidden entries are passed over (is_hidden_entry). Links to folders are followed; below one input no folder is
+/// visited twice, so circles end.
 class PathSource : public InputSource {
  public:
   /// "-" among the inputs stands for the paths listed on `list_descriptor`; they may be folders too.
-  explicit PathSource(std::vector<std::filesystem::path> inputs, int list_descriptor = 0, ListSeparator separator = ListSeparator::line);
+  explicit PathSource(std::vector<std::filesystem::path> inputs, int list_descriptor = 0,
+                      ListSeparator separator = ListSeparator::line);
 
   std::optional<Input> next() override;
   bool starved() const override { return list_.starved(); }
@@ -48,11 +49,13 @@ class PathSource : public InputSource {
   bool reading_list_ = false;
   PathList list_;
   std::vector<Folder> folders_;  ///< from the outermost in
-  std::set<std::pair<std::uint64_t, std::uint64_t>> visited_;  ///< device and inode of the folders entered below an input
+  std::set<std::pair<std::uint64_t, std::uint64_t>>
+      visited_;  ///< device and inode of the folders entered below an input
 };
 
-/// How many paths the inputs give, by walking them; nothing where a list makes that unknown. `visit`, where there is one, is shown each that
-/// is known.
-std::optional<std::size_t> count_paths(const std::vector<std::filesystem::path>& inputs, const std::function<void(const Input&)>& visit = {});
+/// How many paths the inputs give, by walking them; nothing where a list makes that unknown. `visit`, where there is
+/// one, is shown each that is known.
+std::optional<std::size_t> count_paths(const std::vector<std::filesystem::path>& inputs,
+                                       const std::function<void(const Input&)>& visit = {});
 
 }  // namespace lfm

@@ -29,14 +29,16 @@ std::vector<bool> windows_that_count(const std::vector<ViewImage>& images, Deliv
 
 }  // namespace
 
-Picture cut_up(InputViews&& views, const Presentation& presentation, std::span<const Member> members, bool with_evidence) {
+Picture cut_up(InputViews&& views, const Presentation& presentation, std::span<const Member> members,
+               bool with_evidence) {
   Picture picture;
   for (DeliveredView& view : views.delivered) {
     DeliveryScore& delivery = picture.deliveries.emplace_back();
     delivery.error = std::move(view.error);
     if (!delivery.error.empty()) continue;
     try {
-      for (const Member& member : members) map_size(member.architecture, view.images[0].image.height, view.images[0].image.width);
+      for (const Member& member : members)
+        map_size(member.architecture, view.images[0].image.height, view.images[0].image.width);
     } catch (const Error& error) {
       delivery.error = error.what();
       continue;
@@ -60,20 +62,33 @@ Picture cut_up(InputViews&& views, const Presentation& presentation, std::span<c
         const Window& window = views.windows[picture.pieces[i].window];
         const MapSize maps = map_size(members[m].architecture, pixels.height, pixels.width);
         const ReceptiveField field = receptive_field(members[m].architecture.trunk);
-        picture.evidence.push_back({static_cast<double>(window.x), static_cast<double>(window.y), static_cast<double>(window.width),
-                                    static_cast<double>(window.height), pixels.width, pixels.height, maps.h, maps.w, {}, {}, m,
-                                    field.stride, field.side, field.before});
+        picture.evidence.push_back({static_cast<double>(window.x),
+                                    static_cast<double>(window.y),
+                                    static_cast<double>(window.width),
+                                    static_cast<double>(window.height),
+                                    pixels.width,
+                                    pixels.height,
+                                    maps.h,
+                                    maps.w,
+                                    {},
+                                    {},
+                                    m,
+                                    field.stride,
+                                    field.side,
+                                    field.before});
       }
     }
   }
   return picture;
 }
 
-void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, std::span<const Member> members, std::size_t index) {
+void add_evidence(Picture& picture, const Piece& piece, std::span<const float> maps, std::span<const Member> members,
+                  std::size_t index) {
   const auto window = static_cast<std::size_t>(&piece - picture.pieces.data());
   Evidence& evidence = picture.evidence[index * picture.deliveries[0].pieces + window];
   const Member& member = members[index];
-  PositionValues values = position_values(maps, {evidence.rows, evidence.columns}, member.architecture, member.parameters);
+  PositionValues values =
+      position_values(maps, {evidence.rows, evidence.columns}, member.architecture, member.parameters);
   evidence.contributions = std::move(values.contributions);
   evidence.grad_cam = std::move(values.grad_cam);
 }

@@ -1,6 +1,6 @@
-// Memory that decoded pixels wait in for the network: blocks of one size, from the engine's own memory, so that they cross to the device
-// from where they were written. Blocks come back and are handed out again; those handed out one after the other lie side by side where
-// they can, since neighbours cross as one.
+// Memory that decoded pixels wait in for the network: blocks of one size, from the engine's own memory, so that they
+// cross to the device from where they were written. Blocks come back and are handed out again; those handed out one
+// after the other lie side by side where they can, since neighbours cross as one.
 #pragma once
 
 #include <cstddef>

@@ -5,11 +5,13 @@
 namespace lfm {
 namespace {
 
-constexpr auto kGathering = std::chrono::milliseconds(5);  // a batch that is not full waits so long for inputs on their way
+constexpr auto kGathering =
+    std::chrono::milliseconds(5);  // a batch that is not full waits so long for inputs on their way
 
 }  // namespace
 
-Share::Share(Detector& detector, const MediaOptions& media) : media_(inputs_, media), thread_([this, &detector] { run(detector); }) {}
+Share::Share(Detector& detector, const MediaOptions& media)
+    : media_(inputs_, media), thread_([this, &detector] { run(detector); }) {}
 
 Share::~Share() {
   give_up();

@@ -1,4 +1,5 @@
-// A process's share of a stream: inputs that are handed to it one by one, scored in a thread of its own, results for whoever collects them.
+// A process's share of a stream: inputs that are handed to it one by one, scored in a thread of its own, results for
+// whoever collects them.
 #pragma once
 
 #include <chrono>

@@ -24,8 +24,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kPollInterval = std::chrono::microseconds(500);
 constexpr auto kSoon = std::chrono::milliseconds(500), kLate = std::chrono::milliseconds(1000);
 constexpr std::size_t kLeastRoom = 16, kMostRoom = 1024;  // inputs that a process may have
-constexpr std::size_t kMostAhead = 32;                    // inputs read but not dealt out, which an interrupted run still scores
-constexpr std::size_t kMostUnfinished = 4096;             // inputs from the first without all its results on
+constexpr std::size_t kMostAhead = 32;         // inputs read but not dealt out, which an interrupted run still scores
+constexpr std::size_t kMostUnfinished = 4096;  // inputs from the first without all its results on
 
 enum class Kind : std::uint8_t { input, no_more, dismissed, result, finished };
 
@@ -43,7 +43,8 @@ struct Opened {
 };
 
 Opened open_letter(const Letter& letter) {
-  if (letter.bytes.size() < 1 + sizeof(std::uint64_t)) throw std::runtime_error("a message from another process is cut off");
+  if (letter.bytes.size() < 1 + sizeof(std::uint64_t))
+    throw std::runtime_error("a message from another process is cut off");
   Opened opened{static_cast<Kind>(letter.bytes[0]), 0, std::span(letter.bytes).subspan(1 + sizeof(std::uint64_t))};
   std::memcpy(&opened.number, &letter.bytes[1], sizeof opened.number);
   return opened;
@@ -166,7 +167,9 @@ class Dealer {
   };
 
   std::vector<Room>::const_iterator roomiest() const {
-    const auto left = [](const Room& room) { return static_cast<std::ptrdiff_t>(room.most) - static_cast<std::ptrdiff_t>(room.under_way); };
+    const auto left = [](const Room& room) {
+      return static_cast<std::ptrdiff_t>(room.most) - static_cast<std::ptrdiff_t>(room.under_way);
+    };
     return std::ranges::max_element(room_, {}, left);
   }
 
@@ -195,9 +198,9 @@ class Dealer {
   const Mail& mail_;
   Share& own_;
   const std::function<void(Detection&&)>& sink_;
-  std::vector<Room> room_;     ///< by rank
-  std::deque<Hand> hands_;     ///< in order of the source
-  std::uint64_t first_ = 0;    ///< number of the first hand
+  std::vector<Room> room_;   ///< by rank
+  std::deque<Hand> hands_;   ///< in order of the source
+  std::uint64_t first_ = 0;  ///< number of the first hand
 };
 
 void tell_all(const Mail& mail, Kind kind) {

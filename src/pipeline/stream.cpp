@@ -54,8 +54,7 @@ struct Round {
 
 /// The engines of a device, and the batches they have under way. Their memory serves batch after batch.
 struct Scorer {
-  Scorer(const EngineSet& engines_, std::span<const Member> members)
-      : engines(engines_), queue(engines, members) {
+  Scorer(const EngineSet& engines_, std::span<const Member> members) : engines(engines_), queue(engines, members) {
     rounds.resize(static_cast<std::size_t>(queue.depth()));
     for (Round& round : rounds) round.outputs.resize(engines.size());
   }
@@ -83,7 +82,9 @@ class ScoringStream {
   void run(const std::function<void(Detection&&)>& sink) {
     std::vector<std::thread> threads;
     source_.when_starved([this] {
-      { const std::lock_guard lock(mutex_); }  // whoever is about to wait either sees that the source is starved, or waits already
+      {
+        const std::lock_guard lock(mutex_);
+      }  // whoever is about to wait either sees that the source is starved, or waits already
       changed_.notify_all();
     });
     try {
@@ -139,7 +140,8 @@ class ScoringStream {
   /// The slot of the next path; null when there is none.
   Slot* take_slot(std::unique_lock<std::mutex>& lock) {
     changed_.wait(lock, [&] {
-      const bool room = slots_.size() < window_ && slots_.end() - first_unscored() < static_cast<std::ptrdiff_t>(lookahead_);
+      const bool room =
+          slots_.size() < window_ && slots_.end() - first_unscored() < static_cast<std::ptrdiff_t>(lookahead_);
       return stopped_ || exhausted_ || (!source_in_use_ && room);
     });
     if (stopped_ || exhausted_) return nullptr;
@@ -175,7 +177,8 @@ class ScoringStream {
       slot.input.image.reset();  // the slot lives on
       slot.input.bytes.reset();
       take_facts(*views, detection);
-      slot.picture = cut_up(std::move(*views), presentation, options_.members, options_.evidence || slot.input.evidence);
+      slot.picture =
+          cut_up(std::move(*views), presentation, options_.members, options_.evidence || slot.input.evidence);
       if (slot.picture.pieces.empty()) put_together(slot.picture, detection);
     } catch (const Error& error) {
       detection.error = cause(error, slot.input.path);
@@ -220,7 +223,8 @@ class ScoringStream {
     std::vector<BatchPiece> group;
     changed_.wait(lock, [&] {
       if (!scorer.is_full()) group = due_group();
-      return stopped_ || !group.empty() || scorer.queue.under_way() > 0 || (exhausted_ && first_unscored() == slots_.end());
+      return stopped_ || !group.empty() || scorer.queue.under_way() > 0 ||
+             (exhausted_ && first_unscored() == slots_.end());
     });
     if (stopped_) return false;
     for (const BatchPiece& member : group) take(member);
@@ -257,8 +261,8 @@ class ScoringStream {
     return complete;
   }
 
-  /// The first waiting piece and those of its size behind it, up to the first slot still being decoded where results go out in order;
-  /// empty while more of them can come within the lookahead.
+  /// The first waiting piece and those of its size behind it, up to the first slot still being decoded where results go
+  /// out in order; empty while more of them can come within the lookahead.
   std::vector<BatchPiece> due_group() {
     std::vector<BatchPiece> group;
     std::size_t bytes = 0;
@@ -279,8 +283,8 @@ class ScoringStream {
         if (group.size() == static_cast<std::size_t>(options_.batch)) return group;
       }
     }
-    const bool all_there = slot == slots_.end() &&
-                           (exhausted_ || slots_.end() - first == static_cast<std::ptrdiff_t>(lookahead_));
+    const bool all_there =
+        slot == slots_.end() && (exhausted_ || slots_.end() - first == static_cast<std::ptrdiff_t>(lookahead_));
     if (!all_there && without_room_ == 0 && !source_.starved()) group.clear();
     return group;
   }
@@ -309,7 +313,9 @@ class ScoringStream {
     }
   }
 
-  static bool wants_evidence(const BatchPiece& m) { return m.piece->delivery == 0 && !m.slot->picture.evidence.empty(); }
+  static bool wants_evidence(const BatchPiece& m) {
+    return m.piece->delivery == 0 && !m.slot->picture.evidence.empty();
+  }
 
   void begin_round(Scorer& scorer, const std::vector<BatchPiece>& group) {
     const Image& first = group[0].piece->pixels.image;
@@ -318,7 +324,8 @@ class ScoringStream {
     round.group = group;
     round.images.clear();
     for (const BatchPiece& m : group) round.images.push_back(m.piece->pixels.data());
-    const bool all_in_blocks = std::ranges::all_of(group, [](const BatchPiece& m) { return m.piece->pixels.block != nullptr; });
+    const bool all_in_blocks =
+        std::ranges::all_of(group, [](const BatchPiece& m) { return m.piece->pixels.block != nullptr; });
     const bool with_maps = std::ranges::any_of(group, wants_evidence);
     for (std::size_t m = 0; m < round.outputs.size(); ++m) {
       const Architecture& architecture = options_.members[m].architecture;
@@ -328,7 +335,11 @@ class ScoringStream {
       const auto positions = static_cast<std::size_t>(map_size(architecture, first.height, first.width).area());
       out.maps.resize(with_maps ? group.size() * static_cast<std::size_t>(map_channels(architecture)) * positions : 0);
     }
-    const PixelBatch batch{nullptr,     static_cast<int>(group.size()), first.height, first.width, all_in_blocks ? PixelMemory::pinned : PixelMemory::host,
+    const PixelBatch batch{nullptr,
+                           static_cast<int>(group.size()),
+                           first.height,
+                           first.width,
+                           all_in_blocks ? PixelMemory::pinned : PixelMemory::host,
                            round.images.data()};
     scorer.queue.begin(batch, round.outputs);
   }
@@ -345,7 +356,8 @@ class ScoringStream {
           const MemberOutput& out = round.outputs[m];
           const std::size_t width = out.features.size() / group.size(), map_floats = out.maps.size() / group.size();
           if (wants_evidence(group[i])) {
-            add_evidence(group[i].slot->picture, piece, std::span(out.maps).subspan(i * map_floats, map_floats), options_.members, m);
+            add_evidence(group[i].slot->picture, piece, std::span(out.maps).subspan(i * map_floats, map_floats),
+                         options_.members, m);
           }
           add_score(piece, out.logits[i], std::span(out.features).subspan(i * width, width));
         }
@@ -371,12 +383,14 @@ class ScoringStream {
 
   void require_memory(const EngineSet& engines, const Image& image) const {
     std::size_t needed = 0;
-    for (const Engine* engine : engines) needed += engine->plan({1, image.height, image.width, PlanMode::inference}).bytes;
+    for (const Engine* engine : engines)
+      needed += engine->plan({1, image.height, image.width, PlanMode::inference}).bytes;
     if (options_.arena_limit == 0 || needed <= options_.arena_limit) return;
-    throw Error(ErrorCode::input,
-                fmt::format("at {}x{} the network needs {:.1f} GB of memory, more than this machine can spare; use --view "
-                            "resize or --view center",
-                            image.width, image.height, static_cast<double>(needed) / 1e9));
+    throw Error(
+        ErrorCode::input,
+        fmt::format("at {}x{} the network needs {:.1f} GB of memory, more than this machine can spare; use --view "
+                    "resize or --view center",
+                    image.width, image.height, static_cast<double>(needed) / 1e9));
   }
 
   // ---- caller: results in input order, or as they are ready ----
@@ -413,8 +427,9 @@ class ScoringStream {
   const StreamOptions& options_;
   InputSource& source_;
   const std::function<void(Detection&, const Input&)>& finish_;
-  const std::size_t lookahead_;  ///< slots from the first unscored one on: bounds the pixels, and where batches may come from
-  const std::size_t window_;     ///< slots in all, with results that wait for the sink
+  const std::size_t
+      lookahead_;  ///< slots from the first unscored one on: bounds the pixels, and where batches may come from
+  const std::size_t window_;  ///< slots in all, with results that wait for the sink
   const bool in_order_;
 
   std::mutex mutex_;  ///< guards all below; a slot that is decoding or scoring belongs to the thread that does it
@@ -431,7 +446,8 @@ class ScoringStream {
 }  // namespace
 
 void score_stream(std::span<const EngineSet> engines, const StreamOptions& options, InputSource& source,
-                  const std::function<void(Detection&, const Input&)>& finish, const std::function<void(Detection&&)>& sink) {
+                  const std::function<void(Detection&, const Input&)>& finish,
+                  const std::function<void(Detection&&)>& sink) {
   ScoringStream(engines, options, source, finish).run(sink);
 }
 

@@ -1,7 +1,8 @@
-// Philox4x32-10, the counter-based random generator of everything that is drawn: on the host, in kernels, in the emulation.
+// Philox4x32-10, the counter-based random generator of everything that is drawn: on the host, in kernels, in the
+// emulation.
 //
-// A draw is a pure function of (seed, step, image, stream, index), so it is the same on every engine, thread count and batch
-// split, and a resumed run draws what the uninterrupted one would have drawn.
+// A draw is a pure function of (seed, step, image, stream, index), so it is the same on every engine, thread count and
+// batch split, and a resumed run draws what the uninterrupted one would have drawn.
 //   J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 //
 // Layout:  key     = seed, low word then high word
@@ -27,11 +28,19 @@
 namespace lfm {
 
 /// What a draw is for; streams never share a number.
-enum class Stream : std::uint32_t { rbld = 0, rks = 1, initialisation = 2, shuffle = 3, augmentation = 4, bootstrap = 5 };
+enum class Stream : std::uint32_t {
+  rbld = 0,
+  rks = 1,
+  initialisation = 2,
+  shuffle = 3,
+  augmentation = 4,
+  bootstrap = 5
+};
 
 struct PhiloxBlock {
   std::uint32_t word[4];
-  /// word[i % 4], chosen without an address: in a kernel, an index that the compiler does not know would put the words in memory.
+  /// word[i % 4], chosen without an address: in a kernel, an index that the compiler does not know would put the words
+  /// in memory.
   LFM_HOST_DEVICE constexpr std::uint32_t at(int i) const {
     return (i & 2) != 0 ? ((i & 1) != 0 ? word[3] : word[2]) : ((i & 1) != 0 ? word[1] : word[0]);
   }
@@ -42,10 +51,9 @@ LFM_HOST_DEVICE constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::uint3
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t product0 = std::uint64_t{0xD2511F53u} * counter.word[0];
     const std::uint64_t product1 = std::uint64_t{0xCD9E8D57u} * counter.word[2];
-    counter = {{static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0,
-                static_cast<std::uint32_t>(product1),
-                static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1,
-                static_cast<std::uint32_t>(product0)}};
+    counter = {
+        {static_cast<std::uint32_t>(product1 >> 32) ^ counter.word[1] ^ key0, static_cast<std::uint32_t>(product1),
+         static_cast<std::uint32_t>(product0 >> 32) ^ counter.word[3] ^ key1, static_cast<std::uint32_t>(product0)}};
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
@@ -53,8 +61,8 @@ LFM_HOST_DEVICE constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::uint3
 }
 
 /// The block of four words at `index` (< 2^24) of a stream.
-LFM_HOST_DEVICE constexpr PhiloxBlock draw_block(std::uint64_t seed, std::uint64_t step, std::uint32_t image, Stream stream,
-                                                 std::uint32_t index) {
+LFM_HOST_DEVICE constexpr PhiloxBlock draw_block(std::uint64_t seed, std::uint64_t step, std::uint32_t image,
+                                                 Stream stream, std::uint32_t index) {
   const PhiloxBlock counter = {{static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), image,
                                 static_cast<std::uint32_t>(stream) << 24 | (index & 0xFFFFFFu)}};
   return philox4x32(counter, static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
@@ -77,8 +85,9 @@ LFM_HOST_DEVICE constexpr float rbld_uniform(std::uint64_t seed, std::uint64_t s
   return uniform01(draw_block(seed, step, image, Stream::rbld, index).at(rank));
 }
 
-/// RKS: k different positions of a map with `area` positions (k <= area), uniform without replacement, into positions[k].
-/// R. Floyd's method: k draws, no table of the map. The order is not uniform; RKS sorts the values anyway.
+/// RKS: k different positions of a map with `area` positions (k <= area), uniform without replacement, into
+/// positions[k]. R. Floyd's method: k draws, no table of the map. The order is not uniform; RKS sorts the values
+/// anyway.
 LFM_HOST_DEVICE constexpr void rks_positions(std::uint64_t seed, std::uint64_t step, std::uint32_t image, int channel,
                                              int area, int k, std::int32_t* positions) {
   PhiloxBlock block{};

@@ -22,7 +22,9 @@ struct Axis {
   bool logarithmic = false;
 
   double scaled(double value) const { return logarithmic ? std::log10(value) : value; }
-  double pixel(double value) const { return from + (to - from) * (scaled(value) - scaled(low)) / (scaled(high) - scaled(low)); }
+  double pixel(double value) const {
+    return from + (to - from) * (scaled(value) - scaled(low)) / (scaled(high) - scaled(low));
+  }
   bool shows(double value) const { return std::isfinite(value) && (!logarithmic || value > 0); }
 };
 
@@ -39,7 +41,8 @@ std::vector<double> ticks(const Axis& axis) {
   std::vector<double> at;
   if (axis.logarithmic && axis.high / axis.low >= 5) {
     const bool few_decades = axis.high / axis.low < 100;
-    const auto first = static_cast<int>(std::floor(std::log10(axis.low))), last = static_cast<int>(std::floor(std::log10(axis.high)));
+    const auto first = static_cast<int>(std::floor(std::log10(axis.low))),
+               last = static_cast<int>(std::floor(std::log10(axis.high)));
     for (int decade = first; decade <= last; ++decade) {
       for (const double factor : {1.0, 2.0, 5.0}) {
         const double value = factor * std::pow(10.0, decade);
@@ -149,21 +152,24 @@ std::string chart_svg(const Chart& chart) {
   for (std::size_t i = 0; chart.series.size() > 1 && i < chart.series.size(); ++i) {
     svg += fmt::format("<span class=\"key s{}\">{}</span>", i, escape_html(chart.series[i].name));
   }
-  svg += fmt::format("</span></figcaption>\n<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", kWidth, kHeight,
-                     escape_html(chart.title));
+  svg += fmt::format("</span></figcaption>\n<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", kWidth,
+                     kHeight, escape_html(chart.title));
   for (const double tick : ticks(y)) {
-    svg += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text class=\"y\" x=\"{}\" y=\"{:.1f}\">{:.4g}</text>\n", kLeft,
-                       y.pixel(tick), kWidth - kRight, kLeft - 6, y.pixel(tick) + 4, tick);
+    svg +=
+        fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/><text class=\"y\" x=\"{}\" y=\"{:.1f}\">{:.4g}</text>\n",
+                    kLeft, y.pixel(tick), kWidth - kRight, kLeft - 6, y.pixel(tick) + 4, tick);
   }
   for (const double tick : ticks(x)) {
-    svg += fmt::format("<text class=\"x\" x=\"{:.1f}\" y=\"{}\">{:.6g}</text>\n", x.pixel(tick), kHeight - kBottom + 16, tick);
+    svg += fmt::format("<text class=\"x\" x=\"{:.1f}\" y=\"{}\">{:.6g}</text>\n", x.pixel(tick), kHeight - kBottom + 16,
+                       tick);
   }
   svg += fmt::format("<text class=\"x\" x=\"{}\" y=\"{}\">{}</text>\n", (kLeft + kWidth - kRight) / 2, kHeight - 4,
                      escape_html(chart.x_name));
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const ChartSeries& series = chart.series[i];
     const bool has_trend = series.noisy && series.points.size() > kTrendParts;
-    svg += fmt::format("<path class=\"line{} s{}\" d=\"{}\"/>\n", has_trend ? " pale" : "", i, line_path(series.points, x, y));
+    svg += fmt::format("<path class=\"line{} s{}\" d=\"{}\"/>\n", has_trend ? " pale" : "", i,
+                       line_path(series.points, x, y));
     if (has_trend) {
       const auto trend = moving_mean(series.points, series.points.size() / kTrendParts);
       svg += fmt::format("<path class=\"line s{}\" d=\"{}\"/>\n", i, line_path(trend, x, y));
@@ -171,8 +177,9 @@ std::string chart_svg(const Chart& chart) {
     if (!series.markers) continue;
     for (const ChartPoint& p : series.points) {
       if (!y.shows(p.y)) continue;
-      svg += fmt::format("<circle class=\"s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{} {:.6g}: {:.4g}</title></circle>\n", i,
-                         x.pixel(p.x), y.pixel(p.y), escape_html(series.name), p.x, p.y);
+      svg += fmt::format(
+          "<circle class=\"s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{} {:.6g}: {:.4g}</title></circle>\n", i,
+          x.pixel(p.x), y.pixel(p.y), escape_html(series.name), p.x, p.y);
     }
   }
   return svg + "</svg>\n</figure>\n";

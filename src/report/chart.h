@@ -36,7 +36,8 @@ std::string chart_style();
 /// At most `count` points: means over runs of neighbours.
 std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points, std::size_t count);
 
-/// The mean of the window of points around each; at the ends of what there is of it. Points without a number don't count.
+/// The mean of the window of points around each; at the ends of what there is of it. Points without a number don't
+/// count.
 std::vector<ChartPoint> moving_mean(const std::vector<ChartPoint>& points, std::size_t window);
 
 std::string escape_html(const std::string& text);

@@ -43,15 +43,17 @@ std::string report_header(OutputFormat format, bool with_spread = false, std::si
 std::string report_footer(OutputFormat format, bool any_records);
 
 /// One scored or failed detection. Numbers are written so that they read back as the same float.
-///   JSON: {"path","logit","score","label","width","height","texture","windows","empty_windows"}, label "real", "fake" or "unsure",
-///         which also has "reason", a doubt_name; or {"path","error"}. Where there is something to tell also "part" (Detection::part),
-///         "orientation" (if not 1) and "signs", an array of {"source","name","value"}
+///   JSON: {"path","logit","score","label","width","height","texture","windows","empty_windows"}, label "real", "fake"
+///   or "unsure",
+///         which also has "reason", a doubt_name; or {"path","error"}. Where there is something to tell also "part"
+///         (Detection::part), "orientation" (if not 1) and "signs", an array of {"source","name","value"}
 ///   CSV:  path,logit,score,label,width,height,error,reason,part; the cells that don't apply are empty
-/// deliveries: their names, where there are several. JSON then also has "low", "high" and "deliveries", an object of the scores by name
-/// (null where the picture can't be delivered so), CSV the columns low,high before error.
-/// members: the names of the model's, where there are several. JSON then also has "members", [{"name", "logit"}, …], and "decided_by", the
-/// number from 1 of the one that did; CSV the columns member_1, member_2, … (their logits) and decided_by, at the end.
-std::string report_record(OutputFormat format, const Detection& detection, bool first, std::span<const std::string> deliveries = {},
-                          std::span<const std::string> members = {});
+/// deliveries: their names, where there are several. JSON then also has "low", "high" and "deliveries", an object of
+/// the scores by name (null where the picture can't be delivered so), CSV the columns low,high before error.
+/// members: the names of the model's, where there are several. JSON then also has "members", [{"name", "logit"}, …],
+/// and "decided_by", the number from 1 of the one that did; CSV the columns member_1, member_2, … (their logits) and
+/// decided_by, at the end.
+std::string report_record(OutputFormat format, const Detection& detection, bool first,
+                          std::span<const std::string> deliveries = {}, std::span<const std::string> members = {});
 
 }  // namespace lfm

@@ -21,7 +21,8 @@ EmbeddingFiles::EmbeddingFiles(const std::string& prefix, std::size_t columns)
 void EmbeddingFiles::add(const Detection& detection, const LabelledFile& file, const Subset& subset) {
   const bool known = detection.scored() && detection.features.size() == columns_;
   known ? rows_.write_row(detection.features) : rows_.write_missing_row();
-  list_ += fmt::format("{},{},{},{}\n", csv_text(file.path.string()), file.label, csv_text(subset.test_set), csv_text(subset.name));
+  list_ += fmt::format("{},{},{},{}\n", csv_text(file.path.string()), file.label, csv_text(subset.test_set),
+                       csv_text(subset.name));
   if (!known) return;
   features_.insert(features_.end(), detection.features.begin(), detection.features.end());
   points_.push_back({{}, file.subset, file.label});

@@ -1,5 +1,5 @@
-// What enters the network's last layer, of many pictures, as files: PREFIX.npy has the values, a row a picture; PREFIX.csv tells whose they
-// are; PREFIX.svg shows them by t-SNE.
+// What enters the network's last layer, of many pictures, as files: PREFIX.npy has the values, a row a picture;
+// PREFIX.csv tells whose they are; PREFIX.svg shows them by t-SNE.
 #pragma once
 
 #include <cstddef>
@@ -18,10 +18,12 @@ class EmbeddingFiles {
   /// columns: values of a picture. Opens PREFIX.npy; throws Error{output}.
   EmbeddingFiles(const std::string& prefix, std::size_t columns);
 
-  /// The next row; one of NaN where the detection has no features. `features` of the detection are read, as DetectorOptions ask for.
+  /// The next row; one of NaN where the detection has no features. `features` of the detection are read, as
+  /// DetectorOptions ask for.
   void add(const Detection& detection, const LabelledFile& file, const Subset& subset);
 
-  /// Call once, last. The picture shows 3000 points at most, evenly chosen: t-SNE's time and memory grow with the square.
+  /// Call once, last. The picture shows 3000 points at most, evenly chosen: t-SNE's time and memory grow with the
+  /// square.
   void write(const TestData& data);
 
  private:

@@ -31,7 +31,8 @@ std::string percent(const Interval& interval) {
 std::string shown(double value, int digits) { return std::isnan(value) ? "-" : fmt::format("{:.{}f}", value, digits); }
 
 Row heading(const EvaluationReport& report, const std::string& first) {
-  Row row = {first, "reals", "fakes", "ACC", "AP", "AP 95 %", "real", "fake", "balanced", "bal. 95 %", "AUC", "best at", "ECE"};
+  Row row = {first,  "reals",    "fakes",     "ACC", "AP",      "AP 95 %", "real",
+             "fake", "balanced", "bal. 95 %", "AUC", "best at", "ECE"};
   if (report.compare) row.insert(row.end(), {"paper ACC", "paper AP"});
   return row;
 }
@@ -68,10 +69,12 @@ Table condition_table(const EvaluationReport& report, const Condition& condition
       if (subset.test_set != set.name) continue;
       ++members;
       const std::string name = subset.name == subset.test_set ? subset.name : subset.test_set + "/" + subset.name;
-      table.push_back(figures_row(report, printable(name), condition.subsets[s], find_paper_figure(lfm, subset.test_set, subset.name)));
+      table.push_back(figures_row(report, printable(name), condition.subsets[s],
+                                  find_paper_figure(lfm, subset.test_set, subset.name)));
     }
     if (members < 2 && condition.test_sets.size() > 1) continue;  // its mean is the row above
-    table.push_back(figures_row(report, printable("mean of " + set.name), set.mean, find_paper_figure(lfm, set.name, "")));
+    table.push_back(
+        figures_row(report, printable("mean of " + set.name), set.mean, find_paper_figure(lfm, set.name, "")));
   }
   if (condition.test_sets.size() > 1) {
     table.push_back({});
@@ -84,9 +87,9 @@ Table robustness_table(const EvaluationReport& report) {
   Table table = {{"condition", "ACC", "AP", "AP 95 %", "real", "fake", "balanced", "bal. 95 %", "ECE", "left out"}, {}};
   for (const Condition& condition : report.conditions) {
     const Figures& f = condition.mean;
-    table.push_back({condition.name, percent(f.accuracy), percent(f.ap), percent(f.ap_interval), percent(f.real_accuracy),
-                     percent(f.fake_accuracy), percent(f.balanced_accuracy), percent(f.balanced_interval), shown(f.ece, 3),
-                     fmt::format("{}", condition.undelivered)});
+    table.push_back({condition.name, percent(f.accuracy), percent(f.ap), percent(f.ap_interval),
+                     percent(f.real_accuracy), percent(f.fake_accuracy), percent(f.balanced_accuracy),
+                     percent(f.balanced_interval), shown(f.ece, 3), fmt::format("{}", condition.undelivered)});
   }
   return table;
 }
@@ -95,7 +98,8 @@ Table peers_table() {
   Table table = {{"paper's mean over all", "ACC", "AP"}, {}};
   for (const PaperFigure& figure : paper_figures()) {
     if (figure.test_set.empty()) {
-      table.push_back({std::string(figure.method), fmt::format("{:.1f}", figure.accuracy), fmt::format("{:.1f}", figure.ap)});
+      table.push_back(
+          {std::string(figure.method), fmt::format("{:.1f}", figure.accuracy), fmt::format("{:.1f}", figure.ap)});
     }
   }
   return table;
@@ -104,7 +108,8 @@ Table peers_table() {
 /// Columns as wide as their widest cell; UTF-8 code points count as one.
 std::string aligned(const Table& table) {
   const auto length = [](const std::string& cell) {
-    return static_cast<std::size_t>(std::ranges::count_if(cell, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(cell, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
   };
   std::vector<std::size_t> widths(table[0].size());
   for (const Row& row : table) {
@@ -159,23 +164,28 @@ std::string setting_line(const EvaluationReport& report) {
   const EvaluationSetting& s = report.setting;
   std::string text = fmt::format("{}{}: view {}, threshold {:g}", printable(s.model),
                                  s.name.empty() ? "" : fmt::format(" ({})", printable(s.name)), s.view, s.threshold);
-  if (s.temperature != 1 || s.bias != 0) text += fmt::format(", score = sigmoid(logit / {:g} + {:g})", s.temperature, s.bias);
-  if (report.failed > 0) text += fmt::format("; {} {} not be scored", report.failed, report.failed == 1 ? "file could" : "files could");
+  if (s.temperature != 1 || s.bias != 0)
+    text += fmt::format(", score = sigmoid(logit / {:g} + {:g})", s.temperature, s.bias);
+  if (report.failed > 0)
+    text += fmt::format("; {} {} not be scored", report.failed, report.failed == 1 ? "file could" : "files could");
   if (report.without_texture > 0) {
-    text += fmt::format("; {} too flat or smooth for a verdict (detect answers \"unsure\"), counted as {} here",
-                        report.without_texture == 1 ? "1 picture is" : fmt::format("{} pictures are", report.without_texture),
-                        report.without_texture == 1 ? "it scores" : "they score");
+    text += fmt::format(
+        "; {} too flat or smooth for a verdict (detect answers \"unsure\"), counted as {} here",
+        report.without_texture == 1 ? "1 picture is" : fmt::format("{} pictures are", report.without_texture),
+        report.without_texture == 1 ? "it scores" : "they score");
   }
   return text;
 }
 
-std::string all_tables(const EvaluationReport& report, const std::function<std::string(const Table&)>& draw, const std::string& title) {
+std::string all_tables(const EvaluationReport& report, const std::function<std::string(const Table&)>& draw,
+                       const std::string& title) {
   std::string text = setting_line(report) + "\n";
   for (const Condition& condition : report.conditions) {
     text += fmt::format("\n{}{}\n\n", title, condition.name == "none" ? "Pictures as they are" : condition.name);
     text += draw(condition_table(report, condition));
   }
-  if (report.conditions.size() > 1) text += fmt::format("\n{}Means over all\n\n{}", title, draw(robustness_table(report)));
+  if (report.conditions.size() > 1)
+    text += fmt::format("\n{}Means over all\n\n{}", title, draw(robustness_table(report)));
   if (report.compare) text += fmt::format("\n{}", draw(peers_table()));
   return text;
 }
@@ -240,9 +250,11 @@ std::string evaluation_csv(const EvaluationReport& report) {
   std::string text = "condition,test_set,subset,reals,fakes";
   for (const NamedFigure& figure : named({})) text += fmt::format(",{}", figure.name);
   text += '\n';
-  const auto line = [&](const Condition& condition, const std::string& set, const std::string& subset, const Figures& f) {
+  const auto line = [&](const Condition& condition, const std::string& set, const std::string& subset,
+                        const Figures& f) {
     text += fmt::format("{},{},{},{},{}", condition.name, csv_text(set), csv_text(subset), f.reals, f.fakes);
-    for (const NamedFigure& figure : named(f)) text += std::isnan(figure.value) ? "," : fmt::format(",{}", figure.value);
+    for (const NamedFigure& figure : named(f))
+      text += std::isnan(figure.value) ? "," : fmt::format(",{}", figure.value);
     text += '\n';
   };
   for (const Condition& condition : report.conditions) {
@@ -265,9 +277,9 @@ std::string scores_csv(const EvaluationReport& report, std::span<const ScoredFil
     const Subset& subset = report.data.subsets[file.subset];
     for (std::size_t c = 0; c < files[i].logits.size(); ++c) {
       if (std::isnan(files[i].logits[c])) continue;
-      text += fmt::format("{},{},{},{},{},{},{},{}", report.conditions[c].name, csv_text(subset.test_set), csv_text(subset.name),
-                          file.label, csv_text(file.path.string()), files[i].logits[c], files[i].scores[c],
-                          files[i].without_verdict ? "no texture" : "");
+      text += fmt::format("{},{},{},{},{},{},{},{}", report.conditions[c].name, csv_text(subset.test_set),
+                          csv_text(subset.name), file.label, csv_text(file.path.string()), files[i].logits[c],
+                          files[i].scores[c], files[i].without_verdict ? "no texture" : "");
       for (std::size_t m = 0; m < members; ++m) {
         const std::size_t at = c * members + m;  // medians over conditions have none
         text += at < files[i].member_logits.size() ? fmt::format(",{}", files[i].member_logits[at]) : ",";
@@ -280,10 +292,19 @@ std::string scores_csv(const EvaluationReport& report, std::span<const ScoredFil
 
 nlohmann::json evaluation_json(const EvaluationReport& report) {
   const EvaluationSetting& s = report.setting;
-  nlohmann::json out = {{"model", s.model},       {"name", s.name},   {"view", s.view},
-                        {"device", s.device},     {"threshold", s.threshold}, {"calibration", {{"temperature", s.temperature}, {"bias", s.bias}}},
-                        {"resamples", s.resamples}, {"seed", s.seed},   {"failed", report.failed}, {"without_texture", report.without_texture},
-                        {"ignored", report.data.ignored}, {"warnings", report.data.warnings}, {"conditions", nlohmann::json::array()}};
+  nlohmann::json out = {{"model", s.model},
+                        {"name", s.name},
+                        {"view", s.view},
+                        {"device", s.device},
+                        {"threshold", s.threshold},
+                        {"calibration", {{"temperature", s.temperature}, {"bias", s.bias}}},
+                        {"resamples", s.resamples},
+                        {"seed", s.seed},
+                        {"failed", report.failed},
+                        {"without_texture", report.without_texture},
+                        {"ignored", report.data.ignored},
+                        {"warnings", report.data.warnings},
+                        {"conditions", nlohmann::json::array()}};
   if (!s.members.empty()) out["members"] = s.members;
   for (const Condition& condition : report.conditions) {
     nlohmann::json c = {{"name", condition.name},

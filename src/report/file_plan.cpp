@@ -16,8 +16,8 @@
 #include "src/image/formats.h"
 #include "src/io/atomic_file.h"
 #include "src/model/container.h"
-#include "src/report/own_picture.h"
 #include "src/report/output.h"
+#include "src/report/own_picture.h"
 
 namespace lfm {
 namespace {
@@ -33,7 +33,9 @@ std::optional<std::string> beginning(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   file.read(head.data(), static_cast<std::streamsize>(head.size()));
   if (!file.is_open() || file.bad()) {
-    throw Error(ErrorCode::output, fmt::format("{}: exists and can't be read to see what it is; use --force to replace it", path.string()));
+    throw Error(
+        ErrorCode::output,
+        fmt::format("{}: exists and can't be read to see what it is; use --force to replace it", path.string()));
   }
   head.resize(static_cast<std::size_t>(file.gcount()));
   return head;
@@ -48,7 +50,8 @@ bool is_svg(std::string_view head) {
   const std::size_t first = head.find_first_not_of(" \t\r\n");
   if (first == head.npos) return false;
   head.remove_prefix(first);
-  return head.starts_with("<svg") || ((head.starts_with("<?xml") || head.starts_with("<!--")) && head.find("<svg") != head.npos);
+  return head.starts_with("<svg") ||
+         ((head.starts_with("<?xml") || head.starts_with("<!--")) && head.find("<svg") != head.npos);
 }
 
 /// Texts that no report of this program begins like.
@@ -80,7 +83,8 @@ std::string what_it_holds(std::string_view head, Content content) {
 /// Standard output and what else is open already.
 void try_descriptor(const fs::path& path, int descriptor) {
   const int flags = fcntl(descriptor, F_GETFL);
-  if (flags < 0 || ((flags & O_ACCMODE) == O_RDONLY && descriptor != STDOUT_FILENO)) fail(path, "isn't open for writing");
+  if (flags < 0 || ((flags & O_ACCMODE) == O_RDONLY && descriptor != STDOUT_FILENO))
+    fail(path, "isn't open for writing");
 }
 
 }  // namespace
@@ -94,15 +98,17 @@ void FilePlan::write(const fs::path& path, const std::string& option, Content co
   if (path.empty()) return;
   const std::optional<int> descriptor = descriptor_of(path);
   if (descriptor && content != Content::text) {
-    throw Error(ErrorCode::usage, fmt::format("{} can't go to {}; name a file", option, path == "-" ? "standard output" : path.string()));
+    throw Error(ErrorCode::usage,
+                fmt::format("{} can't go to {}; name a file", option, path == "-" ? "standard output" : path.string()));
   }
   const std::size_t index = planned_.size();
   planned_.push_back({path, option, content});
   const auto claim = [&](const Identity& identity, const std::string& name) {
     const auto [place, is_new] = claimed_.try_emplace({identity, name}, index);
     if (is_new) return;
-    throw Error(ErrorCode::usage, fmt::format("{}: {} and {} would write to the same {}, and one be lost; name two files", path.string(),
-                                              planned_[place->second].option, option, descriptor ? "place" : "file"));
+    throw Error(ErrorCode::usage,
+                fmt::format("{}: {} and {} would write to the same {}, and one be lost; name two files", path.string(),
+                            planned_[place->second].option, option, descriptor ? "place" : "file"));
   };
   struct stat status {};
   if (descriptor) {
@@ -125,8 +131,9 @@ void FilePlan::refuse_input(const Identity& identity, std::string_view role, con
   if (found == existing_.end()) return;
   const Planned& output = planned_[found->second];
   const std::string also = name.empty() || name == output.path.string() ? "" : fmt::format(" ({})", name);
-  throw Error(ErrorCode::usage, fmt::format("{}: is {}{}, which {} would replace; write to another place, or use --force",
-                                            output.path.string(), role, also, output.option));
+  throw Error(ErrorCode::usage,
+              fmt::format("{}: is {}{}, which {} would replace; write to another place, or use --force",
+                          output.path.string(), role, also, output.option));
 }
 
 void FilePlan::read(const fs::path& path, std::string_view role) {
@@ -136,7 +143,8 @@ void FilePlan::read(const fs::path& path, std::string_view role) {
 
 void FilePlan::read_descriptor(int descriptor, std::string_view role) {
   struct stat status {};
-  if (watches() && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) refuse_input({status.st_dev, status.st_ino}, role, "");
+  if (watches() && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode))
+    refuse_input({status.st_dev, status.st_ino}, role, "");
 }
 
 void FilePlan::settle() const {
@@ -145,14 +153,16 @@ void FilePlan::settle() const {
       try_descriptor(path, *descriptor);
       continue;
     }
-    if (!path.has_filename() || path.filename() == "." || path.filename() == "..") fail(path, "names a folder, not a file; add a file name");
+    if (!path.has_filename() || path.filename() == "." || path.filename() == "..")
+      fail(path, "names a folder, not a file; add a file name");
     struct stat status {};
     const bool exists = stat(path.c_str(), &status) == 0;
     const bool stream = exists && (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode));
     if (exists && (S_ISREG(status.st_mode) || stream) && !force_) {
       const std::string kept = worth_keeping(path, content);
       if (!kept.empty()) {
-        fail(path, fmt::format("exists already and is {}, which {} would replace; name another file, or use --force", kept, option));
+        fail(path, fmt::format("exists already and is {}, which {} would replace; name another file, or use --force",
+                               kept, option));
       }
       if (faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) {
         fail(path, fmt::format("can't be written: {}; name another file{}", std::generic_category().message(errno),

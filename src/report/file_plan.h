@@ -1,5 +1,5 @@
-// The files that a command reads and those it will write, settled before its work begins: nothing of the user's is lost, and no output
-// fails after hours for a reason that was there from the start.
+// The files that a command reads and those it will write, settled before its work begins: nothing of the user's is
+// lost, and no output fails after hours for a reason that was there from the start.
 #pragma once
 
 #include <sys/types.h>
@@ -23,9 +23,10 @@ enum class Content {
   picture,  ///< .png that the program marks as its own
 };
 
-/// What a file holds that no such content may replace unasked, for messages: "a PNG picture", "a model (.lfmw)"; empty where it may: the file
-/// holds text other than that of a drawing or a Git LFS pointer, or nothing, or what the program itself wrote as such content, models apart.
-/// Of what is no regular file, or isn't there: empty. Throws Error{output} where it can't be read.
+/// What a file holds that no such content may replace unasked, for messages: "a PNG picture", "a model (.lfmw)"; empty
+/// where it may: the file holds text other than that of a drawing or a Git LFS pointer, or nothing, or what the program
+/// itself wrote as such content, models apart. Of what is no regular file, or isn't there: empty. Throws Error{output}
+/// where it can't be read.
 std::string worth_keeping(const std::filesystem::path& path, Content content);
 
 /// Announce what will be written, then what is read, then settle().
@@ -34,8 +35,8 @@ class FilePlan {
   /// force: replaces existing files whatever they are, inputs and the model too. Two outputs never share a file.
   explicit FilePlan(bool force) : force_(force) {}
 
-  /// `option` names the output in messages. "-" is standard output, an empty path no output. Throws Error{usage} where another output is the
-  /// same file, by whatever spelling or link, or where the content can't go to standard output.
+  /// `option` names the output in messages. "-" is standard output, an empty path no output. Throws Error{usage} where
+  /// another output is the same file, by whatever spelling or link, or where the content can't go to standard output.
   void write(const std::filesystem::path& path, const std::string& option, Content content);
 
   /// `role` names it in messages: "the model". Throws Error{usage} where it is one of the outputs.
@@ -45,8 +46,8 @@ class FilePlan {
   /// Whether any output is there already: else nothing that is read can be one.
   bool watches() const { return !force_ && !existing_.empty(); }
 
-  /// Throws Error{output} where an output would replace what is worth keeping, or can't be written: its folder is missing or takes no files,
-  /// it is read-only, a folder. Leaves nothing behind.
+  /// Throws Error{output} where an output would replace what is worth keeping, or can't be written: its folder is
+  /// missing or takes no files, it is read-only, a folder. Leaves nothing behind.
   void settle() const;
 
  private:
@@ -60,7 +61,7 @@ class FilePlan {
 
   bool force_;
   std::vector<Planned> planned_;
-  std::map<Identity, std::size_t> existing_;                          ///< regular files that are there: index into planned_
+  std::map<Identity, std::size_t> existing_;  ///< regular files that are there: index into planned_
   std::map<std::pair<Identity, std::string>, std::size_t> claimed_;  ///< by folder and name, and standard output
 };
 

@@ -20,9 +20,11 @@ std::string words(const FileSummary& s) {
 }
 
 std::string json_summary(const FileSummary& s) {
-  std::string text = fmt::format(R"({{"path":{},"parts":{},"real":{},"fake":{},"unsure":{},"failed":{})",
-                                 json_text(nlohmann::json(s.path.string())), s.parts(), s.real, s.fake, s.unsure, s.failed);
-  if (s.parts() > s.failed) text += fmt::format(R"(,"lowest":{},"median":{},"highest":{})", s.lowest, s.median, s.highest);
+  std::string text =
+      fmt::format(R"({{"path":{},"parts":{},"real":{},"fake":{},"unsure":{},"failed":{})",
+                  json_text(nlohmann::json(s.path.string())), s.parts(), s.real, s.fake, s.unsure, s.failed);
+  if (s.parts() > s.failed)
+    text += fmt::format(R"(,"lowest":{},"median":{},"highest":{})", s.lowest, s.median, s.highest);
   return text + '}';
 }
 
@@ -32,16 +34,16 @@ std::string summary_record(OutputFormat format, const FileSummary& s, bool first
   const bool scored = s.parts() > s.failed;
   switch (format) {
     case OutputFormat::table:
-      return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}: {}{}\n", scored ? fmt::format("{:.4f}", s.median) : "-", "median",
-                         with_spread ? fmt::format("{:>11}  ", "-") : "", "-", "-", printable(s.path.string()), words(s),
+      return fmt::format("{:>6}  {:<7}  {}{:>8}  {:>11}  {}: {}{}\n", scored ? fmt::format("{:.4f}", s.median) : "-",
+                         "median", with_spread ? fmt::format("{:>11}  ", "-") : "", "-", "-",
+                         printable(s.path.string()), words(s),
                          scored ? fmt::format("; scores {:.3f} to {:.3f}", s.lowest, s.highest) : "");
     case OutputFormat::csv:
       return fmt::format("{},,{},,,,{},,{}\n", csv_text(s.path.string()), scored ? fmt::format("{}", s.median) : "",
-                         with_spread ? (scored ? fmt::format("{},{},", s.lowest, s.highest) : ",,") : "", csv_text(words(s)));
-    case OutputFormat::json:
-      return (first ? "\n" : ",\n") + json_summary(s);
-    case OutputFormat::jsonl:
-      break;
+                         with_spread ? (scored ? fmt::format("{},{},", s.lowest, s.highest) : ",,") : "",
+                         csv_text(words(s)));
+    case OutputFormat::json: return (first ? "\n" : ",\n") + json_summary(s);
+    case OutputFormat::jsonl: break;
   }
   return json_summary(s) + '\n';
 }

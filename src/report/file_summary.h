@@ -20,8 +20,8 @@ struct FileSummary {
 };
 
 /// A record of its own:
-///   JSON: {"path","parts","real","fake","unsure","failed","lowest","median","highest"}, without the scores where none was scored
-///   CSV:  path, the median as score, and in words under `part`
+///   JSON: {"path","parts","real","fake","unsure","failed","lowest","median","highest"}, without the scores where none
+///   was scored CSV:  path, the median as score, and in words under `part`
 std::string summary_record(OutputFormat format, const FileSummary& summary, bool first, bool with_spread);
 
 /// Adds up the detections of a stream, whose parts of one file follow one another.

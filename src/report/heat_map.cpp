@@ -19,9 +19,15 @@ using Colour = std::array<float, 3>;
 /// The mean of the positions that see a point of the view, weighted by a tent over their receptive fields.
 float value_at(const Evidence& e, const std::vector<float>& values, double view_x, double view_y) {
   const double half = e.side / 2.0;
-  const auto first = [&e](double at) { return std::max(0, static_cast<int>(std::ceil((at + e.before - e.side) / e.stride))); };
-  const auto last = [&e](double at, int count) { return std::min(count - 1, static_cast<int>(std::floor((at + e.before) / e.stride))); };
-  const auto tent = [&](double at, int index) { return std::max(0.0, 1 - std::abs(at + e.before - index * e.stride - half) / half); };
+  const auto first = [&e](double at) {
+    return std::max(0, static_cast<int>(std::ceil((at + e.before - e.side) / e.stride)));
+  };
+  const auto last = [&e](double at, int count) {
+    return std::min(count - 1, static_cast<int>(std::floor((at + e.before) / e.stride)));
+  };
+  const auto tent = [&](double at, int index) {
+    return std::max(0.0, 1 - std::abs(at + e.before - index * e.stride - half) / half);
+  };
   double sum = 0, weights = 0;
   for (int row = first(view_y); row <= last(view_y, e.rows); ++row) {
     const double down = tent(view_y, row);
@@ -69,7 +75,8 @@ Colour contribution_colour(const Colour& base, float share) {
 }
 
 Colour grad_cam_colour(const Colour& base, float share) {
-  constexpr std::array<Colour, 5> scale = {{{13, 8, 60}, {106, 23, 110}, {188, 55, 84}, {243, 120, 25}, {252, 235, 120}}};
+  constexpr std::array<Colour, 5> scale = {
+      {{13, 8, 60}, {106, 23, 110}, {188, 55, 84}, {243, 120, 25}, {252, 235, 120}}};
   const float at = std::clamp(share, 0.0f, 1.0f) * (scale.size() - 1);
   const auto below = std::min(static_cast<std::size_t>(at), scale.size() - 2);
   return mix(base, mix(scale[below], scale[below + 1], at - static_cast<float>(below)), 0.25f + 0.5f * share);
@@ -132,7 +139,8 @@ Image side_by_side(std::span<const Image> images) {
   for (const Image& image : images) {
     for (int y = 0; y < image.height; ++y) {
       const auto* row = &image.rgb[std::size_t{3} * y * image.width];
-      std::copy_n(row, std::size_t{3} * image.width, &sheet.rgb[3 * (static_cast<std::size_t>(y) * sheet.width + left)]);
+      std::copy_n(row, std::size_t{3} * image.width,
+                  &sheet.rgb[3 * (static_cast<std::size_t>(y) * sheet.width + left)]);
     }
     left += image.width + kGap;
   }

@@ -13,9 +13,9 @@ enum class Heat {
   grad_cam,       ///< dark violet to yellow
 };
 
-/// The picture, darkened and grey, under its evidence. `picture` may be the scored one at another size: width and height are of the one
-/// the evidence speaks of. Each position spreads over its receptive field, strongest at the centre; where
-/// windows overlap, their values add up, as they do in the logit. Pixels that no position sees stay grey.
+/// The picture, darkened and grey, under its evidence. `picture` may be the scored one at another size: width and
+/// height are of the one the evidence speaks of. Each position spreads over its receptive field, strongest at the
+/// centre; where windows overlap, their values add up, as they do in the logit. Pixels that no position sees stay grey.
 Image draw_heat(const Image& picture, int width, int height, std::span<const Evidence> evidence, Heat heat);
 
 /// Pictures of one height side by side, a white gap between them.

@@ -1,5 +1,5 @@
-// What a benchmark measured: rows of one table, as JSON for programs and as text for people. bench/README.md tells the schema, which
-// `lfm-cuda bench` and `lfm-bench kernels` have in common.
+// What a benchmark measured: rows of one table, as JSON for programs and as text for people. bench/README.md tells the
+// schema, which `lfm-cuda bench` and `lfm-bench kernels` have in common.
 #pragma once
 
 #include <optional>
@@ -21,8 +21,8 @@ Spread spread_of(std::vector<double> samples);
 
 /// One row. What does not apply to it is 0 or empty, and left out of the JSON.
 struct Measurement {
-  std::string part;       ///< "batch", "layer", "inference kernel" or "training kernel"
-  std::string operation;  ///< of the part: "pass", "block 2", "conv2x2, block 3"
+  std::string part;          ///< "batch", "layer", "inference kernel" or "training kernel"
+  std::string operation;     ///< of the part: "pass", "block 2", "conv2x2, block 3"
   std::string variant = {};  ///< how it is done, where there are several ways
   std::string precision;
   int batch = 0;
@@ -37,12 +37,12 @@ struct Measurement {
 };
 
 struct BenchReport {
-  std::string mode;        ///< "end-to-end", "resident", "training" or "kernels"
-  std::string device;      ///< for people: the engine, or the GPU
-  std::string clock;       ///< what measured: "host" or "device events"
+  std::string mode;             ///< "end-to-end", "resident", "training" or "kernels"
+  std::string device;           ///< for people: the engine, or the GPU
+  std::string clock;            ///< what measured: "host" or "device events"
   std::string data_sheet = {};  ///< the GPU that share_of_bound is of
   int warm_up = 0;
-  int input_sets = 0;      ///< batches of different pixels that take turns
+  int input_sets = 0;  ///< batches of different pixels that take turns
   std::vector<Measurement> rows = {};
   std::vector<std::string> notes = {};  ///< what a reader of the figures has to know
 };

@@ -16,7 +16,8 @@ namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, int error) {
   const std::string name = path.empty() ? "standard output" : path.string();
-  if (error == EPIPE) throw Error(ErrorCode::output, name + ": its reader has closed it; the results that follow are lost");
+  if (error == EPIPE)
+    throw Error(ErrorCode::output, name + ": its reader has closed it; the results that follow are lost");
   throw Error(ErrorCode::output, fmt::format("{}: can't be written: {}", name, std::generic_category().message(error)));
 }
 

@@ -10,15 +10,15 @@
 
 namespace lfm {
 
-/// The descriptor that a path stands for: "-" and an empty one standard output, /dev/stdout, /dev/stderr, /dev/fd/N and /proc/self/fd/N what
-/// they name. What is written there goes on from where the descriptor stands.
+/// The descriptor that a path stands for: "-" and an empty one standard output, /dev/stdout, /dev/stderr, /dev/fd/N and
+/// /proc/self/fd/N what they name. What is written there goes on from where the descriptor stands.
 std::optional<int> descriptor_of(const std::filesystem::path& path);
 
 /// The ending that chooses a format, in small letters: ".csv"; empty where there is none.
 std::string format_ending(const std::filesystem::path& path);
 
-/// Each write reaches the destination before it returns, so a reader sees records as they come. Errors are Error{output} and
-/// name the destination; a closed pipe is one of them.
+/// Each write reaches the destination before it returns, so a reader sees records as they come. Errors are
+/// Error{output} and name the destination; a closed pipe is one of them.
 class Output {
  public:
   /// An empty path, or "-", is standard output.

@@ -28,12 +28,15 @@ constexpr int kHeatCells = 32;  ///< rows and columns of a heat map in the page 
 
 constexpr std::array kLimits = {
     "A score is evidence, not proof. It says how much a picture resembles the generated ones the model was trained on.",
-    "The model looks at differences between neighbouring pixels. Re-compression, rescaling, blur and screenshots change them, and may hide or "
+    "The model looks at differences between neighbouring pixels. Re-compression, rescaling, blur and screenshots "
+    "change them, and may hide or "
     "fake the traces.",
-    "Where neighbouring pixels hardly differ, in flat or smooth drawn pictures or in ones enlarged pixel by pixel, there is nothing to look "
+    "Where neighbouring pixels hardly differ, in flat or smooth drawn pictures or in ones enlarged pixel by pixel, "
+    "there is nothing to look "
     "at: the verdict is \"unsure\".",
     "Generators unlike those it was trained on may pass as real. Edited photos may be called fake.",
-    "What a file says of itself (C2PA, XMP, EXIF, a PNG's text) is shown beside the score and never enters it. It is read, not verified: it can be "
+    "What a file says of itself (C2PA, XMP, EXIF, a PNG's text) is shown beside the score and never enters it. It is "
+    "read, not verified: it can be "
     "removed, forged, or copied from another picture. That it is missing tells nothing.",
     "A calibrated score holds for pictures like those it was calibrated on, with as many fakes as reals.",
 };
@@ -144,7 +147,8 @@ std::string robustness_charts(const EvaluationReport& evaluation) {
   for (auto& [kind, points] : kinds) {
     if (points.size() < 2) continue;
     std::ranges::sort(points);
-    Chart chart{"Robustness: " + kind, kind, {{"AP", {}, true}, {"balanced accuracy", {}, true}}, false, 0.4, 1.0, false};
+    Chart chart{
+        "Robustness: " + kind, kind, {{"AP", {}, true}, {"balanced accuracy", {}, true}}, false, 0.4, 1.0, false};
     for (const auto& [value, condition] : points) {
       chart.series[0].points.push_back({value, condition->mean.ap});
       chart.series[1].points.push_back({value, condition->mean.balanced_accuracy});
@@ -174,8 +178,9 @@ std::string facts(const std::vector<std::filesystem::path>& files, const Model& 
     fact("combination", std::string(meaning_of(model.combination)));
     for (std::size_t m = 0; m < model.members.size(); ++m) {
       const Model& member = model.members[m];
-      fact(fmt::format("member {}", m + 1), fmt::format("{}: residual {}, pools {}; calls fake above {:g}", member_name(model, m),
-                                                        word_of(member.architecture.front_end), pooling_text(member.architecture), member.threshold));
+      fact(fmt::format("member {}", m + 1),
+           fmt::format("{}: residual {}, pools {}; calls fake above {:g}", member_name(model, m),
+                       word_of(member.architecture.front_end), pooling_text(member.architecture), member.threshold));
     }
   }
   fact("view", std::string(view_name(view)));
@@ -185,8 +190,9 @@ std::string facts(const std::vector<std::filesystem::path>& files, const Model& 
          fmt::format("threshold {:g}, recall {:.0f} %", row.threshold, 100 * row.recall));
   }
   const Calibration& c = model.calibration;
-  fact("calibration", c.temperature == 1 && c.bias == 0 ? "none: scores are not probabilities"
-                                                        : fmt::format("score = sigmoid(logit / {:g} + {:g})", c.temperature, c.bias));
+  fact("calibration", c.temperature == 1 && c.bias == 0
+                          ? "none: scores are not probabilities"
+                          : fmt::format("score = sigmoid(logit / {:g} + {:g})", c.temperature, c.bias));
   const auto provenance = nlohmann::json::parse(model.provenance);
   for (const auto& [key, value] : provenance.items()) {
     fact(key, value.is_string() ? value.get<std::string>() : json_text(value));
@@ -261,15 +267,18 @@ std::string ReportPage::charts(const EvaluationReport* evaluation) const {
   return html + "</div>\n";
 }
 
-std::string ReportPage::html(const std::string& title, const std::vector<std::filesystem::path>& model_files, const Model& model,
-                             View view, float threshold, const EvaluationReport* evaluation) const {
+std::string ReportPage::html(const std::string& title, const std::vector<std::filesystem::path>& model_files,
+                             const Model& model, View view, float threshold, const EvaluationReport* evaluation) const {
   std::string html =
       "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
+      "'unsafe-inline'; "
       "script-src 'unsafe-inline'\">\n<meta name=\"color-scheme\" content=\"light dark\">\n";
-  html += fmt::format("<title>{0}</title>\n<style>\n{1}{2}</style>\n<h1>{0}</h1>\n", escape_html(title), chart_style(), kPageStyle);
-  html += fmt::format("<p class=\"status\">{} pictures: {} called real, {} fake", records_.size(), verdicts_[0], verdicts_[1]);
+  html += fmt::format("<title>{0}</title>\n<style>\n{1}{2}</style>\n<h1>{0}</h1>\n", escape_html(title), chart_style(),
+                      kPageStyle);
+  html += fmt::format("<p class=\"status\">{} pictures: {} called real, {} fake", records_.size(), verdicts_[0],
+                      verdicts_[1]);
   if (verdicts_[2] > 0) html += fmt::format(", {} unsure", verdicts_[2]);
   if (failed_ > 0) html += fmt::format("; {} could not be scored", failed_);
   html += "</p>\n";

@@ -1,5 +1,5 @@
-// A report as one HTML file that needs nothing else and asks no network: figures, charts, the model's provenance and limits, and every
-// picture with its score and what it comes from. Whatever comes from files or file names is escaped.
+// A report as one HTML file that needs nothing else and asks no network: figures, charts, the model's provenance and
+// limits, and every picture with its score and what it comes from. Whatever comes from files or file names is escaped.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +30,8 @@ class ReportPage {
   std::size_t pictures() const { return records_.size(); }
 
   /// The page's text. evaluation: its tables and curves, of what was added with labels.
-  std::string html(const std::string& title, const std::vector<std::filesystem::path>& model_files, const Model& model, View view,
-                   float threshold, const EvaluationReport* evaluation = nullptr) const;
+  std::string html(const std::string& title, const std::vector<std::filesystem::path>& model_files, const Model& model,
+                   View view, float threshold, const EvaluationReport* evaluation = nullptr) const;
 
  private:
   std::string charts(const EvaluationReport* evaluation) const;
@@ -40,7 +40,7 @@ class ReportPage {
   std::vector<std::string> records_;  ///< of page.js, JSON
   // Of the scored pictures:
   std::vector<float> logits_, scores_;
-  std::vector<std::uint8_t> labels_;  ///< empty, or as many as scores
+  std::vector<std::uint8_t> labels_;     ///< empty, or as many as scores
   std::size_t verdicts_[3] = {0, 0, 0};  ///< real, fake, unsure
   std::size_t failed_ = 0;
 };

@@ -27,14 +27,16 @@ void Progress::draw() {
   const double elapsed = std::max(seconds(), 1e-3);
   const std::string rate = fmt::format("{:.1f} images/s", static_cast<double>(images_) / elapsed);
   if (!total_ || *total_ == 0) {
-    line_.show({fmt::format("{} images  {}", images_, rate), fmt::format("{} images", images_), fmt::format("{}", images_)});
+    line_.show(
+        {fmt::format("{} images  {}", images_, rate), fmt::format("{} images", images_), fmt::format("{}", images_)});
     return;
   }
   const std::size_t all = std::max(*total_, done_);  // files may have been added since they were counted
   const std::string count = fmt::format("{}/{}", done_, all);
   const std::string left = clock_time(elapsed * static_cast<double>(all - done_) / static_cast<double>(done_));
-  line_.show({fmt::format("{} {}  {}  {} left", bar(24, done_, all), count, rate, left), fmt::format("{} {}  {} left", bar(10, done_, all), count, left),
-              fmt::format("{}  {} left", count, left), count});
+  line_.show({fmt::format("{} {}  {}  {} left", bar(24, done_, all), count, rate, left),
+              fmt::format("{} {}  {} left", bar(10, done_, all), count, left), fmt::format("{}  {} left", count, left),
+              count});
 }
 
 }  // namespace lfm

@@ -38,7 +38,8 @@ json read_settings(const fs::path& path) {
   const fs::path file = ResumableFile::settings_path(path);
   std::ifstream in(file, std::ios::binary);
   if (!in) {
-    refuse(path, fmt::format("it holds something, but there is no {} beside it that tells what its scores were made with; name another file",
+    refuse(path, fmt::format("it holds something, but there is no {} beside it that tells what its scores were made "
+                             "with; name another file",
                              file.filename().string()));
   }
   std::stringstream text;
@@ -74,7 +75,8 @@ fs::path ResumableFile::settings_path(const fs::path& path) {
 }
 
 void ResumableFile::fail(const char* action, int error) const {
-  throw Error(ErrorCode::output, fmt::format("{}: can't be {}: {}", path_.string(), action, std::generic_category().message(error)));
+  throw Error(ErrorCode::output,
+              fmt::format("{}: can't be {}: {}", path_.string(), action, std::generic_category().message(error)));
 }
 
 ResumableFile::ResumableFile(const fs::path& path, const json& settings) : path_(path) {
@@ -108,7 +110,8 @@ void ResumableFile::read_records() {
   for (std::string line; std::getline(in, line) && !in.eof();) {
     const json record = json::parse(line, nullptr, false);
     if (!record.is_object() || !record.contains("path") || !record["path"].is_string()) {
-      refuse(path_, fmt::format("line {} is no record of detect; mend or remove it, or name another file", records_ + 1));
+      refuse(path_,
+             fmt::format("line {} is no record of detect; mend or remove it, or name another file", records_ + 1));
     }
     ++untaken_[record["path"].get<std::string>()];
     ++records_;

@@ -1,4 +1,5 @@
-// Records of a long run, a JSON object a line, that survive any stop: each is written as it comes, and the next run goes on behind the last.
+// Records of a long run, a JSON object a line, that survive any stop: each is written as it comes, and the next run
+// goes on behind the last.
 #pragma once
 
 #include <cstddef>
@@ -14,21 +15,24 @@ namespace lfm {
 /// A file of records and, beside it, FILE.settings: what they were made with, which has to be the same in every run.
 class ResumableFile {
  public:
-  /// Opens the file or begins it; one process at a time has it. A last line that a stop has torn is cut off. Throws Error{usage} where the
-  /// settings, a JSON object, differ from those of the records that are there, or these have none beside them or aren't records; the file is
-  /// then left as it is. Throws Error{output} where it can't be read or written.
+  /// Opens the file or begins it; one process at a time has it. A last line that a stop has torn is cut off. Throws
+  /// Error{usage} where the settings, a JSON object, differ from those of the records that are there, or these have
+  /// none beside them or aren't records; the file is then left as it is. Throws Error{output} where it can't be read or
+  /// written.
   ResumableFile(const std::filesystem::path& path, const nlohmann::json& settings);
   ResumableFile(const ResumableFile&) = delete;
   ResumableFile& operator=(const ResumableFile&) = delete;
   ~ResumableFile();
 
-  /// Whether a record of this path was there when the file was opened; each counts once. Records of paths that are given twice are two.
+  /// Whether a record of this path was there when the file was opened; each counts once. Records of paths that are
+  /// given twice are two.
   bool take(const std::filesystem::path& path);
 
   std::size_t records() const { return records_; }  ///< that were there
   std::size_t failed() const { return failed_; }    ///< of them, those with an error in place of a score
 
-  /// One line, with its end. It is the kernel's when this returns: only a crash of the machine loses it, and it is then made again.
+  /// One line, with its end. It is the kernel's when this returns: only a crash of the machine loses it, and it is then
+  /// made again.
   void write(std::string_view line);
   /// Makes all lines durable.
   void commit();

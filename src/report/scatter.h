@@ -16,6 +16,7 @@ struct ScatterPoint {
 };
 
 /// Without axes: in an embedding, neither direction means anything.
-std::string scatter_svg(const std::string& title, std::span<const ScatterPoint> points, const std::vector<std::string>& groups);
+std::string scatter_svg(const std::string& title, std::span<const ScatterPoint> points,
+                        const std::vector<std::string>& groups);
 
 }  // namespace lfm

@@ -14,7 +14,8 @@ struct CodePoint {
   std::size_t length = 0;  ///< bytes; 0 where the text is no UTF-8
 };
 
-/// Decodes the sequence at the start of a non-empty text; overlong forms, surrogates and values past U+10FFFF are no UTF-8.
+/// Decodes the sequence at the start of a non-empty text; overlong forms, surrogates and values past U+10FFFF are no
+/// UTF-8.
 CodePoint decode(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t lead = byte(0);
@@ -70,13 +71,14 @@ std::string printable(std::string_view text) {
 }
 
 std::string json_text(const nlohmann::json& value, int indent) {
-  return escaped(value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace), [](std::string& out, char32_t character) {
-    if (character == '\n') {
-      out += '\n';  // between values: in strings it is escaped by now
-    } else {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(character));
-    }
-  });
+  return escaped(value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace),
+                 [](std::string& out, char32_t character) {
+                   if (character == '\n') {
+                     out += '\n';  // between values: in strings it is escaped by now
+                   } else {
+                     fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(character));
+                   }
+                 });
 }
 
 void write_notice(std::FILE* to, std::string_view text) {

@@ -1,4 +1,5 @@
-// The one line that follows the work on standard error, where that is a terminal: drawn over itself, never wrapped, without escape sequences.
+// The one line that follows the work on standard error, where that is a terminal: drawn over itself, never wrapped,
+// without escape sequences.
 #pragma once
 
 #include <chrono>
@@ -17,7 +18,8 @@ std::string bar(std::size_t width, std::size_t done, std::size_t all);
 
 class TerminalLine {
  public:
-  /// Hidden, where standard error is no terminal, and on one that can't go back to the beginning of a line (TERM=dumb), it shows nothing.
+  /// Hidden, where standard error is no terminal, and on one that can't go back to the beginning of a line (TERM=dumb),
+  /// it shows nothing.
   explicit TerminalLine(bool hidden);
   TerminalLine(const TerminalLine&) = delete;
   TerminalLine& operator=(const TerminalLine&) = delete;
@@ -25,8 +27,8 @@ class TerminalLine {
 
   /// Whether it is time to draw: at most ten times a second.
   bool due();
-  /// The first of the texts, from the fullest to the barest, that the terminal has the columns for; else the beginning of the last. Texts are
-  /// ASCII.
+  /// The first of the texts, from the fullest to the barest, that the terminal has the columns for; else the beginning
+  /// of the last. Texts are ASCII.
   void show(const std::vector<std::string>& texts);
   /// Takes the line away, before other text is printed.
   void clear();

@@ -16,15 +16,17 @@ std::string explanation_json(std::span<const Evidence> windows, bool of_members)
   const auto out = std::back_inserter(text);
   for (const Evidence& window : windows) {
     fmt::format_to(out, R"({}{{{}"x":{},"y":{},"width":{},"height":{},"rows":{},"columns":{},"contributions":[{}]}})",
-                   &window == windows.data() ? "" : ",", of_members ? fmt::format(R"("member":{},)", window.member + 1) : "", window.x, window.y, window.width, window.height, window.rows, window.columns,
-                   fmt::join(window.contributions, ","));
+                   &window == windows.data() ? "" : ",",
+                   of_members ? fmt::format(R"("member":{},)", window.member + 1) : "", window.x, window.y,
+                   window.width, window.height, window.rows, window.columns, fmt::join(window.contributions, ","));
   }
   return text + ']';
 }
 
 }  // namespace
 
-std::string record_json(const Detection& detection, std::span<const std::string> deliveries, std::span<const std::string> members) {
+std::string record_json(const Detection& detection, std::span<const std::string> deliveries,
+                        std::span<const std::string> members) {
   std::string record = report_record(OutputFormat::jsonl, detection, true, deliveries, members);
   while (!record.empty() && record.back() != '}') record.pop_back();
   if (detection.evidence.empty()) return record;
@@ -37,7 +39,8 @@ std::string records_json(std::span<const Detection> detections, std::span<const 
   std::string text = "[";
   for (const Detection& detection : detections) {
     const bool several = detection.delivered_scores.size() > 1;
-    text += (text.size() == 1 ? "\n" : ",\n") + record_json(detection, several ? deliveries : std::span<const std::string>(), members);
+    text += (text.size() == 1 ? "\n" : ",\n") +
+            record_json(detection, several ? deliveries : std::span<const std::string>(), members);
   }
   return text + "\n]\n";
 }

@@ -1,8 +1,10 @@
-// The connections that clients have made: served by so many threads, a bounded number waiting, the others told to come again.
+// The connections that clients have made: served by so many threads, a bounded number waiting, the others told to come
+// again.
 //
 //   accept -> room?  yes: waiting -> a thread each, which serves all requests of its connection
 //                    no:  refusing -> a few threads, in which is_refusing() holds and every request is answered 503
-//             where even those have too much to do, nobody is accepted meanwhile: clients wait in the kernel, whose list is bounded too
+//             where even those have too much to do, nobody is accepted meanwhile: clients wait in the kernel, whose
+//             list is bounded too
 #pragma once
 
 #include <httplib.h>

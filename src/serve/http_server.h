@@ -7,7 +7,8 @@
 //   GET  /metrics        counters, for Prometheus
 //   GET  /openapi.json
 //
-// A thread a connection; pictures are received into memory within a budget, queued, and scored together. Nothing is stored.
+// A thread a connection; pictures are received into memory within a budget, queued, and scored together. Nothing is
+// stored.
 #pragma once
 
 #include <chrono>
@@ -27,22 +28,23 @@ struct ServeOptions {
   int port = 8080;                  ///< 0: any that is free
   std::vector<std::string> tokens;  ///< one of them is asked for; none: clients of this machine alone
   std::size_t connections = 256;
-  std::size_t max_body = std::size_t{64} << 20;      ///< bytes of one request
-  std::size_t max_received = std::size_t{1} << 30;   ///< bytes of all requests under way
-  std::size_t max_pictures = 64;                     ///< of one request
-  std::chrono::seconds timeout{30};                  ///< for a request to arrive, and then for its answer
+  std::size_t max_body = std::size_t{64} << 20;     ///< bytes of one request
+  std::size_t max_received = std::size_t{1} << 30;  ///< bytes of all requests under way
+  std::size_t max_pictures = 64;                    ///< of one request
+  std::chrono::seconds timeout{30};                 ///< for a request to arrive, and then for its answer
 };
 
 /// What is told about the model.
 struct ServedModel {
-  std::string name;  ///< of its file, without folders; of several, with commas between them
+  std::string name;     ///< of its file, without folders; of several, with commas between them
   std::string version;  ///< of the program
 };
 
 class HttpServer {
  public:
   /// log: told a line a request, without a word of what was in it. Both references must outlive the server.
-  HttpServer(ServeOptions options, ServedModel model, ScoringService& service, std::function<void(const std::string&)> log);
+  HttpServer(ServeOptions options, ServedModel model, ScoringService& service,
+             std::function<void(const std::string&)> log);
   ~HttpServer();
 
   /// Takes the port. Throws Error{output} where it can't be had.

@@ -37,7 +37,8 @@ std::string ServerMetrics::text(std::size_t waiting, bool works) const {
     fmt::format_to(out, "lfm_requests_total{{route=\"{}\",status=\"{}\"}} {}\n", key.first, key.second, count);
   }
   head("lfm_pictures_total", "counter", "Pictures answered, by verdict.");
-  for (const auto& [verdict, count] : pictures_) fmt::format_to(out, "lfm_pictures_total{{verdict=\"{}\"}} {}\n", verdict, count);
+  for (const auto& [verdict, count] : pictures_)
+    fmt::format_to(out, "lfm_pictures_total{{verdict=\"{}\"}} {}\n", verdict, count);
   head("lfm_request_seconds", "histogram", "Time from a request's header to its answer.");
   for (const auto& [route, histogram] : seconds_) {
     std::uint64_t below = 0;
@@ -47,8 +48,9 @@ std::string ServerMetrics::text(std::size_t waiting, bool works) const {
     }
     below += histogram.counts.back();
     fmt::format_to(out, "lfm_request_seconds_bucket{{route=\"{}\",le=\"+Inf\"}} {}\n", route, below);
-    fmt::format_to(out, "lfm_request_seconds_sum{{route=\"{0}\"}} {1}\nlfm_request_seconds_count{{route=\"{0}\"}} {2}\n", route,
-                   histogram.sum, below);
+    fmt::format_to(out,
+                   "lfm_request_seconds_sum{{route=\"{0}\"}} {1}\nlfm_request_seconds_count{{route=\"{0}\"}} {2}\n",
+                   route, histogram.sum, below);
   }
   return text;
 }

@@ -21,7 +21,8 @@ class ServerMetrics {
   std::string text(std::size_t waiting, bool works) const;
 
  private:
-  static constexpr std::array<double, 12> kBounds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};  // seconds
+  static constexpr std::array<double, 12> kBounds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+                                                     0.5,   1,    2.5,   5,    10,  30};  // seconds
   struct Histogram {
     std::array<std::uint64_t, kBounds.size() + 1> counts = {};  // of each interval; the last has no upper bound
     double sum = 0;

@@ -1,7 +1,7 @@
 // Pictures that clients sent and wait for: a stream's source, and where its results go.
 //
-// A client's thread pushes pictures and waits for their futures; the stream's workers take them out one by one. Answers come back in
-// whatever order they are ready, so that a large picture holds up no small one behind it.
+// A client's thread pushes pictures and waits for their futures; the stream's workers take them out one by one. Answers
+// come back in whatever order they are ready, so that a large picture holds up no small one behind it.
 #pragma once
 
 #include <chrono>
@@ -34,11 +34,12 @@ class RequestQueue final : public InputSource {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// most: pictures that may wait for their answer at a time. max_wait: how long the first picture of a batch waits for others.
+  /// most: pictures that may wait for their answer at a time. max_wait: how long the first picture of a batch waits for
+  /// others.
   RequestQueue(std::size_t most, Clock::duration max_wait) : most_(most), max_wait_(max_wait) {}
 
-  /// All of them, or none where there is no room for all or the queue is closed. Each future gives a Detection, or throws what ended
-  /// the stream.
+  /// All of them, or none where there is no room for all or the queue is closed. Each future gives a Detection, or
+  /// throws what ended the stream.
   std::optional<std::vector<std::future<Detection>>> push(std::vector<PictureRequest> pictures);
 
   /// The stream's sink: answers whoever waits for this picture.
@@ -69,7 +70,7 @@ class RequestQueue final : public InputSource {
   const Clock::duration max_wait_;
   mutable std::mutex mutex_;  ///< guards all below
   std::condition_variable changed_;
-  std::deque<Input> inputs_;  ///< not yet taken by the stream
+  std::deque<Input> inputs_;                  ///< not yet taken by the stream
   std::map<std::uint64_t, Waiting> waiting_;  ///< by ticket
   std::uint64_t next_ticket_ = 1;
   Clock::time_point batch_began_;  ///< when the first picture came since the stream was told to go on

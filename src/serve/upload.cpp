@@ -28,7 +28,8 @@ bool Upload::append(const char* data, std::size_t bytes) {
   if (parts_.empty()) return refuse(400, "the request's parts can't be read");
   if (std::chrono::steady_clock::now() > limits_.deadline) return refuse(408, "the request took too long to arrive");
   if (bytes > limits_.bytes - received_) {
-    return refuse(413, fmt::format("a request has at most {} bytes; start the server with a higher --max-bytes", limits_.bytes));
+    return refuse(
+        413, fmt::format("a request has at most {} bytes; start the server with a higher --max-bytes", limits_.bytes));
   }
   if (!budget_.take(bytes)) return refuse(503, "the server is busy: it holds as many pictures as it may; try again");
   received_ += bytes;

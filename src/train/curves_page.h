@@ -1,4 +1,5 @@
-// A run's curves as one HTML file that needs nothing else: inline SVG, light or dark as the reader's system is, no script, no network.
+// A run's curves as one HTML file that needs nothing else: inline SVG, light or dark as the reader's system is, no
+// script, no network.
 #pragma once
 
 #include <filesystem>
@@ -20,6 +21,7 @@ struct CurvesPage {
 std::string curves_html(const CurvesPage& page, const TrainOptions& options, const RunLog& log);
 
 /// Writes it atomically. Throws Error{output}.
-void write_curves(const std::filesystem::path& path, const CurvesPage& page, const TrainOptions& options, const RunLog& log);
+void write_curves(const std::filesystem::path& path, const CurvesPage& page, const TrainOptions& options,
+                  const RunLog& log);
 
 }  // namespace lfm

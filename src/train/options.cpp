@@ -128,11 +128,14 @@ void complete_options(TrainOptions& o) {
   require(is_probability(r.p_max) && r.p_max < 1, "p-max", "in [0, 1)");
   require(r.alpha >= 0, "alpha", "0 or more");
   require(o.distill_weight >= 0 && o.distill_weight <= 1, "distill-weight", "in [0, 1]");
-  require(!o.distill.empty() && std::ranges::all_of(o.distill, [](const auto& s) { return std::ranges::find(kDistilled, s) != kDistilled.end(); }), "distill",
-          "one of " + distill_words());
+  require(!o.distill.empty() &&
+              std::ranges::all_of(o.distill,
+                                  [](const auto& s) { return std::ranges::find(kDistilled, s) != kDistilled.end(); }),
+          "distill", "one of " + distill_words());
   require(o.patience >= 0, "patience", "0 (never stop early) or more");
   require(o.checkpoint_every > 0, "checkpoint-every", "at least 1");
-  require(o.patience == 0 || !o.val.empty(), "patience", "used with --val: without validation no epoch is better than another");
+  require(o.patience == 0 || !o.val.empty(), "patience",
+          "used with --val: without validation no epoch is better than another");
   require(o.cache_mb >= 0, "cache-mb", "0 or more");
   require(o.loss_limit > 0, "loss-limit", "positive");
   const RandomAugmentation& a = o.augmentation;
@@ -145,12 +148,13 @@ void complete_options(TrainOptions& o) {
   require(lies_in(a.jpeg_quality, 1, 100), "jpeg-quality", "an ordered range within [1, 100]");
   require(lies_in(a.webp_quality, 1, 100), "webp-quality", "an ordered range within [1, 100]");
   require(lies_in(a.rescale_factor, 0.05f, 8), "rescale-factor", "an ordered range within [0.05, 8]");
-  require(o.view != View::resize || (o.resize >= kMinImageSide && o.resize <= kMaxSide), "resize", "between 48 and 16384");
+  require(o.view != View::resize || (o.resize >= kMinImageSide && o.resize <= kMaxSide), "resize",
+          "between 48 and 16384");
   require(o.crop <= kMaxSide && (o.crop >= kMinImageSide || (o.crop == 0 && o.view == View::resize)), "crop",
           "between 48 and 16384 (0: none, with --view resize)");
   require(o.view != View::resize || o.crop <= o.resize, "crop", "at most --resize");
-  require(o.val_crop <= kMaxSide && (o.val_crop >= kMinImageSide || (o.val_crop == 0 && o.view == View::resize)), "val-crop",
-          "between 48 and 16384 (0: the default)");
+  require(o.val_crop <= kMaxSide && (o.val_crop >= kMinImageSide || (o.val_crop == 0 && o.view == View::resize)),
+          "val-crop", "between 48 and 16384 (0: the default)");
 }
 
 float label_weight(const TrainOptions& o) { return o.teacher.empty() ? 1.0f : 1.0f - o.distill_weight; }

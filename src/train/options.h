@@ -1,5 +1,5 @@
-// What a training run is told: one structure, and one list of its options that the command line, checkpoints and the curves
-// page all read. Defaults are the paper's protocol (docs/METHOD.md, section 6).
+// What a training run is told: one structure, and one list of its options that the command line, checkpoints and the
+// curves page all read. Defaults are the paper's protocol (docs/METHOD.md, section 6).
 #pragma once
 
 #include <algorithm>
@@ -88,8 +88,8 @@ struct OptionText {
   std::string words = {};   ///< those that the option takes, "|" between them, where its type does not tell
 };
 
-/// Calls visit(OptionText, field) for every option. Options is TrainOptions, const or not. A bool that defaults to true is
-/// switched off by --no-<name>.
+/// Calls visit(OptionText, field) for every option. Options is TrainOptions, const or not. A bool that defaults to true
+/// is switched off by --no-<name>.
 template <typename Options, typename Visitor>
 void visit_options(Options& o, Visitor&& visit) {
   using Text = OptionText;
@@ -103,12 +103,17 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"balance", "Data", "As many reals as fakes per epoch"}, o.balance);
   visit(Text{"cache-mb", "Data", "Megabytes of decoded images to keep in memory", true}, o.cache_mb);
 
-  visit(Text{"device", "Machine", "auto: a GPU if there is one, else the CPU; to check results: reference, emulated", true,
-             device_words(Devices::one)},
+  visit(Text{"device", "Machine", "auto: a GPU if there is one, else the CPU; to check results: reference, emulated",
+             true, device_words(Devices::one)},
         o.device);
-  visit(Text{"threads", "Machine", "Threads of the CPU engine and the loader; 0: all cores, shared with the host's other processes of the run", true}, o.threads);
+  visit(
+      Text{"threads", "Machine",
+           "Threads of the CPU engine and the loader; 0: all cores, shared with the host's other processes of the run",
+           true},
+      o.threads);
   visit(Text{"precision", "Machine",
-             "What the convolutions multiply; tf32 and bf16 use tensor cores of GPUs from compute capability 8.0 on, older ones train in fp32"},
+             "What the convolutions multiply; tf32 and bf16 use tensor cores of GPUs from compute capability 8.0 on, "
+             "older ones train in fp32"},
         o.precision);
 
   visit(Text{"epochs", "Optimisation", "Passes over the data", true}, o.epochs);
@@ -131,7 +136,8 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"view", "Images", "How an image becomes input"}, o.view);
   visit(Text{"resize", "Images", "Side that images are resized to with --view resize"}, o.resize);
   visit(Text{"crop", "Images", "Side of the random crop"}, o.crop);
-  visit(Text{"val-crop", "Images", "Side of the centred crop in validation; 0: none when resizing, else 256"}, o.val_crop);
+  visit(Text{"val-crop", "Images", "Side of the centred crop in validation; 0: none when resizing, else 256"},
+        o.val_crop);
   visit(Text{"flip", "Images", "Probability of a horizontal flip"}, a.flip);
   visit(Text{"blur", "Images", "Probability of a Gaussian blur"}, a.blur);
   visit(Text{"blur-sigma", "Images", "Range of its sigma"}, a.blur_sigma);
@@ -141,7 +147,9 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"webp-quality", "Images", "Range of its quality"}, a.webp_quality);
   visit(Text{"rescale", "Images", "Probability of a random rescale"}, a.rescale);
   visit(Text{"rescale-factor", "Images", "Range of its factor"}, a.rescale_factor);
-  visit(Text{"untouched", "Images", "Share of images that are neither blurred nor re-compressed, whatever --blur, --jpeg and --webp say"}, a.untouched);
+  visit(Text{"untouched", "Images",
+             "Share of images that are neither blurred nor re-compressed, whatever --blur, --jpeg and --webp say"},
+        a.untouched);
 
   visit(Text{"residual", "Method", "What the network sees of the pixels"}, o.architecture.front_end);
   visit(Text{"pool", "Method", "average: global average pooling, without RBLD and RKS"}, o.architecture.pooling);
@@ -149,12 +157,15 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"rbld", "Method", "Without rank-based linear dropout"}, o.regularisation.rbld);
   visit(Text{"p-min", "Method", "RBLD: drop probability of the smallest of the k"}, o.regularisation.p_min);
   visit(Text{"p-max", "Method", "RBLD: of the largest"}, o.regularisation.p_max);
-  visit(Text{"rbld-scale", "Method", "RBLD: scale of kept values; none as the paper, mean as its code"}, o.regularisation.rbld_scale);
+  visit(Text{"rbld-scale", "Method", "RBLD: scale of kept values; none as the paper, mean as its code"},
+        o.regularisation.rbld_scale);
   visit(Text{"rks", "Method", "Without the auxiliary branch of randomly selected values"}, o.regularisation.rks);
   visit(Text{"alpha", "Method", "RKS: weight of its loss"}, o.regularisation.alpha);
 
-  visit(Text{"teacher", "Distillation", "Learn what this model says of each crop before blur and re-compression; pictures need no label then", true},
-        o.teacher);
+  visit(
+      Text{"teacher", "Distillation",
+           "Learn what this model says of each crop before blur and re-compression; pictures need no label then", true},
+      o.teacher);
   visit(Text{"distill", "Distillation", "What is compared with the teacher", false, distill_words()}, o.distill);
   visit(Text{"distill-weight", "Distillation",
              "Share of the distance to the teacher in the loss; 1: labels have none, RBLD and RKS are off"},
@@ -162,7 +173,8 @@ void visit_options(Options& o, Visitor&& visit) {
 
   visit(Text{"best-by", "Keeping", "What best.lfmw is best in, by validation"}, o.best_by);
   visit(Text{"patience", "Keeping", "Stop after so many epochs without a better model; 0: never", true}, o.patience);
-  visit(Text{"checkpoint-every", "Keeping", "Steps between checkpoints, besides one per epoch", true}, o.checkpoint_every);
+  visit(Text{"checkpoint-every", "Keeping", "Steps between checkpoints, besides one per epoch", true},
+        o.checkpoint_every);
 }
 
 /// The values of an option that takes one of an enum's; of precisions, those that training has.

@@ -38,9 +38,11 @@ std::string device_of_process(const ProcessGroup& group, const std::string& name
   const CudaDevices found = cuda_devices();
   if (!any(group, !found.devices.empty())) return name == "auto" ? "cpu" : name;
   if (any(group, found.devices.empty())) {
-    throw Error(ErrorCode::device, "some processes of this run have a GPU and some have none; use --device cpu, or hosts with a GPU only");
+    throw Error(ErrorCode::device,
+                "some processes of this run have a GPU and some have none; use --device cpu, or hosts with a GPU only");
   }
-  return "cuda:" + std::to_string(found.devices[static_cast<std::size_t>(group.local_rank) % found.devices.size()].ordinal);
+  return "cuda:" +
+         std::to_string(found.devices[static_cast<std::size_t>(group.local_rank) % found.devices.size()].ordinal);
 }
 
 void on_root(const ProcessGroup& group, const std::function<void()>& task) {

@@ -35,8 +35,9 @@ json provenance(const TrainOptions& options, const RunState& state, const Datase
   for (const char* local : {"data", "val", "out", "device", "threads", "cache-mb"}) settings.erase(local);
   settings["init"] = options.init.filename().string();
   settings["teacher"] = options.teacher.filename().string();
-  json object = {{"made_by", "lfm-cuda train"}, {"step", state.step},      {"processes", state.processes}, {"options", settings},
-                 {"data", folders(data)},       {"reals", data.reals},     {"fakes", data.fakes}};
+  json object = {{"made_by", "lfm-cuda train"}, {"step", state.step},    {"processes", state.processes},
+                 {"options", settings},         {"data", folders(data)}, {"reals", data.reals},
+                 {"fakes", data.fakes}};
   if (data.unlabelled > 0) object["unlabelled"] = data.unlabelled;
   if (!options.teacher.empty()) object["teacher_fingerprint"] = state.teacher_fingerprint;
   if (held_out) object["val"] = folders(*held_out);

@@ -10,9 +10,9 @@
 
 namespace lfm {
 
-/// Step, options, the data sets' names and sizes, and validation, if there was any (null pointers: none). Models travel: no path of the
-/// machine they were made on goes with them, only the names of folders.
-nlohmann::json provenance(const TrainOptions& options, const RunState& state, const Dataset& data, const Dataset* held_out,
-                          const Validation* validation);
+/// Step, options, the data sets' names and sizes, and validation, if there was any (null pointers: none). Models
+/// travel: no path of the machine they were made on goes with them, only the names of folders.
+nlohmann::json provenance(const TrainOptions& options, const RunState& state, const Dataset& data,
+                          const Dataset* held_out, const Validation* validation);
 
 }  // namespace lfm

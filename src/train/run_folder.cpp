@@ -37,7 +37,8 @@ std::string holder(int fd) {
   return size > 0 ? fmt::format("process {}", text) : "another process";
 }
 
-/// A lock holds the number of a process, or nothing yet. What else is called so is someone's file, not to be written over.
+/// A lock holds the number of a process, or nothing yet. What else is called so is someone's file, not to be written
+/// over.
 bool is_lock(int fd) {
   char text[32] = {};
   struct stat status {};
@@ -55,13 +56,16 @@ bool is_lock(int fd) {
 void require_no_run(const RunFiles& files) {
   std::error_code error;
   if (fs::exists(files.last(), error)) {
-    throw Error(ErrorCode::usage, fmt::format("{}: the folder already holds a run; go on with it by --resume, or choose another --out",
-                                              files.folder.string()));
+    throw Error(ErrorCode::usage,
+                fmt::format("{}: the folder already holds a run; go on with it by --resume, or choose another --out",
+                            files.folder.string()));
   }
   for (const fs::path& left : {files.best(), files.log(), files.curves()}) {
     // A run that was killed before its first checkpoint leaves an empty log.
     if (!fs::exists(left, error) || (left == files.log() && fs::file_size(left, error) == 0)) continue;
-    throw Error(ErrorCode::usage, fmt::format("{}: exists already, and the run would replace it; move it away, or choose another --out", left.string()));
+    throw Error(ErrorCode::usage,
+                fmt::format("{}: exists already, and the run would replace it; move it away, or choose another --out",
+                            left.string()));
   }
 }
 
@@ -71,21 +75,25 @@ void require_outside_classes(const fs::path& run, const std::vector<fs::path>& d
   for (const fs::path& root : data_roots) {
     const fs::path below = folder.lexically_relative(fs::weakly_canonical(root, error));
     const bool outside = below.empty() || *below.begin() == "..";
-    const bool in_class = std::any_of(below.begin(), below.end(), [](const fs::path& part) { return part == "0_real" || part == "1_fake"; });
+    const bool in_class = std::any_of(below.begin(), below.end(),
+                                      [](const fs::path& part) { return part == "0_real" || part == "1_fake"; });
     if (outside || !in_class) continue;
-    throw Error(ErrorCode::usage, fmt::format("{}: the folder lies among the pictures of {}; choose another --out", run.string(), root.string()));
+    throw Error(ErrorCode::usage, fmt::format("{}: the folder lies among the pictures of {}; choose another --out",
+                                              run.string(), root.string()));
   }
 }
 
 RunFolder::RunFolder(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) throw Error(ErrorCode::output, fmt::format("{}: cannot make the folder: {}", path.string(), error.message()));
+  if (error)
+    throw Error(ErrorCode::output, fmt::format("{}: cannot make the folder: {}", path.string(), error.message()));
 
   const std::filesystem::path lock = path / "lock";
   lock_ = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0) {
-    throw Error(ErrorCode::output, fmt::format("{}: cannot write: {}; choose another --out", lock.string(), std::strerror(errno)));
+    throw Error(ErrorCode::output,
+                fmt::format("{}: cannot write: {}; choose another --out", lock.string(), std::strerror(errno)));
   }
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     const bool busy = errno == EWOULDBLOCK;
@@ -96,7 +104,8 @@ RunFolder::RunFolder(const std::filesystem::path& path) {
   }
   if (!is_lock(lock_)) {
     close(lock_);
-    throw Error(ErrorCode::output, fmt::format("{}: is no lock of lfm-cuda train; move it away, or choose another --out", lock.string()));
+    throw Error(ErrorCode::output,
+                fmt::format("{}: is no lock of lfm-cuda train; move it away, or choose another --out", lock.string()));
   }
   const std::string pid = std::to_string(getpid());
   if (ftruncate(lock_, 0) != 0 || pwrite(lock_, pid.data(), pid.size(), 0) < 0) {

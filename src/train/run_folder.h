@@ -20,17 +20,20 @@ struct RunFiles {
   std::filesystem::path curves() const { return folder / "curves.html"; }
 };
 
-/// Throws Error{usage} where the folder holds a run, or files of one whose last.lfmw is gone, which a new run would replace.
+/// Throws Error{usage} where the folder holds a run, or files of one whose last.lfmw is gone, which a new run would
+/// replace.
 void require_no_run(const RunFiles& files);
 
-/// Throws Error{usage} where the folder lies among the pictures of a class (0_real, 1_fake) below one of the data roots.
+/// Throws Error{usage} where the folder lies among the pictures of a class (0_real, 1_fake) below one of the data
+/// roots.
 void require_outside_classes(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& data_roots);
 
 /// Holds the folder as long as it lives.
 class RunFolder {
  public:
-  /// Makes the folder if need be, locks it, and clears away what a process that was killed left unfinished. Throws Error{output} where
-  /// another process holds it, naming that process, where it can't be made, or where its lock is a file of another kind.
+  /// Makes the folder if need be, locks it, and clears away what a process that was killed left unfinished. Throws
+  /// Error{output} where another process holds it, naming that process, where it can't be made, or where its lock is a
+  /// file of another kind.
   explicit RunFolder(const std::filesystem::path& path);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;

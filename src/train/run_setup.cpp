@@ -76,9 +76,11 @@ Model initial_model(const TrainOptions& o) {
   } else {
     model = one_network(load_model(o.init), o.init.string());
     if (model.architecture != o.architecture) {
-      throw Error(ErrorCode::usage, fmt::format("{}: the model has another residual or pooling than this run; use --residual {} --pool {} --k {}",
-                                                o.init.string(), word_of(model.architecture.front_end),
-                                                word_of(model.architecture.pooling), model.architecture.k));
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("{}: the model has another residual or pooling than this run; use --residual {} --pool {} --k {}",
+                      o.init.string(), word_of(model.architecture.front_end), word_of(model.architecture.pooling),
+                      model.architecture.k));
     }
     // Fitted to the weights it came with:
     model.calibration = {};
@@ -100,28 +102,33 @@ void share_model(const ProcessGroup& group, Model& model) {
   share(group, model.values);
 }
 
-Device device_of(const TrainOptions& o, const ProcessGroup& group) { return parse_device(device_of_process(group, o.device)); }
+Device device_of(const TrainOptions& o, const ProcessGroup& group) {
+  return parse_device(device_of_process(group, o.device));
+}
 
 void deal_out(SavedRun& run, int processes) {
   const std::int64_t images = std::int64_t{run.options.batch} * run.state.processes;
   if (images % processes != 0 || !std::in_range<int>(images)) {
-    throw Error(ErrorCode::usage, fmt::format("{}: a step of this run takes {} images, which can't be dealt out evenly to {} processes",
-                                              run.options.out.string(), images, processes));
+    throw Error(ErrorCode::usage,
+                fmt::format("{}: a step of this run takes {} images, which can't be dealt out evenly to {} processes",
+                            run.options.out.string(), images, processes));
   }
   run.options.batch = static_cast<int>(images / processes);
   run.state.processes = processes;
 }
 
-TrainOptions changed_options(const TrainOptions& saved, const nlohmann::json& given, const std::filesystem::path& folder) {
+TrainOptions changed_options(const TrainOptions& saved, const nlohmann::json& given,
+                             const std::filesystem::path& folder) {
   nlohmann::json options = to_json(saved);
   visit_options(saved, [&](const OptionText& text, const auto&) {
     const auto found = given.find(text.name);
     if (found == given.end() || *found == options[text.name]) return;
     if (!text.may_change) {
-      throw Error(ErrorCode::usage, fmt::format("--{} {} contradicts the run in {}, which has {}; leave it out, or start a new run with "
-                                                "--init {}",
-                                                text.name, found->dump(), folder.string(), options[text.name].dump(),
-                                                (folder / "last.lfmw").string()));
+      throw Error(ErrorCode::usage,
+                  fmt::format("--{} {} contradicts the run in {}, which has {}; leave it out, or start a new run with "
+                              "--init {}",
+                              text.name, found->dump(), folder.string(), options[text.name].dump(),
+                              (folder / "last.lfmw").string()));
     }
     options[text.name] = *found;
   });

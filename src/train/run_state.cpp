@@ -51,7 +51,8 @@ RunState state_from_json(const json& j) {
   s.epoch_images = json_number<double>(j.at("epoch_images"));
   const auto labelled = j.find("epoch_labelled");  // before there were teachers, all of them
   s.epoch_labelled = labelled == j.end() ? s.epoch_images : json_number<double>(*labelled);
-  if (const auto teacher = j.find("teacher_fingerprint"); teacher != j.end()) s.teacher_fingerprint = json_number<std::uint64_t>(*teacher);
+  if (const auto teacher = j.find("teacher_fingerprint"); teacher != j.end())
+    s.teacher_fingerprint = json_number<std::uint64_t>(*teacher);
   s.epochs_without_gain = json_number<std::uint64_t>(j.at("epochs_without_gain"));
   s.seconds = json_number<double>(j.at("seconds"));
   s.data_fingerprint = json_number<std::uint64_t>(j.at("data_fingerprint"));
@@ -67,7 +68,9 @@ RunState state_from_json(const json& j) {
 /// A run counts up from nothing: what no run can have counted would let it go on with other images, or never end.
 void check_counters(const RunState& s) {
   const auto require = [](bool holds, const char* contradiction) {
-    if (!holds) throw std::runtime_error(fmt::format("its counters contradict each other: {}; start a new run with --init", contradiction));
+    if (!holds)
+      throw std::runtime_error(
+          fmt::format("its counters contradict each other: {}; start a new run with --init", contradiction));
   };
   require(s.epoch_step <= s.step && s.epoch <= s.step - s.epoch_step, "fewer steps than the epochs take");
   require(s.epochs_without_gain <= s.epoch, "more epochs without a better model than epochs");
@@ -110,11 +113,13 @@ SavedRun load_run(const Checkpoint& checkpoint) {
     if (run.options.teacher.empty() != (run.state.teacher_fingerprint == 0)) {
       throw std::runtime_error("it names a teacher without its checksum, or a checksum without a teacher");
     }
-    if (run.options.architecture != run.model.architecture) throw std::runtime_error("its options are of another architecture than its model");
+    if (run.options.architecture != run.model.architecture)
+      throw std::runtime_error("its options are of another architecture than its model");
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& error) {
-    throw Error(ErrorCode::model, fmt::format("{}: its training state can't be read: {}", checkpoint.path.string(), error.what()));
+    throw Error(ErrorCode::model,
+                fmt::format("{}: its training state can't be read: {}", checkpoint.path.string(), error.what()));
   }
   const std::size_t trainable = parameter_table(run.model.architecture).trainable_floats;
   run.m = floats(checkpoint.tensor(kMomentM, ElementType::f32, trainable));
@@ -122,8 +127,9 @@ SavedRun load_run(const Checkpoint& checkpoint) {
   if (!run.options.teacher.empty()) {
     run.distillation_scale = floats(checkpoint.tensor(kDistillationScale, ElementType::f32, kMapChannels + 1));
     if (!std::ranges::all_of(run.distillation_scale, [](float s) { return std::isfinite(s) && s > 0; })) {
-      throw Error(ErrorCode::model, fmt::format("{}: a scale of its distillation is no positive number; start a new run with --init",
-                                                checkpoint.path.string()));
+      throw Error(ErrorCode::model,
+                  fmt::format("{}: a scale of its distillation is no positive number; start a new run with --init",
+                              checkpoint.path.string()));
     }
   }
   return run;

@@ -30,10 +30,10 @@ struct RunState {
   double epoch_labelled = 0;  ///< of these, those with a label
   std::optional<BestEpoch> best;
   std::uint64_t epochs_without_gain = 0;
-  double seconds = 0;                  ///< of training so far
-  std::uint64_t data_fingerprint = 0;  ///< Dataset::fingerprint of the training data
+  double seconds = 0;                     ///< of training so far
+  std::uint64_t data_fingerprint = 0;     ///< Dataset::fingerprint of the training data
   std::uint64_t teacher_fingerprint = 0;  ///< of the model that the run learns from; 0: none
-  int processes = 1;                   ///< that share a step, each with a batch of its own
+  int processes = 1;                      ///< that share a step, each with a batch of its own
 };
 
 /// What a checkpoint restores.
@@ -42,7 +42,8 @@ struct SavedRun {
   RunState state;
   Model model;
   std::vector<float> m, v;  ///< Adam's moments, laid out like the trainable parameters
-  std::vector<float> distillation_scale;  ///< [65], see Teacher::measure_scale; empty without a teacher, and before it is measured
+  std::vector<float>
+      distillation_scale;  ///< [65], see Teacher::measure_scale; empty without a teacher, and before it is measured
 };
 
 /// Reads parameters and moments from the engine and writes everything atomically. Throws Error{output}.

@@ -23,7 +23,8 @@ class StatusLine {
   TerminalLine line_;
 };
 
-/// "epoch 2/50 [####      ] step 120/5600  loss 0.4213  17.3 images/s  1:02:03 left", and barer ones for narrower terminals.
+/// "epoch 2/50 [####      ] step 120/5600  loss 0.4213  17.3 images/s
+/// 1:02:03 left", and barer ones for narrower terminals.
 std::vector<std::string> status_texts(const TrainProgress& progress);
 
 }  // namespace lfm

@@ -41,20 +41,28 @@ std::unique_ptr<Model> share_teacher(const ProcessGroup& group, SavedRun& run, b
   on_root(group, [&] {
     *teacher = one_network(import_model(run.options.teacher), run.options.teacher.string());
     if (teacher->architecture.trunk != Trunk::snet) {
-      throw Error(ErrorCode::usage, fmt::format("--teacher: {} has the trunk of ResNet, whose maps this network's can't be compared to; give one of LFM",
-                                                run.options.teacher.string()));
+      throw Error(
+          ErrorCode::usage,
+          fmt::format(
+              "--teacher: {} has the trunk of ResNet, whose maps this network's can't be compared to; give one of LFM",
+              run.options.teacher.string()));
     }
     const int crop = run.options.crop;
     const auto maps = [crop](const Architecture& a) { return network_shape(a, crop, crop).maps(); };
     if (maps(teacher->architecture) != maps(run.options.architecture)) {
-      throw Error(ErrorCode::usage, fmt::format("--crop {}: the teacher's maps of it have another size than this run's, because their residuals "
-                                                "differ; give an even side, or --residual {}", crop, word_of(teacher->architecture.front_end)));
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("--crop {}: the teacher's maps of it have another size than this run's, because their residuals "
+                      "differ; give an even side, or --residual {}",
+                      crop, word_of(teacher->architecture.front_end)));
     }
     const std::uint64_t fingerprint = teacher_fingerprint(*teacher);
     if (resumed && fingerprint != run.state.teacher_fingerprint) {
-      throw Error(ErrorCode::usage, fmt::format("{}: not the teacher that the run began with, so it can't go on as it would have; name that one "
-                                                "with --teacher, or start a new run with --init {}",
-                                                run.options.teacher.string(), RunFiles{run.options.out}.last().string()));
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("{}: not the teacher that the run began with, so it can't go on as it would have; name that one "
+                      "with --teacher, or start a new run with --init {}",
+                      run.options.teacher.string(), RunFiles{run.options.out}.last().string()));
     }
     run.state.teacher_fingerprint = fingerprint;
   });

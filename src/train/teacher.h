@@ -1,4 +1,5 @@
-// The model that a run learns from (docs/TRAINING.md, distillation): what it says of a batch, in units of how much it varies.
+// The model that a run learns from (docs/TRAINING.md, distillation): what it says of a batch, in units of how much it
+// varies.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,9 @@ namespace lfm {
 /// Changes with every parameter and the pooling, not with the file's name or format.
 std::uint64_t teacher_fingerprint(const Model& teacher);
 
-/// The model that run.options.teacher names, in any format that convert reads; null where it names none. `run` is the root's, which reads the file
-/// and notes the fingerprint in run.state. Throws on every process: Error{model}, and Error{usage} where a resumed run began with another.
+/// The model that run.options.teacher names, in any format that convert reads; null where it names none. `run` is the
+/// root's, which reads the file and notes the fingerprint in run.state. Throws on every process: Error{model}, and
+/// Error{usage} where a resumed run began with another.
 std::unique_ptr<Model> share_teacher(const ProcessGroup& group, SavedRun& run, bool resumed);
 
 class Teacher {
@@ -28,11 +30,13 @@ class Teacher {
   /// engine: only for this; it infers alone.
   Teacher(const Model& model, std::unique_ptr<Engine> engine, const TrainOptions& options);
 
-  /// What the images are compared with; valid until the next call. weight: of the whole distance, see Distillation. Throws what infer() does.
+  /// What the images are compared with; valid until the next call. weight: of the whole distance, see Distillation.
+  /// Throws what infer() does.
   Distillation teach(const PixelBatch& images, float weight);
 
-  /// [65], per channel and of the logit: 1 / standard deviation of what the teacher says of the loader's first images (some 256 of them,
-  /// over all processes). A channel that hardly varies counts as if it did, a thousandth of the others' mean. Leaves the loader to be started anew.
+  /// [65], per channel and of the logit: 1 / standard deviation of what the teacher says of the loader's first images
+  /// (some 256 of them, over all processes). A channel that hardly varies counts as if it did, a thousandth of the
+  /// others' mean. Leaves the loader to be started anew.
   std::vector<float> measure_scale(Loader& loader, const ProcessGroup& group);
   void set_scale(std::vector<float> scale) { scale_ = std::move(scale); }
 

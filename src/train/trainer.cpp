@@ -57,7 +57,8 @@ class Run {
         saved_step_(state_.step) {
     check_data(resumed);
     const Device device = device_of(o_, group_);
-    engine_ = make_engine(device, {thread_count(o_, group_), Precision::fp32, [this](const std::string& text) { say(text); }, o_.precision});
+    engine_ = make_engine(device, {thread_count(o_, group_), Precision::fp32,
+                                   [this](const std::string& text) { say(text); }, o_.precision});
     o_.precision = engine_->precision(PlanMode::training);  // checkpoints and models tell what was done
     engine_->set_communicator(group_.communicator);
     engine_->load(model_.architecture, model_.values);
@@ -76,8 +77,8 @@ class Run {
         report_unreadable(*validation_loader_);
       }
       warn_of_data();
-      say(fmt::format("{}: {}, {} steps an epoch, {}{}", resumed ? "resuming" : "training", count_text(loader_.dataset()),
-                      loader_.steps_per_epoch(), engine_->description(), share_text()));
+      say(fmt::format("{}: {}, {} steps an epoch, {}{}", resumed ? "resuming" : "training",
+                      count_text(loader_.dataset()), loader_.steps_per_epoch(), engine_->description(), share_text()));
       if (!resumed) write_checkpoint();
     });
   }
@@ -126,7 +127,8 @@ class Run {
     };
     const auto training = labelled_pictures(loader_.dataset());
     tell(layout_warnings(loader_.dataset().roots));
-    if (label_weight(o_) > 0) tell(data_warnings(training, DataUse::training));  // who learns from a teacher alone learns no classes
+    if (label_weight(o_) > 0)
+      tell(data_warnings(training, DataUse::training));  // who learns from a teacher alone learns no classes
     if (!validation_loader_) return;
     tell(layout_warnings(validation_loader_->dataset().roots));
     tell(overlap_warnings(training, labelled_pictures(validation_loader_->dataset())));
@@ -143,14 +145,16 @@ class Run {
     std::uint64_t of_root = fingerprint;
     share(group_, of_root);
     if (fingerprint != of_root) {
-      throw Error(ErrorCode::input, fmt::format("the training data ({}) is not that of rank 0; every host needs the same "
-                                                "files under the --data folders",
-                                                count_text(loader_.dataset())));
+      throw Error(ErrorCode::input,
+                  fmt::format("the training data ({}) is not that of rank 0; every host needs the same "
+                              "files under the --data folders",
+                              count_text(loader_.dataset())));
     }
     if (resumed && fingerprint != state_.data_fingerprint) {
-      throw Error(ErrorCode::usage, fmt::format("{}: the training data has changed since the run began, so it can't go on as it would "
-                                                "have; start a new run with --init {}",
-                                                files_.folder.string(), files_.last().string()));
+      throw Error(ErrorCode::usage,
+                  fmt::format("{}: the training data has changed since the run began, so it can't go on as it would "
+                              "have; start a new run with --init {}",
+                              files_.folder.string(), files_.last().string()));
     }
     state_.data_fingerprint = fingerprint;
     if (resumed) check_counters();
@@ -158,12 +162,15 @@ class Run {
 
   // Of a run that goes on with the same data.
   void check_counters() const {
-    const std::uint64_t whole = state_.step - state_.epoch_step, steps = loader_.steps_per_epoch();  // load_run: no less than epoch_step
+    const std::uint64_t whole = state_.step - state_.epoch_step,
+                        steps = loader_.steps_per_epoch();  // load_run: no less than epoch_step
     if (state_.epoch_step < steps && whole % steps == 0 && whole / steps == state_.epoch) return;
-    throw Error(ErrorCode::model, fmt::format("{}: its counters contradict each other: after {} epochs of {} steps and {} more, it can't be "
-                                              "at step {}; start a new run with --init {}",
-                                              files_.last().string(), state_.epoch, steps, state_.epoch_step, state_.step,
-                                              files_.last().string()));
+    throw Error(
+        ErrorCode::model,
+        fmt::format("{}: its counters contradict each other: after {} epochs of {} steps and {} more, it can't be "
+                    "at step {}; start a new run with --init {}",
+                    files_.last().string(), state_.epoch, steps, state_.epoch_step, state_.step,
+                    files_.last().string()));
   }
 
   std::uint64_t total_steps() const {
@@ -184,12 +191,14 @@ class Run {
 
   // Over all processes; the gradients are added by the engine.
   BatchSums sum_over_processes(const BatchSums& own) const {
-    std::array<double, 6> sums = {own.loss_a, own.loss_b, own.distance_maps, own.distance_logits, own.right, own.labelled};
+    std::array<double, 6> sums = {own.loss_a,          own.loss_b, own.distance_maps,
+                                  own.distance_logits, own.right,  own.labelled};
     group_.communicator.sum(sums);
     return {sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]};
   }
 
-  // Leaves the gradients of the batch's mean loss in the engine. The batch passes in o_.accumulate parts, whose gradients add up.
+  // Leaves the gradients of the batch's mean loss in the engine. The batch passes in o_.accumulate parts, whose
+  // gradients add up.
   BatchSums accumulate_gradients(const Batch& batch) {
     const float image_share = 1.0f / static_cast<float>(batch.global_n);
     const float loss_scale = label_weight(o_) * image_share;
@@ -224,7 +233,8 @@ class Run {
     try {
       if (loader_.next(batch)) return;
     } catch (const Unavailable& error) {
-      throw Error(ErrorCode::input, fmt::format("{}; put that right and go on from step {} with --resume", error.what(), saved_step_));
+      throw Error(ErrorCode::input,
+                  fmt::format("{}; put that right and go on from step {} with --resume", error.what(), saved_step_));
     }
     throw Error(ErrorCode::input, "the data ended before the epoch did");
   }
@@ -236,7 +246,8 @@ class Run {
     const double n = batch.global_n;
     double loss = (sums.loss_a + o_.regularisation.alpha * sums.loss_b) / n;
     if (teacher_) {
-      loss = double{label_weight(o_)} * loss + double{o_.distill_weight} * (sums.distance_maps + sums.distance_logits) / n;
+      loss =
+          double{label_weight(o_)} * loss + double{o_.distill_weight} * (sums.distance_maps + sums.distance_logits) / n;
     }
     demand_sane("loss", loss, o_.loss_limit);
 
@@ -254,18 +265,19 @@ class Run {
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (!group_.is_root()) return;
     const double labelled = sums.labelled;  // 0 / 0: nothing is known
-    log_->append(StepRecord{state_.step, state_.epoch, loss, sums.loss_a / labelled, sums.loss_b / labelled, sums.right / labelled,
-                            adam.learning_rate, norm, n / seconds, sums.distance_maps / n, sums.distance_logits / n});
+    log_->append(StepRecord{state_.step, state_.epoch, loss, sums.loss_a / labelled, sums.loss_b / labelled,
+                            sums.right / labelled, adam.learning_rate, norm, n / seconds, sums.distance_maps / n,
+                            sums.distance_logits / n});
     show_progress(loss, n);
   }
 
   void demand_sane(const char* what, double value, double limit) const {
     if (std::isfinite(value) && value <= limit) return;
-    throw Error(ErrorCode::input,
-                fmt::format("training diverged in step {} (epoch {}): the {} is {:.4g}; the last good checkpoint is {} (step {}); try a "
-                            "lower --lr, from there with --init {}",
-                            state_.step + 1, state_.epoch + 1, what, value, files_.last().string(), saved_step_,
-                            files_.last().string()));
+    throw Error(ErrorCode::input, fmt::format("training diverged in step {} (epoch {}): the {} is {:.4g}; the last "
+                                              "good checkpoint is {} (step {}); try a "
+                                              "lower --lr, from there with --init {}",
+                                              state_.step + 1, state_.epoch + 1, what, value, files_.last().string(),
+                                              saved_step_, files_.last().string()));
   }
 
   void show_progress(double loss, double images) {
@@ -321,8 +333,9 @@ class Run {
   }
 
   static std::string describe(const Validation& v, bool best) {
-    return fmt::format("validation loss {:.4f}, AP {:.4f}, accuracy {:.4f}, reals {:.4f}, fakes {:.4f}{}", v.loss, v.metrics.ap,
-                       v.metrics.accuracy, v.metrics.real_accuracy, v.metrics.fake_accuracy, best ? " (best)" : "");
+    return fmt::format("validation loss {:.4f}, AP {:.4f}, accuracy {:.4f}, reals {:.4f}, fakes {:.4f}{}", v.loss,
+                       v.metrics.ap, v.metrics.accuracy, v.metrics.real_accuracy, v.metrics.fake_accuracy,
+                       best ? " (best)" : "");
   }
 
   Validation validate_now() {
@@ -333,7 +346,8 @@ class Run {
 
   bool keep_if_best(const Validation& validation) {
     const double value = best_value(o_.best_by, validation);
-    const bool better = !state_.best || value > state_.best->value || (value == state_.best->value && validation.loss < state_.best->loss);
+    const bool better = !state_.best || value > state_.best->value ||
+                        (value == state_.best->value && validation.loss < state_.best->loss);
     if (!better) return false;
     state_.best = BestEpoch{state_.epoch, value, validation.loss};
     model_.provenance = provenance_now(&validation);
@@ -342,7 +356,9 @@ class Run {
   }
 
   std::string provenance_now(const Validation* validation) const {
-    return provenance(o_, state_, loader_.dataset(), validation_loader_ ? &validation_loader_->dataset() : nullptr, validation).dump();
+    return provenance(o_, state_, loader_.dataset(), validation_loader_ ? &validation_loader_->dataset() : nullptr,
+                      validation)
+        .dump();
   }
 
   void read_model() {
@@ -371,11 +387,13 @@ class Run {
   }
 
   void write_page(const std::string& status, bool running) {
-    std::string text = fmt::format("{}: epoch {} of {}, step {} of {}", status, std::min<std::uint64_t>(state_.epoch + 1, o_.epochs),
-                                   o_.epochs, state_.step, total_steps());
+    std::string text =
+        fmt::format("{}: epoch {} of {}, step {} of {}", status, std::min<std::uint64_t>(state_.epoch + 1, o_.epochs),
+                    o_.epochs, state_.step, total_steps());
     if (state_.best) text += fmt::format("; best: epoch {}", state_.best->epoch);
     write_curves(files_.curves(), {o_.name, text, running, loader_.steps_per_epoch()}, o_, *log_);
-    next_page_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kPageSeconds));
+    next_page_ =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(kPageSeconds));
   }
 
   const ProcessGroup& group_;

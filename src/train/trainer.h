@@ -1,5 +1,5 @@
-// The training loop (docs/METHOD.md, section 6). A run lives in one folder (src/train/run_folder.h) and is a function of its options and data
-// alone: interrupted at any moment and resumed, it ends with the same bits on the same engine.
+// The training loop (docs/METHOD.md, section 6). A run lives in one folder (src/train/run_folder.h) and is a function
+// of its options and data alone: interrupted at any moment and resumed, it ends with the same bits on the same engine.
 #pragma once
 
 #include <cstdint>
@@ -39,16 +39,16 @@ struct TrainOutcome {
   RunState state;
 };
 
-/// Starts a run in options.out. Every process of the group makes the same call with the same options; only the root calls the hooks'
-/// say and progress. Throws lfm::Error: usage where options contradict each other or the folder already holds a
-/// run; input for unusable data, and where the loss explodes or is no number (the message names the step and the last good
-/// checkpoint); output, model, device. What stops all processes alike is thrown on all of them; what stops one is thrown there, and the
-/// others wait for it.
+/// Starts a run in options.out. Every process of the group makes the same call with the same options; only the root
+/// calls the hooks' say and progress. Throws lfm::Error: usage where options contradict each other or the folder
+/// already holds a run; input for unusable data, and where the loss explodes or is no number (the message names the
+/// step and the last good checkpoint); output, model, device. What stops all processes alike is thrown on all of them;
+/// what stops one is thrown there, and the others wait for it.
 TrainOutcome start_training(TrainOptions options, const TrainHooks& hooks, const ProcessGroup& group = {});
 
-/// Goes on with the run in a folder from its last checkpoint. `given`: options as in to_json(TrainOptions) that the user names again;
-/// one that may not change must equal the run's, or Error{usage} is thrown. On another number of processes, each takes as much more or less
-/// of a step.
+/// Goes on with the run in a folder from its last checkpoint. `given`: options as in to_json(TrainOptions) that the
+/// user names again; one that may not change must equal the run's, or Error{usage} is thrown. On another number of
+/// processes, each takes as much more or less of a step.
 TrainOutcome resume_training(const std::filesystem::path& folder, const nlohmann::json& given, const TrainHooks& hooks,
                              const ProcessGroup& group = {});
 

@@ -25,7 +25,8 @@ Validation validate(Engine& engine, const Architecture& architecture, Loader& lo
   for (Batch batch; loader.next(batch);) {
     const std::size_t first = logits.size();
     logits.resize(first + static_cast<std::size_t>(batch.n));
-    infer(engine, architecture, {batch.pixels.data(), batch.n, batch.height, batch.width}, std::span(logits).subspan(first));
+    infer(engine, architecture, {batch.pixels.data(), batch.n, batch.height, batch.width},
+          std::span(logits).subspan(first));
     labels.insert(labels.end(), batch.labels.begin(), batch.labels.end());
     for (std::size_t i = first; i < logits.size(); ++i) loss += cross_entropy(logits[i], labels[i]);
   }

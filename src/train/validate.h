@@ -7,7 +7,8 @@
 
 namespace lfm {
 
-/// Metrics at threshold 0.5 and the mean loss of the plain branch, over every image of a loader made with training = false.
+/// Metrics at threshold 0.5 and the mean loss of the plain branch, over every image of a loader made with training =
+/// false.
 Validation validate(Engine& engine, const Architecture& architecture, Loader& loader);
 
 }  // namespace lfm

@@ -5,7 +5,8 @@
 namespace lfm {
 
 std::string why_no_films() {
-  return "films can't be read: this build was made without FFmpeg's libraries; build lfm-cuda with them (packages libavformat-dev, libavcodec-dev, "
+  return "films can't be read: this build was made without FFmpeg's libraries; build lfm-cuda with them (packages "
+         "libavformat-dev, libavcodec-dev, "
          "libswscale-dev), or extract frames as PNG first (ffmpeg -i FILE frame-%05d.png)";
 }
 

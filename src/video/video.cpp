@@ -1,4 +1,5 @@
-// Frames of films by FFmpeg's libraries. Nothing is read but the file itself: no protocol, no playlist, no other container.
+// Frames of films by FFmpeg's libraries. Nothing is read but the file itself: no protocol, no playlist, no other
+// container.
 #include "src/video/video.h"
 
 extern "C" {
@@ -60,8 +61,8 @@ LFM_LATE(kLibswscale, sws_getCoefficients);
 LFM_LATE(kLibswscale, sws_scale);
 LFM_LATE(kLibswscale, sws_setColorspaceDetails);
 
-/// FFmpeg's libraries call it a lack of memory, too, where a damaged file asks for more than they ever give: malloc's errno, which is cleared
-/// before, tells.
+/// FFmpeg's libraries call it a lack of memory, too, where a damaged file asks for more than they ever give: malloc's
+/// errno, which is cleared before, tells.
 [[noreturn]] void fail_with(const char* what, int code) {
   if (code == AVERROR(ENOMEM)) {
     if (errno == ENOMEM) throw std::bad_alloc();
@@ -74,10 +75,12 @@ LFM_LATE(kLibswscale, sws_setColorspaceDetails);
 
 void check_frame_size(int width, int height, std::uint64_t limit) {
   constexpr int most = 1 << 20;
-  const std::uint64_t pixels = static_cast<std::uint64_t>(std::max(width, 0)) * static_cast<std::uint64_t>(std::max(height, 0));
+  const std::uint64_t pixels =
+      static_cast<std::uint64_t>(std::max(width, 0)) * static_cast<std::uint64_t>(std::max(height, 0));
   if (pixels == 0 || width > most || height > most || pixels > limit) {
-    throw Error(ErrorCode::input, "its frames are of " + std::to_string(width) + " x " + std::to_string(height) + " pixels; more than the limit of " +
-                                      std::to_string(limit) + ", or none; raise --max-pixels if that is right");
+    throw Error(ErrorCode::input, "its frames are of " + std::to_string(width) + " x " + std::to_string(height) +
+                                      " pixels; more than the limit of " + std::to_string(limit) +
+                                      ", or none; raise --max-pixels if that is right");
   }
 }
 
@@ -126,7 +129,8 @@ void Video::Impl::open(const char* path) {
   av_log_set_level(AV_LOG_QUIET);
   // What FFmpeg's libraries ask for at once: a plane of a frame, never a gigabyte because a damaged table says so.
   constexpr std::uint64_t least = 1 << 27, bytes_per_pixel = 4;
-  av_max_alloc(static_cast<std::size_t>(std::clamp<std::uint64_t>(std::min<std::uint64_t>(max_pixels, INT_MAX) * bytes_per_pixel, least, INT_MAX)));
+  av_max_alloc(static_cast<std::size_t>(
+      std::clamp<std::uint64_t>(std::min<std::uint64_t>(max_pixels, INT_MAX) * bytes_per_pixel, least, INT_MAX)));
   AVDictionary* options = nullptr;
   av_dict_set(&options, "protocol_whitelist", "file", 0);
   av_dict_set(&options, "format_whitelist", "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,matroska,webm,avi", 0);
@@ -144,10 +148,12 @@ void Video::Impl::open(const char* path) {
   frame = av_frame_alloc();
   packet = av_packet_alloc();
   if (codec == nullptr || frame == nullptr || packet == nullptr) throw std::bad_alloc();
-  if (const int set = avcodec_parameters_to_context(codec, &parameters); set < 0) fail_with("the film can't be decoded", set);
+  if (const int set = avcodec_parameters_to_context(codec, &parameters); set < 0)
+    fail_with("the film can't be decoded", set);
   codec->max_pixels = static_cast<std::int64_t>(std::min<std::uint64_t>(max_pixels, INT64_MAX));
   codec->thread_count = 2;  // the network has the other cores
-  if (const int started = avcodec_open2(codec, decoder, nullptr); started < 0) fail_with("the film can't be decoded", started);
+  if (const int started = avcodec_open2(codec, decoder, nullptr); started < 0)
+    fail_with("the film can't be decoded", started);
 }
 
 /// The next frame in order of time; false at the end.
@@ -192,13 +198,14 @@ int Video::Impl::orientation() const {
 Image Video::Impl::rgb() {
   check_frame_size(frame->width, frame->height, max_pixels);
   constexpr int how = SWS_BICUBIC | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP | SWS_ACCURATE_RND;
-  scaler = sws_getCachedContext(scaler, frame->width, frame->height, static_cast<AVPixelFormat>(frame->format), frame->width, frame->height,
-                                AV_PIX_FMT_RGB24, how, nullptr, nullptr, nullptr);
+  scaler = sws_getCachedContext(scaler, frame->width, frame->height, static_cast<AVPixelFormat>(frame->format),
+                                frame->width, frame->height, AV_PIX_FMT_RGB24, how, nullptr, nullptr, nullptr);
   if (scaler == nullptr) throw Error(ErrorCode::input, "its frames are in a pixel format that can't be converted");
   const int usual = frame->height > 576 ? SWS_CS_ITU709 : SWS_CS_ITU601;
   const int space = frame->colorspace == AVCOL_SPC_UNSPECIFIED ? usual : static_cast<int>(frame->colorspace);
   const int* const coefficients = sws_getCoefficients(space);
-  sws_setColorspaceDetails(scaler, coefficients, frame->color_range == AVCOL_RANGE_JPEG ? 1 : 0, coefficients, 1, 0, 1 << 16, 1 << 16);
+  sws_setColorspaceDetails(scaler, coefficients, frame->color_range == AVCOL_RANGE_JPEG ? 1 : 0, coefficients, 1, 0,
+                           1 << 16, 1 << 16);
   // The scaler writes beyond a row's end: its memory is wider than the picture.
   const int stride = (3 * frame->width + 63) / 64 * 64 + 64;
   std::vector<std::uint8_t> wide(static_cast<std::size_t>(stride) * static_cast<std::size_t>(frame->height));
@@ -228,12 +235,14 @@ std::optional<VideoFrame> Video::next(double seconds) {
   errno = 0;
   while (video.decode_frame()) {
     const std::int64_t stamp = video.frame->best_effort_timestamp;
-    const double at = stamp == AV_NOPTS_VALUE ? video.last + 1e-3 + video.begin : static_cast<double>(stamp) * av_q2d(base);
+    const double at =
+        stamp == AV_NOPTS_VALUE ? video.last + 1e-3 + video.begin : static_cast<double>(stamp) * av_q2d(base);
     if (!video.begun) video.begin = at;
     video.begun = true;
     video.last = at - video.begin;
     constexpr double rounding = 1e-6, most_seconds = 1e8;  // three years
-    if (!(video.last < most_seconds)) throw Error(ErrorCode::input, "the film is damaged (the times of its frames make no sense)");
+    if (!(video.last < most_seconds))
+      throw Error(ErrorCode::input, "the film is damaged (the times of its frames make no sense)");
     if (video.last + rounding < seconds) continue;
     return VideoFrame{video.rgb(), video.orientation(), video.last};
   }

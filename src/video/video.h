@@ -22,13 +22,15 @@ std::string why_no_films();
 
 class Video {
  public:
-  /// Throws Error{input} where the file can't be read as a film, and where a library is missing: it is named then; std::bad_alloc.
+  /// Throws Error{input} where the file can't be read as a film, and where a library is missing: it is named then;
+  /// std::bad_alloc.
   Video(const std::filesystem::path& file, const DecodeLimits& limits);
   ~Video();
   Video(const Video&) = delete;
   Video& operator=(const Video&) = delete;
 
-  /// The first frame that is shown at that time or later and hasn't been given before; nothing at the end. Throws Error{input}, std::bad_alloc.
+  /// The first frame that is shown at that time or later and hasn't been given before; nothing at the end. Throws
+  /// Error{input}, std::bad_alloc.
   std::optional<VideoFrame> next(double seconds);
 
  private:

@@ -1,5 +1,5 @@
-// The table of cases that tests and benchmarks of every engine and kernel draw from. For tests the sizes are small, odd and around
-// the edges of tiles; for benchmarks those of the network at 256x256 and 224x224.
+// The table of cases that tests and benchmarks of every engine and kernel draw from. For tests the sizes are small, odd
+// and around the edges of tiles; for benchmarks those of the network at 256x256 and 224x224.
 #pragma once
 
 #include <fmt/core.h>
@@ -34,10 +34,10 @@ inline constexpr std::array<PoolCase, 7> kPoolTests = {{
     {1, 64, 4, 4, 16},  // every position is selected
     {2, 64, 6, 6, 16},
     {1, 5, 5, 7, 16},
-    {3, 64, 3, 11, 1},   // the maximum alone
-    {1, 64, 9, 4, 7},    // k no power of two
-    {1, 64, 8, 8, 32},   // a full warp of values
-    {1, 64, 26, 26, 16}, // 224x224
+    {3, 64, 3, 11, 1},    // the maximum alone
+    {1, 64, 9, 4, 7},     // k no power of two
+    {1, 64, 8, 8, 32},    // a full warp of values
+    {1, 64, 26, 26, 16},  // 224x224
 }};
 
 /// The whole network.
@@ -63,7 +63,9 @@ inline std::array<ConvCase, kBlocks> network_convolutions(int n, int side) {
   return layers;
 }
 
-inline std::string to_string(const ConvCase& c) { return fmt::format("n{}_ic{}_oc{}_{}x{}", c.n, c.ic, c.oc, c.h, c.w); }
+inline std::string to_string(const ConvCase& c) {
+  return fmt::format("n{}_ic{}_oc{}_{}x{}", c.n, c.ic, c.oc, c.h, c.w);
+}
 inline std::string to_string(const PoolCase& c) { return fmt::format("n{}_c{}_{}x{}_k{}", c.n, c.c, c.h, c.w, c.k); }
 inline std::string to_string(const NetworkCase& c) { return fmt::format("n{}_{}x{}", c.n, c.h, c.w); }
 

@@ -1,4 +1,5 @@
-// The ways the CPU engine can compute on this machine: every instruction set in every precision, as parameters for tests.
+// The ways the CPU engine can compute on this machine: every instruction set in every precision, as parameters for
+// tests.
 #pragma once
 
 #include <algorithm>

@@ -15,7 +15,7 @@ namespace lfm::cases {
 
 /// Passes if |got - expected| <= limit * max(1, |expected|) everywhere; prints the worst deviation either way.
 inline Verdict close_relative(const std::string& what, const std::vector<float>& got,
-                                                 const std::vector<float>& expected, double limit) {
+                              const std::vector<float>& expected, double limit) {
   if (got.size() != expected.size()) {
     return {false, fmt::format("{}: {} values, expected {}", what, got.size(), expected.size())};
   }
@@ -36,7 +36,7 @@ inline Verdict close_relative(const std::string& what, const std::vector<float>&
 
 /// Passes if |got - expected| <= limit * max|expected| everywhere.
 inline Verdict close_to_largest(const std::string& what, const std::vector<float>& got,
-                                                   const std::vector<float>& expected, double limit) {
+                                const std::vector<float>& expected, double limit) {
   if (got.size() != expected.size()) {
     return {false, fmt::format("{}: {} values, expected {}", what, got.size(), expected.size())};
   }
@@ -48,8 +48,8 @@ inline Verdict close_to_largest(const std::string& what, const std::vector<float
     if (std::isnan(deviation)) break;
     largest = std::max(largest, std::abs(double{expected[i]}));
   }
-  const std::string report =
-      fmt::format("{}: worst deviation {:.2e} of the largest entry at {} (limit {:.0e})", what, largest > 0 ? worst / largest : worst, where, limit);
+  const std::string report = fmt::format("{}: worst deviation {:.2e} of the largest entry at {} (limit {:.0e})", what,
+                                         largest > 0 ? worst / largest : worst, where, limit);
   if (worst <= limit * largest) {
     fmt::print("  {}\n", report);
     return Verdict{true, report};

@@ -18,8 +18,8 @@ inline std::string case_name(Precision precision) { return std::string(precision
 
 namespace cases {
 
-/// Skips the test where the device is missing or doesn't run kernels of the precision. With LFM_REQUIRE naming the device,
-/// fails where it is missing.
+/// Skips the test where the device is missing or doesn't run kernels of the precision. With LFM_REQUIRE naming the
+/// device, fails where it is missing.
 inline void skip_unless_device_runs([[maybe_unused]] Precision precision) {
 #if !defined(LFM_TARGET_EMULATED)
   const CudaDevices found = cuda_devices();

@@ -20,14 +20,15 @@ struct EngineCase {
 inline const std::vector<EngineCase>& engines() {
   static const std::vector<EngineCase> all = [] {
     std::vector<EngineCase> list = {
-        {"reference", [] { return make_reference_engine(); }},
+      {"reference", [] { return make_reference_engine(); }},
 #if defined(LFM_HAVE_EMULATION)
-        {"emulated", [] { return make_emulated_engine(Precision::fp32); }},
+      {"emulated", [] { return make_emulated_engine(Precision::fp32); }},
 #endif
     };
     if (!cuda_devices().devices.empty()) list.push_back({"cuda", [] { return make_cuda_engine(0, Precision::fp32); }});
     for (const cpu::Kernels* kernels : cpu::supported_kernels()) {
-      list.push_back({std::string("cpu_") + kernels->name, [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels, kernels->fp32); }});
+      list.push_back({std::string("cpu_") + kernels->name,
+                      [kernels] { return std::make_unique<cpu::CpuEngine>(3, *kernels, kernels->fp32); }});
     }
     return list;
   }();

@@ -1,5 +1,6 @@
-// The computed bound for sums: a result is right if it lies as near the double-precision one as its precision and the length of its
-// sums allow. The reference also runs on the magnitudes of all inputs, which gives m, the sum of |terms|; then
+// The computed bound for sums: a result is right if it lies as near the double-precision one as its precision and the
+// length of its sums allow. The reference also runs on the magnitudes of all inputs, which gives m, the sum of |terms|;
+// then
 //     |got - reference| <= u * (4 + 2 sqrt(depth)) * m
 // with u the unit roundoff of the precision and depth the number of terms: rounding errors of either sign grow like the
 // square root of their number, and 4 covers what comes before and after the sum.
@@ -25,10 +26,11 @@ inline double error_bound(double roundoff, double depth, double magnitude) {
   return roundoff * (4 + 2 * std::sqrt(depth)) * magnitude;
 }
 
-/// Passes if every value keeps its bound, and prints the largest share of it that was used; what and seed let a failure be repeated.
+/// Passes if every value keeps its bound, and prints the largest share of it that was used; what and seed let a failure
+/// be repeated.
 template <typename T>
 Verdict within_bound(const std::string& what, std::span<const T> got, std::span<const double> reference,
-                                        std::span<const double> magnitude, double roundoff, double depth, unsigned seed) {
+                     std::span<const double> magnitude, double roundoff, double depth, unsigned seed) {
   if (got.size() != reference.size() || got.size() != magnitude.size()) {
     return {false, fmt::format("{}: {} values, expected {}", what, got.size(), reference.size())};
   }
@@ -45,8 +47,8 @@ Verdict within_bound(const std::string& what, std::span<const T> got, std::span<
     fmt::print("  {}: {:.2f} of the limit\n", what, worst);
     return Verdict{true, ""};
   }
-  return {false, fmt::format("{} [{}]: got {:.9g}, expected {:.9g}, {:.3g} times the limit (seed {})", what,
-                                                      where, static_cast<double>(got[where]), reference[where], worst, seed)};
+  return {false, fmt::format("{} [{}]: got {:.9g}, expected {:.9g}, {:.3g} times the limit (seed {})", what, where,
+                             static_cast<double>(got[where]), reference[where], worst, seed)};
 }
 
 }  // namespace lfm::cases

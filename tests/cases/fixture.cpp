@@ -13,7 +13,8 @@ namespace lfm::cases {
 std::filesystem::path fixtures() {
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-  for (const std::filesystem::path& folder : {program.parent_path().parent_path() / "fixtures", std::filesystem::path(test::kShared) / "fixtures"}) {
+  for (const std::filesystem::path& folder :
+       {program.parent_path().parent_path() / "fixtures", std::filesystem::path(test::kShared) / "fixtures"}) {
     if (std::filesystem::exists(folder, error)) return folder;
   }
   return {};

@@ -10,8 +10,8 @@
 
 namespace lfm::cases {
 
-/// Where the fixtures lie: in ../fixtures from the program, where tools/gpu-bundle carries them, else beside the checkout. Empty where they are
-/// missing, and tests then skip with kMissingFixtures.
+/// Where the fixtures lie: in ../fixtures from the program, where tools/gpu-bundle carries them, else beside the
+/// checkout. Empty where they are missing, and tests then skip with kMissingFixtures.
 std::filesystem::path fixtures();
 inline constexpr const char* kMissingFixtures = "the parity fixtures (../shared/fixtures) are not on this machine";
 

@@ -29,7 +29,8 @@ inline RandomNetwork random_network(const NetworkCase& c, unsigned seed) {
   network.values.assign(table.total_floats, 0.0f);
   for (int id = 0; id < kParameters; ++id) {
     const int fan_in = table[id].fan_in;
-    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
+    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f,
+                                          fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
     for (float& value : parameter(std::span(network.values), table, id)) value = noise(generator);
   }
   return network;

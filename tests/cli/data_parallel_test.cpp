@@ -1,4 +1,5 @@
-// mpirun -np 2 lfm-cuda train, as a user runs it: equal to one process with twice the batch, resumed, interrupted, and broken.
+// mpirun -np 2 lfm-cuda train, as a user runs it: equal to one process with twice the batch, resumed, interrupted, and
+// broken.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -66,16 +67,39 @@ class DataParallel {
 
   /// Six steps of four images: of each process, as many as its share.
   Arguments train(const std::string& out, int processes, const std::string& device = "cpu") const {
-    return {"train",     "--data", path("train"), "--val",    path("val"), "--out",    path(out),     "--device",
-            device,      "--view", "native",      "--crop",   "48",        "--val-crop", "48",        "--batch",
-            std::to_string(4 / processes), "--epochs", "2", "--lr", "1e-3", "--seed", std::to_string(kSeed), "--checkpoint-every", "1"};
+    return {"train",
+            "--data",
+            path("train"),
+            "--val",
+            path("val"),
+            "--out",
+            path(out),
+            "--device",
+            device,
+            "--view",
+            "native",
+            "--crop",
+            "48",
+            "--val-crop",
+            "48",
+            "--batch",
+            std::to_string(4 / processes),
+            "--epochs",
+            "2",
+            "--lr",
+            "1e-3",
+            "--seed",
+            std::to_string(kSeed),
+            "--checkpoint-every",
+            "1"};
   }
   Arguments resume(const std::string& out) const { return {"train", "--resume", "--out", path(out)}; }
 
   Process start(int processes, const Arguments& arguments) const {
     const Arguments program = Arguments{test::kProgram} + arguments;
     if (processes == 1) return Process(program, folder_ / "output");
-    return Process(Arguments{test::kMpirun, "-np", std::to_string(processes)} + program, folder_ / "output", mpi_environment());
+    return Process(Arguments{test::kMpirun, "-np", std::to_string(processes)} + program, folder_ / "output",
+                   mpi_environment());
   }
 
   int run(int processes, const Arguments& arguments) {
@@ -104,12 +128,14 @@ double distance(std::span<const float> a, std::span<const float> b) {
   return std::sqrt(squares);
 }
 
-/// How far apart two models are, of the way that training has moved the first: trainable parameters, then running statistics.
+/// How far apart two models are, of the way that training has moved the first: trainable parameters, then running
+/// statistics.
 std::pair<double, double> relative_distances(const Model& a, const Model& b) {
   const auto start = initial_values(a.architecture, kSeed);
   const std::size_t trainable = parameter_table(a.architecture).trainable_floats;
   const auto of = [&](auto part) {
-    return distance(part(std::span(a.values)), part(std::span(b.values))) / distance(part(std::span(a.values)), part(std::span(start)));
+    return distance(part(std::span(a.values)), part(std::span(b.values))) /
+           distance(part(std::span(a.values)), part(std::span(start)));
   };
   return {of([&](std::span<const float> values) { return values.first(trainable); }),
           of([&](std::span<const float> values) { return values.subspan(trainable); })};
@@ -132,7 +158,8 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.TwoProcessesEqualOneWithTwiceTheBat
   REQUIRE(two.epochs().size() == 2u);
   CHECK_THAT(two.epochs()[1].validation->loss, WithinAbs(one.epochs()[1].validation->loss, 1e-5));
   const auto [parameters, statistics] = relative_distances(saved("one").model, saved("two").model);
-  fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters, statistics);
+  fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters,
+             statistics);
   CHECK(parameters <= 1e-5);
   CHECK(statistics <= 1e-5);
 }
@@ -142,8 +169,9 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.LearnsFromATeacherAsOneProcessDoes"
   Model teacher;
   teacher.values = initial_values(teacher.architecture, 5);
   save_model(teacher, folder_ / "teacher.lfmw");
-  const Arguments taught = {"--teacher", path("teacher.lfmw"), "--distill-weight", "0.7", "--jpeg", "0.5", "--max-steps", "3",
-                           "--loss-limit", "1e9"};  // what an untrained teacher says hardly varies, so all is far from it
+  const Arguments taught = {
+      "--teacher", path("teacher.lfmw"), "--distill-weight", "0.7", "--jpeg", "0.5", "--max-steps", "3", "--loss-limit",
+      "1e9"};  // what an untrained teacher says hardly varies, so all is far from it
   REQUIRE_MESSAGE(run(1, with(train("one", 1, "reference"), taught)) == 0, text_);
   REQUIRE_MESSAGE(run(2, with(train("two", 2, "reference"), taught)) == 0, text_);
   const RunLog one = log("one"), two = log("two");
@@ -161,7 +189,8 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.LearnsFromATeacherAsOneProcessDoes"
   REQUIRE_MESSAGE(run(2, with(resume("two"), {"--max-steps", "4"})) == 0, text_);
 }
 
-// In single precision Adam turns rounding into steps, where a gradient is next to nothing. The first steps must agree closely still.
+// In single precision Adam turns rounding into steps, where a gradient is next to nothing. The first steps must agree
+// closely still.
 TEST_CASE_METHOD(DataParallel, "DataParallel.OnTheCpuEngineUpToRounding") {
   const Arguments few = {"--max-steps", "3", "--lr", "1e-4"};
   REQUIRE_MESSAGE(run(1, with(train("one", 1), few)) == 0, text_);
@@ -174,7 +203,8 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.OnTheCpuEngineUpToRounding") {
                        "step " << i + 1);
   }
   const auto [parameters, statistics] = relative_distances(saved("one").model, saved("two").model);
-  fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters, statistics);
+  fmt::print("  distance of the parameters {:.1e}, of the running statistics {:.1e} of the way\n", parameters,
+             statistics);
   CHECK(parameters <= 0.01);
   CHECK(statistics <= 1e-4);
 }
@@ -237,7 +267,8 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.WhatStopsOneProcessIsToldWithItsRan
     Arguments all = {"-np", "1", "-wdir", folder, test::kProgram};
     return all + with(train("run", 2), {"--data", "train"});
   };
-  const Arguments command = Arguments{test::kMpirun} + arguments(folder_.path().string()) + Arguments{":"} + arguments(path("elsewhere"));
+  const Arguments command =
+      Arguments{test::kMpirun} + arguments(folder_.path().string()) + Arguments{":"} + arguments(path("elsewhere"));
   Process missing(command, folder_ / "output", mpi_environment());
   CHECK(missing.wait() == 1);
   CHECK_THAT(missing.text(), ContainsSubstring("lfm-cuda: error: rank 1 of 2 ("));
@@ -262,7 +293,8 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.WhatStopsAllIsToldOnce") {
 }
 
 TEST_CASE_METHOD(DataParallel, "DataParallel.EarlyStoppingStopsAll") {
-  const Arguments patient = {"--patience", "2", "--epochs", "50", "--best-by", "loss", "--lr", "1e-30", "--lr-min", "0"};
+  const Arguments patient = {"--patience", "2",    "--epochs", "50",       "--best-by",
+                             "loss",       "--lr", "1e-30",    "--lr-min", "0"};
   REQUIRE_MESSAGE(run(2, with(train("run", 2), patient)) == 0, text_);
   CHECK_THAT(text_, ContainsSubstring("stopped early: no better model for 2 epochs"));
 }
@@ -274,7 +306,8 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.OnlyTheRootWritesAndSpeaks") {
   const auto arguments = [&](const std::string& folder) {
     return Arguments{"-np", "1", "-wdir", path(folder), test::kProgram} + with(train("run", 2), {"--out", "run"});
   };
-  Process process(Arguments{test::kMpirun} + arguments("first") + Arguments{":"} + arguments("second"), folder_ / "output", mpi_environment());
+  Process process(Arguments{test::kMpirun} + arguments("first") + Arguments{":"} + arguments("second"),
+                  folder_ / "output", mpi_environment());
   REQUIRE_MESSAGE(process.wait() == 0, process.text());
   CHECK_MESSAGE(count_of(process.text(), "epoch 1/2") == 1u, process.text());
   CHECK_MESSAGE(count_of(process.text(), "training: ") == 1u, process.text());

@@ -1,4 +1,5 @@
-// lfm-cuda detect as a user meets it: results, formats, exit codes, and what happens to everything that is no good image.
+// lfm-cuda detect as a user meets it: results, formats, exit codes, and what happens to everything that is no good
+// image.
 #include <fmt/core.h>
 #include <sys/stat.h>
 
@@ -122,7 +123,8 @@ TEST_CASE_METHOD(Detect, "Detect.ReadsListsAsPeoplesToolsWriteThem") {
   write_ppm(folder / "b c.ppm", 48, 48, 2);
   const std::string a = at("a.ppm"), b = at("b c.ppm");
   const std::string expected = detect({"--format", "csv", a, b}).out;
-  for (const std::string& list : {a + "\n" + b + "\n", a + "\r\n" + b + "\r\n", "\xef\xbb\xbf" + a + "\n" + b, a + "\r" + b, "\n" + a + " \n\n" + b}) {
+  for (const std::string& list : {a + "\n" + b + "\n", a + "\r\n" + b + "\r\n", "\xef\xbb\xbf" + a + "\n" + b,
+                                  a + "\r" + b, "\n" + a + " \n\n" + b}) {
     const auto result = detect({"--format", "csv", "-"}, {.input = list});
     CHECK_MESSAGE(result.exit_code == 0, result.err);
     CHECK(result.out == expected);
@@ -137,7 +139,8 @@ TEST_CASE_METHOD(Detect, "Detect.WhatIsNoListHasOneMessage") {
   const std::string zero(1, '\0'), picture = read_text(folder / "a.ppm");
   std::string utf16 = "\xff\xfe";
   for (const char c : at("a.ppm") + "\r\n") (utf16 += c) += '\0';
-  const std::vector<std::pair<std::string, std::string>> wrong = {{picture, "PNM picture"}, {utf16, "UTF-16"}, {at("a.ppm") + zero + at("a.ppm") + zero, "--null"}};
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {picture, "PNM picture"}, {utf16, "UTF-16"}, {at("a.ppm") + zero + at("a.ppm") + zero, "--null"}};
   for (const auto& [list, words] : wrong) {
     const auto result = detect({"--quiet", "--format", "jsonl", "-"}, {.input = list});
     CHECK(result.exit_code == 1);
@@ -238,7 +241,8 @@ TEST_CASE_METHOD(Detect, "Detect.OutputReplacesAFileOnlyWhenComplete") {
   CHECK(json::parse(read_text(folder / "report.json")).size() == 1u);
 
   write("report.json", "old");
-  const auto result = detect({"--format", "json", "--output", at("report.json"), "--features", "/dev/full", at("a.ppm")});
+  const auto result =
+      detect({"--format", "json", "--output", at("report.json"), "--features", "/dev/full", at("a.ppm")});
   CHECK(result.exit_code == 1);
   CHECK(read_text(folder / "report.json") == "old");
   CHECK_MESSAGE(std::distance(fs::directory_iterator(folder.path()), {}) == 2, "no temporary file is left");
@@ -248,7 +252,8 @@ TEST_CASE_METHOD(Detect, "Detect.OutputReplacesAFileOnlyWhenComplete") {
 
 TEST_CASE_METHOD(Detect, "Detect.AFullDiskIsAnError") {
   write_ppm(folder / "a.ppm", 48, 48, 1);
-  for (const ProgramResult& result : {detect({at("a.ppm")}, {.out = "/dev/full"}), detect({"-o", "/dev/full", at("a.ppm")})}) {
+  for (const ProgramResult& result :
+       {detect({at("a.ppm")}, {.out = "/dev/full"}), detect({"-o", "/dev/full", at("a.ppm")})}) {
     CHECK(result.exit_code == 1);
     CHECK_THAT(result.err, ContainsSubstring("No space left"));
   }
@@ -273,7 +278,8 @@ TEST_CASE_METHOD(Detect, "Detect.AnInterruptLeavesTheOldFile") {
       "mkfifo \"$5\"; exec 3<>\"$5\"; echo \"$2\" >&3; "
       "\"$0\" detect --model \"$1\" --format jsonl --features \"$3\" - < \"$5\" > \"$4\" 3>&- & "
       "until grep -q score \"$4\"; do sleep 0.1; done; kill -INT $!; wait $!";
-  const auto result = run_program("bash", {"-c", script, kProgram, model(), at("a.ppm"), at("x.npy"), at("out.jsonl"), at("list")});
+  const auto result =
+      run_program("bash", {"-c", script, kProgram, model(), at("a.ppm"), at("x.npy"), at("out.jsonl"), at("list")});
   CHECK(result.exit_code == 130);
   CHECK_THAT(result.err, ContainsSubstring("interrupted"));
   CHECK(records(read_text(folder / "out.jsonl")).size() == 1u);
@@ -283,8 +289,8 @@ TEST_CASE_METHOD(Detect, "Detect.AnInterruptLeavesTheOldFile") {
 
 TEST_CASE_METHOD(Detect, "Detect.ClosedStandardOutputIsAnError") {
   write_ppm(folder / "a.ppm", 48, 48, 1);
-  const auto result = run_program("bash", {"-c", "\"$0\" detect --model \"$1\" --features \"$3\" \"$2\" >&-", kProgram, model(),
-                                           at("a.ppm"), at("x.npy")});
+  const auto result = run_program("bash", {"-c", "\"$0\" detect --model \"$1\" --features \"$3\" \"$2\" >&-", kProgram,
+                                           model(), at("a.ppm"), at("x.npy")});
   CHECK(result.exit_code == 1);
   CHECK_THAT(result.err, ContainsSubstring("standard output"));
 }
@@ -364,9 +370,14 @@ TEST_CASE_METHOD(Detect, "Detect.NoProgressBarInAPipe") {
 }
 
 TEST_CASE_METHOD(Detect, "Detect.WrongUsageExitsWithTwo") {
-  const std::vector<std::vector<std::string>> wrong = {{"detect"}, {"detect", "--no-such", "x"}, {"detect", "--view", "wide", "x"},
-                                                       {"detect", "--threshold", "2", "x"}, {"detect", "--batch", "0", "x"},
-                                                       {"detect", "--format", "xml", "x"}, {"no-such-command"}, {}};
+  const std::vector<std::vector<std::string>> wrong = {{"detect"},
+                                                       {"detect", "--no-such", "x"},
+                                                       {"detect", "--view", "wide", "x"},
+                                                       {"detect", "--threshold", "2", "x"},
+                                                       {"detect", "--batch", "0", "x"},
+                                                       {"detect", "--format", "xml", "x"},
+                                                       {"no-such-command"},
+                                                       {}};
   for (const auto& arguments : wrong) {
     const auto result = run_program(kProgram, arguments);
     CHECK_MESSAGE(result.exit_code == 2, test::printed(arguments));
@@ -395,7 +406,8 @@ TEST_CASE_METHOD(Detect, "Detect.APrecisionThatTheDeviceLacksIsRefused") {
 TEST_CASE_METHOD(Detect, "Detect.NoModelOrDeviceExitsWithThree") {
   write("damaged.lfmw", read_text(model()).substr(0, 100000));
   write("text.lfmw", "text");
-  for (const std::string& broken : {at("missing.lfmw"), at("damaged.lfmw"), at("text.lfmw"), std::string("no-such-name")}) {
+  for (const std::string& broken :
+       {at("missing.lfmw"), at("damaged.lfmw"), at("text.lfmw"), std::string("no-such-name")}) {
     const auto result = run_program(kProgram, {"detect", "--model", broken, "x.png"});
     CHECK_MESSAGE(result.exit_code == 3, broken);
     CHECK_THAT(result.err, ContainsSubstring(broken));
@@ -411,7 +423,8 @@ TEST_CASE_METHOD(Detect, "Detect.NoModelOrDeviceExitsWithThree") {
 
 TEST_CASE_METHOD(Detect, "Detect.TheEnvironmentNamesAModel") {
   write_ppm(folder / "a.ppm", 48, 48, 1);
-  const auto result = run_program(kProgram, {"detect", at("a.ppm")}, {.environment = {fmt::format("LFM_MODEL={}", model())}});
+  const auto result =
+      run_program(kProgram, {"detect", at("a.ppm")}, {.environment = {fmt::format("LFM_MODEL={}", model())}});
   CHECK_MESSAGE(result.exit_code == 0, result.err);
 }
 
@@ -434,8 +447,8 @@ TEST_CASE_METHOD(Detect, "Detect.EqualsTheReferenceModelOnTheFixtures") {
   REQUIRE_MESSAGE(converted.exit_code == 0, converted.err);
   const json expected = json::parse(read_text(fixtures / "inference.json"));
   for (const auto& [mode, view] : {std::pair("resize256", "resize"), std::pair("native", "native")}) {
-    const auto result = run_program(kProgram, {"detect", "--model", at("reference.lfmw"), "--view", view, "--format", "jsonl",
-                                                  (fixtures / "images").string()});
+    const auto result = run_program(kProgram, {"detect", "--model", at("reference.lfmw"), "--view", view, "--format",
+                                               "jsonl", (fixtures / "images").string()});
     CHECK_MESSAGE(result.exit_code == 0, result.err);
     std::size_t compared = 0;
     for (const json& record : records(result.out)) {

@@ -30,8 +30,9 @@ class Doctor {
 TEST_CASE_METHOD(Doctor, "Doctor.TellsThatAllIsWell") {
   const auto result = doctor({"--model", at("model.lfmw")});
   CHECK_MESSAGE(result.exit_code == 0, result.err);
-  for (const std::string& part : {std::string("CPU path"), std::string("device cpu"), readable_formats(), at("model.lfmw"),
-                                  std::string("by the reference"), std::string("Ready: pictures can be scored.")}) {
+  for (const std::string& part :
+       {std::string("CPU path"), std::string("device cpu"), readable_formats(), at("model.lfmw"),
+        std::string("by the reference"), std::string("Ready: pictures can be scored.")}) {
     CHECK_THAT(result.out, ContainsSubstring(part));
   }
   const json facts = json::parse(doctor({"--model", at("model.lfmw"), "--json"}).out);
@@ -55,7 +56,8 @@ TEST_CASE_METHOD(Doctor, "Doctor.TellsOfALibraryThatCantBeLoaded") {
   const ProgramOptions options = {.environment = {"LD_LIBRARY_PATH=" + folder.path().string()}};
   const auto told = doctor({"--model", at("model.lfmw")}, options);
   CHECK(told.exit_code == 0);  // other pictures can be scored
-  CHECK_THAT(told.out, ContainsSubstring("TIFF can't be read: libtiff can't be loaded") && ContainsSubstring("install "));
+  CHECK_THAT(told.out,
+             ContainsSubstring("TIFF can't be read: libtiff can't be loaded") && ContainsSubstring("install "));
   const std::string tiff = (std::filesystem::path(kTestFixtures) / "images/libraries/pages.tif").string();
   for (const char* pages : {"--quiet", "--pages"}) {
     const auto detect = run_program(kProgram, {"detect", pages, "--model", at("model.lfmw"), tiff}, options);
@@ -67,7 +69,8 @@ TEST_CASE_METHOD(Doctor, "Doctor.TellsOfALibraryThatCantBeLoaded") {
 TEST_CASE_METHOD(Doctor, "Doctor.TellsWhatToDoAboutWhatIsMissing") {
   const auto no_model = doctor({"--model", "no-such-model"});
   CHECK(no_model.exit_code == 3);
-  CHECK_THAT(no_model.out, ContainsSubstring("What to do:") && ContainsSubstring("lfm-cuda convert") && ContainsSubstring("Not ready"));
+  CHECK_THAT(no_model.out, ContainsSubstring("What to do:") && ContainsSubstring("lfm-cuda convert") &&
+                               ContainsSubstring("Not ready"));
   const auto no_vectors = doctor({"--model", at("model.lfmw")}, {.environment = {"LFM_CPU=abacus"}});
   CHECK(no_vectors.exit_code == 3);
   CHECK_THAT(no_vectors.out, ContainsSubstring("LFM_CPU=abacus") && ContainsSubstring("choose one of"));

@@ -43,7 +43,8 @@ TEST_CASE_METHOD(Evaluate, "Evaluate.ScoresAsDetectDoes") {
     std::string where = at("val/" + subset["name"].get<std::string>());
     if (subset["name"] == "two") where += "/class";
     for (const auto& [label, share] : {std::pair{"0_real", "real_accuracy"}, std::pair{"1_fake", "fake_accuracy"}}) {
-      const auto detected = run_program(kProgram, {"detect", "--model", at("model.lfmw"), "--format", "json", where + "/" + label});
+      const auto detected =
+          run_program(kProgram, {"detect", "--model", at("model.lfmw"), "--format", "json", where + "/" + label});
       const json records = json::parse(detected.out);
       int fakes = 0;
       for (const json& record : records) fakes += record["label"] == "fake";
@@ -56,8 +57,8 @@ TEST_CASE_METHOD(Evaluate, "Evaluate.ScoresAsDetectDoes") {
 }
 
 TEST_CASE_METHOD(Evaluate, "Evaluate.EveryFormatTellsTheSame") {
-  const auto result = evaluate({"--perturb", "jpeg:80", "resize:0.9", "--output", at("t.json"), "--output", at("t.csv"), "--output",
-                                at("t.md"), "--output", at("t.txt")});
+  const auto result = evaluate({"--perturb", "jpeg:80", "resize:0.9", "--output", at("t.json"), "--output", at("t.csv"),
+                                "--output", at("t.md"), "--output", at("t.txt")});
   REQUIRE_MESSAGE(result.exit_code == 0, result.err);
   CHECK(result.out == read_text(at("t.txt")));
   const json report = json::parse(read_text(at("t.json")));
@@ -123,7 +124,8 @@ TEST_CASE_METHOD(Evaluate, "Evaluate.ThePapersProtocolHasAViewForEachTestSet") {
   std::filesystem::create_directory(folder / "val");
   std::filesystem::rename(folder / "GANGen-Detection", folder / "val/GANGen-Detection");
   const auto unresized = evaluate({"--format", "json", "--protocol", "paper", "--threshold", "0.5"});
-  const json expected = json::parse(native.out)["conditions"][0]["mean"], got = json::parse(unresized.out)["conditions"][0]["mean"];
+  const json expected = json::parse(native.out)["conditions"][0]["mean"],
+             got = json::parse(unresized.out)["conditions"][0]["mean"];
   CHECK(got["ap"] == expected["ap"]);
   CHECK(got["ece"] == expected["ece"]);
 }
@@ -144,7 +146,8 @@ TEST_CASE_METHOD(Evaluate, "Evaluate.WritesAPageOfEveryPicture") {
     CHECK_FALSE(image["heat"].empty());
     CHECK(image.contains("label"));
   }
-  const auto detected = run_program(kProgram, {"detect", "--model", at("model.lfmw"), "-q", "--report", at("d.html"), at("val/one")});
+  const auto detected =
+      run_program(kProgram, {"detect", "--model", at("model.lfmw"), "-q", "--report", at("d.html"), at("val/one")});
   REQUIRE_MESSAGE(detected.exit_code == 0, detected.err);
   CHECK_THAT(read_text(at("d.html")), ContainsSubstring("12 pictures scored"));
 }

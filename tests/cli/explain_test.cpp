@@ -123,7 +123,8 @@ TEST_CASE_METHOD(Scoring, "Scoring.CalibrationIsKeptInTheFileAndChangesScoresBut
   CHECK_THAT(model.provenance, ContainsSubstring("ranked"));
   CHECK(model.values == load_model(at("model.lfmw")).values);
   const auto before = json::parse(run({"detect", "--format", "json", at("val")}).out);
-  const auto after = json::parse(run_program(kProgram, {"detect", "--model", at("calibrated.lfmw"), "--format", "json", at("val")}).out);
+  const auto after = json::parse(
+      run_program(kProgram, {"detect", "--model", at("calibrated.lfmw"), "--format", "json", at("val")}).out);
   for (std::size_t i = 0; i < before.size(); ++i) {
     CHECK(before[i]["logit"] == after[i]["logit"]);
     const double x = before[i]["logit"].get<double>() / model.calibration.temperature + model.calibration.bias;
@@ -138,7 +139,8 @@ TEST_CASE_METHOD(Scoring, "Scoring.ThresholdsByFalseAlarmsAreFittedKeptAndChosen
   CHECK(without.exit_code == 2);
   CHECK_THAT(without.err, ContainsSubstring("--fit-calibration"));
 
-  // Two kinds of reals, one of a single sub-dataset of fakes; the fakes are the pictures of the higher logits, but for one.
+  // Two kinds of reals, one of a single sub-dataset of fakes; the fakes are the pictures of the higher logits, but for
+  // one.
   json ranked = json::parse(run({"detect", "--format", "json", at("val")}).out);
   std::sort(ranked.begin(), ranked.end(), [](const json& a, const json& b) { return a["logit"] < b["logit"]; });
   const std::size_t fakes_from = ranked.size() / 2;
@@ -146,9 +148,11 @@ TEST_CASE_METHOD(Scoring, "Scoring.ThresholdsByFalseAlarmsAreFittedKeptAndChosen
     const bool fake = i >= fakes_from && i != ranked.size() - 1;
     const std::string place = fake ? "made/1_fake" : i % 2 == 0 ? "web/0_real" : "phone/0_real";
     std::filesystem::create_directories(folder / "kinds" / place);
-    std::filesystem::copy_file(ranked[i]["path"].get<std::string>(), folder / "kinds" / place / fmt::format("{}.ppm", i));
+    std::filesystem::copy_file(ranked[i]["path"].get<std::string>(),
+                               folder / "kinds" / place / fmt::format("{}.ppm", i));
   }
-  const auto fitted = run({"evaluate", at("kinds"), "--bootstrap", "0", "--perturb", "jpeg:90", "--fit-calibration", at("fitted.lfmw")});
+  const auto fitted = run(
+      {"evaluate", at("kinds"), "--bootstrap", "0", "--perturb", "jpeg:90", "--fit-calibration", at("fitted.lfmw")});
   REQUIRE_MESSAGE(fitted.exit_code == 0, fitted.err);
   CHECK_THAT(fitted.err, ContainsSubstring("of 100 real pictures"));
   const Model model = load_model(at("fitted.lfmw"));
@@ -175,7 +179,8 @@ TEST_CASE_METHOD(Scoring, "Scoring.ThresholdsByFalseAlarmsAreFittedKeptAndChosen
   CHECK(load_model(at("strict.lfmw")).thresholds.rows.size() == 3u);
 
   const auto at_rate = [&](const std::string& rate, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments = {"detect", "--model", at("fitted.lfmw"), "--threshold-at", rate, "--format", "json", at("val")};
+    std::vector<std::string> arguments = {"detect",   "--model", at("fitted.lfmw"), "--threshold-at", rate,
+                                          "--format", "json",    at("val")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_program(kProgram, arguments);
   };
@@ -195,7 +200,8 @@ TEST_CASE_METHOD(Scoring, "Scoring.ThresholdsByFalseAlarmsAreFittedKeptAndChosen
   const auto other = run_program(kProgram, {"detect", "--model", at("fitted.lfmw"), "--threshold", "0.123", at("val")});
   CHECK_THAT_MESSAGE(other.err, !ContainsSubstring("of 100"), "nothing is known of another threshold");
 
-  const auto balanced = run({"evaluate", at("kinds"), "--bootstrap", "0", "--fit-calibration", at("b.lfmw"), "--fit-threshold", "balanced"});
+  const auto balanced = run(
+      {"evaluate", at("kinds"), "--bootstrap", "0", "--fit-calibration", at("b.lfmw"), "--fit-threshold", "balanced"});
   REQUIRE_MESSAGE(balanced.exit_code == 0, balanced.err);
   CHECK(load_model(at("b.lfmw")).threshold < load_model(at("b.lfmw")).thresholds.rows[0].threshold);
   CHECK(run({"evaluate", at("kinds"), "--fit-threshold", "3%"}).exit_code == 2);

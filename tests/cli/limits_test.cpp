@@ -1,5 +1,5 @@
-// Hostile sizes under a limit on the address space: a clean error, or the right answer, in bounded memory. Sanitizers need address space of
-// their own, so these tests are left out of their builds.
+// Hostile sizes under a limit on the address space: a clean error, or the right answer, in bounded memory. Sanitizers
+// need address space of their own, so these tests are left out of their builds.
 #include <fmt/core.h>
 #include <zlib.h>
 
@@ -19,7 +19,6 @@
 
 namespace lfm::test {
 namespace {
-
 
 #if defined(LFM_SANITIZED_ADDRESS) || defined(LFM_SANITIZED_THREAD)
 constexpr bool kSanitized = true;
@@ -66,7 +65,8 @@ std::string png_header(std::uint32_t width, std::uint32_t height, char depth, ch
 
 /// A whole grey picture of one bit a pixel, all black: a thousandth of what it becomes.
 std::string black_png(std::uint32_t side) {
-  return png_header(side, side, 1, 0) + png_chunk("IDAT", deflated((side / 8 + 1) * std::size_t{side})) + png_chunk("IEND", "");
+  return png_header(side, side, 1, 0) + png_chunk("IDAT", deflated((side / 8 + 1) * std::size_t{side})) +
+         png_chunk("IEND", "");
 }
 
 class Limits {
@@ -86,7 +86,8 @@ class Limits {
     return run_program("bash", all);
   }
   ProgramResult detect(const std::string& picture, const std::vector<std::string>& options = {}) {
-    std::vector<std::string> arguments = {"detect", "--model", at("model.lfmw"), "--threads", "1", "--batch", "1", "--format", "csv", picture};
+    std::vector<std::string> arguments = {"detect",  "--model", at("model.lfmw"), "--threads", "1",
+                                          "--batch", "1",       "--format",       "csv",       picture};
     arguments.insert(arguments.end(), options.begin(), options.end());
     return run(arguments);
   }
@@ -112,12 +113,14 @@ std::vector<std::pair<std::string, std::string>> huge_headers() {
     std::string header;
     append_big(header, 60000, 4);
     append_big(header, 60000, 4);
-    return "\x89PNG\r\n\x1a\n" + png_chunk("IHDR", header + std::string("\x08\x02\0\0\x01", 5)) + png_chunk("IDAT", deflated(1000));
+    return "\x89PNG\r\n\x1a\n" + png_chunk("IHDR", header + std::string("\x08\x02\0\0\x01", 5)) +
+           png_chunk("IDAT", deflated(1000));
   }());
   std::string jpeg("\xff\xd8\xff\xc2\0\x11\x08", 7);  // progressive: libjpeg keeps the whole picture
   append_big(jpeg, side, 2);
   append_big(jpeg, side, 2);
-  jpeg += std::string("\x03\x01\x11\0\x02\x11\0\x03\x11\0", 10) + std::string("\xff\xda\0\x0c\x03\x01\0\x02\0\x03\0\0\0\0", 14) + "data";
+  jpeg += std::string("\x03\x01\x11\0\x02\x11\0\x03\x11\0", 10) +
+          std::string("\xff\xda\0\x0c\x03\x01\0\x02\0\x03\0\0\0\0", 14) + "data";
   files.emplace_back("a.jpg", jpeg);
   std::string gif = "GIF89a";
   for (int i = 0; i < 2; ++i) append(gif, side, 2);
@@ -197,12 +200,15 @@ TEST_CASE_METHOD(Limits, "Limits.HugeLengthsInModelsAreRefused") {
 
     std::string safetensors;
     append(safetensors, size, 8);
-    expect_refused(run({"convert", write("a.safetensors", safetensors + "{}"), at("out.lfmw")}), 3, "header is said to be");
+    expect_refused(run({"convert", write("a.safetensors", safetensors + "{}"), at("out.lfmw")}), 3,
+                   "header is said to be");
     for (const char* sides : {"4294967296,4294967296", "18446744073709551615", "1099511627776"}) {
-      const std::string header = fmt::format(R"({{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}})", sides, size);
+      const std::string header =
+          fmt::format(R"({{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}})", sides, size);
       std::string file_of_tensor;
       append(file_of_tensor, header.size(), 8);
-      expect_refused(run({"convert", write("b.safetensors", file_of_tensor + header), at("out.lfmw")}), 3, "not a whole safetensors file");
+      expect_refused(run({"convert", write("b.safetensors", file_of_tensor + header), at("out.lfmw")}), 3,
+                     "not a whole safetensors file");
     }
   }
 }
@@ -210,10 +216,13 @@ TEST_CASE_METHOD(Limits, "Limits.HugeLengthsInModelsAreRefused") {
 TEST_CASE_METHOD(Limits, "Limits.HugeTensorsInAPthAreRefused") {
   constexpr std::int64_t huge = std::int64_t{1} << 60;
   const std::int64_t side[] = {huge}, square[] = {huge, huge}, one[] = {1}, strides[] = {huge, 1}, none[] = {0};
-  const std::string tensors[] = {pickled_tensor("FloatStorage", "0", huge, 0, side, one), pickled_tensor("FloatStorage", "0", 1, 0, square, strides),
-                                 pickled_tensor("FloatStorage", "0", 1, huge, one, one), pickled_tensor("FloatStorage", "0", 1, 0, side, none)};
+  const std::string tensors[] = {pickled_tensor("FloatStorage", "0", huge, 0, side, one),
+                                 pickled_tensor("FloatStorage", "0", 1, 0, square, strides),
+                                 pickled_tensor("FloatStorage", "0", 1, huge, one, one),
+                                 pickled_tensor("FloatStorage", "0", 1, 0, side, none)};
   for (const std::string& tensor : tensors) {
-    write_archive(folder / "a.pth", {{"data.pkl", "\x80\x02}" + pickled("fc1.weight") + tensor + "s."}, {"data/0", "abcd"}});
+    write_archive(folder / "a.pth",
+                  {{"data.pkl", "\x80\x02}" + pickled("fc1.weight") + tensor + "s."}, {"data/0", "abcd"}});
     CHECK(run({"convert", at("a.pth"), at("out.lfmw")}).exit_code == 3);
   }
   // A stored entry that the directory says is 4 GB long.

@@ -1,5 +1,6 @@
 // detect on what has more than pixels or more than one picture: signs beside the score, orientation, pages and films.
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -8,8 +9,6 @@
 #include "src/image/file.h"
 #include "src/image/formats.h"
 #include "src/image/orientation.h"
-#include <cmath>
-
 #include "tests/catch.h"
 #include "tests/cli/program.h"
 #include "tests/cli/sample_inputs.h"
@@ -51,12 +50,15 @@ class Media {
 
 TEST_CASE_METHOD(Media, "Media.SignsStandBesideTheScore") {
   const std::string png = text_of(encode_png(random_image(64, 56, 1)));
-  const std::string plain = write("plain.png", png), signed_ = write("signed.png", with_chunks(png, png_chunk("tEXt", "parameters\0Steps: 20"s) + png_chunk("caBX", c2pa_store())));
+  const std::string plain = write("plain.png", png),
+                    signed_ = write("signed.png", with_chunks(png, png_chunk("tEXt", "parameters\0Steps: 20"s) +
+                                                                       png_chunk("caBX", c2pa_store())));
   const std::vector<json> of = records(run("detect", {"--format", "jsonl", plain, signed_}).out);
   REQUIRE(of.size() == 2u);
   CHECK(of[0]["score"] == of[1]["score"]);
   const std::string signs = of[1]["signs"].dump();
-  for (const char* words : {"Steps: 20", "trainedAlgorithmicMedia", "Paintery", "not verified"}) CHECK_THAT(signs, ContainsSubstring(words));
+  for (const char* words : {"Steps: 20", "trainedAlgorithmicMedia", "Paintery", "not verified"})
+    CHECK_THAT(signs, ContainsSubstring(words));
   CHECK(of[0].dump().find("Steps") == std::string::npos);
   CHECK((!(records(run("detect", {"--format", "jsonl", "--no-signs", signed_}).out)[0].contains("signs"))));
   CHECK_THAT(run("explain", {"--output", at("why"), signed_}).out, ContainsSubstring("PNG: parameters: Steps: 20"));
@@ -67,7 +69,9 @@ TEST_CASE_METHOD(Media, "Media.SignsStandBesideTheScore") {
 
 TEST_CASE_METHOD(Media, "Media.OrientationChangesWhatIsShownAndNoScore") {
   const std::string jpeg = text_of(encode_jpeg(smooth_image(96, 64), 95));
-  const std::string stored = write("stored.jpg", jpeg), turned = write("turned.jpg", with_segments(jpeg, jpeg_segment(0xe1, "Exif\0\0"s + exif_block({}, 6))));
+  const std::string stored = write("stored.jpg", jpeg),
+                    turned =
+                        write("turned.jpg", with_segments(jpeg, jpeg_segment(0xe1, "Exif\0\0"s + exif_block({}, 6))));
   const std::vector<json> of = records(run("detect", {"--format", "jsonl", stored, turned}).out);
   CHECK(of[0]["logit"] == of[1]["logit"]);
   CHECK(of[1]["orientation"] == 6);
@@ -76,10 +80,12 @@ TEST_CASE_METHOD(Media, "Media.OrientationChangesWhatIsShownAndNoScore") {
   CHECK(!(of[0].contains("orientation")));
 
   for (const char* view : {"native", "tiles"}) {
-    const ProgramResult told = run("explain", {"--view", view, "--regions", "3", "--json", "--output", at(view), stored, turned});
+    const ProgramResult told =
+        run("explain", {"--view", view, "--regions", "3", "--json", "--output", at(view), stored, turned});
     const json both = json::parse(told.out);
     CHECK(both[0]["logit"] == both[1]["logit"]);
-    const Image sheet = read_image(at(view) + "/stored.contributions.png"), upright_sheet = read_image(at(view) + "/turned.contributions.png");
+    const Image sheet = read_image(at(view) + "/stored.contributions.png"),
+                upright_sheet = read_image(at(view) + "/turned.contributions.png");
     CHECK(upright_sheet.width == sheet.height);
     REQUIRE(both[0]["regions"].size() == both[1]["regions"].size());
     for (std::size_t i = 0; i < both[0]["regions"].size(); ++i) {
@@ -94,15 +100,18 @@ TEST_CASE_METHOD(Media, "Media.OrientationChangesWhatIsShownAndNoScore") {
 
 TEST_CASE_METHOD(Media, "Media.HeifsOwnTurnsAndPreviewsKeepTheirScores") {
   const fs::path folder = kMediaFixtures / "images/libraries";
-  const auto of = [&](const char* name) { return records(run("detect", {"--view", "resize", "--format", "jsonl", (folder / name).string()}).out)[0]; };
+  const auto of = [&](const char* name) {
+    return records(run("detect", {"--view", "resize", "--format", "jsonl", (folder / name).string()}).out)[0];
+  };
   const json stored = of("lossy.avif"), turned = of("turned6.avif"), preview = of("preview.jpg");
   if (!stored.contains("error")) {
     CHECK(stored["logit"] == turned["logit"]);
     CHECK(turned["orientation"] == 6);
     CHECK(turned["width"] == stored["height"]);
   }
-  const std::pair<const char*, const char*> cameras[] = {{"camera.dng", "Maker M1"},      {"camera.arw", "SONY ILCE-7M4"}, {"camera.cr2", "Canon EOS 70D"},
-                                                         {"camera.cr3", "Canon EOS R6"}, {"camera.nef", "NIKON D90"},     {"camera.raf", "FUJIFILM X-T1"}};
+  const std::pair<const char*, const char*> cameras[] = {
+      {"camera.dng", "Maker M1"},     {"camera.arw", "SONY ILCE-7M4"}, {"camera.cr2", "Canon EOS 70D"},
+      {"camera.cr3", "Canon EOS R6"}, {"camera.nef", "NIKON D90"},     {"camera.raf", "FUJIFILM X-T1"}};
   for (const auto& [file, camera] : cameras) {
     INFO(file);
     const json raw = of(file);
@@ -135,7 +144,8 @@ TEST_CASE_METHOD(Media, "Media.PagesAreRecordsOfTheirOwn") {
 
 TEST_CASE_METHOD(Media, "Media.PagesAreTurnedEachAsItSays") {
   const Image image = random_image(64, 56, 1);
-  const std::string rgb(image.rgb.begin(), image.rgb.end()), tiff = write("turned.tif", tiff_pages(64, 56, {{rgb, 1}, {rgb, 6}}));
+  const std::string rgb(image.rgb.begin(), image.rgb.end()),
+      tiff = write("turned.tif", tiff_pages(64, 56, {{rgb, 1}, {rgb, 6}}));
   if (find_format(read_file(tiff, 1 << 20))->decode == nullptr) SKIP("this build reads no TIFF");
   const std::vector<json> all = records(run("detect", {"--format", "jsonl", "--pages", tiff}).out);
   REQUIRE(all.size() == 3u);
@@ -173,7 +183,8 @@ TEST_CASE_METHOD(Media, "Media.AFilmThatAsksForTooMuchMemoryIsCalledDamaged") {
   film.replace(film.find("stts") + 8, 4, "\x7f\xff\xff\xff");  // so many times of frames
   const ProgramResult told = run("detect", {"--every", "1", write("damaged.mp4", film)});
   CHECK(told.exit_code == 1);
-  CHECK_THAT(told.err, ContainsSubstring("damaged") || ContainsSubstring("FFmpeg's libraries") || ContainsSubstring("can't be loaded"));
+  CHECK_THAT(told.err, ContainsSubstring("damaged") || ContainsSubstring("FFmpeg's libraries") ||
+                           ContainsSubstring("can't be loaded"));
 }
 
 TEST_CASE_METHOD(Media, "Media.AFilmWithoutEverySaysWhatToDo") {

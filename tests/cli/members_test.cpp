@@ -63,7 +63,8 @@ TEST_CASE_METHOD(Members, "Members.JudgeTogetherWhetherInOneFileOrNamedTogether"
     const double a = first[i]["logit"], b = second[i]["logit"];
     CHECK((joined[i]["members"][0]["logit"] == first[i]["logit"]));
     CHECK((joined[i]["members"][1]["logit"] == second[i]["logit"]));
-    CHECK_THAT(joined[i]["logit"].get<double>(), WithinAbs(std::max(a, b), 1e-5 * (1 + std::abs(a) + std::abs(b))));  // both have the threshold 0.5
+    CHECK_THAT(joined[i]["logit"].get<double>(),
+               WithinAbs(std::max(a, b), 1e-5 * (1 + std::abs(a) + std::abs(b))));  // both have the threshold 0.5
     CHECK((joined[i]["decided_by"] == (a >= b ? 1 : 2)));
     const bool either = first[i]["label"] == "fake" || second[i]["label"] == "fake";
     CHECK(((joined[i]["label"] == "fake") == either));
@@ -128,7 +129,8 @@ TEST_CASE_METHOD(Members, "Members.AreListedByInfo") {
                            ContainsSubstring("2: head"));
   const json facts = json::parse(run_program(kProgram, {"info", "--json", at("pair.lfmw")}).out);
   const auto memory = [&](const char* file) {
-    return json::parse(run_program(kProgram, {"info", "--json", "--batch", "2", "--device", "reference", at(file)}).out)["memory"];
+    return json::parse(
+        run_program(kProgram, {"info", "--json", "--batch", "2", "--device", "reference", at(file)}).out)["memory"];
   };
   const json of_pair = memory("pair.lfmw"), of_one = memory("a.lfmw");
   CHECK((of_pair["bytes"].get<std::int64_t>() == 2 * of_one["bytes"].get<std::int64_t>()));

@@ -11,8 +11,9 @@
 
 namespace lfm::test {
 
-/// For several processes, as root and on any number of cores; for mpirun 4 and 5. Who waits leaves its core to others' threads. Signalled,
-/// or when one has ended with an error, mpirun waits so many seconds, sends SIGTERM, and as many later SIGKILL. What the MPI library leaks is not ours.
+/// For several processes, as root and on any number of cores; for mpirun 4 and 5. Who waits leaves its core to others'
+/// threads. Signalled, or when one has ended with an error, mpirun waits so many seconds, sends SIGTERM, and as many
+/// later SIGKILL. What the MPI library leaks is not ours.
 inline std::vector<std::string> mpi_environment(int patience = 3) {
   return {"OMPI_ALLOW_RUN_AS_ROOT=1",
           "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",

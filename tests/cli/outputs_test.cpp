@@ -1,4 +1,5 @@
-// Nothing of the user's is lost, whatever is named as an output: refused before the first picture, with every file as it was.
+// Nothing of the user's is lost, whatever is named as an output: refused before the first picture, with every file as
+// it was.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,7 +49,8 @@ class Outputs {
     for (const auto& entry : fs::recursive_directory_iterator(folder.path())) {
       std::string& content = files[entry.path().string()];
       if (entry.is_regular_file()) content = read_text(entry.path());
-      const bool is_lock = entry.path().filename() == "lock" && content.find_first_not_of("0123456789") == std::string::npos;
+      const bool is_lock =
+          entry.path().filename() == "lock" && content.find_first_not_of("0123456789") == std::string::npos;
       if (is_lock) content.clear();  // the number of the process that held it last
     }
     return files;
@@ -63,7 +65,8 @@ class Outputs {
   }
 
   /// Ends with this code and these words, and leaves everything as it was.
-  void expect_refused(const Arguments& arguments, int code, const std::string& words, const ProgramOptions& options = {}) {
+  void expect_refused(const Arguments& arguments, int code, const std::string& words,
+                      const ProgramOptions& options = {}) {
     INFO(test::printed(arguments));
     const auto before = state();
     const ProgramResult result = run(arguments, options);
@@ -90,10 +93,12 @@ TEST_CASE_METHOD(Outputs, "Outputs.DetectReplacesNoPictureAndNoInput") {
 
 TEST_CASE_METHOD(Outputs, "Outputs.ATextThatIsAnInputIsKept") {
   write("photos/page.jpg", "<html>not found</html>");
-  expect_refused({"detect", "-f", "csv", "-o", at("photos/page.jpg"), at("photos/0.ppm"), at("photos/page.jpg")}, 2, "is an input");
+  expect_refused({"detect", "-f", "csv", "-o", at("photos/page.jpg"), at("photos/0.ppm"), at("photos/page.jpg")}, 2,
+                 "is an input");
   expect_refused({"detect", "-q", "-f", "csv", "-o", at("photos/page.jpg"), at("photos")}, 2, "is an input");
   write("list.txt", at("photos/0.ppm") + "\n");
-  Arguments from_file = {"-c", "\"$0\" detect --model \"$1\" -o \"$2\" - < \"$2\"", kProgram, at("model.lfmw"), at("list.txt")};
+  Arguments from_file = {"-c", "\"$0\" detect --model \"$1\" -o \"$2\" - < \"$2\"", kProgram, at("model.lfmw"),
+                         at("list.txt")};
   const auto before = state();
   const ProgramResult result = run_program("bash", from_file);
   CHECK_MESSAGE(result.exit_code == 2, result.err);
@@ -109,7 +114,8 @@ TEST_CASE_METHOD(Outputs, "Outputs.AListThatNamesAnOutputEndsTheRunThere") {
   CHECK_MESSAGE(result.exit_code == 2, result.err);
   CHECK_THAT(result.err, ContainsSubstring("is an input"));
   CHECK(state() == before);
-  expect_refused({"detect", "-f", "csv", "-o", at("photos/0.ppm"), "-"}, 1, "PNM picture", {.input = at("photos/0.ppm") + "\n"});
+  expect_refused({"detect", "-f", "csv", "-o", at("photos/0.ppm"), "-"}, 1, "PNM picture",
+                 {.input = at("photos/0.ppm") + "\n"});
 }
 
 TEST_CASE_METHOD(Outputs, "Outputs.AnEarlierReportInAnInputFolderIsReplaced") {
@@ -146,7 +152,8 @@ TEST_CASE_METHOD(Outputs, "Outputs.EvaluateReplacesNoPicture") {
 }
 
 TEST_CASE_METHOD(Outputs, "Outputs.TwoOfOneNameAreRefused") {
-  expect_refused({"detect", "-f", "csv", "-o", at("same"), "--features", at("same"), at("photos")}, 2, "--output and --features");
+  expect_refused({"detect", "-f", "csv", "-o", at("same"), "--features", at("same"), at("photos")}, 2,
+                 "--output and --features");
   expect_refused({"detect", "-o", at("a.html"), "--report", at("./a.html"), at("photos")}, 2, "same file");
   expect_refused({"detect", "--report", "-", at("photos")}, 2, "the report and --report");
   expect_refused({"evaluate", "-o", at("a.csv"), "-o", at("photos/../a.csv"), at("set")}, 2, "same file");
@@ -159,8 +166,10 @@ TEST_CASE_METHOD(Outputs, "Outputs.WhatCannotBeWrittenIsToldBeforeTheFirstPictur
     expect_refused({"detect", option, at("missing/x"), at("photos")}, 1, "create the folder first");
     expect_refused({"detect", option, at("photos"), at("photos")}, 1, "is not a file");
   }
-  for (const Arguments& output : {Arguments{"--output", at("missing/x.csv")}, {"--report", at("missing/x.html")},
-                                  {"--fit-calibration", at("missing/x.lfmw")}, {"--embed", at("missing/x")}}) {
+  for (const Arguments& output : {Arguments{"--output", at("missing/x.csv")},
+                                  {"--report", at("missing/x.html")},
+                                  {"--fit-calibration", at("missing/x.lfmw")},
+                                  {"--embed", at("missing/x")}}) {
     Arguments command = {"evaluate", at("set")};
     command.insert(command.end(), output.begin(), output.end());
     expect_refused(command, 1, "create the folder first");
@@ -177,18 +186,22 @@ TEST_CASE_METHOD(Outputs, "Outputs.ForceReplacesWhatItIsToldTo") {
   // The higher logits of this model are called fakes, so that there is something to fit.
   const auto records = nlohmann::json::parse(run({"detect", "-f", "json", at("set")}).out);
   std::vector<std::pair<float, std::string>> ranked;
-  for (const auto& record : records) ranked.emplace_back(record["logit"].get<float>(), record["path"].get<std::string>());
+  for (const auto& record : records)
+    ranked.emplace_back(record["logit"].get<float>(), record["path"].get<std::string>());
   std::sort(ranked.begin(), ranked.end());
   for (const char* label : {"0_real", "1_fake"}) fs::create_directories(folder / "ranked" / label);
-  for (std::size_t i = 0; i < 4; ++i) fs::copy_file(ranked[i].second, folder / "ranked" / (i == 0 || i == 2 ? "0_real" : "1_fake") / (std::to_string(i) + ".ppm"));
+  for (std::size_t i = 0; i < 4; ++i)
+    fs::copy_file(ranked[i].second,
+                  folder / "ranked" / (i == 0 || i == 2 ? "0_real" : "1_fake") / (std::to_string(i) + ".ppm"));
   const ProgramResult fitted = run({"evaluate", "--force", "--fit-calibration", at("model.lfmw"), at("ranked")});
   CHECK_MESSAGE(fitted.exit_code == 0, fitted.err);
   CHECK_THAT(load_model(at("model.lfmw")).provenance, ContainsSubstring("ranked"));
 }
 
 TEST_CASE_METHOD(Outputs, "Outputs.EndingsChooseFormats") {
-  const std::map<std::string, std::string> beginnings = {{"s.csv", "path,logit"}, {"s.CSV", "path,logit"}, {"s.json", "["},
-                                                         {"s.jsonl", "{\"path\""}, {"s.txt", "table"},       {"s", "table"}};
+  const std::map<std::string, std::string> beginnings = {{"s.csv", "path,logit"}, {"s.CSV", "path,logit"},
+                                                         {"s.json", "["},         {"s.jsonl", "{\"path\""},
+                                                         {"s.txt", "table"},      {"s", "table"}};
   for (const auto& [name, beginning] : beginnings) {
     const ProgramResult result = run({"detect", "-q", "-o", at(name), at("photos")});
     CHECK_MESSAGE(result.exit_code == 0, result.err);
@@ -230,8 +243,8 @@ TEST_CASE_METHOD(Outputs, "Outputs.DevicesAndPipesStayOutputs") {
   const std::string script =
       "mkfifo \"$3\"; cat \"$3\" > \"$4\" & \"$0\" detect -q -f csv --model \"$1\" -o \"$3\" \"$2\"; code=$?; wait; "
       "\"$0\" detect -q --model \"$1\" -o \"$5\" --report >(cat > \"$6\") \"$2\"; sleep 0.2; exit $code";
-  const ProgramResult result =
-      run_program("bash", {"-c", script, kProgram, at("model.lfmw"), at("photos"), at("pipe"), at("from_pipe"), at("s.csv"), at("page.html")});
+  const ProgramResult result = run_program("bash", {"-c", script, kProgram, at("model.lfmw"), at("photos"), at("pipe"),
+                                                    at("from_pipe"), at("s.csv"), at("page.html")});
   CHECK_MESSAGE(result.exit_code == 0, result.err);
   CHECK(read_text(at("from_pipe")) == read_text(at("s.csv")));
   CHECK_THAT(read_text(at("page.html")), ContainsSubstring("2 pictures scored"));
@@ -289,7 +302,8 @@ TEST_CASE_METHOD(Outputs, "Outputs.ExplainReplacesNoPictureOfTheUsers") {
   expect_refused({"explain", "--output", folder.path().string(), at("photos/0.ppm")}, 1, "0.sheet.png");
   // Those on a list come to light one by one: that picture fails, and the others are explained.
   const auto sheet = read_text(at("0.sheet.png"));
-  const ProgramResult listed = run({"explain", "--output", folder.path().string(), "-"}, {.input = at("photos/0.ppm") + "\n" + at("photos/1.ppm") + "\n"});
+  const ProgramResult listed = run({"explain", "--output", folder.path().string(), "-"},
+                                   {.input = at("photos/0.ppm") + "\n" + at("photos/1.ppm") + "\n"});
   CHECK(listed.exit_code == 1);
   CHECK_THAT(listed.err, ContainsSubstring("0.sheet.png"));
   CHECK(read_text(at("0.sheet.png")) == sheet);
@@ -302,7 +316,8 @@ TEST_CASE_METHOD(Outputs, "Outputs.ExplainReplacesNoPictureOfTheUsers") {
 }
 
 TEST_CASE_METHOD(Outputs, "Outputs.TrainReplacesNothingOfAnotherRun") {
-  const Arguments train = {"train", "--data", at("set"), "--view", "native", "--crop", "48", "--batch", "2", "--epochs", "1", "--device", "cpu", "--out"};
+  const Arguments train = {"train",   "--data", at("set"),  "--view", "native",   "--crop", "48",
+                           "--batch", "2",      "--epochs", "1",      "--device", "cpu",    "--out"};
   const auto into = [&](const std::string& name) {
     Arguments all = train;
     all.push_back(at(name));

@@ -24,8 +24,11 @@ namespace lfm::test {
 
 class Process {
  public:
-  /// command: a program, looked up in PATH, and its arguments. environment: NAME=VALUE, before the test's own. What it prints goes to `output`.
-  Process(std::vector<std::string> command, const std::filesystem::path& output, std::vector<std::string> environment = {}) : output_(output) {
+  /// command: a program, looked up in PATH, and its arguments. environment: NAME=VALUE, before the test's own. What it
+  /// prints goes to `output`.
+  Process(std::vector<std::string> command, const std::filesystem::path& output,
+          std::vector<std::string> environment = {})
+      : output_(output) {
     std::vector<char*> argv, envp;
     for (std::string& argument : command) argv.push_back(argument.data());
     argv.push_back(nullptr);
@@ -40,7 +43,10 @@ class Process {
     posix_spawn_file_actions_destroy(&actions);
   }
   Process(Process&& other) noexcept
-      : output_(std::move(other.output_)), pid_(other.pid_), status_(other.status_), ended_(std::exchange(other.ended_, true)) {}
+      : output_(std::move(other.output_)),
+        pid_(other.pid_),
+        status_(other.status_),
+        ended_(std::exchange(other.ended_, true)) {}
   ~Process() {
     if (ended_) return;
     kill(pid_, SIGKILL);
@@ -59,7 +65,8 @@ class Process {
   template <typename Duration>
   bool ended_within(Duration patience) {
     const auto end = std::chrono::steady_clock::now() + patience;
-    while (!ended() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (!ended() && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return ended();
   }
 

@@ -37,7 +37,8 @@ inline std::string read_text(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-inline ProgramResult run_program(const std::string& program, std::vector<std::string> arguments, const ProgramOptions& options = {}) {
+inline ProgramResult run_program(const std::string& program, std::vector<std::string> arguments,
+                                 const ProgramOptions& options = {}) {
   const TemporaryFolder folder;
   std::ofstream(folder / "in", std::ios::binary) << options.input;
   const std::string in = (folder / "in").string(), err = (folder / "err").string();

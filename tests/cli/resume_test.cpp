@@ -23,19 +23,24 @@ class Resume {
  protected:
   Resume() {
     write_random_model(folder / "model.lfmw", 7);
-    for (std::uint32_t i = 0; i < 24; ++i) write_ppm(folder / fmt::format("photos/{:02}.ppm", i), 48 + 8 * (i % 3), 48, i);
+    for (std::uint32_t i = 0; i < 24; ++i)
+      write_ppm(folder / fmt::format("photos/{:02}.ppm", i), 48 + 8 * (i % 3), 48, i);
     write("photos/07-broken.png", "\x89PNG\r\n\x1a\nbroken");
     write("photos/notes.txt", "no image");
   }
   std::string at(const std::string& name) const { return (folder / name).string(); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(folder / name, std::ios::binary) << text; }
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder / name, std::ios::binary) << text;
+  }
   Arguments command(const std::string& file, const Arguments& more = {}) const {
-    Arguments all = {"detect", "--model", at("model.lfmw"), "--device", "cpu", "--threads", "1", "--batch", "2", "--quiet",
-                     "--resume", at(file), at("photos")};
+    Arguments all = {"detect",  "--model", at("model.lfmw"), "--device", "cpu",    "--threads", "1",
+                     "--batch", "2",       "--quiet",        "--resume", at(file), at("photos")};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
-  ProgramResult run(const std::string& file, const Arguments& more = {}) const { return run_program(kProgram, command(file, more)); }
+  ProgramResult run(const std::string& file, const Arguments& more = {}) const {
+    return run_program(kProgram, command(file, more));
+  }
   /// What one run writes.
   std::string whole() const {
     const auto result = run("whole.jsonl");
@@ -51,9 +56,11 @@ class Resume {
 
 TEST_CASE_METHOD(Resume, "Resume.WritesWhatAReportHas") {
   const std::string records = whole();
-  const auto report = run_program(kProgram, {"detect", "--model", at("model.lfmw"), "--device", "cpu", "--format", "jsonl", at("photos")});
+  const auto report = run_program(
+      kProgram, {"detect", "--model", at("model.lfmw"), "--device", "cpu", "--format", "jsonl", at("photos")});
   CHECK(records == report.out);
-  CHECK(run("whole.jsonl").exit_code == 1);  // nothing is left to score; the broken picture is still told by the exit code
+  CHECK(run("whole.jsonl").exit_code ==
+        1);  // nothing is left to score; the broken picture is still told by the exit code
   CHECK(read_text(folder / "whole.jsonl") == records);
   write_ppm(folder / "photos/zz.ppm", 48, 48, 99);  // a folder that has grown
   CHECK(run("whole.jsonl").exit_code == 1);
@@ -88,7 +95,8 @@ TEST_CASE_METHOD(Resume, "Resume.APathGivenTwiceHasTwoRecords") {
 TEST_CASE_METHOD(Resume, "Resume.OtherSettingsAndFilesAreRefused") {
   const std::string records = whole();
   expect_refused(run("whole.jsonl", {"--view", "center"}), "view was native and is center");
-  expect_refused(run("whole.jsonl", {"--threshold", "0.25", "--stable"}), "stable was false and is true, threshold was 0.5 and is 0.25");
+  expect_refused(run("whole.jsonl", {"--threshold", "0.25", "--stable"}),
+                 "stable was false and is true, threshold was 0.5 and is 0.25");
   write_random_model(folder / "other.lfmw", 8);
   expect_refused(run("whole.jsonl", {"--model", at("other.lfmw")}), "model");
   CHECK(read_text(folder / "whole.jsonl") == records);
@@ -103,8 +111,13 @@ TEST_CASE_METHOD(Resume, "Resume.OtherSettingsAndFilesAreRefused") {
   write("whole.jsonl.settings", "{");
   expect_refused(run("whole.jsonl"), "damaged");
 
-  for (const Arguments& option : std::vector<Arguments>{{"--sort", "score"}, {"--features", at("f.npy")}, {"--report", at("r.html")}, {"--pages"},
-                                                        {"--every", "1s"}, {"--format", "csv"}, {"--output", at("o.jsonl")}}) {
+  for (const Arguments& option : std::vector<Arguments>{{"--sort", "score"},
+                                                        {"--features", at("f.npy")},
+                                                        {"--report", at("r.html")},
+                                                        {"--pages"},
+                                                        {"--every", "1s"},
+                                                        {"--format", "csv"},
+                                                        {"--output", at("o.jsonl")}}) {
     expect_refused(run("fresh.jsonl", option), option[0]);
   }
   expect_refused(run("photos/00.ppm"), "is a PNM picture", 1);

@@ -1,5 +1,5 @@
-// What strangers' files and names can't do, tried on the program (SECURITY.md): run code, write where they should not, steer a
-// terminal, become a formula.
+// What strangers' files and names can't do, tried on the program (SECURITY.md): run code, write where they should not,
+// steer a terminal, become a formula.
 
 #include <filesystem>
 #include <fstream>
@@ -19,7 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // Escape sequences, a DEL, the same sequence begun by a C1 control, a bidirectional override.
-const std::string kSteering = "\x1b[2J\x1b]0;title\a\x7f\xc2\x9b" "2J\xe2\x80\xae";
+const std::string kSteering =
+    "\x1b[2J\x1b]0;title\a\x7f\xc2\x9b"
+    "2J\xe2\x80\xae";
 
 class Security {
  protected:
@@ -37,10 +39,13 @@ class Security {
 // posix.system("touch …"), which any unpickler that runs what it reads would run.
 TEST_CASE_METHOD(Security, "Security.NothingInAPthIsRun") {
   const std::string exploits[] = {
-      "\x80\x02" "cposix\nsystem\n" + pickled("touch " + at("run")) + "\x85R.",
+      "\x80\x02"
+      "cposix\nsystem\n" +
+          pickled("touch " + at("run")) + "\x85R.",
       "\x80\x02}" + pickled("a") + "cposix\nsystem\n" + pickled("touch " + at("run")) + "\x85Rs.",
       "\x80\x02}" + pickled("a") + "c__builtin__\neval\n" + pickled("open('" + at("run") + "', 'w')") + "\x85Rs.",
-      "\x80\x04}" + pickled("a") + pickled("os") + pickled("system") + "\x93" + pickled("touch " + at("run")) + "\x85Rs.",
+      "\x80\x04}" + pickled("a") + pickled("os") + pickled("system") + "\x93" + pickled("touch " + at("run")) +
+          "\x85Rs.",
       "\x80\x02(" + pickled("touch " + at("run")) + "iposix\nsystem\n.",
   };
   for (const std::string& pickle : exploits) {
@@ -55,8 +60,10 @@ TEST_CASE_METHOD(Security, "Security.NothingInAPthIsRun") {
 
 TEST_CASE_METHOD(Security, "Security.EntriesOfAPthAreWrittenNowhere") {
   const std::int64_t one[] = {1};
-  const std::string pickle = "\x80\x02}" + pickled("a") + pickled_tensor("FloatStorage", "../../../evil", 1, 0, one, one) + "s.";
-  write_archive(folder / "a.pth", {{"data.pkl", pickle}, {"data/../../../evil", "abcd"}, {"../../evil", "abcd"}, {"/evil", "abcd"}});
+  const std::string pickle =
+      "\x80\x02}" + pickled("a") + pickled_tensor("FloatStorage", "../../../evil", 1, 0, one, one) + "s.";
+  write_archive(folder / "a.pth",
+                {{"data.pkl", pickle}, {"data/../../../evil", "abcd"}, {"../../evil", "abcd"}, {"/evil", "abcd"}});
   const auto before = everything();
   CHECK(run({"convert", at("a.pth"), at("a.lfmw")}).exit_code == 3);
   CHECK(everything() == before);
@@ -72,8 +79,8 @@ TEST_CASE_METHOD(Security, "Security.ExplainWritesIntoItsFolderAlone") {
   fs::create_symlink("../precious", folder / "out/linked.sheet.png");
   fs::create_symlink("../planted", folder / "out/linked.grad-cam.png");
   std::set<std::string> before = everything();
-  const auto result = run({"explain", "--model", at("model.lfmw"), "--output", at("out"), at("in"), at("in/..ppm"), at("in/...ppm"),
-                           at("in/.hidden")});  // hidden ones are passed over in folders
+  const auto result = run({"explain", "--model", at("model.lfmw"), "--output", at("out"), at("in"), at("in/..ppm"),
+                           at("in/...ppm"), at("in/.hidden")});  // hidden ones are passed over in folders
   REQUIRE_MESSAGE(result.exit_code == 0, result.err);
   std::size_t written = 0;
   for (const std::string& name : everything()) {
@@ -91,7 +98,8 @@ TEST_CASE_METHOD(Security, "Security.NamesSteerNoTerminal") {
   fs::copy_file(folder / "model.lfmw", folder / model);
   std::ofstream(folder / ("broken" + kSteering + ".lfmw")) << "broken";
   for (const char* label : {"0_real", "1_fake"}) {
-    for (int i = 0; i < 2; ++i) write_ppm(folder / set / label / (std::to_string(i) + kSteering + ".ppm"), 64, 64, static_cast<std::uint32_t>(i));
+    for (int i = 0; i < 2; ++i)
+      write_ppm(folder / set / label / (std::to_string(i) + kSteering + ".ppm"), 64, 64, static_cast<std::uint32_t>(i));
     std::ofstream(folder / set / label / ("bad" + kSteering + ".png")) << "broken";
   }
   const std::vector<std::vector<std::string>> commands = {
@@ -111,7 +119,8 @@ TEST_CASE_METHOD(Security, "Security.NamesSteerNoTerminal") {
       {"info", "--json", at(model)},
       {"info", at("broken" + kSteering + ".lfmw")},
       {"convert", at(model), at("copy" + kSteering + ".lfmw")},
-      {"train", "--data", at(set), "--out", at("run" + kSteering), "--epochs", "1", "--batch", "2", "--view", "native", "--crop", "48"},
+      {"train", "--data", at(set), "--out", at("run" + kSteering), "--epochs", "1", "--batch", "2", "--view", "native",
+       "--crop", "48"},
       {"train", "--resume", "--out", at("nothing" + kSteering)},
   };
   for (const auto& command : commands) {
@@ -126,9 +135,11 @@ TEST_CASE_METHOD(Security, "Security.NamesSteerNoTerminal") {
 TEST_CASE_METHOD(Security, "Security.NoCellOfACsvIsAFormula") {
   for (const std::string start : {"=", "+", "-", "@"}) {
     const std::string set = start + "cmd|'/c calc'!A1";
-    for (const char* label : {"0_real", "1_fake"}) write_ppm(folder / "data" / set / label / (start + "1+1.ppm"), 64, 64, 1);
+    for (const char* label : {"0_real", "1_fake"})
+      write_ppm(folder / "data" / set / label / (start + "1+1.ppm"), 64, 64, 1);
   }
-  const auto result = run({"evaluate", "--model", at("model.lfmw"), "--bootstrap", "0", "--output", at("t.csv"), "--embed", at("e"), at("data")});
+  const auto result = run({"evaluate", "--model", at("model.lfmw"), "--bootstrap", "0", "--output", at("t.csv"),
+                           "--embed", at("e"), at("data")});
   REQUIRE_MESSAGE(result.exit_code == 0, result.err);
   for (const char* file : {"t.csv", "e.csv"}) {
     const std::string text = "\n" + read_text(folder / file);

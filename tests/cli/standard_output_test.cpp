@@ -1,4 +1,5 @@
-// Every command whose standard output takes nothing: closed by its reader (... | head -1), full, or closed from the beginning.
+// Every command whose standard output takes nothing: closed by its reader (... | head -1), full, or closed from the
+// beginning.
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,19 +31,20 @@ class StandardOutput {
   std::string at(const std::string& name) const { return (folder / name).string(); }
 
   std::vector<Arguments> commands() const {
-    return {{"detect", at("val"), "--model", at("model.lfmw"), "--features", at("x.npy"), "--report", at("page.html")},
-            {"detect", at("val"), "--model", at("model.lfmw"), "--format", "json", "--sort", "score"},
-            {"evaluate", at("val"), "--model", at("model.lfmw"), "--bootstrap", "0", "--output", at("e.json"), "--fit-calibration",
-             at("fitted.lfmw"), "--report", at("e.html")},
-            {"explain", at("val/0_real/0.ppm"), "--model", at("model.lfmw"), "--output", at("explained")},
-            {"info", at("model.lfmw")},
-            {"info", at("model.lfmw"), "--json"},
-            {"doctor", "--model", at("model.lfmw")},
-            {"convert", at("model.lfmw"), at("converted.safetensors"), "--force"},
-            {"bench", "--device", "cpu", "--batch", "1", "--size", "48", "--iterations", "1", "--warm-up", "1"},
-            {"bench", "--device", "cpu", "--batch", "1", "--size", "48", "--iterations", "1", "--warm-up", "1", "--json"},
-            {"detect", "--help"},
-            {"--version"}};
+    return {
+        {"detect", at("val"), "--model", at("model.lfmw"), "--features", at("x.npy"), "--report", at("page.html")},
+        {"detect", at("val"), "--model", at("model.lfmw"), "--format", "json", "--sort", "score"},
+        {"evaluate", at("val"), "--model", at("model.lfmw"), "--bootstrap", "0", "--output", at("e.json"),
+         "--fit-calibration", at("fitted.lfmw"), "--report", at("e.html")},
+        {"explain", at("val/0_real/0.ppm"), "--model", at("model.lfmw"), "--output", at("explained")},
+        {"info", at("model.lfmw")},
+        {"info", at("model.lfmw"), "--json"},
+        {"doctor", "--model", at("model.lfmw")},
+        {"convert", at("model.lfmw"), at("converted.safetensors"), "--force"},
+        {"bench", "--device", "cpu", "--batch", "1", "--size", "48", "--iterations", "1", "--warm-up", "1"},
+        {"bench", "--device", "cpu", "--batch", "1", "--size", "48", "--iterations", "1", "--warm-up", "1", "--json"},
+        {"detect", "--help"},
+        {"--version"}};
   }
 
   /// Exit code 1, one line that tells why, and no unfinished file.
@@ -87,8 +89,12 @@ TEST_CASE_METHOD(StandardOutput, "StandardOutput.ClosedFromTheBeginning") {
 
 // The shell's own way: head takes a line and goes, while records still come.
 TEST_CASE_METHOD(StandardOutput, "StandardOutput.HeadTakesTheFirstRecord") {
-  Arguments command = {"-c", "\"$0\" \"$@\" | head -1; exit ${PIPESTATUS[0]}", kProgram, "detect", "--model", at("model.lfmw"),
-                       "--format", "jsonl", "--batch", "1", "--features", at("x.npy")};
+  Arguments command = {"-c",         "\"$0\" \"$@\" | head -1; exit ${PIPESTATUS[0]}",
+                       kProgram,     "detect",
+                       "--model",    at("model.lfmw"),
+                       "--format",   "jsonl",
+                       "--batch",    "1",
+                       "--features", at("x.npy")};
   std::string long_path = at("val/0_real/");  // all records together are more than a pipe holds
   for (int i = 0; i < 150; ++i) long_path += "./";
   for (int i = 0; i < 400; ++i) command.push_back(long_path + "0.ppm");

@@ -1,4 +1,5 @@
-// mpirun -np N lfm-cuda detect and evaluate, as a user runs them: what one process writes, byte for byte, whatever happens to one of several.
+// mpirun -np N lfm-cuda detect and evaluate, as a user runs them: what one process writes, byte for byte, whatever
+// happens to one of several.
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
@@ -31,7 +32,8 @@ class Together {
     if (!fs::exists(kMpirun)) SKIP("this build has no MPI (LFM_MPI; libopenmpi-dev, openmpi-bin)");
     write_random_model(folder_ / "model.lfmw", 7);
     for (std::uint32_t i = 0; i < 24; ++i) {
-      write_ppm(folder_ / fmt::format("photos/{}_{}/{:02}.ppm", i % 2, i % 2 ? "fake" : "real", i), 48 + 8 * (i % 3), 48, i);
+      write_ppm(folder_ / fmt::format("photos/{}_{}/{:02}.ppm", i % 2, i % 2 ? "fake" : "real", i), 48 + 8 * (i % 3),
+                48, i);
     }
     std::ofstream(folder_ / "photos/0_real/07-broken.png") << "\x89PNG\r\n\x1a\nbroken";
     std::ofstream(folder_ / "photos/0_real/notes.txt") << "no image";
@@ -60,14 +62,17 @@ class Together {
 };
 
 TEST_CASE_METHOD(Together, "Together.SeveralProcessesWriteWhatOneWrites") {
-  CHECK_MESSAGE(run(1, "detect", {"--stable", "-o", at("one.json"), at("photos")}) == 1, text_);  // one picture is broken
+  CHECK_MESSAGE(run(1, "detect", {"--stable", "-o", at("one.json"), at("photos")}) == 1,
+                text_);  // one picture is broken
   CHECK_MESSAGE(run(3, "detect", {"--stable", "-o", at("three.json"), at("photos")}) == 1, text_);
   CHECK(records("three.json") == records("one.json"));
   CHECK_MESSAGE(count_of(text_, "07-broken.png") == 1u, text_);
   CHECK_MESSAGE(count_of(text_, "3 processes, each cpu (") == 1u, text_);
   fs::remove(at("photos/0_real/07-broken.png"));
-  CHECK_MESSAGE(run(1, "evaluate", {"-q", "--perturb", "jpeg:70", "--scores", at("one.scores.csv"), at("photos")}) == 0, text_);
-  CHECK_MESSAGE(run(2, "evaluate", {"-q", "--perturb", "jpeg:70", "--scores", at("two.scores.csv"), at("photos")}) == 0, text_);
+  CHECK_MESSAGE(run(1, "evaluate", {"-q", "--perturb", "jpeg:70", "--scores", at("one.scores.csv"), at("photos")}) == 0,
+                text_);
+  CHECK_MESSAGE(run(2, "evaluate", {"-q", "--perturb", "jpeg:70", "--scores", at("two.scores.csv"), at("photos")}) == 0,
+                text_);
   CHECK(records("two.scores.csv") == records("one.scores.csv"));
 }
 
@@ -78,7 +83,8 @@ TEST_CASE_METHOD(Together, "Together.WhatStopsAllIsToldOnce") {
   CHECK(run(2, "detect", {at("photos")}) == 3);
   CHECK_MESSAGE(count_of(text_, "lfm-cuda: error: ") == 1u, text_);
   fs::rename(at("moved.lfmw"), at("model.lfmw"));
-  CHECK(run(2, "detect", {"--output", at("photos/0_real/00.ppm"), at("photos")}) == 1);  // what the root alone finds out
+  CHECK(run(2, "detect", {"--output", at("photos/0_real/00.ppm"), at("photos")}) ==
+        1);  // what the root alone finds out
   CHECK_MESSAGE(count_of(text_, "lfm-cuda: error: ") == 1u, text_);
   CHECK_THAT(text_, ContainsSubstring("use --force") && !ContainsSubstring("rank"));
   Arguments different = {"-np", "1"};
@@ -89,8 +95,9 @@ TEST_CASE_METHOD(Together, "Together.WhatStopsAllIsToldOnce") {
   CHECK(start(1, different).wait() == 2);
 }
 
-// The records that are there are the first ones of what one process writes; the same options, with any number of processes, add the others.
-// The list of pictures comes through a pipe that the test holds open, so that no run is over before its signal.
+// The records that are there are the first ones of what one process writes; the same options, with any number of
+// processes, add the others. The list of pictures comes through a pipe that the test holds open, so that no run is over
+// before its signal.
 TEST_CASE_METHOD(Together, "Together.ALostProcessOrASignalEndsTheRunWhichGoesOn") {
   std::string list;
   for (std::uint32_t i = 0; i < 60; ++i) {
@@ -105,7 +112,8 @@ TEST_CASE_METHOD(Together, "Together.ALostProcessOrASignalEndsTheRunWhichGoesOn"
     INFO("signal " << signal);
     fs::remove(at("many.jsonl"));
     Arguments arguments = {"sh", "-c", "exec \"$0\" \"$@\" < " + at("list"), kMpirun, "-np", "2"};
-    for (const std::string& word : command("detect", {"-q", "--resume", at("many.jsonl"), "-"})) arguments.push_back(word);
+    for (const std::string& word : command("detect", {"-q", "--resume", at("many.jsonl"), "-"}))
+      arguments.push_back(word);
     REQUIRE(write(pipe, list.data(), list.size()) == static_cast<ssize_t>(list.size()));
     Process process = start(1, arguments);
     const auto begun = [&] { return fs::exists(at("many.jsonl")) && fs::file_size(at("many.jsonl")) > 0; };
@@ -119,7 +127,8 @@ TEST_CASE_METHOD(Together, "Together.ALostProcessOrASignalEndsTheRunWhichGoesOn"
     CHECK(before.size() < whole.size());
     CHECK(whole.starts_with(before));
     if (signal == SIGUSR1) CHECK_THAT(process.text(), ContainsSubstring("the same command goes on from here"));
-    REQUIRE_MESSAGE(run(signal == SIGKILL ? 3 : 1, "detect", {"-q", "--resume", at("many.jsonl"), at("many")}) == 0, text_);
+    REQUIRE_MESSAGE(run(signal == SIGKILL ? 3 : 1, "detect", {"-q", "--resume", at("many.jsonl"), at("many")}) == 0,
+                    text_);
     CHECK(records("many.jsonl") == whole);
   }
   close(pipe);

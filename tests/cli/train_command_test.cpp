@@ -42,9 +42,10 @@ class TrainCommand {
   }
 
   std::vector<std::string> start(const std::string& out) const {
-    return {"train",    "--data",     path("train"), "--val",  path("val"), "--out",              path(out), "--device", "cpu",
-            "--view",   "native",     "--crop",      "48",     "--val-crop", "48",                "--batch", "4",        "--epochs",
-            "4",        "--lr",       "1e-3",        "--seed", "11",         "--checkpoint-every", "1"};
+    return {"train", "--data",   path("train"), "--val",  path("val"), "--out",      path(out), "--device",
+            "cpu",   "--view",   "native",      "--crop", "48",        "--val-crop", "48",      "--batch",
+            "4",     "--epochs", "4",           "--lr",   "1e-3",      "--seed",     "11",      "--checkpoint-every",
+            "1"};
   }
   std::vector<std::string> resume(const std::string& out) const { return {"train", "--resume", "--out", path(out)}; }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
@@ -77,7 +78,8 @@ std::vector<std::string> unfinished_files(const std::filesystem::path& folder) {
 }
 
 /// Runs in `out` to the end, signalled on average at every third of `whole`; returns how often.
-int TrainCommand::run_signalled(const std::string& out, std::chrono::duration<double, std::milli> whole, std::mt19937& random) {
+int TrainCommand::run_signalled(const std::string& out, std::chrono::duration<double, std::milli> whole,
+                                std::mt19937& random) {
   constexpr int signals[] = {SIGKILL, SIGKILL, SIGTERM, SIGINT, SIGPIPE};
   int sent = 0, code = -1;
   for (int attempt = 0; code != 0 && attempt < 60; ++attempt) {
@@ -92,7 +94,9 @@ int TrainCommand::run_signalled(const std::string& out, std::chrono::duration<do
       }
     }
     code = process.wait();
-    CHECK_MESSAGE((code == 0 || code == 130 || code == -1), "exit code " << code << ": " << process.text());  // -1: killed, or told to end before it could catch that
+    CHECK_MESSAGE(
+        (code == 0 || code == 130 || code == -1),
+        "exit code " << code << ": " << process.text());  // -1: killed, or told to end before it could catch that
   }
   CHECK(code == 0);
   return sent;
@@ -144,7 +148,8 @@ TEST_CASE_METHOD(TrainCommand, "TrainCommand.TheLockHoldsAsLongAsItsProcessLives
   CHECK_MESSAGE(first.wait() == -1, first.text());
 
   Process third = start_program(resume("run"), folder_ / "third");
-  while (!third.ended() && third.text().find("resuming") == std::string::npos) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (!third.ended() && third.text().find("resuming") == std::string::npos)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   third.signal(SIGINT);
   CHECK_MESSAGE(third.wait() == 130, third.text());
 }
@@ -161,7 +166,8 @@ TEST_CASE_METHOD(TrainCommand, "TrainCommand.CheckpointsThatCannotBeResumed") {
     CHECK_THAT(text_, ContainsSubstring(last.string()) && ContainsSubstring(cause) && ContainsSubstring(remedy));
     CHECK_MESSAGE(test::read_bytes(last) == bytes, "it is left as it is");
   };
-  refused({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2)}, "is truncated", "copy or download it again");
+  refused({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() / 2)}, "is truncated",
+          "copy or download it again");
   refused({}, "is empty", "copy or download it again");
   std::vector<std::byte> changed = good;
   changed[8] = std::byte{9};

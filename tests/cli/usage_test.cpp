@@ -24,10 +24,10 @@ ProgramResult expect_usage_error(const Arguments& arguments) {
 }
 
 TEST_CASE("Usage.AnUnknownCommandNamesTheNearest") {
-  const std::vector<std::pair<std::string, std::string>> meant = {{"detct", "detect"},     {"Detect", "detect"},   {"dtect", "detect"},
-                                                                  {"evalaute", "evaluate"}, {"eval", "evaluate"},   {"trian", "train"},
-                                                                  {"training", "train"},    {"explian", "explain"}, {"benchmark", "bench"},
-                                                                  {"conver", "convert"},    {"inof", "info"}};
+  const std::vector<std::pair<std::string, std::string>> meant = {
+      {"detct", "detect"},    {"Detect", "detect"},  {"dtect", "detect"},   {"evalaute", "evaluate"},
+      {"eval", "evaluate"},   {"trian", "train"},    {"training", "train"}, {"explian", "explain"},
+      {"benchmark", "bench"}, {"conver", "convert"}, {"inof", "info"}};
   for (const auto& [typed, command] : meant) {
     CHECK_THAT(expect_usage_error({typed, "x.png"}).err,
                ContainsSubstring("no command '" + typed + "'; did you mean '" + command + "'"));
@@ -77,12 +77,15 @@ TEST_CASE("Usage.NumbersThatAreNoneAreRefusedByName") {
       {{"info", "x"}, {"--size"}},
       {{"bench"}, {"--batch", "--size", "--iterations", "--warm-up", "--threads", "--profile"}},
       {{"train", "--data", "x", "--out", "y"},
-       {"--cache-mb", "--threads", "--epochs", "--max-steps", "--seed", "--batch", "--accumulate", "--lr", "--lr-decay", "--lr-step",
-        "--lr-min", "--beta1", "--beta2", "--eps", "--weight-decay", "--loss-limit", "--resize", "--crop", "--val-crop", "--flip", "--blur",
-        "--jpeg", "--webp", "--rescale", "--k", "--p-min", "--p-max", "--alpha", "--patience", "--checkpoint-every"}}};
+       {"--cache-mb",   "--threads", "--epochs",       "--max-steps",  "--seed",     "--batch",
+        "--accumulate", "--lr",      "--lr-decay",     "--lr-step",    "--lr-min",   "--beta1",
+        "--beta2",      "--eps",     "--weight-decay", "--loss-limit", "--resize",   "--crop",
+        "--val-crop",   "--flip",    "--blur",         "--jpeg",       "--webp",     "--rescale",
+        "--k",          "--p-min",   "--p-max",        "--alpha",      "--patience", "--checkpoint-every"}}};
   for (const auto& [command, options] : cases) {
     for (const std::string& option : options) {
-      for (const char* value : {"nan", "-nan", "NaN", "inf", "-inf", "infinity", "1e999", "99999999999999999999999", "-1e30", "one", "0.5x", ""}) {
+      for (const char* value : {"nan", "-nan", "NaN", "inf", "-inf", "infinity", "1e999", "99999999999999999999999",
+                                "-1e30", "one", "0.5x", ""}) {
         if (command[0] == "train" && value[0] == '9') continue;  // a number for what takes any
         Arguments arguments = command;
         arguments.push_back(option + "=" + value);
@@ -93,31 +96,47 @@ TEST_CASE("Usage.NumbersThatAreNoneAreRefusedByName") {
 }
 
 TEST_CASE("Usage.NumbersOutOfRangeAreRefusedByName") {
-  const std::vector<Arguments> cases = {
-      {"detect", "x", "--threshold", "1.01"},      {"detect", "x", "--threshold", "-0.1"},     {"detect", "x", "--batch", "0"},
-      {"detect", "x", "--threads", "0"},           {"detect", "x", "--batch", "010"},          {"detect", "x", "--batch", "0x10"},
-      {"detect", "x", "--max-pixels", "0"},        {"evaluate", "x", "--bootstrap", "-1"},     {"evaluate", "x", "--seed", "-1"},
-      {"evaluate", "x", "--perturb", "jpeg:nan"},  {"evaluate", "x", "--perturb", "blur:inf"}, {"evaluate", "x", "--perturb", "jpeg:101"},
-      {"explain", "x", "--side", "47"},            {"convert", "x", "y.lfmw", "--threshold", "2"}, {"info", "x", "--size", "1"},
-      {"bench", "--size", "47"}};
+  const std::vector<Arguments> cases = {{"detect", "x", "--threshold", "1.01"},
+                                        {"detect", "x", "--threshold", "-0.1"},
+                                        {"detect", "x", "--batch", "0"},
+                                        {"detect", "x", "--threads", "0"},
+                                        {"detect", "x", "--batch", "010"},
+                                        {"detect", "x", "--batch", "0x10"},
+                                        {"detect", "x", "--max-pixels", "0"},
+                                        {"evaluate", "x", "--bootstrap", "-1"},
+                                        {"evaluate", "x", "--seed", "-1"},
+                                        {"evaluate", "x", "--perturb", "jpeg:nan"},
+                                        {"evaluate", "x", "--perturb", "blur:inf"},
+                                        {"evaluate", "x", "--perturb", "jpeg:101"},
+                                        {"explain", "x", "--side", "47"},
+                                        {"convert", "x", "y.lfmw", "--threshold", "2"},
+                                        {"info", "x", "--size", "1"},
+                                        {"bench", "--size", "47"}};
   for (const Arguments& arguments : cases) {
     const std::string& option = *(arguments.end() - 2);
     const std::string named = option == "--perturb" ? arguments.back() : option;
     CHECK_THAT(expect_usage_error(arguments).err, ContainsSubstring(named));
   }
   const std::vector<std::pair<std::string, std::string>> train = {
-      {"--flip", "1.5"},  {"--blur", "-1"},     {"--jpeg", "2"},       {"--webp", "2"},      {"--rescale", "2"}, {"--k", "0"},       {"--k", "1025"},
-      {"--p-max", "1"},   {"--alpha", "-1"},    {"--lr", "0"},         {"--lr-decay", "2"},  {"--beta1", "1"},   {"--eps", "0"},     {"--epochs", "0"},
-      {"--batch", "0"},   {"--threads", "-1"},  {"--threads", "9999"}, {"--crop", "47"},     {"--crop", "-1"},   {"--resize", "47"}, {"--crop", "257"},
-      {"--val-crop", "-1"}, {"--loss-limit", "-1"}, {"--checkpoint-every", "0"}, {"--cache-mb", "-1"}, {"--accumulate", "33"}};
+      {"--flip", "1.5"},     {"--blur", "-1"},      {"--jpeg", "2"},        {"--webp", "2"},
+      {"--rescale", "2"},    {"--k", "0"},          {"--k", "1025"},        {"--p-max", "1"},
+      {"--alpha", "-1"},     {"--lr", "0"},         {"--lr-decay", "2"},    {"--beta1", "1"},
+      {"--eps", "0"},        {"--epochs", "0"},     {"--batch", "0"},       {"--threads", "-1"},
+      {"--threads", "9999"}, {"--crop", "47"},      {"--crop", "-1"},       {"--resize", "47"},
+      {"--crop", "257"},     {"--val-crop", "-1"},  {"--loss-limit", "-1"}, {"--checkpoint-every", "0"},
+      {"--cache-mb", "-1"},  {"--accumulate", "33"}};
   const TemporaryFolder folder;
   for (const auto& [option, value] : train) {
     CHECK_THAT_MESSAGE(
         expect_usage_error({"train", "--data", "x", "--out", (folder / "run").string(), option + "=" + value}).err,
         ContainsSubstring(option), value);
   }
-  for (const auto& [option, low, high] : {std::tuple{"--jpeg-quality", "0", "50"}, {"--webp-quality", "90", "101"}, {"--blur-sigma", "3", "1"},
-                                          {"--rescale-factor", "0.01", "1"}, {"--rescale-factor", "nan", "1"}, {"--blur-sigma", "0", "inf"}}) {
+  for (const auto& [option, low, high] : {std::tuple{"--jpeg-quality", "0", "50"},
+                                          {"--webp-quality", "90", "101"},
+                                          {"--blur-sigma", "3", "1"},
+                                          {"--rescale-factor", "0.01", "1"},
+                                          {"--rescale-factor", "nan", "1"},
+                                          {"--blur-sigma", "0", "inf"}}) {
     CHECK_THAT(expect_usage_error({"train", "--data", "x", "--out", (folder / "run").string(), option, low, high}).err,
                ContainsSubstring(option));
   }

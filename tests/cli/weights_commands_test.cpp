@@ -17,7 +17,6 @@
 namespace lfm {
 namespace {
 
-
 struct Outcome {
   int code = -1;
   std::string text;  ///< what was printed, errors included
@@ -56,7 +55,8 @@ TEST_CASE_METHOD(WeightsCommands, "WeightsCommands.ConvertThereAndBack") {
 TEST_CASE_METHOD(WeightsCommands, "WeightsCommands.ConvertSetsWhatIsKeptWithTheWeights") {
   const std::string provenance = R"({"licence": "Apache-2.0"})";
   test::write_bytes(folder_ / "p.json", std::as_bytes(std::span(provenance)));
-  const Outcome outcome = run("convert " + path("a.lfmw") + " " + path("b.lfmw") + " --name new --view native --threshold 0.25 --provenance " + path("p.json"));
+  const Outcome outcome = run("convert " + path("a.lfmw") + " " + path("b.lfmw") +
+                              " --name new --view native --threshold 0.25 --provenance " + path("p.json"));
   CHECK_MESSAGE(outcome.code == 0, outcome.text);
   const Model model = load_model(folder_ / "b.lfmw");
   CHECK(model.name == "new");

@@ -1,5 +1,5 @@
-// write_sample_inputs FOLDER [COUNT]: writes model.lfmw and image.ppm into a folder, and many/0.ppm and on, 160x140, for tests that are
-// shell scripts.
+// write_sample_inputs FOLDER [COUNT]: writes model.lfmw and image.ppm into a folder, and many/0.ppm and on, 160x140,
+// for tests that are shell scripts.
 #include <cstdlib>
 #include <string>
 

@@ -33,8 +33,7 @@ std::string message_of(Function function) {
 
 TEST_CASE("Dataset.FindsLabelledFoldersAtAnyDepthSortedByPath") {
   ImageFolder folder;
-  for (const char* file :
-       {"car/1_fake/b.png", "car/0_real/a.JPG", "cat/deep/1_fake/sub/z.webp", "0_real/y.jpeg"}) {
+  for (const char* file : {"car/1_fake/b.png", "car/0_real/a.JPG", "cat/deep/1_fake/sub/z.webp", "0_real/y.jpeg"}) {
     folder.write(file, "");
   }
   folder.write("1_fake/x", "\xff\xd8\xff");  // told by its content
@@ -133,7 +132,8 @@ TEST_CASE("Dataset.NamesTheRootThatIsMissingOrEmpty") {
 
 TEST_CASE("Dataset.TakesPicturesWithoutALabelWhereAsked") {
   ImageFolder folder;
-  for (const char* file : {"car/0_real/a.jpg", "car/1_fake/b.png", "car/c.webp", "web/d.png", "e.png"}) folder.write(file, "");
+  for (const char* file : {"car/0_real/a.jpg", "car/1_fake/b.png", "car/c.webp", "web/d.png", "e.png"})
+    folder.write(file, "");
   for (const char* file : {"car/notes.txt", "web/no_extension", ".hidden/f.png"}) folder.write(file, "");
   CHECK(scan_dataset({folder.path()}).samples.size() == 2u);
   const Dataset dataset = scan_dataset({folder.path()}, {}, Unlabelled::take);

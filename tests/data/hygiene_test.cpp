@@ -21,7 +21,9 @@ std::string little16(unsigned v) { return {static_cast<char>(v), static_cast<cha
 
 /// Heads of files, with a tail that makes each another file.
 std::string jpeg(unsigned width, unsigned height, const std::string& tail = "") {
-  return "\xFF\xD8\xFF\xE0\0\x06" "JFIF"s + "\xFF\xC0\0\x11\x08"s + big16(height) + big16(width) + "\x03"s + std::string(12, '\0') + tail;
+  return "\xFF\xD8\xFF\xE0\0\x06"
+         "JFIF"s +
+         "\xFF\xC0\0\x11\x08"s + big16(height) + big16(width) + "\x03"s + std::string(12, '\0') + tail;
 }
 std::string png(unsigned width, unsigned height, const std::string& tail = "") {
   return "\x89PNG\r\n\x1a\n\0\0\0\rIHDR"s + big32(width) + big32(height) + "\x08\x02\0\0\0"s + tail;
@@ -168,7 +170,8 @@ TEST_CASE("DataLayout.MistakesAreToldWithWhatIsExpected") {
   CHECK_THAT(hint_of(stray), ContainsSubstring("2 pictures outside") && ContainsSubstring("2.jpg"));
   nested.write("deepfake/0_real/1_fake/1.png", "");
   CHECK_THAT(hint_of(nested), ContainsSubstring("deepfake/0_real/1_fake") && ContainsSubstring("side by side"));
-  for (const char* file : {"train/0_real/1.png", "train/1_fake/1.png", "val/0_real/1.png", "val/1_fake/1.png"}) splits.write(file, "");
+  for (const char* file : {"train/0_real/1.png", "train/1_fake/1.png", "val/0_real/1.png", "val/1_fake/1.png"})
+    splits.write(file, "");
   CHECK_THAT(hint_of(splits), ContainsSubstring("train, val, all of which are used together"));
   CHECK_THAT(layout_warnings(scan_dataset({splits.path(), sound.path()}).roots),
              test::ElementsAre(ContainsSubstring(splits.path().string() + ": holds")));

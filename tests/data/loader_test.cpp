@@ -76,8 +76,9 @@ TEST_CASE_METHOD(LoaderTest, "LoaderTest.ServesOriginalsBesideWhereAsked") {
     REQUIRE(got[i].originals.size() == got[i].pixels.size());
     for (int image = 0; image < got[i].n; ++image, ++images) {
       const auto first = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(image) * square);
-      alike += std::equal(got[i].pixels.begin() + first, got[i].pixels.begin() + first + static_cast<std::ptrdiff_t>(square),
-                          got[i].originals.begin() + first);
+      alike +=
+          std::equal(got[i].pixels.begin() + first, got[i].pixels.begin() + first + static_cast<std::ptrdiff_t>(square),
+                     got[i].originals.begin() + first);
     }
   }
   CHECK(alike > 0);

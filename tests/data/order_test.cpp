@@ -46,8 +46,7 @@ TEST_CASE("Order.IsUniform") {
   }
   for (const auto& counts : {at_first, at_last}) {
     double chi_squared = 0;
-    for (const int count : counts)
-      chi_squared += (count - epochs / 20.0) * (count - epochs / 20.0) / (epochs / 20.0);
+    for (const int count : counts) chi_squared += (count - epochs / 20.0) * (count - epochs / 20.0) / (epochs / 20.0);
     CHECK(chi_squared < 50.8);
   }
 }

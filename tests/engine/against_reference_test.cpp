@@ -1,5 +1,5 @@
-// Every engine against the reference engine on small odd images: a fresh network's inference, and one training step with drawn (not
-// injected) masks and positions, so that the draws themselves are compared too.
+// Every engine against the reference engine on small odd images: a fresh network's inference, and one training step
+// with drawn (not injected) masks and positions, so that the draws themselves are compared too.
 
 #include <utility>
 
@@ -83,7 +83,8 @@ TEST_CASE_METHOD_FOR_EACH(AgainstReference, cases::engines_beside_reference(), "
   }
 }
 
-TEST_CASE_METHOD_FOR_EACH(AgainstReference, cases::engines_beside_reference(), "AgainstReference.TrainingStepWithDrawnMasks") {
+TEST_CASE_METHOD_FOR_EACH(AgainstReference, cases::engines_beside_reference(),
+                          "AgainstReference.TrainingStepWithDrawnMasks") {
   for (std::size_t i = 0; i < cases::kNetworkTests.size(); ++i) {
     const auto& c = cases::kNetworkTests[i];
     INFO(to_string(c));
@@ -92,8 +93,9 @@ TEST_CASE_METHOD_FOR_EACH(AgainstReference, cases::engines_beside_reference(), "
   }
 }
 
-// Residuals that no kernel computes on its way too: odd sides, of which some front ends keep every pixel. Gradients jump where the two largest
-// values of a window or of a map's last rank are as good as equal, and engines round differently: of some networks one has to agree.
+// Residuals that no kernel computes on its way too: odd sides, of which some front ends keep every pixel. Gradients
+// jump where the two largest values of a window or of a map's last rank are as good as equal, and engines round
+// differently: of some networks one has to agree.
 TEST_CASE_METHOD_FOR_EACH(AgainstReference, cases::engines_beside_reference(), "AgainstReference.EveryResidual") {
   constexpr cases::NetworkCase c = {2, 51, 57};
   constexpr unsigned networks = 4;

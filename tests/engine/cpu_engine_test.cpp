@@ -1,4 +1,5 @@
-// What the CPU engine promises beyond right numbers: the same bits however the work is split, bounded and exactly planned memory.
+// What the CPU engine promises beyond right numbers: the same bits however the work is split, bounded and exactly
+// planned memory.
 
 #include "src/engine/cpu/cpu_engine.h"
 
@@ -29,8 +30,8 @@ std::vector<std::uint8_t> random_pixels(int n, int height, int width, unsigned s
   return pixels;
 }
 
-// What BF16 may cost on the reference's weights: the logit, and a feature as a share of the image's largest. Documented in
-// docs/lfm-cuda.1 and --help.
+// What BF16 may cost on the reference's weights: the logit, and a feature as a share of the image's largest. Documented
+// in docs/lfm-cuda.1 and --help.
 constexpr double kBf16Logit = 0.2;
 constexpr double kBf16Features = 2e-2;
 
@@ -67,12 +68,14 @@ TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.Nati
   if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
   const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
   CpuEngine engine(2, *path_.kernels, *path_.precision);
-  const auto weights = cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), "");
+  const auto weights =
+      cases::reference_parameters(read_safetensors(cases::fixtures() / "lfm_official.safetensors"), "");
   engine.load({}, weights);
   const auto head = [&weights](const std::vector<float>& features) {
     const ParameterTable table = parameter_table({});
     const auto weight = parameter(std::span(weights), table, kHeadWeight);
-    return std::inner_product(features.begin(), features.end(), weight.begin(), double{parameter(std::span(weights), table, kHeadBias)[0]});
+    return std::inner_product(features.begin(), features.end(), weight.begin(),
+                              double{parameter(std::span(weights), table, kHeadBias)[0]});
   };
   for (const std::string name : {"astronaut", "coffee", "chelsea", "noise", "odd_size"}) {
     for (const std::string view : {"native", "resize256"}) {
@@ -99,7 +102,8 @@ Model fresh_model(unsigned seed) {
   std::mt19937 generator(seed);
   for (int id = 0; id < kParameters; ++id) {
     const int fan_in = table[id].fan_in;
-    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
+    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f,
+                                          fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
     for (float& value : parameter(std::span(model.values), table, id)) value = noise(generator);
   }
   return model;
@@ -150,7 +154,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.ADam
   const auto pixels = random_pixels(1, 64, 64, 8);
   const ParameterTable table = parameter_table(model_.architecture);
   CpuEngine engine(2, *path_.kernels, *path_.precision);
-  for (const int id : {conv_weight(0), conv_bias(0), conv_weight(1), norm_scale(2), conv_weight(3), norm_shift(3), +kProjection, +kHeadWeight}) {
+  for (const int id : {conv_weight(0), conv_bias(0), conv_weight(1), norm_scale(2), conv_weight(3), norm_shift(3),
+                       +kProjection, +kHeadWeight}) {
     std::vector<float> values = model_.values;
     parameter(std::span(values), table, id)[7] = std::numeric_limits<float>::quiet_NaN();
     engine.load(model_.architecture, values);
@@ -177,7 +182,9 @@ TEST_CASE_METHOD_FOR_EACH(CpuEngineTest, cases::cpu_paths(), "CpuEngineTest.Trai
 
 TEST_CASE("CpuEngine.MemoryGrowsWithPixelsAndStaysSmallAtTheCommonSize") {
   CpuEngine engine(2, *supported_kernels().front(), supported_kernels().front()->fp32);
-  const auto bytes = [&](int n, int side) { return static_cast<double>(engine.plan({n, side, side, PlanMode::inference}).bytes); };
+  const auto bytes = [&](int n, int side) {
+    return static_cast<double>(engine.plan({n, side, side, PlanMode::inference}).bytes);
+  };
   CHECK(bytes(1, 256) < 24e6);
   CHECK(bytes(1, 4096) < 240e6);  // strips: beyond them, the maps alone grow
   CHECK(bytes(8, 256) < 8 * bytes(1, 256));

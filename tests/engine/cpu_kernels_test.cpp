@@ -32,7 +32,8 @@ class CpuKernels {
     std::normal_distribution<float> noise;
     std::vector<float> values(count);
     std::generate(values.begin(), values.end(), [&] { return noise(generator); });
-    if (path_.is_bf16()) std::ranges::transform(values, values.begin(), [](float value) { return from_bf16(to_bf16(value)); });
+    if (path_.is_bf16())
+      std::ranges::transform(values, values.begin(), [](float value) { return from_bf16(to_bf16(value)); });
     return values;
   }
   const cases::CpuPath& path_;
@@ -43,7 +44,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.ProductOfE
   for (const int depth : {64, 192}) {
     for (int rows = 1; rows <= 2 * path_.kernels->max_rows + 3; ++rows) {
       // A [depth/64][row][64], B [depth][panel]; where two values share a float, B is stored by pairs of rows.
-      const std::vector<float> a = random(static_cast<std::size_t>(rows) * depth, 1), b = random(static_cast<std::size_t>(depth) * kernels_.panel, 2);
+      const std::vector<float> a = random(static_cast<std::size_t>(rows) * depth, 1),
+                               b = random(static_cast<std::size_t>(depth) * kernels_.panel, 2);
       std::vector<float> packed = b;
       for (std::size_t i = 0; path_.is_bf16() && i < b.size(); ++i) {
         const std::size_t k = i / kernels_.panel, j = i % kernels_.panel;
@@ -53,7 +55,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.ProductOfE
       const std::size_t c_row = static_cast<std::size_t>(kernels_.panel) + 32;
       Buffer c(rows * c_row);
       std::fill_n(c.data(), c.size(), 7.0f);
-      kernels_.multiply({rows, depth, stored_a.data(), rows * kernels_.stored(kSlab), stored_b.data(), c.data(), c_row});
+      kernels_.multiply(
+          {rows, depth, stored_a.data(), rows * kernels_.stored(kSlab), stored_b.data(), c.data(), c_row});
       for (int r = 0; r < rows; ++r) {
         for (int j = 0; j < kernels_.panel; ++j) {
           double sum = 0, magnitude = 0;
@@ -71,11 +74,12 @@ TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.ProductOfE
   }
 }
 
-// For outputs of unit variance. The transforms of F(6x6, 2x2) magnify rounding by some hundred: 3e-5 is typical; a wrong
-// coefficient or tile gives 1e-2 and more.
+// For outputs of unit variance. The transforms of F(6x6, 2x2) magnify rounding by some hundred: 3e-5 is typical; a
+// wrong coefficient or tile gives 1e-2 and more.
 constexpr double kWinogradLimit = 1e-4;
 
-// The factors of F(4x4, 2x2) rounded to BF16, and the output once more: 4e-2 is typical, a wrong coefficient gives 3e-1.
+// The factors of F(4x4, 2x2) rounded to BF16, and the output once more: 4e-2 is typical, a wrong coefficient gives
+// 3e-1.
 constexpr double kWinogradBf16Limit = 8e-2;
 
 /// conv -> [max] -> bias -> ReLU of one pixel, in double.
@@ -83,8 +87,10 @@ double block_output(const ConvShape& s, const float* in, const FoldedBlock& bloc
   const auto conv = [&](int cy, int cx) {
     double sum = 0;
     for (int tap = 0; tap < 4; ++tap) {
-      const float* pixel = in + ((static_cast<std::size_t>(image) * s.in.h + cy + tap / 2) * s.in.w + cx + tap % 2) * s.ic;
-      for (int c = 0; c < s.ic; ++c) sum += double{pixel[c]} * block.weight[(static_cast<std::size_t>(oc) * s.ic + c) * 4 + tap];
+      const float* pixel =
+          in + ((static_cast<std::size_t>(image) * s.in.h + cy + tap / 2) * s.in.w + cx + tap % 2) * s.ic;
+      for (int c = 0; c < s.ic; ++c)
+        sum += double{pixel[c]} * block.weight[(static_cast<std::size_t>(oc) * s.ic + c) * 4 + tap];
     }
     return sum;
   };
@@ -98,19 +104,23 @@ TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.WinogradBl
   for (const bool pooled : {true, false}) {
     for (int size = 3; size < 16; ++size) {
       const MapSize in{size, 18 - size};
-      const ConvShape shape{2, in, pooled ? MapSize{(in.h - 1) / 2, (in.w - 1) / 2} : MapSize{in.h - 1, in.w - 1}, 64, 128, pooled};
+      const ConvShape shape{2,  in,  pooled ? MapSize{(in.h - 1) / 2, (in.w - 1) / 2} : MapSize{in.h - 1, in.w - 1},
+                            64, 128, pooled};
       if (shape.out.area() == 0) continue;
-      const std::vector<float> pixels = random(static_cast<std::size_t>(2) * in.area() * 64, static_cast<unsigned>(size));
+      const std::vector<float> pixels =
+          random(static_cast<std::size_t>(2) * in.area() * 64, static_cast<unsigned>(size));
       FoldedBlock block;
       std::mt19937 generator(9);
       std::normal_distribution<float> noise(0, 0.0625f);
       block.weight.resize(std::size_t{128} * 64 * 4);
       block.bias.resize(128);
-      for (auto* values : {&block.weight, &block.bias}) std::generate(values->begin(), values->end(), [&] { return noise(generator); });
+      for (auto* values : {&block.weight, &block.bias})
+        std::generate(values->begin(), values->end(), [&] { return noise(generator); });
 
       const ConvPlan plan = plan_conv(shape, kernels_, pool.threads());
       const Buffer in_pixels = path_.stored(pixels);
-      Buffer scratch(plan.shared_floats + pool.threads() * plan.worker_floats), out(2 * shape.out.area() * kernels_.stored(128));
+      Buffer scratch(plan.shared_floats + pool.threads() * plan.worker_floats),
+          out(2 * shape.out.area() * kernels_.stored(128));
       conv_block(shape, plan, pack_conv(block, 64, 128, kernels_, pool), in_pixels.data(),
                  {out.data(), kernels_.stored(128), kernels_.stored(kGroup)}, scratch.data(), kernels_, pool);
 
@@ -119,7 +129,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuKernels, cases::cpu_paths(), "CpuKernels.WinogradBl
       for (int image = 0; image < 2; ++image) {
         for (int p = 0; p < shape.out.area(); ++p) {
           for (int oc = 0; oc < 128; ++oc) {
-            expected.push_back(static_cast<float>(block_output(shape, pixels.data(), block, image, p / shape.out.w, p % shape.out.w, oc)));
+            expected.push_back(static_cast<float>(
+                block_output(shape, pixels.data(), block, image, p / shape.out.w, p % shape.out.w, oc)));
           }
         }
       }

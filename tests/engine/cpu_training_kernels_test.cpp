@@ -1,4 +1,5 @@
-// The vector kernels of the CPU engine's training, for every instruction set this machine runs, against plain loops in double.
+// The vector kernels of the CPU engine's training, for every instruction set this machine runs, against plain loops in
+// double.
 
 #include <fmt/core.h>
 
@@ -76,8 +77,16 @@ struct Tile {
 
   Tile(const TrainingKernels& kernels, int r, int c) : rows(r), columns(c) {
     for (std::size_t i = 0; i < sign.size(); ++i) sign.data()[i] = sign.data()[i] < 0 ? -1.0f : 1.0f;
-    kernels.input_tile({in.data(), kInputSide * kChannels64, kChannels64, rows + 1, columns + 1, kChannels64,
-                        {scale.data(), shift.data()}, v.data(), kChannels64, kProducts * kChannels64});
+    kernels.input_tile({in.data(),
+                        kInputSide * kChannels64,
+                        kChannels64,
+                        rows + 1,
+                        columns + 1,
+                        kChannels64,
+                        {scale.data(), shift.data()},
+                        v.data(),
+                        kChannels64,
+                        kProducts * kChannels64});
     for (std::size_t ic = 0; ic < kChannels64; ++ic) {
       kernels.transform_filters({weight.data() + 4 * ic, 4 * kChannels64, u.data() + ic * kProducts * kChannels64,
                                  static_cast<int>(kChannels64), 0, kChannels64});
@@ -115,8 +124,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.Winog
     const Buffer centre = noise(kChannels64, 6);
     Buffer out = filled(kOutputSide * kOutputSide * kChannels64, 7), pooled = filled(4 * kChannels64, 7);
     Buffer sum = filled(kChannels64), square = filled(kChannels64);
-    kernels_.output_tile({m.data(), kChannels64, centre.data(), out.data(), kOutputSide * kChannels64, kChannels64, rows,
-                          columns, tile.sign.data(), pooled.data(), 2 * kChannels64, sum.data(), square.data()});
+    kernels_.output_tile({m.data(), kChannels64, centre.data(), out.data(), kOutputSide * kChannels64, kChannels64,
+                          rows, columns, tile.sign.data(), pooled.data(), 2 * kChannels64, sum.data(), square.data()});
 
     std::vector<double> y(out.size(), 7), largest(pooled.size(), 7), sums(kChannels64), squares(kChannels64);
     for (int i = 0; i < rows * columns; ++i) {
@@ -201,7 +210,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.Winog
         const std::size_t product = i / kChannels64, ic = i % kChannels64;
         double sum = 0;
         for (std::size_t o = 0; o < kChannels64; ++o) {
-          sum += double{tile.u.data()[(ic * kProducts + product) * kChannels64 + o]} * p.data()[product * kChannels64 + o];
+          sum +=
+              double{tile.u.data()[(ic * kProducts + product) * kChannels64 + o]} * p.data()[product * kChannels64 + o];
         }
         dv.data()[i] = static_cast<float>(sum);
       }
@@ -237,7 +247,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.Outer
       std::vector<double> expected(c.size(), accumulate ? 2 : 0);
       for (std::size_t i = 0; i < expected.size(); ++i) {
         for (int k = 0; k < depth; ++k) {
-          expected[i] += double{a.data()[k * kChannels64 + i / kChannels64]} * b.data()[k * kChannels64 + i % kChannels64];
+          expected[i] +=
+              double{a.data()[k * kChannels64 + i / kChannels64]} * b.data()[k * kChannels64 + i % kChannels64];
         }
       }
       expect("product", c, expected);
@@ -280,10 +291,19 @@ TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.Proje
   for (std::size_t i = 0; i < grad_maps.size(); ++i) {
     if (i % 7 != 0) grad_maps.data()[i] = 0;  // as top-k leaves it
   }
-  const Buffer weight = noise(kMaps * kDeep, 2), x = noise(kPixels * kDeep, 3), scale = noise(kDeep, 4), shift = noise(kDeep, 5);
-  Buffer grad = filled(kPixels * kDeep), grad_weight = filled(kMaps * kDeep, 1), sum = filled(kDeep), sum_x = filled(kDeep);
-  kernels_.projection_grad({static_cast<int>(kPixels), grad_maps.data(), weight.data(), x.data(),
-                            {scale.data(), shift.data()}, grad.data(), grad_weight.data(), sum.data(), sum_x.data()});
+  const Buffer weight = noise(kMaps * kDeep, 2), x = noise(kPixels * kDeep, 3), scale = noise(kDeep, 4),
+               shift = noise(kDeep, 5);
+  Buffer grad = filled(kPixels * kDeep), grad_weight = filled(kMaps * kDeep, 1), sum = filled(kDeep),
+         sum_x = filled(kDeep);
+  kernels_.projection_grad({static_cast<int>(kPixels),
+                            grad_maps.data(),
+                            weight.data(),
+                            x.data(),
+                            {scale.data(), shift.data()},
+                            grad.data(),
+                            grad_weight.data(),
+                            sum.data(),
+                            sum_x.data()});
 
   std::vector<double> dx(kPixels * kDeep), dw(kMaps * kDeep, 1), sums(kDeep), sums_x(kDeep);
   for (std::size_t i = 0; i < dx.size(); ++i) {
@@ -308,8 +328,9 @@ TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.Adam"
   const Buffer gradient = noise(kCount, 1), p0 = noise(kCount, 2), m0 = noise(kCount, 3);
   Buffer p = noise(kCount, 2), m = noise(kCount, 3), v = filled(kCount, 0.25f);
   constexpr double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, decay = 0.01, step = 2e-3, correction = 1.5;
-  kernels_.adam({kCount, p.data(), m.data(), v.data(), gradient.data(), static_cast<float>(beta1), static_cast<float>(beta2),
-                 static_cast<float>(eps), static_cast<float>(decay), static_cast<float>(step), static_cast<float>(correction)});
+  kernels_.adam({kCount, p.data(), m.data(), v.data(), gradient.data(), static_cast<float>(beta1),
+                 static_cast<float>(beta2), static_cast<float>(eps), static_cast<float>(decay),
+                 static_cast<float>(step), static_cast<float>(correction)});
   std::vector<double> parameters(kCount), means(kCount), squares(kCount);
   for (std::size_t i = 0; i < kCount; ++i) {
     const double g = gradient.data()[i] + decay * p0.data()[i];
@@ -333,7 +354,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.Momen
       std::vector<std::int16_t> scratch(patch_moments_scratch(windows));
       std::vector<std::int64_t> sum(kPatch, 3), product(kPatch * kPatch, 4);
       const int y0 = first_row;  // the window's upper row; cells begin at even rows and columns
-      kernels_.patch_moments({pixels.data() + y0 * row, row, first_row, windows, scratch.data(), sum.data(), product.data()});
+      kernels_.patch_moments(
+          {pixels.data() + y0 * row, row, first_row, windows, scratch.data(), sum.data(), product.data()});
 
       std::vector<std::int64_t> sums(kPatch, 3), products(kPatch * kPatch, 4);
       for (int x = 0; x < windows; ++x) {

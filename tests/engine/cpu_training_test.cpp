@@ -1,5 +1,5 @@
-// What the CPU engine's training promises beyond right numbers: the same bits whatever the number of threads, the same result split over
-// processes, inference that follows training, and the ablation's average pooling.
+// What the CPU engine's training promises beyond right numbers: the same bits whatever the number of threads, the same
+// result split over processes, inference that follows training, and the ablation's average pooling.
 
 #include <cmath>
 #include <random>
@@ -37,17 +37,19 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Sa
     CHECK_MESSAGE(train(*engine(threads), batch, parameters) == expected, threads << " threads");
 }
 
-// Every gradient, with negative and zero scales and several tiles of every layer, against the reference. Where two values of a pooling
-// window, or of a map around its k-th largest, lie closer than rounding, engines may choose differently, and that moves gradients by per cents.
-// So a seed that leaves no such choice must agree closely, and every seed roughly: a wrong formula does neither.
+// Every gradient, with negative and zero scales and several tiles of every layer, against the reference. Where two
+// values of a pooling window, or of a map around its k-th largest, lie closer than rounding, engines may choose
+// differently, and that moves gradients by per cents. So a seed that leaves no such choice must agree closely, and
+// every seed roughly: a wrong formula does neither.
 TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.GradientsOfOddSizes") {
   for (const auto& [h, w] : {std::pair{101, 77}, std::pair{64, 80}, std::pair{75, 122}}) {
     double best = 1;
     for (unsigned seed = 0; seed < 6 && best > 1e-4; ++seed) {
       const DrawnBatch batch(1, h, w, seed);
       const auto parameters = random_parameters({}, 100 + seed);
-      const double distance = relative_distance_of_gradients(gradients_of_one_pass(*engine(2), batch, parameters),
-                                                             gradients_of_one_pass(*make_reference_engine(), batch, parameters));
+      const double distance =
+          relative_distance_of_gradients(gradients_of_one_pass(*engine(2), batch, parameters),
+                                         gradients_of_one_pass(*make_reference_engine(), batch, parameters));
       fmt::print("  {}x{} seed {}: relative distance {:.1e}\n", h, w, seed, distance);
       CHECK_MESSAGE(distance <= 0.2, h << "x" << w << " seed " << seed);
       best = std::min(best, distance);
@@ -71,7 +73,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Av
   };
   const auto got = gradients(*engine(2)), expected = gradients(*make_reference_engine());
   for (int id = 0; id < kTrainable; ++id) {
-    const auto g = parameter(std::span<const float>(got), table, id), e = parameter(std::span<const float>(expected), table, id);
+    const auto g = parameter(std::span<const float>(got), table, id),
+               e = parameter(std::span<const float>(expected), table, id);
     CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
   }
 }
@@ -146,7 +149,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Tw
   CHECK(one == two);
   whole->training().read_parameters(two);
   for (int id = kTrainable; id < kParameters; ++id) {
-    const auto g = parameter(std::span<const float>(one), table, id), e = parameter(std::span<const float>(two), table, id);
+    const auto g = parameter(std::span<const float>(one), table, id),
+               e = parameter(std::span<const float>(two), table, id);
     CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
   }
 }
@@ -155,7 +159,8 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Tw
 TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.RoomForThePapersBatch") {
   auto e = engine(2);
   e->load({}, random_parameters({}, 11));
-  const std::size_t one = e->plan({16, 224, 224, PlanMode::training}).bytes, two = e->plan({32, 224, 224, PlanMode::training}).bytes;
+  const std::size_t one = e->plan({16, 224, 224, PlanMode::training}).bytes,
+                    two = e->plan({32, 224, 224, PlanMode::training}).bytes;
   fmt::print("  batch 32 at 224x224: {} MiB\n", two >> 20);
   CHECK(two < std::size_t{1500} << 20);
   CHECK(two <= 2 * one);

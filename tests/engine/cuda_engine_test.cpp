@@ -1,5 +1,6 @@
-// The CUDA engine's runtime, on the emulated device or on a GPU: streams that take turns in any order, batches in flight, arenas, refusals.
-// What it computes is compared with the reference engine in against_reference_test and with the fixtures in parity_inference_test.
+// The CUDA engine's runtime, on the emulated device or on a GPU: streams that take turns in any order, batches in
+// flight, arenas, refusals. What it computes is compared with the reference engine in against_reference_test and with
+// the fixtures in parity_inference_test.
 
 #include <algorithm>
 #include <cmath>
@@ -21,7 +22,6 @@
 namespace lfm {
 namespace {
 
-
 constexpr int kSide = 48;
 constexpr std::size_t kImageBytes = std::size_t{3} * kSide * kSide;
 
@@ -31,7 +31,8 @@ std::vector<float> random_parameters(const Architecture& architecture, unsigned 
   std::mt19937 random(seed);
   for (int id = 0; id < kParameters; ++id) {
     const int fan_in = table[id].fan_in;
-    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
+    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f,
+                                          fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.1f);
     for (float& v : parameter(std::span(values), table, id)) v = noise(random);
   }
   return values;
@@ -62,8 +63,9 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ImagesDoNotDependOnTheirBatch")
   for (int i = 0; i < 3; ++i) CHECK_MESSAGE(logits_of(engine, batch_of(pixels, i, 1))[0] == together[i], "image " << i);
 }
 
-// Three batches enter before anything is waited for, so both upload slots are in use and one is used again; whatever the order in
-// which the streams take turns, the first batch, which has gone on to block 2, and the last must each be what they are alone.
+// Three batches enter before anything is waited for, so both upload slots are in use and one is used again; whatever
+// the order in which the streams take turns, the first batch, which has gone on to block 2, and the last must each be
+// what they are alone.
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.BatchesInFlightDoNotMix") {
   const auto pixels = random_pixels(3, 2);
   const auto parameters = random_parameters({}, 2);
@@ -95,7 +97,8 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.BatchesInFlightDoNotMix") {
   }
 }
 
-// Passes follow each other without a wait, as chunks of a large batch do: each one's logits are its own, whatever turns the streams take.
+// Passes follow each other without a wait, as chunks of a large batch do: each one's logits are its own, whatever turns
+// the streams take.
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.PassesInFlightDoNotMix") {
   constexpr int passes = 3;
   const auto pixels = random_pixels(passes, 6);
@@ -120,8 +123,8 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.PassesInFlightDoNotMix") {
   }
 }
 
-// As benchmarks and detect do it: the next batch is begun before the first is waited for. Pinned pixels are read late: whoever
-// overwrites them too early would see it here.
+// As benchmarks and detect do it: the next batch is begun before the first is waited for. Pinned pixels are read late:
+// whoever overwrites them too early would see it here.
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.BatchesThatOverlapDoNotMix") {
   constexpr int batches = 4, images = 3;
   const auto pixels = random_pixels(images + batches, 20);
@@ -186,7 +189,7 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.PixelsOnTheDeviceGiveTheSameLog
   batch.memory = PixelMemory::device;
   for (int pass = 0; pass < 3; ++pass)
     CHECK_MESSAGE(logits_of(engine, batch) == want, "pass " << pass);  // the second records a graph
-  infer_pass(engine, batch, {});  // logits stay on the device
+  infer_pass(engine, batch, {});                                       // logits stay on the device
   engine.wait(0);
   CHECK(engine.read(Activation::features));
 }
@@ -257,7 +260,8 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WithoutRoomForTheBatchHalvesItA
   const auto pixels = random_pixels(5, 9);
   const auto parameters = random_parameters({}, 9);
   std::vector<std::string> notes;
-  auto roomy = engine_under_test(), engine = engine_under_test(0, Precision::fp32, [&](const std::string& note) { notes.push_back(note); });
+  auto roomy = engine_under_test(),
+       engine = engine_under_test(0, Precision::fp32, [&](const std::string&note) { notes.push_back(note); });
   roomy.load({}, parameters);
   engine.load({}, parameters);
   const simt::ScopedMemoryLimit limit(engine.plan({2, kSide, kSide}).bytes);

@@ -6,7 +6,8 @@
 namespace lfm::test {
 namespace {
 
-const CudaDevice kTuring{0, "Tesla T4", 7, 5, 0}, kAmpere{0, "A100", 8, 0, 0}, kBlackwell{0, "GeForce RTX 5090", 12, 0, 0};
+const CudaDevice kTuring{0, "Tesla T4", 7, 5, 0}, kAmpere{0, "A100", 8, 0, 0},
+    kBlackwell{0, "GeForce RTX 5090", 12, 0, 0};
 
 TEST_CASE("CudaPrecisions.TensorCoresOfTuringMultiplyFp16Alone") {
   for (const Precision precision : {Precision::fp32, Precision::fp16}) {

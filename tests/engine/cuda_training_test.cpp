@@ -1,5 +1,6 @@
-// What the CUDA engine's training promises beyond right numbers, on the emulated device or on a GPU: the same bits in whatever order
-// threads take turns, the same result split over processes, inference that follows training, the ablation's average pooling, room.
+// What the CUDA engine's training promises beyond right numbers, on the emulated device or on a GPU: the same bits in
+// whatever order threads take turns, the same result split over processes, inference that follows training, the
+// ablation's average pooling, room.
 
 #include <thread>
 
@@ -38,7 +39,8 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.SameBitsInEveryOrderOfThrea
 #endif
 }
 
-// See the CPU engine's test of the same name: rounding may turn a close maximum, so one seed must agree closely and each roughly.
+// See the CPU engine's test of the same name: rounding may turn a close maximum, so one seed must agree closely and
+// each roughly.
 TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.GradientsOfOddSizes") {
   for (const auto& [h, w] : {std::pair{48, 48}, {49, 63}, {64, 80}}) {
     double best = 1;
@@ -46,8 +48,9 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.GradientsOfOddSizes") {
       const DrawnBatch batch(1, h, w, seed);
       const auto parameters = random_parameters({}, 100 + seed);
       auto engine = engine_under_test();
-      const double distance = relative_distance_of_gradients(gradients_of_one_pass(engine, batch, parameters),
-                                                             gradients_of_one_pass(*make_reference_engine(), batch, parameters));
+      const double distance =
+          relative_distance_of_gradients(gradients_of_one_pass(engine, batch, parameters),
+                                         gradients_of_one_pass(*make_reference_engine(), batch, parameters));
       fmt::print("  {}x{} seed {}: relative distance {:.1e}\n", h, w, seed, distance);
       CHECK_MESSAGE(distance <= 0.2, h << "x" << w << " seed " << seed);
       best = std::min(best, distance);
@@ -73,7 +76,8 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.AveragePooling") {
   auto engine = engine_under_test();
   const auto got = gradients(engine), expected = gradients(*make_reference_engine());
   for (int id = 0; id < kTrainable; ++id) {
-    const auto g = parameter(std::span<const float>(got), table, id), e = parameter(std::span<const float>(expected), table, id);
+    const auto g = parameter(std::span<const float>(got), table, id),
+               e = parameter(std::span<const float>(expected), table, id);
     CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-3));
   }
 }
@@ -140,7 +144,8 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.TwoProcessesAreOneBatch") {
   CHECK(std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(table.trainable_floats), two.begin()));
   whole.training().read_parameters(two);
   for (int id = kTrainable; id < kParameters; ++id) {
-    const auto g = parameter(std::span<const float>(one), table, id), e = parameter(std::span<const float>(two), table, id);
+    const auto g = parameter(std::span<const float>(one), table, id),
+               e = parameter(std::span<const float>(two), table, id);
     CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
   }
 }
@@ -166,7 +171,8 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.Refusals") {
 TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.RoomForThePapersBatch") {
   auto engine = engine_under_test();
   engine.load({}, random_parameters({}, 11));
-  const std::size_t one = engine.plan({16, 224, 224, PlanMode::training}).bytes, two = engine.plan({32, 224, 224, PlanMode::training}).bytes;
+  const std::size_t one = engine.plan({16, 224, 224, PlanMode::training}).bytes,
+                    two = engine.plan({32, 224, 224, PlanMode::training}).bytes;
   fmt::print("  batch 32 at 224x224: {} MiB\n", two >> 20);
   CHECK(two <= 2 * one);
 }

@@ -1,4 +1,5 @@
-// Learning from a teacher: every engine against the reference engine, whose gradients central differences check; and images without a label.
+// Learning from a teacher: every engine against the reference engine, whose gradients central differences check; and
+// images without a label.
 #include <fmt/core.h>
 
 #include <cmath>
@@ -45,8 +46,8 @@ struct Pass {
   std::vector<float> gradients, grad_maps;
 };
 
-Pass run(Engine& engine, const Architecture& architecture, const cases::RandomNetwork& network, const Distillation& teacher,
-         float label_weight) {
+Pass run(Engine& engine, const Architecture& architecture, const cases::RandomNetwork& network,
+         const Distillation& teacher, float label_weight) {
   TrainingOptions options;
   if (architecture.pooling == Pooling::average) options.rbld = options.rks = false;
   TrainingBatch batch{{network.pixels.data(), kCase.n, kCase.h, kCase.w}, network.labels, teacher};
@@ -66,7 +67,8 @@ cases::RandomNetwork network_for(const Architecture& architecture) {
   return network;
 }
 
-TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(), "DistillationOfEngines.EqualsTheReference") {
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(),
+                   "DistillationOfEngines.EqualsTheReference") {
   for (const Architecture& architecture : {Architecture{}, Architecture{Pooling::average, 1}}) {
     const auto network = network_for(architecture);
     const Said said(kCase, architecture, 9);
@@ -86,14 +88,16 @@ TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_refere
         CHECK(cases::close_to_largest("maps", got.grad_maps, want.grad_maps, 1e-3));
       }
       for (int id = 0; id < kTrainable; ++id) {
-        const auto g = parameter(std::span(got.gradients), table, id), w = parameter(std::span(want.gradients), table, id);
+        const auto g = parameter(std::span(got.gradients), table, id),
+                   w = parameter(std::span(want.gradients), table, id);
         CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {w.begin(), w.end()}, 1e-3));
       }
     }
   }
 }
 
-TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(), "DistillationOfEngines.UnlabelledImagesAddNothingToTheLossOfLabels") {
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(),
+                   "DistillationOfEngines.UnlabelledImagesAddNothingToTheLossOfLabels") {
   const auto engine = tested.make();
   cases::RandomNetwork network = network_for({});
   network.labels = {kUnlabelled, kUnlabelled, kUnlabelled};
@@ -105,7 +109,8 @@ TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_refere
 }
 
 // A pass without a teacher after one with: nothing of it is left.
-TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(), "DistillationOfEngines.TheNextPassForgetsTheTeacher") {
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(),
+                   "DistillationOfEngines.TheNextPassForgetsTheTeacher") {
   const auto engine = tested.make();
   const auto network = network_for({});
   const Pass before = run(*engine, {}, network, {}, 1);
@@ -148,7 +153,8 @@ TEST_CASE("ReferenceDistillation.GradientsOfMapsAndLogits") {
   }
 }
 
-// The whole network, one directional derivative per parameter along the gradient itself, as ReferenceGradient.WholeNetwork.
+// The whole network, one directional derivative per parameter along the gradient itself, as
+// ReferenceGradient.WholeNetwork.
 TEST_CASE("ReferenceDistillation.GradientsOfTheWholeNetwork") {
   const auto network = network_for({});
   const Said said(kCase, {}, 11);

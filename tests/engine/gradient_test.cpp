@@ -15,7 +15,8 @@ namespace {
 using reference::Maps;
 
 constexpr double kStep = 1e-5;
-constexpr double kLimit = 2e-8;  // of max(1, |derivative|): the step's square times a third derivative, and rounding over the step
+constexpr double kLimit =
+    2e-8;  // of max(1, |derivative|): the step's square times a third derivative, and rounding over the step
 
 std::vector<double> random_values(std::size_t count, unsigned seed, double scale = 1.0) {
   std::mt19937 generator(seed);
@@ -38,7 +39,8 @@ double dot(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 /// Checks gradient[i] = dL/dx[i] for every i, where loss() reads x.
-void expect_gradient(const char* what, std::vector<double>& x, const std::function<double()>& loss, const std::vector<double>& gradient) {
+void expect_gradient(const char* what, std::vector<double>& x, const std::function<double()>& loss,
+                     const std::vector<double>& gradient) {
   REQUIRE_MESSAGE(x.size() == gradient.size(), what);
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double saved = x[i];
@@ -89,7 +91,8 @@ TEST_CASE("ReferenceGradient.BatchNormThroughItsStatistics") {
   };
 
   std::vector<double> grad_scale(2), grad_shift(2);
-  const Maps grad_x = reference::batch_norm_backward(x, reference::batch_statistics(x), scale, grad_y, grad_scale, grad_shift);
+  const Maps grad_x =
+      reference::batch_norm_backward(x, reference::batch_statistics(x), scale, grad_y, grad_scale, grad_shift);
   expect_gradient("input", x.values, loss, grad_x.values);
   expect_gradient("scale", scale, loss, grad_scale);
   expect_gradient("shift", shift, loss, grad_shift);
@@ -109,7 +112,8 @@ TEST_CASE("ReferenceGradient.TopkWithRbldAndRandomPositions") {
   TrainingOptions options;
   options.rbld_scale = RbldScale::rank;
   const DrawKey key{7, 3, 0};
-  const std::vector<double> factors = reference::rbld_factors(options, k, reference::draw_rbld_keep(options, key, n, c, k));
+  const std::vector<double> factors =
+      reference::rbld_factors(options, k, reference::draw_rbld_keep(options, key, n, c, k));
   const std::vector<std::int32_t> positions = reference::draw_rks_positions(key, n, c, k, area);
   const std::vector<double> grad_topk = random_values(n * c * k, 15), grad_rks = random_values(n * c * k, 16);
   const auto loss = [&] {
@@ -132,7 +136,8 @@ TEST_CASE("ReferenceGradient.AveragePool") {
   const std::vector<double> grad = random_values(6, 18);
   Maps grad_maps(2, 3, 2, 3);
   reference::average_pool_backward(grad, grad_maps);
-  expect_gradient("maps", maps.values, [&] { return dot(reference::average_pool(maps), grad); }, grad_maps.values);
+  expect_gradient(
+      "maps", maps.values, [&] { return dot(reference::average_pool(maps), grad); }, grad_maps.values);
 }
 
 TEST_CASE("ReferenceGradient.HeadAndLoss") {
@@ -163,8 +168,8 @@ TEST_CASE("ReferenceLoss.IsFiniteAtExtremeLogits") {
   CHECK(reference::bce_with_logits_derivative(1e4, 1) == 0);
 }
 
-// The whole network, wired as network.cpp wires it: one directional derivative per parameter, along the gradient itself,
-// whose value must be the gradient's squared length.
+// The whole network, wired as network.cpp wires it: one directional derivative per parameter, along the gradient
+// itself, whose value must be the gradient's squared length.
 TEST_CASE("ReferenceGradient.WholeNetwork") {
   constexpr int n = 3, side = 48;
   std::mt19937 generator(21);
@@ -176,7 +181,8 @@ TEST_CASE("ReferenceGradient.WholeNetwork") {
   for (int id = 0; id < kParameters; ++id) {
     const auto span = parameter(std::span(values), table, id);
     const int fan_in = table[id].fan_in;
-    const auto noise = random_values(span.size(), 22 + static_cast<unsigned>(id), fan_in ? std::sqrt(2.0 / fan_in) : 0.1);
+    const auto noise =
+        random_values(span.size(), 22 + static_cast<unsigned>(id), fan_in ? std::sqrt(2.0 / fan_in) : 0.1);
     for (std::size_t i = 0; i < span.size(); ++i) span[i] = static_cast<float>(noise[i]) + (fan_in ? 0.0f : 1.0f);
   }
   TrainingOptions options;
@@ -184,8 +190,8 @@ TEST_CASE("ReferenceGradient.WholeNetwork") {
   const auto engine = make_reference_engine();
   const auto loss = [&](const std::vector<float>& at) {
     engine->load({}, at);
-    const auto result = forward_backward(*engine, {{pixels.data(), n, side, side}, labels}, options, {5, 6, 0}, 1.0f / n,
-                                         GradientMode::overwrite);
+    const auto result = forward_backward(*engine, {{pixels.data(), n, side, side}, labels}, options, {5, 6, 0},
+                                         1.0f / n, GradientMode::overwrite);
     return (result.loss_a + options.alpha * result.loss_b) * (1.0f / n);
   };
   loss(values);
@@ -196,7 +202,7 @@ TEST_CASE("ReferenceGradient.WholeNetwork") {
     const auto gradient = parameter(std::span<const float>(gradients), table, id);
     double squares = 0;
     for (const float g : gradient) squares += double{g} * g;
-    if (squares == 0) continue;  // convolution biases
+    if (squares == 0) continue;                     // convolution biases
     const double step = 1e-4 / std::sqrt(squares);  // small enough that hardly any ReLU, maximum or rank changes
     const auto moved = [&](double by) {
       std::vector<float> at = values;

@@ -1,4 +1,5 @@
-// The same seed gives the same loss curve on every engine: some steps of training, draws included, next to the reference's.
+// The same seed gives the same loss curve on every engine: some steps of training, draws included, next to the
+// reference's.
 #include <fmt/core.h>
 
 #include <cmath>
@@ -31,7 +32,8 @@ std::vector<double> loss_curve(Engine& engine) {
   return losses;
 }
 
-TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(), "LossCurve.FollowsTheReferences") {
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_reference(),
+                   "LossCurve.FollowsTheReferences") {
   const auto reference = make_reference_engine();
   const std::vector<double> expected = loss_curve(*reference), got = loss_curve(*tested.make());
   for (std::size_t step = 0; step < kSteps; ++step) {

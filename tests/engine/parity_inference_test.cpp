@@ -44,7 +44,8 @@ float expected_logit(const std::string& image, const std::string& mode) {
   throw std::runtime_error("no record of " + image);
 }
 
-// The residuals of NPR's and SAFE's networks (../shared/fixtures/rivals); SAFE's sees pixels that are not divided by their deviation.
+// The residuals of NPR's and SAFE's networks (../shared/fixtures/rivals); SAFE's sees pixels that are not divided by
+// their deviation.
 TEST_CASE("ResidualParity.OfTheRivalsOnAnOddSizedPicture") {
   if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
   const Image picture = read_image(cases::fixtures() / "images/odd_size.png");
@@ -52,12 +53,14 @@ TEST_CASE("ResidualParity.OfTheRivalsOnAnOddSizedPicture") {
   const auto compare = [&](FrontEnd front_end, const char* network, const std::array<double, 3>& unit) {
     INFO(network);
     const reference::Maps got = reference::residual(front_end_row(front_end), batch);
-    const auto expected = cases::floats(read_safetensors(cases::fixtures() / "rivals" / (std::string(network) + "_stages.safetensors")),
-                                        "odd_size.front");
+    const auto expected =
+        cases::floats(read_safetensors(cases::fixtures() / "rivals" / (std::string(network) + "_stages.safetensors")),
+                      "odd_size.front");
     REQUIRE(got.values.size() == expected.size());
     std::vector<float> scaled;
     for (std::size_t c = 0; c < 3; ++c) {
-      for (std::size_t i = 0; i < got.area(); ++i) scaled.push_back(static_cast<float>(got.plane(0, static_cast<int>(c))[i] * unit[c]));
+      for (std::size_t i = 0; i < got.area(); ++i)
+        scaled.push_back(static_cast<float>(got.plane(0, static_cast<int>(c))[i] * unit[c]));
     }
     CHECK(cases::close_relative("residual", scaled, expected, 1e-5));
   };
@@ -77,8 +80,10 @@ TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(), "InferenceParity.Ev
     CHECK(cases::close_relative("maps", *maps, cases::floats(expected, "chelsea.resize256.maps"), kLimit));
   }
   // The fixture keeps these in FP16: half a unit in the last place, 2^-11, is the fixture's own error.
-  const std::pair<Activation, const char*> blocks[] = {{Activation::block1, "block1"}, {Activation::block2, "block2"},
-                                                       {Activation::block3, "block3"}, {Activation::block4, "block4"}};
+  const std::pair<Activation, const char*> blocks[] = {{Activation::block1, "block1"},
+                                                       {Activation::block2, "block2"},
+                                                       {Activation::block3, "block3"},
+                                                       {Activation::block4, "block4"}};
   for (const auto& [activation, name] : blocks) {
     if (const auto got = engine_->inference().read(activation)) {
       CHECK(cases::close_relative(name, *got, cases::floats(expected, std::string("chelsea.resize256.") + name),
@@ -87,11 +92,13 @@ TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(), "InferenceParity.Ev
   }
 }
 
-TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(), "InferenceParity.LogitsAndFeaturesOfFiveImagesResizedAndNative") {
+TEST_CASE_METHOD_FOR_EACH(InferenceParity, cases::engines(),
+                          "InferenceParity.LogitsAndFeaturesOfFiveImagesResizedAndNative") {
   const TensorFile expected = read_safetensors(cases::fixtures() / "inference.safetensors");
   for (const std::string name : {"astronaut", "coffee", "chelsea", "noise", "odd_size"}) {
     const Image native = read_image(cases::fixtures() / "images" / (name + ".png"));
-    const std::pair<const char*, Image> views[] = {{"resize256", resize_bilinear(native, 256, 256)}, {"native", native}};
+    const std::pair<const char*, Image> views[] = {{"resize256", resize_bilinear(native, 256, 256)},
+                                                   {"native", native}};
     for (const auto& [mode, image] : views) {
       const std::string what = name + "." + mode;
       std::vector<float> logit(1), features(1024);

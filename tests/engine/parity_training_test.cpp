@@ -1,5 +1,5 @@
-// Every engine's training against PyTorch's numbers: ../shared/fixtures/train_small.safetensors, two Adam steps of a fresh
-// network with injected draws.
+// Every engine's training against PyTorch's numbers: ../shared/fixtures/train_small.safetensors, two Adam steps of a
+// fresh network with injected draws.
 
 #include <cmath>
 
@@ -33,10 +33,12 @@ class TrainingParity {
   TrainingResult forward_backward_step(int step) {
     const std::string prefix = "step" + std::to_string(step) + ".";
     std::vector<std::uint8_t> keep;
-    for (const int kept : cases::integers(fixture_, prefix + "rbld_keep")) keep.push_back(static_cast<std::uint8_t>(kept));
+    for (const int kept : cases::integers(fixture_, prefix + "rbld_keep"))
+      keep.push_back(static_cast<std::uint8_t>(kept));
     const std::vector<std::int32_t> positions = cases::integers(fixture_, prefix + "rks_index");
     const TrainingBatch batch{{pixels_.data(), kImages, kSide, kSide}, labels_};
-    return forward_backward(*engine_, batch, {}, {}, 1.0f / kImages, GradientMode::overwrite, {keep.data(), positions.data()});
+    return forward_backward(*engine_, batch, {}, {}, 1.0f / kImages, GradientMode::overwrite,
+                            {keep.data(), positions.data()});
   }
 
   void expect_losses_and_logits(int step, const TrainingResult& got) {
@@ -81,7 +83,8 @@ TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.Para
     expect_losses_and_logits(step, forward_backward_step(step));
     CHECK(engine_->training().adam(adam, static_cast<std::uint64_t>(step) + 1) > 0);
   }
-  const std::vector<float> before = cases::reference_parameters(fixture_, "init."), expected = cases::reference_parameters(fixture_, "after.");
+  const std::vector<float> before = cases::reference_parameters(fixture_, "init."),
+                           expected = cases::reference_parameters(fixture_, "after.");
   std::vector<float> after(table_.total_floats);
   engine_->training().read_parameters(after);
   const auto of = [&](const std::vector<float>& values, int id) {
@@ -95,8 +98,8 @@ TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.Para
     } else if (is_conv_bias(id)) {
       CHECK_MESSAGE(got == of(before, id), table_[id].name);
     } else {
-      // Adam divides a gradient by its own size: where that is rounding noise its sign is arbitrary, so a few entries may differ by up to
-      // lr per step and sense; all others must have moved alike.
+      // Adam divides a gradient by its own size: where that is rounding noise its sign is arbitrary, so a few entries
+      // may differ by up to lr per step and sense; all others must have moved alike.
       std::size_t astray = 0;
       double worst = 0;
       for (std::size_t i = 0; i < got.size(); ++i) {
@@ -104,7 +107,8 @@ TEST_CASE_METHOD_FOR_EACH(TrainingParity, cases::engines(), "TrainingParity.Para
         worst = std::max(worst, deviation);
         astray += deviation > 0.05;
       }
-      fmt::print("  {}: worst deviation {:.3f} lr, {} of {} beyond 0.05 lr\n", table_[id].name, worst, astray, got.size());
+      fmt::print("  {}: worst deviation {:.3f} lr, {} of {} beyond 0.05 lr\n", table_[id].name, worst, astray,
+                 got.size());
       CHECK_MESSAGE(worst <= 4.01, table_[id].name);
       CHECK_MESSAGE(static_cast<double>(astray) <= 2 + 0.01 * static_cast<double>(got.size()), table_[id].name);
     }

@@ -1,10 +1,12 @@
-// How far the tensor-core precisions lie from FP32. Derivation of the limit: rounding to a significand whose unit roundoff is u moves an
-// activation or a weight by at most u of itself, independently of the others. So a sum of products moves by about u times the root of the sum
-// of its squared terms, less than u times the typical size of what it sums; each of the four convolutions and the projection adds as much
-// again (weights and activations: a factor of sqrt(2)), hence about sqrt(2 * 5) u = 3.2 u of the size of the terms that the maps' values sum. Of
-// 1024 features the worst lies several times as far out, and a feature is the smaller the more its terms cancel: its limit is 32 u times the
-// larger of 1 and the feature. The logit sums the features, whose errors cancel in part: 16 u. Trained weights keep both small beside
-// the logit: 4 u of it. All of it scales with u: fp16 and tf32 share limits, bf16's are eight times as wide.
+// How far the tensor-core precisions lie from FP32. Derivation of the limit: rounding to a significand whose unit
+// roundoff is u moves an activation or a weight by at most u of itself, independently of the others. So a sum of
+// products moves by about u times the root of the sum of its squared terms, less than u times the typical size of what
+// it sums; each of the four convolutions and the projection adds as much again (weights and activations: a factor of
+// sqrt(2)), hence about sqrt(2 * 5) u = 3.2 u of the size of the terms that the maps' values sum. Of 1024 features the
+// worst lies several times as far out, and a feature is the smaller the more its terms cancel: its limit is 32 u times
+// the larger of 1 and the feature. The logit sums the features, whose errors cancel in part: 16 u. Trained weights keep
+// both small beside the logit: 4 u of it. All of it scales with u: fp16 and tf32 share limits, bf16's are eight times
+// as wide.
 
 #include "src/engine/precision.h"
 

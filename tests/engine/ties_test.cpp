@@ -1,5 +1,6 @@
-// Ties fall alike on every engine: among equal values the first counts, in a pooling window as in a map's ranking. Where values are equal
-// by construction, every engine must choose as the reference does; elsewhere each must choose by its own values, and by nothing else.
+// Ties fall alike on every engine: among equal values the first counts, in a pooling window as in a map's ranking.
+// Where values are equal by construction, every engine must choose as the reference does; elsewhere each must choose by
+// its own values, and by nothing else.
 #include <fmt/core.h>
 
 #include <cmath>
@@ -19,7 +20,9 @@ struct TrainingEngine {
   cases::EngineCase engine;
   bool full_precision = true;  ///< else rounding alone moves the gradients of the first blocks a lot
 
-  double rounding() const { return full_precision ? 0.01 : 0.1; }  // a wrong choice of equals costs several times as much
+  double rounding() const {
+    return full_precision ? 0.01 : 0.1;
+  }  // a wrong choice of equals costs several times as much
 };
 std::string case_name(const TrainingEngine& tested) { return tested.engine.name; }
 
@@ -27,7 +30,8 @@ std::vector<TrainingEngine> training_engines() {
   std::vector<TrainingEngine> list;
   for (const auto& engine : cases::engines_beside_reference()) list.push_back({engine});
 #if defined(LFM_HAVE_EMULATION)
-  for (const auto& [name, precision] : {std::pair{"emulated_tf32", Precision::tf32}, std::pair{"emulated_bf16", Precision::bf16}}) {
+  for (const auto& [name, precision] :
+       {std::pair{"emulated_tf32", Precision::tf32}, std::pair{"emulated_bf16", Precision::bf16}}) {
     list.push_back({{name, [p = precision] { return make_emulated_engine(Precision::automatic, {}, p); }}, false});
   }
 #endif
@@ -40,11 +44,12 @@ struct Pass {
   std::vector<float> maps, grad_maps, gradients;
 };
 
-Pass pass_of(Engine& engine, const DrawnBatch& batch, std::span<const float> parameters, const TrainingOptions& options = {}) {
+Pass pass_of(Engine& engine, const DrawnBatch& batch, std::span<const float> parameters,
+             const TrainingOptions& options = {}) {
   engine.load({}, parameters);
   Pass pass;
-  pass.result = forward_backward(engine, batch.images(0, batch.n), options, {1, 2, 0}, 1.0f / static_cast<float>(batch.n),
-                                 GradientMode::overwrite);
+  pass.result = forward_backward(engine, batch.images(0, batch.n), options, {1, 2, 0},
+                                 1.0f / static_cast<float>(batch.n), GradientMode::overwrite);
   pass.maps = *engine.training().read(Activation::maps);
   pass.grad_maps = *engine.training().read(Activation::grad_maps);
   pass.gradients.resize(parameter_table({}).trainable_floats);
@@ -66,8 +71,8 @@ class Ties {
   const TrainingEngine& tested_;
 };
 
-// Filters of zeros make one channel of every block, and one map, the same everywhere. A wrong choice gives the filter's gradient other
-// patches, and the projection's other positions.
+// Filters of zeros make one channel of every block, and one map, the same everywhere. A wrong choice gives the filter's
+// gradient other patches, and the projection's other positions.
 TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.TheFirstOfEqualValuesWins") {
   const ParameterTable table = parameter_table({});
   auto parameters = random_parameters({}, 21);
@@ -82,7 +87,8 @@ TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.TheFirstOfEqualValuesW
   std::ranges::fill(part(kProjection).subspan(std::size_t{kTied} * kChannels[kBlocks], kChannels[kBlocks]), 0.0f);
 
   const DrawnBatch batch(2, kHeight, kWidth, 22);
-  const Pass got = pass_of(*engine(), batch, parameters), expected = pass_of(*make_reference_engine(), batch, parameters);
+  const Pass got = pass_of(*engine(), batch, parameters),
+             expected = pass_of(*make_reference_engine(), batch, parameters);
   const auto compare = [&](const char* what, std::span<const float> g, std::span<const float> e) {
     const double distance = relative_distance(g, e);
     fmt::print("  {}: relative distance {:.1e}\n", what, distance);
@@ -92,10 +98,12 @@ TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.TheFirstOfEqualValuesW
     return slice(parameter(std::span(pass.gradients), table, id), kTied, parts);
   };
   for (int b = 0; b + 1 < kBlocks && tested_.full_precision; ++b) {
-    compare(table[conv_weight(b)].name.c_str(), gradient(got, conv_weight(b), kChannels[b + 1]), gradient(expected, conv_weight(b), kChannels[b + 1]));
+    compare(table[conv_weight(b)].name.c_str(), gradient(got, conv_weight(b), kChannels[b + 1]),
+            gradient(expected, conv_weight(b), kChannels[b + 1]));
   }
   compare("projection", gradient(got, kProjection, kMapChannels), gradient(expected, kProjection, kMapChannels));
-  compare("gradient of the map", slice(got.grad_maps, kTied, 2 * kMapChannels), slice(expected.grad_maps, kTied, 2 * kMapChannels));
+  compare("gradient of the map", slice(got.grad_maps, kTied, 2 * kMapChannels),
+          slice(expected.grad_maps, kTied, 2 * kMapChannels));
 }
 
 /// A picture of one colour, and one whose cells are all alike: every map is flat.
@@ -114,9 +122,11 @@ DrawnBatch flat_pictures(int height, int width) {
 TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.FlatPicturesChooseTheFirstPositions") {
   const DrawnBatch batch = flat_pictures(kHeight, kWidth);
   const auto parameters = random_parameters({}, 23);
-  const Pass got = pass_of(*engine(), batch, parameters), expected = pass_of(*make_reference_engine(), batch, parameters);
+  const Pass got = pass_of(*engine(), batch, parameters),
+             expected = pass_of(*make_reference_engine(), batch, parameters);
   std::size_t differing = 0;
-  for (std::size_t i = 0; i < expected.grad_maps.size(); ++i) differing += (got.grad_maps[i] != 0) != (expected.grad_maps[i] != 0);
+  for (std::size_t i = 0; i < expected.grad_maps.size(); ++i)
+    differing += (got.grad_maps[i] != 0) != (expected.grad_maps[i] != 0);
   CHECK_MESSAGE(differing == 0u, "of " << expected.grad_maps.size());
   // Else the logits' own rounding scales every value; RanksByItsOwnValues tells whether they are right.
   if (tested_.full_precision) {
@@ -130,7 +140,8 @@ TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.FlatPicturesHaveFlatMa
   const DrawnBatch batch = flat_pictures(height, width);
   auto parameters = random_parameters({}, 26);
   for (int b = 0; b < kBlocks; ++b) {
-    for (float& variance : parameter(std::span(parameters), parameter_table({}), running_var(b))) variance = 0.5f + std::abs(variance);
+    for (float& variance : parameter(std::span(parameters), parameter_table({}), running_var(b)))
+      variance = 0.5f + std::abs(variance);
   }
   const auto e = engine();
   e->load({}, parameters);
@@ -143,8 +154,8 @@ TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.FlatPicturesHaveFlatMa
   }
 }
 
-// Each rank's gradient lands where the engine's own map has that rank: a choice can differ from another engine's only by what rounding
-// made of the values.
+// Each rank's gradient lands where the engine's own map has that rank: a choice can differ from another engine's only
+// by what rounding made of the values.
 TEST_CASE_METHOD_FOR_EACH(Ties, training_engines(), "Ties.RanksByItsOwnValues") {
   const DrawnBatch batch(2, kHeight, kWidth, 24);
   const auto parameters = random_parameters({}, 25);

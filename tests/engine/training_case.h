@@ -1,4 +1,5 @@
-// What the tests of the engines' training share: batches, runs of a few steps, the distance of gradients, several engines as one group.
+// What the tests of the engines' training share: batches, runs of a few steps, the distance of gradients, several
+// engines as one group.
 #pragma once
 
 #include <algorithm>
@@ -37,7 +38,8 @@ inline std::vector<float> random_parameters(const Architecture& architecture, un
   std::vector<float> values(table.total_floats);
   for (int id = 0; id < kParameters; ++id) {
     const int fan_in = table[id].fan_in;
-    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f, fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.3f);
+    std::normal_distribution<float> noise(fan_in ? 0.0f : 1.0f,
+                                          fan_in ? std::sqrt(2.0f / static_cast<float>(fan_in)) : 0.3f);
     for (float& value : parameter(std::span(values), table, id)) value = noise(generator);
   }
   // Batch norm's scale may be negative, and zero: the maximum then is the smallest, and the first.
@@ -64,13 +66,16 @@ inline std::vector<float> train(Engine& engine, const DrawnBatch& batch, std::sp
   const std::span all(state);
   engine.training().read_parameters(all.first(table.total_floats));
   engine.training().read_gradients(all.subspan(table.total_floats, table.trainable_floats));
-  engine.training().read_moments(all.subspan(table.total_floats + table.trainable_floats, table.trainable_floats), all.last(table.trainable_floats));
+  engine.training().read_moments(all.subspan(table.total_floats + table.trainable_floats, table.trainable_floats),
+                                 all.last(table.trainable_floats));
   return state;
 }
 
-inline std::vector<float> gradients_of_one_pass(Engine& engine, const DrawnBatch& batch, std::span<const float> parameters) {
+inline std::vector<float> gradients_of_one_pass(Engine& engine, const DrawnBatch& batch,
+                                                std::span<const float> parameters) {
   engine.load({}, parameters);
-  forward_backward(engine, batch.images(0, batch.n), {}, {1, 2, 3}, 1.0f / static_cast<float>(batch.n), GradientMode::overwrite);
+  forward_backward(engine, batch.images(0, batch.n), {}, {1, 2, 3}, 1.0f / static_cast<float>(batch.n),
+                   GradientMode::overwrite);
   std::vector<float> values(parameter_table({}).trainable_floats);
   engine.training().read_gradients(values);
   return values;

@@ -1,5 +1,5 @@
-// Training with convolutions on tensor cores, on the emulated device or on a GPU: gradients next to PyTorch's in FP32, the loss curve next to
-// FP32's, the same bits in every order of threads.
+// Training with convolutions on tensor cores, on the emulated device or on a GPU: gradients next to PyTorch's in FP32,
+// the loss curve next to FP32's, the same bits in every order of threads.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -25,10 +25,11 @@
 namespace lfm {
 namespace {
 
-// Rounding does two things to a gradient. It moves the products that the gradient is made of, by as much as the unit roundoff u; that shows in
-// the loss and in the head. And it decides close comparisons otherwise (which of a pooling window is the largest, which of a map's values
-// stands before which, what is above zero), and then a gradient flows elsewhere altogether. The share of comparisons that are so close
-// is proportional to u, and the distance, a Euclidean norm, to the square root of that share. The factors are up to twice what is measured.
+// Rounding does two things to a gradient. It moves the products that the gradient is made of, by as much as the unit
+// roundoff u; that shows in the loss and in the head. And it decides close comparisons otherwise (which of a pooling
+// window is the largest, which of a map's values stands before which, what is above zero), and then a gradient flows
+// elsewhere altogether. The share of comparisons that are so close is proportional to u, and the distance, a Euclidean
+// norm, to the square root of that share. The factors are up to twice what is measured.
 class TrainingPrecision {
  protected:
   explicit TrainingPrecision(Precision precision) : precision_(precision) {
@@ -39,9 +40,9 @@ class TrainingPrecision {
 
   const Precision precision_;
   const double u_ = precision_ == Precision::bf16 ? cases::kRoundoffBf16 : cases::kRoundoffTf32;
-  const double loss_ = 2 * u_;                     // after one step
+  const double loss_ = 2 * u_;  // after one step
   const double head_gradient_ = 8 * u_;
-  const double gradient_ = 4 * std::sqrt(u_);         // behind max-pooling and ReLU
+  const double gradient_ = 4 * std::sqrt(u_);          // behind max-pooling and ReLU
   const double ranked_gradient_ = 12 * std::sqrt(u_);  // and where top-k pooling ranks, too
 
  private:
@@ -106,22 +107,26 @@ TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.Gradie
   });
 }
 
-// Next to PyTorch's in FP32. Every rank has a weight of its own in the head, and RBLD's masks go by rank: where two of a map's values are
-// exchanged, so are their gradients.
+// Next to PyTorch's in FP32. Every rank has a weight of its own in the head, and RBLD's masks go by rank: where two of
+// a map's values are exchanged, so are their gradients.
 TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.GradientsOfTheFixture") {
   if (cases::fixtures().empty()) SKIP(cases::kMissingFixtures);
   const Fixture fixture;
   std::vector<std::uint8_t> keep;
-  for (const int kept : cases::integers(fixture.file, "step0.rbld_keep")) keep.push_back(static_cast<std::uint8_t>(kept));
+  for (const int kept : cases::integers(fixture.file, "step0.rbld_keep"))
+    keep.push_back(static_cast<std::uint8_t>(kept));
   const std::vector<std::int32_t> positions = cases::integers(fixture.file, "step0.rks_index");
   engine().load({}, cases::reference_parameters(fixture.file, "init."));
-  const TrainingResult result =
-      forward_backward(engine(), fixture.batch(), {}, {}, 1.0f / Fixture::kImages, GradientMode::overwrite, {keep.data(), positions.data()});
-  const float a = static_cast<float>(result.loss_a / Fixture::kImages), b = static_cast<float>(result.loss_b / Fixture::kImages);
+  const TrainingResult result = forward_backward(engine(), fixture.batch(), {}, {}, 1.0f / Fixture::kImages,
+                                                 GradientMode::overwrite, {keep.data(), positions.data()});
+  const float a = static_cast<float>(result.loss_a / Fixture::kImages),
+              b = static_cast<float>(result.loss_b / Fixture::kImages);
   CHECK(cases::close_relative("loss", {a + 0.1f * b, a, b}, cases::floats(fixture.file, "step0.loss"), loss_));
 
   const ParameterTable table = parameter_table({});
-  const auto expected = [&](int id) { return cases::floats(fixture.file, std::string("step0.grad.") + table[id].reference_name); };
+  const auto expected = [&](int id) {
+    return cases::floats(fixture.file, std::string("step0.grad.") + table[id].reference_name);
+  };
   expect_gradients(engine(), table, ranked_gradient_, expected);
   std::vector<float> gradients(table.trainable_floats);
   engine().training().read_gradients(gradients);
@@ -139,7 +144,8 @@ TEST_CASE_METHOD_FOR_EACH(TrainingPrecision, kTrained, "TrainingPrecision.LossCu
     std::vector<double> losses;
     for (std::uint64_t step = 0; step < steps; ++step) {
       const DrawnBatch batch(4, 50, 50, static_cast<unsigned>(step));
-      const auto result = forward_backward(engine, batch.images(0, 4), {}, {5, step, 0}, 0.25f, GradientMode::overwrite);
+      const auto result =
+          forward_backward(engine, batch.images(0, 4), {}, {5, step, 0}, 0.25f, GradientMode::overwrite);
       losses.push_back((result.loss_a + 0.1 * result.loss_b) / 4);
       engine.training().adam({}, step + 1);
     }

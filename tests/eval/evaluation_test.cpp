@@ -108,7 +108,8 @@ TEST_CASE("Evaluation.ASubsetOfOneLabelHasNoSharesThatNeedBoth") {
 
 TEST_CASE("Evaluation.IsRepeatable") {
   const Drawn drawn = draw(20, 4);
-  const auto a = measure(drawn.data, drawn.files, {"none"}, {.resamples = 50}), b = measure(drawn.data, drawn.files, {"none"}, {.resamples = 50});
+  const auto a = measure(drawn.data, drawn.files, {"none"}, {.resamples = 50}),
+             b = measure(drawn.data, drawn.files, {"none"}, {.resamples = 50});
   CHECK(a[0].mean.ap_interval.low == b[0].mean.ap_interval.low);
   const auto other = measure(drawn.data, drawn.files, {"none"}, {.resamples = 50, .seed = 99});
   CHECK(a[0].mean.ap_interval.low != other[0].mean.ap_interval.low);

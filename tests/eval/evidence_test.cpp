@@ -22,8 +22,8 @@ Model signed_model(const Architecture& architecture, std::uint32_t seed) {
   const ParameterTable table = parameter_table(architecture);
   std::mt19937 random(seed + 1);
   std::normal_distribution<float> normal;
-  for (const int id : {static_cast<int>(kProjection), static_cast<int>(kHeadWeight), static_cast<int>(kHeadBias), conv_weight(0), conv_weight(1),
-                       conv_weight(2), conv_weight(3)}) {
+  for (const int id : {static_cast<int>(kProjection), static_cast<int>(kHeadWeight), static_cast<int>(kHeadBias),
+                       conv_weight(0), conv_weight(1), conv_weight(2), conv_weight(3)}) {
     const float scale = std::sqrt(2.0f / static_cast<float>(table[id].fan_in));
     for (float& value : parameter(std::span<float>(model.values), table, id)) value = scale * normal(random);
   }
@@ -54,8 +54,10 @@ float bias_of(const Model& model) {
   return parameter(std::span<const float>(model.values), parameter_table(model.architecture), kHeadBias)[0];
 }
 
-TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines(), "EvidenceOf.ContributionsSumToTheLogitLessTheBias") {
-  for (const Architecture& architecture : {Architecture{}, Architecture{Pooling::topk, 3}, Architecture{Pooling::average, 1}}) {
+TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines(),
+                   "EvidenceOf.ContributionsSumToTheLogitLessTheBias") {
+  for (const Architecture& architecture :
+       {Architecture{}, Architecture{Pooling::topk, 3}, Architecture{Pooling::average, 1}}) {
     const Model model = signed_model(architecture, 11);
     const Image image = random_image(72, 66, 4);
     const auto engine = tested.make();
@@ -83,7 +85,8 @@ TEST_CASE("EvidenceOf.RivalsSumsToTheLogitToo") {
     Pass pass;
     infer(*engine, architecture, {image.rgb.data(), 1, image.height, image.width}, std::span(&pass.logit, 1));
     pass.maps = engine->inference().read(Activation::maps).value();
-    const PositionValues values = position_values(pass.maps, map_size(architecture, image.height, image.width), architecture, model.values);
+    const PositionValues values =
+        position_values(pass.maps, map_size(architecture, image.height, image.width), architecture, model.values);
     const double sum = std::accumulate(values.contributions.begin(), values.contributions.end(), 0.0);
     CHECK_THAT(sum, WithinAbs(pass.logit - linear_head(architecture, model.values).bias, 1e-5));
   }
@@ -103,7 +106,8 @@ TEST_CASE("Evidence.OnlySelectedPositionsContribute") {
   CHECK(contributing >= 2);
 }
 
-// Grad-CAM by its definition: gradients of the logit at the last block's activations, from differences of the head's input.
+// Grad-CAM by its definition: gradients of the logit at the last block's activations, from differences of the head's
+// input.
 TEST_CASE("Evidence.GradCamIsThatOfTheLastBlock") {
   const Architecture architecture{Pooling::topk, 4};
   const Model model = signed_model(architecture, 7);
@@ -119,12 +123,14 @@ TEST_CASE("Evidence.GradCamIsThatOfTheLastBlock") {
   // d logit / d A_o[p] = sum_c P[c][o] * w[c][rank of p in map c]
   std::vector<double> alpha(channels);
   for (std::size_t c = 0; c < 64; ++c) {
-    std::vector<float> sorted(pass.maps.begin() + static_cast<std::ptrdiff_t>(c * area), pass.maps.begin() + static_cast<std::ptrdiff_t>((c + 1) * area));
+    std::vector<float> sorted(pass.maps.begin() + static_cast<std::ptrdiff_t>(c * area),
+                              pass.maps.begin() + static_cast<std::ptrdiff_t>((c + 1) * area));
     std::ranges::sort(sorted, std::greater());
     for (std::size_t p = 0; p < area; ++p) {
       const auto rank = static_cast<std::size_t>(std::ranges::find(sorted, pass.maps[c * area + p]) - sorted.begin());
       if (rank >= 4) continue;
-      for (std::size_t o = 0; o < channels; ++o) alpha[o] += static_cast<double>(projection[c * channels + o]) * head[c * 4 + rank] / static_cast<double>(area);
+      for (std::size_t o = 0; o < channels; ++o)
+        alpha[o] += static_cast<double>(projection[c * channels + o]) * head[c * 4 + rank] / static_cast<double>(area);
     }
   }
   const PositionValues values = position_values(pass.maps, pass.size, architecture, model.values);
@@ -146,7 +152,8 @@ TEST_CASE("Evidence.APositionSeesItsReceptiveFieldAndNothingElse") {
   constexpr ReceptiveField field = receptive_field();
   CHECK(field.stride == 8);
   CHECK(field.side == 23);
-  for (const auto& [x, y] : {std::pair{0, 0}, std::pair{41, 30}, std::pair{40, 30}, std::pair{63, 55}, std::pair{46, 86}}) {
+  for (const auto& [x, y] :
+       {std::pair{0, 0}, std::pair{41, 30}, std::pair{40, 30}, std::pair{63, 55}, std::pair{46, 86}}) {
     Image changed = image;
     for (int c = 0; c < 3; ++c) changed.rgb[static_cast<std::size_t>((y * image.width + x) * 3 + c)] ^= 0x7F;
     const Pass after = run(*engine, model, changed);
@@ -155,7 +162,8 @@ TEST_CASE("Evidence.APositionSeesItsReceptiveFieldAndNothingElse") {
       for (int column = 0; column < before.size.w; ++column) {
         bool differs = false;
         for (std::size_t c = 0; c < 64; ++c) {
-          const std::size_t at = c * static_cast<std::size_t>(before.size.area()) + static_cast<std::size_t>(row * before.size.w + column);
+          const std::size_t at =
+              c * static_cast<std::size_t>(before.size.area()) + static_cast<std::size_t>(row * before.size.w + column);
           differs |= before.maps[at] != after.maps[at];
         }
         any_changed |= differs;
@@ -174,9 +182,18 @@ TEST_CASE("Evidence.APositionSeesItsReceptiveFieldAndNothingElse") {
 }
 
 TEST_CASE("Evidence.TopRegionsAreTheStrongestAndApart") {
-  Evidence e{100, 50, 128, 128, 64, 64, 4, 4, std::vector<float>(16), std::vector<float>(16)};  // the window at twice the view's size
-  e.contributions[5] = 3;    // row 1, column 1
-  e.contributions[6] = -2;   // next to it: covered
+  Evidence e{100,
+             50,
+             128,
+             128,
+             64,
+             64,
+             4,
+             4,
+             std::vector<float>(16),
+             std::vector<float>(16)};  // the window at twice the view's size
+  e.contributions[5] = 3;              // row 1, column 1
+  e.contributions[6] = -2;             // next to it: covered
   e.contributions[15] = -2.5f;
   e.contributions[0] = 0.5f;
   const auto regions = top_regions(std::vector{e}, 10);

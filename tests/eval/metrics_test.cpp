@@ -19,7 +19,9 @@ using Labels = std::vector<std::uint8_t>;
 
 // Expected values: scikit-learn 1.x, average_precision_score(labels, scores).
 TEST_CASE("AveragePrecision.EqualsScikitLearn") {
-  const auto ap = [](const std::vector<float>& scores, const Labels& labels) { return average_precision(scores, labels); };
+  const auto ap = [](const std::vector<float>& scores, const Labels& labels) {
+    return average_precision(scores, labels);
+  };
   CHECK_THAT(ap({.9f, .8f, .7f, .6f}, {1, 0, 1, 0}), WithinAbs(0.8333333333333333, 1e-12));
   CHECK_THAT(ap({.5f, .5f, .5f, .5f}, {1, 0, 0, 1}),
              WithinAbs(0.5, 1e-12));  // equal scores are one step, whatever their order
@@ -99,7 +101,8 @@ TEST_CASE("Bootstrap.CoversTheTruthAsOftenAsItSays") {
 TEST_CASE("Bootstrap.IsSeeded") {
   const std::vector<float> scores = {0.1f, 0.4f, 0.3f, 0.8f, 0.2f, 0.9f};
   const Labels labels = {0, 0, 1, 1, 0, 1};
-  const Interval a = bootstrap_interval(scores, labels, average_precision, 1), b = bootstrap_interval(scores, labels, average_precision, 1);
+  const Interval a = bootstrap_interval(scores, labels, average_precision, 1),
+                 b = bootstrap_interval(scores, labels, average_precision, 1);
   CHECK(a.low == b.low);
   CHECK(a.high == b.high);
   CHECK(a.high <= 1.0);

@@ -10,7 +10,6 @@
 namespace lfm {
 namespace {
 
-
 /// Images per (test set, sub-dataset), reals and fakes.
 std::map<std::pair<std::string, std::string>, std::pair<int, int>> counts(const TestData& data) {
   std::map<std::pair<std::string, std::string>, std::pair<int, int>> count;

@@ -84,7 +84,8 @@ TEST_CASE("ThresholdTable.TheNextPictureKeepsTheRate") {
 }
 
 TEST_CASE("ThresholdTable.CamerasAndPhonesKeepAFifthOfTheRate") {
-  for (const auto& [name, allowed] : {std::pair{"phone-photos", 4}, std::pair{"web", 24}, std::pair{"headphones", 24}}) {
+  for (const auto& [name, allowed] :
+       {std::pair{"phone-photos", 4}, std::pair{"web", 24}, std::pair{"headphones", 24}}) {
     const std::vector<ScoreGroup> groups = {{0, name, 0, ramp(500, 0.1f, 0.001f)}, {1, "fakes", 1, {0.9f}}};
     const std::vector<double> rates = {0.05};
     CHECK_MESSAGE(fit_threshold_table(groups, rates).rows.at(0).worst.called == static_cast<std::size_t>(allowed),
@@ -150,7 +151,8 @@ TEST_CASE("ThresholdTable.RowsAreFoundByRateAndViewOrTheRemedyIsNamed") {
         "screens), and of 100 "
         "generated ones about 51 are found (95 % interval 38 to 64, of 12 generators)");
   model.thresholds.rows[1].false_alarms = 0.004;
-  CHECK_THAT(verdict_meaning(model.thresholds, View::tiles, 0.85f), ContainsSubstring("of 100 real pictures fewer than 1 is called fake"));
+  CHECK_THAT(verdict_meaning(model.thresholds, View::tiles, 0.85f),
+             ContainsSubstring("of 100 real pictures fewer than 1 is called fake"));
   CHECK(verdict_meaning(model.thresholds, View::tiles, 0.5f) == "");
   CHECK(verdict_meaning(model.thresholds, View::native, 0.85f) == "");
 }

@@ -52,7 +52,9 @@ TEST_CASE("Tsne.KeepsSeparableBlobsApartAndTogether") {
     for (std::size_t d = 0; d < 2; ++d) centre[i / each][d] += layout[i][d] / each;
   }
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    const auto from = [&](std::size_t g) { return std::hypot(layout[i][0] - centre[g][0], layout[i][1] - centre[g][1]); };
+    const auto from = [&](std::size_t g) {
+      return std::hypot(layout[i][0] - centre[g][0], layout[i][1] - centre[g][1]);
+    };
     for (std::size_t g = 0; g < 4; ++g) {
       CHECK_MESSAGE((g == i / each || from(g) > from(i / each)), i);
     }
@@ -82,7 +84,8 @@ TEST_CASE("PrincipalComponents.FindTheDirectionsOfTheLargestVariance") {
   std::vector<float> points;
   constexpr std::size_t n = 400;
   for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t d = 0; d < kDimensions; ++d) points.push_back(normal(random) * (d == 7 ? 9.0f : d == 3 ? 4.0f : 1.0f) + 5);
+    for (std::size_t d = 0; d < kDimensions; ++d)
+      points.push_back(normal(random) * (d == 7 ? 9.0f : d == 3 ? 4.0f : 1.0f) + 5);
   }
   const auto projected = principal_components(points, kDimensions, 2, 1);
   double along_7 = 0, along_3 = 0, length_7 = 0, length_3 = 0, first = 0, second = 0;

@@ -39,11 +39,13 @@ class SharedRecord {
 
 }  // namespace
 
-FaultOutcome run_with_fault(const std::vector<std::string>& command, const Fault& fault, std::uint64_t at, const std::filesystem::path& folder) {
+FaultOutcome run_with_fault(const std::vector<std::string>& command, const Fault& fault, std::uint64_t at,
+                            const std::filesystem::path& folder) {
   const SharedRecord record(folder / "record");
   const auto set = [](const char* variable, const std::string& value) { return std::string(variable) + "=" + value; };
-  std::vector<std::string> environment = {set("LD_PRELOAD", kFaultLibrary), set(kFaultCall, fault.call), set(kFaultHow, fault.how),
-                                          set(kFaultAt, std::to_string(at)), set(kFaultRecord, folder / "record")};
+  std::vector<std::string> environment = {set("LD_PRELOAD", kFaultLibrary), set(kFaultCall, fault.call),
+                                          set(kFaultHow, fault.how), set(kFaultAt, std::to_string(at)),
+                                          set(kFaultRecord, folder / "record")};
   if (fault.lasts) environment.push_back(set(kFaultLasts, "1"));
 
   FaultOutcome outcome;

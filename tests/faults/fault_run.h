@@ -27,6 +27,7 @@ struct FaultOutcome {
 };
 
 /// at: the call that fails, from 1; 0: none. folder is for files of this function's own.
-FaultOutcome run_with_fault(const std::vector<std::string>& command, const Fault& fault, std::uint64_t at, const std::filesystem::path& folder);
+FaultOutcome run_with_fault(const std::vector<std::string>& command, const Fault& fault, std::uint64_t at,
+                            const std::filesystem::path& folder);
 
 }  // namespace lfm::test

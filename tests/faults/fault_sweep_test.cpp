@@ -1,6 +1,7 @@
-// Every command, with one call of the system or of the allocator failing: the first one, the second one, and so on until a run gets by
-// without the fault. Whatever fails, the program neither crashes nor hangs; a run that says it succeeded has written what an undisturbed run
-// writes, and one that says it failed says why and leaves every file whole, old or new.
+// Every command, with one call of the system or of the allocator failing: the first one, the second one, and so on
+// until a run gets by without the fault. Whatever fails, the program neither crashes nor hangs; a run that says it
+// succeeded has written what an undisturbed run writes, and one that says it failed says why and leaves every file
+// whole, old or new.
 //
 // Only some of the calls are tried unless LFM_FAULTS=every is set (tools/test --all does).
 #include <fmt/core.h>
@@ -108,7 +109,8 @@ class Inputs {
     }
     const Image image = random_image(56, 48, 1);
     write_text(folder_ / "formats/signed.png",
-               with_chunks(test::text_of(encode_png(image)), png_chunk("tEXt", std::string("prompt\0a cat", 12)) + png_chunk("caBX", c2pa_store())));
+               with_chunks(test::text_of(encode_png(image)),
+                           png_chunk("tEXt", std::string("prompt\0a cat", 12)) + png_chunk("caBX", c2pa_store())));
     write_text(folder_ / "formats/signed.jpg",
                with_segments(test::text_of(encode_jpeg(image, 80)),
                              jpeg_segment(0xe1, std::string("Exif\0\0", 6) + exif_block({{0x10f, "Maker"}}, 6))));
@@ -123,11 +125,11 @@ using Files = std::map<std::string, std::string>;
 struct Scene {
   std::string name;
   std::vector<std::string> (*arguments)(const Inputs& in, const std::string& work);
-  std::vector<std::string> outputs;  ///< in the folder; each replaces a file that says "old"
-  bool trains = false;               ///< its output is a run folder, "run", instead
+  std::vector<std::string> outputs;      ///< in the folder; each replaces a file that says "old"
+  bool trains = false;                   ///< its output is a run folder, "run", instead
   std::vector<std::string> faults = {};  ///< by name; none: all
-  /// libheif, libjxl and libtiff's JPEG codec use some small blocks without asking whether there was memory for them. That
-  /// ends the program; the files have to be whole even so.
+  /// libheif, libjxl and libtiff's JPEG codec use some small blocks without asking whether there was memory for them.
+  /// That ends the program; the files have to be whole even so.
   bool may_die_for_want_of_memory = false;
 };
 
@@ -142,16 +144,19 @@ const std::vector<Scene>& scenes() {
       {.name = "detect",
        .arguments =
            [](const Inputs& in, const std::string& work) {
-             return std::vector<std::string>{"detect",     "--model",          in("model.lfmw"), "--threads",         "3",
-                                             "--format",   "jsonl",            "--output",       work + "/out.jsonl", "--features",
-                                             work + "/out.npy", "--report", work + "/out.html", in("pictures")};
+             return std::vector<std::string>{
+                 "detect",          "--model",  in("model.lfmw"),   "--threads",         "3",
+                 "--format",        "jsonl",    "--output",         work + "/out.jsonl", "--features",
+                 work + "/out.npy", "--report", work + "/out.html", in("pictures")};
            },
        .outputs = {"out.jsonl", "out.npy", "out.html"}},
       {.name = "detect_formats",
        .arguments =
            [](const Inputs& in, const std::string& work) {
-             return std::vector<std::string>{"detect", "--model", in("model.lfmw"), "--threads", "2", "--view", "resize", "--pages", "--format",
-                                             "jsonl", "--output", work + "/out.jsonl", "--report", work + "/out.html", in("formats")};
+             return std::vector<std::string>{
+                 "detect",   "--model",          in("model.lfmw"), "--threads", "2",        "--view",
+                 "resize",   "--pages",          "--format",       "jsonl",     "--output", work + "/out.jsonl",
+                 "--report", work + "/out.html", in("formats")};
            },
        .outputs = {"out.jsonl", "out.html"},
        .faults = {"malloc_ENOMEM", "read_EIO"},
@@ -159,17 +164,50 @@ const std::vector<Scene>& scenes() {
       {.name = "evaluate",
        .arguments =
            [](const Inputs& in, const std::string& work) {
-             return std::vector<std::string>{"evaluate",    "--model",           in("model.lfmw"),    "--threads",        "3",
-                                             "--bootstrap", "10",                "--output",          work + "/out.json", work + "/out.html",
-                                             "--fit-calibration", work + "/out.lfmw", "--perturb", "jpeg:80", "--", in("tests")};
+             return std::vector<std::string>{"evaluate",
+                                             "--model",
+                                             in("model.lfmw"),
+                                             "--threads",
+                                             "3",
+                                             "--bootstrap",
+                                             "10",
+                                             "--output",
+                                             work + "/out.json",
+                                             work + "/out.html",
+                                             "--fit-calibration",
+                                             work + "/out.lfmw",
+                                             "--perturb",
+                                             "jpeg:80",
+                                             "--",
+                                             in("tests")};
            },
        .outputs = {"out.json", "out.html", "out.lfmw"}},
       {.name = "train",
        .arguments =
            [](const Inputs& in, const std::string& work) {
-             return std::vector<std::string>{"train",  "--data",  in("set"), "--val",        in("set"), "--out",        work + "/run", "--device",
-                                             "cpu",    "--view",  "native",  "--crop",       "48",      "--val-crop",   "48",          "--batch",
-                                             "2",      "--epochs", "1",      "--threads",    "3",       "--checkpoint-every", "1"};
+             return std::vector<std::string>{"train",
+                                             "--data",
+                                             in("set"),
+                                             "--val",
+                                             in("set"),
+                                             "--out",
+                                             work + "/run",
+                                             "--device",
+                                             "cpu",
+                                             "--view",
+                                             "native",
+                                             "--crop",
+                                             "48",
+                                             "--val-crop",
+                                             "48",
+                                             "--batch",
+                                             "2",
+                                             "--epochs",
+                                             "1",
+                                             "--threads",
+                                             "3",
+                                             "--checkpoint-every",
+                                             "1"};
            },
        .outputs = {},
        .trains = true},
@@ -310,7 +348,8 @@ std::set<std::uint64_t> sampled(std::uint64_t beginning, std::uint64_t calls) {
   for (const std::uint64_t at : {std::uint64_t{1}, std::uint64_t{2}, beginning / 2}) {
     if (at >= 1 && at <= calls) moments.insert(at);
   }
-  for (std::uint64_t i = 0; i < kSampledMoments && beginning + i < calls; ++i) moments.insert(calls - (calls - beginning) * i / kSampledMoments);
+  for (std::uint64_t i = 0; i < kSampledMoments && beginning + i < calls; ++i)
+    moments.insert(calls - (calls - beginning) * i / kSampledMoments);
   return moments;
 }
 

@@ -1,8 +1,9 @@
-// A library for LD_PRELOAD that makes the n-th system or memory call of one kind fail, wherever in the process it is made (fault.h).
+// A library for LD_PRELOAD that makes the n-th system or memory call of one kind fail, wherever in the process it is
+// made (fault.h).
 //
-// Calls are counted from the start of main: what the loader and the constructors of libraries do before is not the program's.
-// What the C library does inside itself can't be intercepted: its stdio reads and writes without passing here, thread stacks are mapped
-// unseen; fopen, opendir and pthread_create stand in for those.
+// Calls are counted from the start of main: what the loader and the constructors of libraries do before is not the
+// program's. What the C library does inside itself can't be intercepted: its stdio reads and writes without passing
+// here, thread stacks are mapped unseen; fopen, opendir and pthread_create stand in for those.
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -67,7 +68,8 @@ int error_of(const char* name) {
   constexpr struct {
     const char* name;
     int error;
-  } errors[] = {{"ENOMEM", ENOMEM}, {"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EINTR", EINTR}, {"EMFILE", EMFILE}, {"EAGAIN", EAGAIN}};
+  } errors[] = {{"ENOMEM", ENOMEM}, {"EIO", EIO},       {"ENOSPC", ENOSPC},
+                {"EINTR", EINTR},   {"EMFILE", EMFILE}, {"EAGAIN", EAGAIN}};
   for (const auto& known : errors) {
     if (std::strcmp(known.name, name) == 0) return known.error;
   }
@@ -82,7 +84,8 @@ void read_plan() {
   if (!call || !at || !how || !path) return;
   const int fd = static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC));
   if (fd < 0) return;
-  void* place = reinterpret_cast<void*>(syscall(SYS_mmap, nullptr, sizeof(FaultRecord), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  void* place = reinterpret_cast<void*>(
+      syscall(SYS_mmap, nullptr, sizeof(FaultRecord), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
   syscall(SYS_close, fd);
   if (place == MAP_FAILED) return;
   plan.record = static_cast<FaultRecord*>(place);
@@ -136,8 +139,8 @@ mode_t mode_argument(int flags, va_list& arguments) {
 #endif
 extern "C" {
 
-int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(), void (*rtld_fini)(),
-                      void* stack_end) {
+int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(),
+                      void (*rtld_fini)(), void* stack_end) {
   program_main = main;
   using Start = int(int (*)(int, char**, char**), int, char**, void (*)(), void (*)(), void (*)(), void*);
   return next<Start>("__libc_start_main")(counted_main, argc, argv, init, fini, rtld_fini, stack_end);
@@ -159,23 +162,23 @@ int posix_memalign(void** result, std::size_t alignment, std::size_t size) {
 
 // ---- files ----
 
-#define LFM_OPEN(name)                                                   \
-  int name(const char* path, int flags, ...) {                          \
-    va_list arguments;                                                   \
-    va_start(arguments, flags);                                          \
-    const mode_t mode = mode_argument(flags, arguments);                 \
-    va_end(arguments);                                                   \
-    static const auto real = next<int(const char*, int, ...)>(#name);    \
-    return fails(Kind::open) ? -1 : real(path, flags, mode);             \
+#define LFM_OPEN(name)                                                \
+  int name(const char* path, int flags, ...) {                        \
+    va_list arguments;                                                \
+    va_start(arguments, flags);                                       \
+    const mode_t mode = mode_argument(flags, arguments);              \
+    va_end(arguments);                                                \
+    static const auto real = next<int(const char*, int, ...)>(#name); \
+    return fails(Kind::open) ? -1 : real(path, flags, mode);          \
   }
-#define LFM_OPENAT(name)                                                     \
-  int name(int folder, const char* path, int flags, ...) {                  \
-    va_list arguments;                                                       \
-    va_start(arguments, flags);                                              \
-    const mode_t mode = mode_argument(flags, arguments);                     \
-    va_end(arguments);                                                       \
-    static const auto real = next<int(int, const char*, int, ...)>(#name);   \
-    return fails(Kind::open) ? -1 : real(folder, path, flags, mode);         \
+#define LFM_OPENAT(name)                                                   \
+  int name(int folder, const char* path, int flags, ...) {                 \
+    va_list arguments;                                                     \
+    va_start(arguments, flags);                                            \
+    const mode_t mode = mode_argument(flags, arguments);                   \
+    va_end(arguments);                                                     \
+    static const auto real = next<int(int, const char*, int, ...)>(#name); \
+    return fails(Kind::open) ? -1 : real(folder, path, flags, mode);       \
   }
 LFM_OPEN(open)
 LFM_OPEN(open64)
@@ -213,11 +216,14 @@ ssize_t pwrite(int fd, const void* data, std::size_t count, off_t offset) {
 }
 ssize_t writev(int fd, const iovec* pieces, int count) {
   static const auto real = next<ssize_t(int, const iovec*, int)>("writev");
-  return transferred(Kind::write, static_cast<std::size_t>(count), [&](std::size_t n) { return real(fd, pieces, static_cast<int>(n)); });
+  return transferred(Kind::write, static_cast<std::size_t>(count),
+                     [&](std::size_t n) { return real(fd, pieces, static_cast<int>(n)); });
 }
 
 // What callers compiled with _FORTIFY_SOURCE call instead, where the compiler knows how much room there is.
-ssize_t __read_chk(int fd, void* data, std::size_t count, std::size_t room) { return count <= room ? read(fd, data, count) : (std::abort(), -1); }
+ssize_t __read_chk(int fd, void* data, std::size_t count, std::size_t room) {
+  return count <= room ? read(fd, data, count) : (std::abort(), -1);
+}
 ssize_t __pread_chk(int fd, void* data, std::size_t count, off_t offset, std::size_t room) {
   return count <= room ? pread(fd, data, count, offset) : (std::abort(), -1);
 }

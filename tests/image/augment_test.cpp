@@ -45,10 +45,8 @@ int blurred_sample(const Image& image, int x, int y, int c, double sigma) {
     for (int dx = -radius; dx <= radius; ++dx) {
       const double weight = std::exp(-(dx * dx + dy * dy) / (2 * sigma * sigma));
       weights += weight;
-      sum +=
-          weight *
-          image.rgb[(std::size_t(walk(y + dy, image.height)) * image.width + walk(x + dx, image.width)) * 3 +
-                    c];
+      sum += weight *
+             image.rgb[(std::size_t(walk(y + dy, image.height)) * image.width + walk(x + dx, image.width)) * 3 + c];
     }
   }
   return int(std::floor(sum / weights + 0.5));

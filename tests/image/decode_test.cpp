@@ -58,9 +58,7 @@ std::string error_of(std::span<const std::byte> bytes, const DecodeLimits& limit
   return "no error";
 }
 
-std::string error_of(const std::string& bytes) {
-  return error_of(std::as_bytes(std::span(bytes)));
-}
+std::string error_of(const std::string& bytes) { return error_of(std::as_bytes(std::span(bytes))); }
 
 const fs::path kFixtures = fs::path(test::kTestFixtures) / "images";
 
@@ -105,14 +103,15 @@ TEST_CASE("Decode.SixteenBitGrayKeepsTheHighByte") {
 }
 
 TEST_CASE("Decode.TellsFormatsByContent") {
-  for (const auto& [name, format] : std::initializer_list<std::pair<const char*, const char*>>{{"rgb_420.jpg", "JPEG"},
-                                                                                               {"rgb.png", "PNG"},
-                                                                                               {"lossy.webp", "WebP"},
-                                                                                               {"first_frame.gif", "GIF"},
-                                                                                               {"rgb.bmp", "BMP"},
-                                                                                               {"rgb.psd", "PSD"},
-                                                                                               {"rgb.ppm", "PNM"},
-                                                                                               {"rgb.tga", "TGA"}}) {
+  for (const auto& [name, format] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"rgb_420.jpg", "JPEG"},
+                                                                  {"rgb.png", "PNG"},
+                                                                  {"lossy.webp", "WebP"},
+                                                                  {"first_frame.gif", "GIF"},
+                                                                  {"rgb.bmp", "BMP"},
+                                                                  {"rgb.psd", "PSD"},
+                                                                  {"rgb.ppm", "PNM"},
+                                                                  {"rgb.tga", "TGA"}}) {
     const Format* found = find_format(read_file(kFixtures / name, 1 << 20));
     REQUIRE_MESSAGE(found != nullptr, name);
     CHECK_MESSAGE(std::string(found->name) == format, name);
@@ -196,8 +195,7 @@ TEST_CASE("Decode.LimitsAreCheckedBeforeAllocation") {
 // Headers that claim far more than there is: 2^31 - 1 squared and the like.
 TEST_CASE("Decode.HugeClaimsAreRefused") {
   auto png = encode_png(smooth_image(8, 8));
-  for (int i = 16; i < 24; ++i)
-    png[i] = std::byte{0x7f};  // width and height; the checksum no longer fits either
+  for (int i = 16; i < 24; ++i) png[i] = std::byte{0x7f};  // width and height; the checksum no longer fits either
   CHECK(error_of(png) != "no error");
   CHECK_THAT(error_of("P6 100000 100000 255 "), ContainsSubstring("limit"));
   CHECK_THAT(error_of(std::string("P6 10000 10000 255 ")), ContainsSubstring("truncated"));
@@ -213,7 +211,8 @@ std::string palette_bmp(bool os2, const std::string& palette, const std::string&
     return text;
   };
   const int side = os2 ? 2 : 4;
-  std::string header = number(os2 ? 12 : 40, 4) + number(pixels.size(), side) + number(1, side) + number(1, 2) + number(8, 2);
+  std::string header =
+      number(os2 ? 12 : 40, 4) + number(pixels.size(), side) + number(1, side) + number(1, 2) + number(8, 2);
   header.resize(os2 ? 12 : 32);
   if (!os2) header += number(colors, 8);
   return "BM" + number(0, 8) + number(14 + header.size() + palette.size(), 4) + header + palette + pixels;

@@ -59,9 +59,9 @@ TEST_CASE_METHOD(FieldPictures, "FieldPictures.OfOptionalLibrariesAreNearPillows
 
 TEST_CASE_METHOD(FieldPictures, "FieldPictures.AreRefusedInTheRightWords") {
   const std::pair<const char*, const char*> cases[] = {
-      {"o_msf1.heics", "HEIF"},     {"o_dng.dng", "TIFF"},        {"o_cr3.cr3", "CR3"},         {"o_raf.raf", "RAF"},
-        {"o_jp2.jp2", "JPEG 2000"},   {"o_mov.mov", "MOV"},         {"o_pdf.pdf", "PDF"},
-      {"o_html.jpg", "a web page"}, {"o_lfs.jpg", "git lfs pull"}};
+      {"o_msf1.heics", "HEIF"}, {"o_dng.dng", "TIFF"},        {"o_cr3.cr3", "CR3"},
+      {"o_raf.raf", "RAF"},     {"o_jp2.jp2", "JPEG 2000"},   {"o_mov.mov", "MOV"},
+      {"o_pdf.pdf", "PDF"},     {"o_html.jpg", "a web page"}, {"o_lfs.jpg", "git lfs pull"}};
   for (const auto& [name, words] : cases) {
     try {
       read_image(kField / name);

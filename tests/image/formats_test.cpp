@@ -60,8 +60,8 @@ TEST_CASE("Formats.WhatOnlyBeginsLikeAPictureIsNone") {
 }
 
 TEST_CASE("Formats.EachIsReadOrHasARemedy") {
-  for (const std::string& head : {"%PDF-1.7"s, "FOVb"s, "\0\0\0\x0cjP  \r\n\x87\n"s,
-                                  "qoif"s, "\x89PNG\r\n\x1a\n\0\0\0\4CgBI"s, "\x1a\x45\xdf\xa3"s}) {
+  for (const std::string& head : {"%PDF-1.7"s, "FOVb"s, "\0\0\0\x0cjP  \r\n\x87\n"s, "qoif"s,
+                                  "\x89PNG\r\n\x1a\n\0\0\0\4CgBI"s, "\x1a\x45\xdf\xa3"s}) {
     const Format* format = find_format(std::as_bytes(std::span(head)));
     REQUIRE_MESSAGE(format != nullptr, head);
     CHECK_MESSAGE(format->decode == nullptr, head);
@@ -70,7 +70,8 @@ TEST_CASE("Formats.EachIsReadOrHasARemedy") {
 }
 
 TEST_CASE("Formats.ALibraryThatABuildLacksIsNamed") {
-  for (const std::string& head : {ftyp("avif", ""), ftyp("heic", ""), ftyp("crx ", ""), "\xff\x0a"s, "II*\0\x08\0\0\0"s, "FUJIFILMCCD-RAW 0201"s}) {
+  for (const std::string& head : {ftyp("avif", ""), ftyp("heic", ""), ftyp("crx ", ""), "\xff\x0a"s, "II*\0\x08\0\0\0"s,
+                                  "FUJIFILMCCD-RAW 0201"s}) {
     const Format* format = find_format(std::as_bytes(std::span(head)));
     REQUIRE_MESSAGE(format != nullptr, head);
     REQUIRE_MESSAGE(format->library != nullptr, head);

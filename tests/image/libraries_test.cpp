@@ -1,4 +1,5 @@
-// Formats that optional libraries read: equal to Pillow's where its decoder is the same, within a bound else. Skipped where a build lacks one.
+// Formats that optional libraries read: equal to Pillow's where its decoder is the same, within a bound else. Skipped
+// where a build lacks one.
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -60,17 +61,20 @@ TEST_CASE("Libraries.PixelsEqualPillows") {
   }
 }
 
-/// How far lossy pictures may lie from Pillow's, whose wheels bring other versions of the libraries: a level or two nearly everywhere, and
-/// a few where a saturated colour is clipped.
+/// How far lossy pictures may lie from Pillow's, whose wheels bring other versions of the libraries: a level or two
+/// nearly everywhere, and a few where a saturated colour is clipped.
 TEST_CASE("Libraries.LossyPixelsAreNearPillows") {
   constexpr int most = 6;
   constexpr double mean = 0.3;
   int compared = 0;
-  for (const char* name : {"lossy.heic", "rotated.heic", "rgba.heic", "gray.heic", "lossy.avif", "full_chroma.avif", "sequence.avif", "lossy.jxl"}) {
+  for (const char* name : {"lossy.heic", "rotated.heic", "rgba.heic", "gray.heic", "lossy.avif", "full_chroma.avif",
+                           "sequence.avif", "lossy.jxl"}) {
     INFO(name);
     if (!is_read(name)) continue;
     const fs::path file = kFolder / name;
-    const Image image = read_image(file), pillows = read_image(kFolder / (file.stem().string() + "-" + file.extension().string().substr(1) + ".png"));
+    const Image image = read_image(file),
+                pillows =
+                    read_image(kFolder / (file.stem().string() + "-" + file.extension().string().substr(1) + ".png"));
     REQUIRE(image.width == pillows.width);
     REQUIRE(image.height == pillows.height);
     double sum = 0;
@@ -102,7 +106,9 @@ TEST_CASE("Libraries.CodedSizesCountToo") {
     const std::vector<CodedSize> sizes = heif_coded_sizes(bytes);
     REQUIRE(!sizes.empty());
     for (const CodedSize& size : sizes) CHECK((size.width == 512 && size.height == 512));
-    if (is_read(name)) CHECK_THAT(error_of(bytes, {.max_pixels = 512 * 511}), ContainsSubstring("512 x 512 pixels, more than the limit"));
+    if (is_read(name))
+      CHECK_THAT(error_of(bytes, {.max_pixels = 512 * 511}),
+                 ContainsSubstring("512 x 512 pixels, more than the limit"));
   }
   const std::vector<std::byte> heic = bytes_of("lossy.heic"), avif = bytes_of("lossy.avif");
   CHECK(heif_coded_sizes(heic).at(0).width == 64u);  // whole blocks
@@ -110,8 +116,9 @@ TEST_CASE("Libraries.CodedSizesCountToo") {
 }
 
 TEST_CASE("Libraries.DamagedFilesAreRefusedOrRead") {
-  for (const char* name : {"rgb_tiff_lzw.tif", "rgb_jpeg.tif", "separate.tif", "palette.tif", "bilevel_group4.tif", "lossy.heic", "lossy.avif",
-                           "lossless.jxl", "lossy.jxl", "camera.cr2", "camera.cr3", "camera.raf"}) {
+  for (const char* name :
+       {"rgb_tiff_lzw.tif", "rgb_jpeg.tif", "separate.tif", "palette.tif", "bilevel_group4.tif", "lossy.heic",
+        "lossy.avif", "lossless.jxl", "lossy.jxl", "camera.cr2", "camera.cr3", "camera.raf"}) {
     if (!is_read(name)) continue;
     const std::vector<std::byte> whole = bytes_of(name);
     for (std::size_t size = 16; size < whole.size(); size += whole.size() / 16) {
@@ -141,7 +148,8 @@ TEST_CASE("Libraries.APreviewTooSmallToTellByIsRefused") {
   std::vector<std::byte> raw = bytes_of("camera.dng");
   // The sensor's width and height, of 62 x 44, in the second directory: tag, type, count, value.
   for (const auto& [tag, length] : {std::pair(0, 62), std::pair(1, 44)}) {
-    const std::byte entry[] = {std::byte(tag), std::byte{1}, std::byte{4}, {}, std::byte{1}, {}, {}, {}, std::byte(length), {}, {}, {}};
+    const std::byte entry[] = {std::byte(tag),    std::byte{1}, std::byte{4}, {}, std::byte{1}, {}, {}, {},
+                               std::byte(length), {},           {},           {}};
     const auto found = std::search(raw.begin(), raw.end(), std::begin(entry), std::end(entry));
     REQUIRE(found != raw.end());
     found[8] = std::byte(2 * length);
@@ -150,8 +158,10 @@ TEST_CASE("Libraries.APreviewTooSmallToTellByIsRefused") {
 }
 
 TEST_CASE("Libraries.TurnsLeaveThePixelsAsStored") {
-  constexpr std::pair<const char*, const char*> turned[] = {
-      {"turned5.avif", "lossy.avif"}, {"turned6.avif", "lossy.avif"}, {"turned6.heic", "lossy.heic"}, {"turned6.jxl", "lossless.jxl"}};
+  constexpr std::pair<const char*, const char*> turned[] = {{"turned5.avif", "lossy.avif"},
+                                                            {"turned6.avif", "lossy.avif"},
+                                                            {"turned6.heic", "lossy.heic"},
+                                                            {"turned6.jxl", "lossless.jxl"}};
   int compared = 0;
   for (const auto& [name, stored] : turned) {
     if (!is_read(name)) continue;
@@ -184,12 +194,20 @@ TEST_CASE("HeifLayout.TellsApertureChromaAndMetadata") {
 }
 
 TEST_CASE("Boxes.StopAtNonsense") {
-  const std::string text("\0\0\0\x0a" "aaaaxy" "\0\0\0\x07" "bbbb", 18);
+  const std::string text(
+      "\0\0\0\x0a"
+      "aaaaxy"
+      "\0\0\0\x07"
+      "bbbb",
+      18);
   const auto boxes = boxes_in(std::as_bytes(std::span(text)));
   REQUIRE(boxes.size() == 1u);
   CHECK(boxes[0].type == "aaaa");
   CHECK(boxes[0].body.size() == 2u);
-  const std::string open("\0\0\0\0" "ccccrest", 12);
+  const std::string open(
+      "\0\0\0\0"
+      "ccccrest",
+      12);
   CHECK(box_body(std::as_bytes(std::span(open)), "cccc").size() == 4u);
   CHECK(boxes_in({}).empty());
 }

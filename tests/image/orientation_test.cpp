@@ -10,7 +10,8 @@ namespace {
 /// Pixels of one number each.
 Image numbered(int width, int height, const std::vector<int>& numbers) {
   Image image = make_image(width, height);
-  for (std::size_t i = 0; i < numbers.size(); ++i) image.rgb[3 * i] = image.rgb[3 * i + 1] = image.rgb[3 * i + 2] = static_cast<std::uint8_t>(numbers[i]);
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    image.rgb[3 * i] = image.rgb[3 * i + 1] = image.rgb[3 * i + 2] = static_cast<std::uint8_t>(numbers[i]);
   return image;
 }
 

@@ -40,9 +40,8 @@ Image naive_width(const Image& in, int width) {
   Image out{width, in.height, std::vector<std::uint8_t>(std::size_t{3} * width * in.height)};
   for (int y = 0; y < in.height; ++y) {
     for (int x = 0; x < width * 3; ++x) {
-      out.rgb[std::size_t{3} * y * width + x] = naive_sample(in.width, width, x / 3, [&](int i) {
-        return long(in.rgb[(std::size_t(y) * in.width + i) * 3 + x % 3]);
-      });
+      out.rgb[std::size_t{3} * y * width + x] = naive_sample(
+          in.width, width, x / 3, [&](int i) { return long(in.rgb[(std::size_t(y) * in.width + i) * 3 + x % 3]); });
     }
   }
   return out;
@@ -53,8 +52,8 @@ Image naive_height(const Image& in, int height) {
   Image out{in.width, height, std::vector<std::uint8_t>(std::size_t{3} * in.width * height)};
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < in.width * 3; ++x) {
-      out.rgb[std::size_t{3} * y * in.width + x] = naive_sample(
-          in.height, height, y, [&](int i) { return long(in.rgb[std::size_t{3} * i * in.width + x]); });
+      out.rgb[std::size_t{3} * y * in.width + x] =
+          naive_sample(in.height, height, y, [&](int i) { return long(in.rgb[std::size_t{3} * i * in.width + x]); });
     }
   }
   return out;
@@ -63,8 +62,7 @@ Image naive_height(const Image& in, int height) {
 Image naive_resize(const Image& in, int width, int height) {
   const int less_width = in.width - width, less_height = in.height - height;
   const bool height_first = less_height > 0 && less_height > 2 * less_width;
-  return height_first ? naive_width(naive_height(in, height), width)
-                      : naive_height(naive_width(in, width), height);
+  return height_first ? naive_width(naive_height(in, height), width) : naive_height(naive_width(in, width), height);
 }
 
 Image resize_with(const ResizeKernels& kernels, const Image& in, int width, int height) {

@@ -133,7 +133,8 @@ TEST_CASE("AtomicFile.AFailedWriteLeavesTheOldFileAndNoTemporary") {
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   const rlimit small{10'000, limit.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
-  const std::string message = error_of(ErrorCode::output, [&] { write_file_atomically(folder / "a", std::string(20'000, 'x')); });
+  const std::string message =
+      error_of(ErrorCode::output, [&] { write_file_atomically(folder / "a", std::string(20'000, 'x')); });
   setrlimit(RLIMIT_FSIZE, &limit);
   std::signal(SIGXFSZ, handler);
   CHECK_THAT(message, ContainsSubstring("can't be written") && ContainsSubstring("too large"));

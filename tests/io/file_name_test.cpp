@@ -27,7 +27,8 @@ TEST_CASE("FileName.FitsAndStaysItsOwn") {
   CHECK(fitting_name("photo", ".sheet.png", 255) == "photo.sheet.png");
   CHECK_MESSAGE(fitting_name(std::string(245, 'x'), ".sheet.png", 255).size() == 255u, "it fits as it is");
   const std::string long_stem = times(120, "\xc3\xa9");  // 240 bytes
-  const std::string first = fitting_name(long_stem + "a", ".contributions.png", 255), second = fitting_name(long_stem + "b", ".contributions.png", 255);
+  const std::string first = fitting_name(long_stem + "a", ".contributions.png", 255),
+                    second = fitting_name(long_stem + "b", ".contributions.png", 255);
   CHECK_MESSAGE(first != second, "they differ only where they are cut");
   CHECK_MESSAGE(first == fitting_name(long_stem + "a", ".contributions.png", 255), "another time it is the same");
   for (const std::string& name : {first, second}) {

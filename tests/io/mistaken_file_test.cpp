@@ -30,9 +30,9 @@ TEST_CASE("MistakenFile.NamesWhatStandsInTheFilesPlace") {
 }
 
 TEST_CASE("MistakenFile.LeavesEverythingElseAlone") {
-  for (const std::string& bytes : {std::string("\x89PNG\r\n\x1a\n"), std::string("PK\3\4"), std::string("hello"),
-                                   std::string("<"), std::string("<?xml version=\"1.0\"?><svg/>"), std::string(" \n"),
-                                   std::string(100, '\0') + "x"}) {
+  for (const std::string& bytes :
+       {std::string("\x89PNG\r\n\x1a\n"), std::string("PK\3\4"), std::string("hello"), std::string("<"),
+        std::string("<?xml version=\"1.0\"?><svg/>"), std::string(" \n"), std::string(100, '\0') + "x"}) {
     CHECK_MESSAGE(clause(bytes) == "", bytes);
   }
 }
@@ -48,8 +48,10 @@ TEST_CASE("MistakenFile.IsNamedWhereAModelIsMeant") {
     }
     return std::string("no error");
   };
-  for (const auto& [name, words] : {std::pair{"lfs.pth", "git lfs pull"}, {"html.pth", "web page"}, {"empty.pth", "empty"}}) {
-    for (const std::string& text : {message([&] { import_model(folder / name); }), message([&] { load_model(folder / name); })}) {
+  for (const auto& [name, words] :
+       {std::pair{"lfs.pth", "git lfs pull"}, {"html.pth", "web page"}, {"empty.pth", "empty"}}) {
+    for (const std::string& text :
+         {message([&] { import_model(folder / name); }), message([&] { load_model(folder / name); })}) {
       CHECK_MESSAGE(text.find(words) != std::string::npos, text);
       CHECK_MESSAGE(text.rfind((folder / name).string(), 0) == 0u, text);
     }

@@ -18,15 +18,19 @@ TEST_CASE_METHOD(AdamTest, "AdamTest.EqualsTheDefinition") {
     for (const float decay : {0.0f, 0.01f}) {
       const auto start = uniform(count, 1);
       std::vector<double> p(start.begin(), start.end()), m(count), v(count);
-      const DeviceArray<float> parameters(start), m_on(std::vector<float>(count, 0.0f)), v_on(std::vector<float>(count, 0.0f));
+      const DeviceArray<float> parameters(start), m_on(std::vector<float>(count, 0.0f)),
+          v_on(std::vector<float>(count, 0.0f));
       const DeviceArray<double> partials(static_cast<std::size_t>(kernels::adam_norm_partials(count)));
       for (int step = 1; step <= 3; ++step) {
         const auto g = uniform(count, static_cast<unsigned>(10 + step), -0.01f, 0.01f);
         const DeviceArray<float> gradients(g);
-        const double beta1 = 0.9f, beta2 = 0.999f, correction1 = 1 - std::pow(beta1, step), correction2 = 1 - std::pow(beta2, step);
-        const AdamStep s{1e-3f, 0.9f, 0.999f, 1e-8f, decay, static_cast<float>(correction1), static_cast<float>(correction2)};
+        const double beta1 = 0.9f, beta2 = 0.999f, correction1 = 1 - std::pow(beta1, step),
+                     correction2 = 1 - std::pow(beta2, step);
+        const AdamStep s{
+            1e-3f, 0.9f, 0.999f, 1e-8f, decay, static_cast<float>(correction1), static_cast<float>(correction2)};
         device::Stream stream(context());
-        kernels::adam(parameters.data(), m_on.data(), v_on.data(), partials.data(), gradients.data(), s, count, stream.handle());
+        kernels::adam(parameters.data(), m_on.data(), v_on.data(), partials.data(), gradients.data(), s, count,
+                      stream.handle());
         stream.synchronize();
         double squares = 0;
         for (std::size_t i = 0; i < count; ++i) {
@@ -53,10 +57,13 @@ TEST_CASE_METHOD(AdamTest, "AdamTest.EqualsTheDefinition") {
 TEST_CASE_METHOD(AdamTest, "AdamTest.IsTheSameInEveryOrder") {
   constexpr std::size_t count = 1500;
   const auto g = uniform(count, 5);
-  const DeviceArray<float> gradients(g), parameters(g), m(std::vector<float>(count, 0.0f)), v(std::vector<float>(count, 0.0f));
-  result_of<double>(static_cast<std::size_t>(kernels::adam_norm_partials(count)), [&](double* partials, kernels::Stream stream) {
-    kernels::adam(parameters.data(), m.data(), v.data(), partials, gradients.data(), {1e-3f, 0.9f, 0.999f, 1e-8f, 0, 0.1f, 0.001f}, count, stream);
-  });
+  const DeviceArray<float> gradients(g), parameters(g), m(std::vector<float>(count, 0.0f)),
+      v(std::vector<float>(count, 0.0f));
+  result_of<double>(static_cast<std::size_t>(kernels::adam_norm_partials(count)),
+                    [&](double* partials, kernels::Stream stream) {
+                      kernels::adam(parameters.data(), m.data(), v.data(), partials, gradients.data(),
+                                    {1e-3f, 0.9f, 0.999f, 1e-8f, 0, 0.1f, 0.001f}, count, stream);
+                    });
 }
 
 TEST_CASE_METHOD(AdamTest, "AdamTest.RefusesOddCounts") {

@@ -21,7 +21,9 @@ struct Case {
 };
 
 std::size_t positions_of(const Case& c) { return static_cast<std::size_t>(c.n) * c.h * c.w; }
-std::size_t windows_of(const Case& c) { return static_cast<std::size_t>(c.n) * (c.pool ? (c.h / 2) * (c.w / 2) : c.h * c.w); }
+std::size_t windows_of(const Case& c) {
+  return static_cast<std::size_t>(c.n) * (c.pool ? (c.h / 2) * (c.w / 2) : c.h * c.w);
+}
 std::size_t scratch_floats(const Case& c) {
   return kernels::batch_norm_scratch(static_cast<std::int64_t>(positions_of(c)), c.c);
 }
@@ -31,7 +33,8 @@ struct Inputs {
   Inputs(const Case& shape, unsigned seed)
       : c(shape),
         x(uniform(positions_of(c) * c.c, seed)),
-        scale(uniform(static_cast<std::size_t>(c.c), seed + 1, -1.5f, 1.5f)),  // negative ones turn a maximum into a minimum
+        scale(uniform(static_cast<std::size_t>(c.c), seed + 1, -1.5f,
+                      1.5f)),  // negative ones turn a maximum into a minimum
         shift(uniform(static_cast<std::size_t>(c.c), seed + 2)),
         statistics(uniform(static_cast<std::size_t>(2) * c.c, seed + 3)),
         grad(uniform(windows_of(c) * c.c, seed + 4)) {
@@ -50,7 +53,8 @@ struct Inputs {
   // Where the value of a window comes from.
   std::size_t winner(std::size_t window, int channel) const {
     const int side = c.pool ? 2 : 1, out_h = c.h / side, out_w = c.w / side;
-    const std::size_t image = window / (out_h * out_w), row = window / out_w % out_h * side, column = window % out_w * side;
+    const std::size_t image = window / (out_h * out_w), row = window / out_w % out_h * side,
+                      column = window % out_w * side;
     std::size_t best = 0;
     for (int i = 0; i < side * side; ++i) {
       const std::size_t at = (((image * c.h + row + i / side) * c.w) + column + i % side) * c.c + channel;
@@ -64,15 +68,23 @@ struct Inputs {
 };
 
 struct OnDevice {
-  explicit OnDevice(const Inputs& in) : x(in.x), scale(in.scale), shift(in.shift), statistics(in.statistics), grad(in.grad), c(in.c) {}
-  BatchNorm norm() const { return {x.data(), statistics.data(), scale.data(), shift.data(), c.n, c.h, c.w, c.c, c.pool}; }
+  explicit OnDevice(const Inputs& in)
+      : x(in.x), scale(in.scale), shift(in.shift), statistics(in.statistics), grad(in.grad), c(in.c) {}
+  BatchNorm norm() const {
+    return {x.data(), statistics.data(), scale.data(), shift.data(), c.n, c.h, c.w, c.c, c.pool};
+  }
   DeviceArray<float> x, scale, shift, statistics, grad;
   Case c;
 };
 
 // One value, less than a slice's 16 rows, an incomplete last slice, several slices; even and odd sides.
-constexpr std::array<Case, 7> kCases = {{{1, 2, 2, 64, true}, {2, 3, 5, 64, true}, {3, 1, 7, 128, false}, {2, 5, 4, 64, false},
-                                         {1, 17, 9, 128, true}, {3, 15, 13, 64, true}, {2, 11, 27, 64, false}}};
+constexpr std::array<Case, 7> kCases = {{{1, 2, 2, 64, true},
+                                         {2, 3, 5, 64, true},
+                                         {3, 1, 7, 128, false},
+                                         {2, 5, 4, 64, false},
+                                         {1, 17, 9, 128, true},
+                                         {3, 15, 13, 64, true},
+                                         {2, 11, 27, 64, false}}};
 
 std::string name(const char* what, const Case& c, unsigned seed) {
   return fmt::format("{} of [{}][{}][{}][{}]{}, seed {}", what, c.n, c.h, c.w, c.c, c.pool ? " pooled" : "", seed);
@@ -96,19 +108,21 @@ void expect_moments(const std::vector<float>& x, std::size_t positions, int c, c
     worst_mean = std::max(worst_mean, std::abs(got[channel] - mean) / largest);
     if (positions > 1) worst_variance = std::max(worst_variance, std::abs(got[c + channel] - deviations) / deviations);
   }
-  std::printf("    %s: mean within %.1e of the largest value, variance within %.1e of itself\n", what.c_str(), worst_mean, worst_variance);
+  std::printf("    %s: mean within %.1e of the largest value, variance within %.1e of itself\n", what.c_str(),
+              worst_mean, worst_variance);
   CHECK_MESSAGE(worst_mean <= 3e-7, what);
   CHECK_MESSAGE(worst_variance <= 1e-4, what);
 }
 
 TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.MomentsEqualTheDefinition") {
   for (const auto& [positions, c] : {std::pair{1, 64}, {5, 64}, {16, 128}, {257, 64}, {1031, 128}}) {
-    expect_moments(uniform(static_cast<std::size_t>(positions) * c, static_cast<unsigned>(positions)), static_cast<std::size_t>(positions), c,
-                   fmt::format("{} positions of {}", positions, c));
+    expect_moments(uniform(static_cast<std::size_t>(positions) * c, static_cast<unsigned>(positions)),
+                   static_cast<std::size_t>(positions), c, fmt::format("{} positions of {}", positions, c));
   }
 }
 
-// The deviation is a thousandth of the mean; the sum of squares minus the squared sum would leave no correct digit of the variance.
+// The deviation is a thousandth of the mean; the sum of squares minus the squared sum would leave no correct digit of
+// the variance.
 TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.MomentsSurviveAMeanFarFromZero") {
   auto x = uniform(700 * 64, 5);
   for (float& v : x) v = 1000.0f + v;
@@ -121,7 +135,8 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.StatisticsFollowPyTorch") {
   const DeviceArray<float> running_mean(std::vector<float>{1.0f, 0.0f}), running_var(std::vector<float>{1.0f, 2.0f});
   DeviceArray<float> statistics(4);
   device::Stream stream(context());
-  kernels::batch_statistics(statistics.data(), running_mean.data(), running_var.data(), input.data(), 11.0, 2, kEps, 0.1f, stream.handle());
+  kernels::batch_statistics(statistics.data(), running_mean.data(), running_var.data(), input.data(), 11.0, 2, kEps,
+                            0.1f, stream.handle());
   stream.synchronize();
   const auto got = statistics.read();
   CHECK_THAT(got[0], WithinULP(3.0f, 4));
@@ -142,10 +157,12 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.MomentsOfTwoProcessesMakeThoseOfT
                                          DeviceArray<double>(std::vector<double>{1e6 + 11, 0})};
   const DeviceArray<double> totals[] = {DeviceArray<double>(1), DeviceArray<double>(1)};
   device::Stream stream(context());
-  for (int p = 0; p < 2; ++p) kernels::moments_to_totals(totals[p].data(), moments[p].data(), counts[p], 1, stream.handle());
+  for (int p = 0; p < 2; ++p)
+    kernels::moments_to_totals(totals[p].data(), moments[p].data(), counts[p], 1, stream.handle());
   stream.synchronize();
   const DeviceArray<double> summed(std::vector<double>{totals[0].read()[0] + totals[1].read()[0]});
-  for (int p = 0; p < 2; ++p) kernels::recentre_moments(moments[p].data(), summed.data(), counts[p], 4, 1, stream.handle());
+  for (int p = 0; p < 2; ++p)
+    kernels::recentre_moments(moments[p].data(), summed.data(), counts[p], 4, 1, stream.handle());
   stream.synchronize();
   const auto one = moments[0].read(), other = moments[1].read();
   CHECK(one[0] == 1e6 + 5);
@@ -167,7 +184,8 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.ForwardEqualsTheDefinition") {
     for (std::size_t window = 0; window < windows_of(c); ++window) {
       for (int channel = 0; channel < c.c; ++channel) {
         const std::size_t at = in.winner(window, channel);
-        const double product = in.x_hat(at) * in.scale[channel], magnitude = std::abs(product) + std::abs(in.shift[channel]);
+        const double product = in.x_hat(at) * in.scale[channel],
+                     magnitude = std::abs(product) + std::abs(in.shift[channel]);
         want.push_back({std::max(product + in.shift[channel], 0.0), magnitude});
       }
     }
@@ -194,7 +212,8 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardSumsEqualTheDefinition") 
     const double depth = static_cast<double>(windows_of(c)) + 4;
     const DeviceArray<float> other(static_cast<std::size_t>(c.c));
     const auto sums = result_of<double>(want.size(), [&](double* out, kernels::Stream stream) {
-      kernels::batch_norm_relu_backward_sums(out, other.data(), other.data(), scratch.data(), on.norm(), on.grad.data(), false, stream);
+      kernels::batch_norm_relu_backward_sums(out, other.data(), other.data(), scratch.data(), on.norm(), on.grad.data(),
+                                             false, stream);
     });
     expect_close(std::vector<float>(sums.begin(), sums.end()), want, depth, name("sums", c, seed));
 
@@ -203,8 +222,8 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardSumsEqualTheDefinition") 
       const DeviceArray<float> grad_scale(std::vector<float>(static_cast<std::size_t>(c.c), 2.0f)),
           grad_shift(std::vector<float>(static_cast<std::size_t>(c.c), -3.0f));
       device::Stream stream(context());
-      kernels::batch_norm_relu_backward_sums(unused.data(), grad_scale.data(), grad_shift.data(), scratch.data(), on.norm(),
-                                             on.grad.data(), accumulate, stream.handle());
+      kernels::batch_norm_relu_backward_sums(unused.data(), grad_scale.data(), grad_shift.data(), scratch.data(),
+                                             on.norm(), on.grad.data(), accumulate, stream.handle());
       stream.synchronize();
       for (int channel = 0; channel < c.c; ++channel) {
         REQUIRE(grad_shift.read()[channel] == static_cast<float>(sums[channel] + (accumulate ? -3.0 : 0.0)));
@@ -245,12 +264,14 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardEqualsTheDefinition") {
         out.add(-factor * in.x_hat(at) * sums[c.c + channel] / count);
       }
       const auto got = result_of<float>(want.size(), [&](float* grad_x, kernels::Stream stream) {
-        kernels::batch_norm_relu_backward(grad_x, scratch.data(), on.norm(), on.grad.data(), sums_on.data(), count, border, stream);
+        kernels::batch_norm_relu_backward(grad_x, scratch.data(), on.norm(), on.grad.data(), sums_on.data(), count,
+                                          border, stream);
       });
       expect_close(got, want, 6, name(border ? "backward, bordered" : "backward", c, seed));
       if (border) continue;
       device::Stream stream(context());  // over x itself
-      kernels::batch_norm_relu_backward(on.x.data(), scratch.data(), on.norm(), on.grad.data(), sums_on.data(), count, 0, stream.handle());
+      kernels::batch_norm_relu_backward(on.x.data(), scratch.data(), on.norm(), on.grad.data(), sums_on.data(), count,
+                                        0, stream.handle());
       stream.synchronize();
       CHECK_MESSAGE(on.x.read() == got, "in place");
     }
@@ -267,8 +288,11 @@ void expect_rounded(const Case& c, unsigned seed) {
     for (std::size_t i = 0; i < got.size(); ++i)
       QUICK_REQUIRE(got[i].bits == kernels::round_to<T>(exact[i]).bits, name(what, c, seed) << " at " << i);
   };
-  const auto forward = [&](auto* output, kernels::Stream stream) { kernels::batch_norm_relu(output, on.norm(), stream); };
-  expect_same(result_of<T>(windows_of(c) * c.c, forward), result_of<float>(windows_of(c) * c.c, forward), "forward, rounded");
+  const auto forward = [&](auto* output, kernels::Stream stream) {
+    kernels::batch_norm_relu(output, on.norm(), stream);
+  };
+  expect_same(result_of<T>(windows_of(c) * c.c, forward), result_of<float>(windows_of(c) * c.c, forward),
+              "forward, rounded");
 
   const DeviceArray<float> scratch(static_cast<std::size_t>(2) * c.c);
   const DeviceArray<double> sums(std::vector<double>(static_cast<std::size_t>(2) * c.c, 3.0));

@@ -20,7 +20,8 @@ struct Inputs {
       for (int y = 0; y < s.h - 1; ++y) {
         for (int x = 0; x < s.w - 1; ++x) {
           for (int o = 0; o < s.oc; ++o) {
-            grad[((static_cast<std::size_t>(image) * (s.h + 1) + y + 1) * (s.w + 1) + x + 1) * s.oc + o] = g(image, y, x, o);
+            grad[((static_cast<std::size_t>(image) * (s.h + 1) + y + 1) * (s.w + 1) + x + 1) * s.oc + o] =
+                g(image, y, x, o);
           }
         }
       }
@@ -42,7 +43,8 @@ struct Definition {
         for (int x = 0; x < s.w - 1; ++x) {
           for (int tap = 0; tap < 4; ++tap) {
             for (int c = 0; c < s.ic; ++c) {
-              const std::size_t at = ((static_cast<std::size_t>(image) * s.h + y + tap / 2) * s.w + x + tap % 2) * s.ic + c;
+              const std::size_t at =
+                  ((static_cast<std::size_t>(image) * s.h + y + tap / 2) * s.w + x + tap % 2) * s.ic + c;
               for (int o = 0; o < s.oc; ++o) {
                 const std::size_t w = (static_cast<std::size_t>(tap) * s.ic + c) * s.oc + o;
                 grad_input[at].add(double{in.g(image, y, x, o)} * in.weight[w]);
@@ -86,7 +88,8 @@ void check(const Conv2x2Shape& s, bool tuned) {
       kernels::conv2x2_backward_weight_naive(output, input.data(), grad.data(), s, accumulate, stream);
     }
   };
-  const auto once = result_of<float>(in.weight.size(), [&](float* output, kernels::Stream stream) { run(output, false, stream); });
+  const auto once =
+      result_of<float>(in.weight.size(), [&](float* output, kernels::Stream stream) { run(output, false, stream); });
   expect_close(once, want.grad_weight, weight_depth, name(tuned ? "weight, tuned" : "weight, naive", s, seed));
 
   auto doubled = want.grad_weight;
@@ -103,9 +106,12 @@ TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.NaiveEqualsTheDefinit
   for (const Conv2x2Shape& s : {Conv2x2Shape{1, 2, 2, 1, 1}, {2, 3, 5, 3, 7}, {3, 6, 4, 5, 3}}) check(s, false);
 }
 
-// One position; two slices of 53 and 52; equal slices; 64 and 128 columns of the input's gradient; two taps in a tile, and one.
+// One position; two slices of 53 and 52; equal slices; 64 and 128 columns of the input's gradient; two taps in a tile,
+// and one.
 TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.TunedEqualsTheDefinition") {
-  for (const Conv2x2Shape& s : {Conv2x2Shape{1, 2, 2, 64, 128}, {3, 6, 8, 64, 128}, {3, 5, 9, 128, 128}, {1, 12, 13, 64, 256}}) check(s, true);
+  for (const Conv2x2Shape& s :
+       {Conv2x2Shape{1, 2, 2, 64, 128}, {3, 6, 8, 64, 128}, {3, 5, 9, 128, 128}, {1, 12, 13, 64, 256}})
+    check(s, true);
 }
 
 TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.TransposesOddWeights") {

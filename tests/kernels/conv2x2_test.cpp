@@ -35,8 +35,9 @@ std::size_t output_count(const Case& c, Epilogue epilogue) {
 
 enum class Method { direct, winograd };
 
-// What Winograd's method sums in place of an output's absolute products: for each of its four points the absolute inputs that the point
-// combines times the absolute weights. In one dimension points 0, 1, 2 take d0 and d1, d1, d1 and d2; and g0, both, g1. (y, x): of the window.
+// What Winograd's method sums in place of an output's absolute products: for each of its four points the absolute
+// inputs that the point combines times the absolute weights. In one dimension points 0, 1, 2 take d0 and d1, d1, d1 and
+// d2; and g0, both, g1. (y, x): of the window.
 double winograd_magnitude(const double (&input)[3][3], const double (&weight)[2][2], int y, int x) {
   static constexpr bool takes_input[3][3] = {{true, true, false}, {false, true, false}, {false, true, true}};
   static constexpr bool takes_weight[3][2] = {{true, false}, {true, true}, {false, true}};
@@ -44,8 +45,10 @@ double winograd_magnitude(const double (&input)[3][3], const double (&weight)[2]
   for (const int py : {y, y + 1}) {
     for (const int px : {x, x + 1}) {
       double v = 0, u = 0;
-      for (int i = 0; i < 9; ++i) v += takes_input[py][i / 3] && takes_input[px][i % 3] ? std::abs(input[i / 3][i % 3]) : 0;
-      for (int i = 0; i < 4; ++i) u += takes_weight[py][i / 2] && takes_weight[px][i % 2] ? std::abs(weight[i / 2][i % 2]) : 0;
+      for (int i = 0; i < 9; ++i)
+        v += takes_input[py][i / 3] && takes_input[px][i % 3] ? std::abs(input[i / 3][i % 3]) : 0;
+      for (int i = 0; i < 4; ++i)
+        u += takes_weight[py][i / 2] && takes_weight[px][i % 2] ? std::abs(weight[i / 2][i % 2]) : 0;
       sum += v * u;
     }
   }
@@ -60,7 +63,8 @@ std::vector<Reference> reference(const Case& c, const Inputs& in, Epilogue epilo
   const auto convolve = [&](int image, int y, int x, int o) {
     Reference sum;
     for (int tap = 0; tap < 4; ++tap) {
-      for (int i = 0; i < c.ic; ++i) sum.add(value(image, y + tap / 2, x + tap % 2, i) * in.weight[(tap * c.ic + i) * c.oc + o]);
+      for (int i = 0; i < c.ic; ++i)
+        sum.add(value(image, y + tap / 2, x + tap % 2, i) * in.weight[(tap * c.ic + i) * c.oc + o]);
     }
     if (method == Method::winograd) {
       sum.magnitude = 0;
@@ -131,14 +135,21 @@ TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.NaiveEqualsTheDefinition") {
 
 // One row, tiles with a tail, windows over image borders, odd sizes whose last row or column no window reads.
 TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.TunedEqualsTheDefinition") {
-  for (const Case& c : {Case{1, 2, 2, 8, 128}, {3, 5, 4, 16, 128}, {1, 15, 13, 8, 256}, {5, 7, 7, 24, 128}, {2, 12, 12, 64, 128}}) {
+  for (const Case& c :
+       {Case{1, 2, 2, 8, 128}, {3, 5, 4, 16, 128}, {1, 15, 13, 8, 256}, {5, 7, 7, 24, 128}, {2, 12, 12, 64, 128}}) {
     check(c, kTuned);
   }
 }
 
-// One window, half windows at the edges, more windows than a tile, few slabs of channels, several blocks of output channels, several images.
+// One window, half windows at the edges, more windows than a tile, few slabs of channels, several blocks of output
+// channels, several images.
 TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.WinogradEqualsTheDefinition") {
-  for (const Case& c : {Case{1, 2, 2, 8, 64}, {1, 3, 3, 8, 64}, {3, 5, 4, 16, 128}, {2, 18, 35, 8, 64}, {2, 8, 21, 24, 192}, {1, 17, 17, 64, 64}}) {
+  for (const Case& c : {Case{1, 2, 2, 8, 64},
+                        {1, 3, 3, 8, 64},
+                        {3, 5, 4, 16, 128},
+                        {2, 18, 35, 8, 64},
+                        {2, 8, 21, 24, 192},
+                        {1, 17, 17, 64, 64}}) {
     check(c, kWinograd);
   }
 }
@@ -150,9 +161,11 @@ TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.NotANumberComesThrough") {
   in.input[(2 * c.w + 3) * c.ic + 5] = std::numeric_limits<float>::quiet_NaN();
   for (const Variant& variant : {kNaive, kTuned, kWinograd}) {
     const DeviceArray<float> input(in.input), weight(variant.packed(c, in)), bias(in.bias);
-    const auto got = result_of<float>(output_count(c, Epilogue::bias_relu_pool), [&](float* output, kernels::Stream stream) {
-      variant.launch({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, Epilogue::bias_relu_pool, stream);
-    });
+    const auto got =
+        result_of<float>(output_count(c, Epilogue::bias_relu_pool), [&](float* output, kernels::Stream stream) {
+          variant.launch({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc},
+                         Epilogue::bias_relu_pool, stream);
+        });
     for (int i = 0; i < 4; ++i)
       CHECK_MESSAGE(std::isnan(got[i * c.oc + 9]) == (i != 0 && i != 2), variant.name << ", window " << i);
   }

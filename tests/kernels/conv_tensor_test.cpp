@@ -13,9 +13,9 @@ namespace {
 
 using kernels::Bfloat16;
 using kernels::Half;
-using kernels::Tf32;
 using kernels::kUnitRoundoff;
 using kernels::round_to;
+using kernels::Tf32;
 using kernels::to_float;
 
 constexpr int kMaps = 64;
@@ -27,7 +27,8 @@ struct Case {
 // One window, several tiles either way with a tail, odd sizes whose last row or column no window reads.
 constexpr Case kCases[] = {{1, 3, 3, 32, 128}, {2, 11, 18, 64, 128}, {1, 10, 35, 32, 256}};
 
-/// Inputs that the format holds exactly. `exact`: small integers, few of them not 0, so that all sums and results are exact too.
+/// Inputs that the format holds exactly. `exact`: small integers, few of them not 0, so that all sums and results are
+/// exact too.
 template <typename T>
 struct Inputs {
   Inputs(const Case& c, unsigned seed, bool exact)
@@ -83,7 +84,8 @@ std::vector<Reference> pooled(const Case& c, const std::vector<Reference>& conv)
 template <typename T>
 struct ConvTensorTest : TensorKernelTest<T> {
   std::string name(const char* kernel, const Case& c, unsigned seed) const {
-    return fmt::format("{} {} [{}][{}][{}][{}] -> {}, seed {}", kernel, format_name<T>(), c.n, c.h, c.w, c.ic, c.oc, seed);
+    return fmt::format("{} {} [{}][{}][{}][{}] -> {}, seed {}", kernel, format_name<T>(), c.n, c.h, c.w, c.ic, c.oc,
+                       seed);
   }
 
   std::vector<float> run_conv2x2(const Case& c, const Inputs<T>& in) const {
@@ -91,8 +93,9 @@ struct ConvTensorTest : TensorKernelTest<T> {
     const DeviceArray<float> bias(in.bias);
     const std::size_t count = static_cast<std::size_t>(c.n) * ((c.h - 1) / 2) * ((c.w - 1) / 2) * c.oc;
     std::vector<float> values;
-    for (const T v : result_of<T>(count, [&](T* output, kernels::Stream stream) {
-           kernels::conv2x2_tensor<T>({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, stream);
+    for (const T v : result_of<T>(count, [&](T*output, kernels::Stream stream) {
+           kernels::conv2x2_tensor<T>({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc},
+                                      stream);
          })) {
       values.push_back(to_float(v));
     }
@@ -100,11 +103,14 @@ struct ConvTensorTest : TensorKernelTest<T> {
   }
 
   std::vector<float> run_last_block(const Case& c, const Inputs<T>& in) const {
-    const DeviceArray<T> input(rounded<T>(in.input)), weight(pack_tensor_last_block<T>(in.weight, in.projection, c.oc, c.ic));
+    const DeviceArray<T> input(rounded<T>(in.input)),
+        weight(pack_tensor_last_block<T>(in.weight, in.projection, c.oc, c.ic));
     const DeviceArray<float> bias(in.bias);
-    return result_of<float>(static_cast<std::size_t>(c.n) * kMaps * (c.h - 1) * (c.w - 1), [&](float* maps, kernels::Stream stream) {
-      kernels::last_block_tensor<T>({maps, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, stream);
-    });
+    return result_of<float>(static_cast<std::size_t>(c.n) * kMaps * (c.h - 1) * (c.w - 1),
+                            [&](float* maps, kernels::Stream stream) {
+                              kernels::last_block_tensor<T>(
+                                  {maps, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, stream);
+                            });
   }
 
   // maps [n][64][h-1][w-1] of what the convolution gave, which the kernel rounds to T.

@@ -13,7 +13,8 @@ using kernels::ConvDirection;
 using kernels::Tf32;
 
 // One position; tails either way, several slices; one slab of TF32 and two; several columns of blocks; a tile exactly.
-constexpr Conv2x2Shape kShapes[] = {{1, 2, 2, 32, 128}, {2, 11, 18, 64, 128}, {1, 10, 35, 32, 256}, {3, 9, 17, 64, 128}};
+constexpr Conv2x2Shape kShapes[] = {
+    {1, 2, 2, 32, 128}, {2, 11, 18, 64, 128}, {1, 10, 35, 32, 256}, {3, 9, 17, 64, 128}};
 
 /// x, its weight, and g with a border: of zeros, or (where kernels promise not to read it) of something else.
 template <typename T>
@@ -26,14 +27,19 @@ struct Inputs {
         grad(static_cast<std::size_t>(s.n) * (s.h + 1) * (s.w + 1) * s.oc, border) {
     const auto inner = values_of<T>(static_cast<std::size_t>(s.n) * (s.h - 1) * (s.w - 1) * s.oc, seed + 2, exact, 4);
     for (int p = 0; p < s.n * (s.h - 1) * (s.w - 1); ++p) {
-      std::copy_n(inner.begin() + static_cast<std::ptrdiff_t>(p) * s.oc, s.oc, grad.begin() + static_cast<std::ptrdiff_t>(bordered(p)) * s.oc);
+      std::copy_n(inner.begin() + static_cast<std::ptrdiff_t>(p) * s.oc, s.oc,
+                  grad.begin() + static_cast<std::ptrdiff_t>(bordered(p)) * s.oc);
     }
   }
   int image(int p) const { return p / ((s.h - 1) * (s.w - 1)); }
   int y(int p) const { return p / (s.w - 1) % (s.h - 1); }
   int x(int p) const { return p % (s.w - 1); }
-  int bordered(int p) const { return (image(p) * (s.h + 1) + y(p) + 1) * (s.w + 1) + x(p) + 1; }  // output position p in g
-  int read(int p, int tap) const { return (image(p) * s.h + y(p) + tap / 2) * s.w + x(p) + tap % 2; }  // what tap reads of x
+  int bordered(int p) const {
+    return (image(p) * (s.h + 1) + y(p) + 1) * (s.w + 1) + x(p) + 1;
+  }  // output position p in g
+  int read(int p, int tap) const {
+    return (image(p) * s.h + y(p) + tap / 2) * s.w + x(p) + tap % 2;
+  }  // what tap reads of x
 
   Conv2x2Shape s;
   std::vector<float> input, weight, bias, grad;
@@ -49,7 +55,8 @@ std::vector<Reference> weight_gradient(const Inputs<T>& in) {
         const double x = in.input[static_cast<std::size_t>(in.read(p, tap)) * s.ic + c];
         if (x == 0) continue;
         for (int o = 0; o < s.oc; ++o) {
-          out[(static_cast<std::size_t>(tap) * s.ic + c) * s.oc + o].add(x * in.grad[static_cast<std::size_t>(in.bordered(p)) * s.oc + o]);
+          out[(static_cast<std::size_t>(tap) * s.ic + c) * s.oc + o].add(
+              x * in.grad[static_cast<std::size_t>(in.bordered(p)) * s.oc + o]);
         }
       }
     }
@@ -84,17 +91,20 @@ struct Convolved {
 template <typename T>
 struct ConvTensorTrainingTest : TensorKernelTest<T> {
   std::string name(const char* kernel, const Conv2x2Shape& s, unsigned seed) const {
-    return fmt::format("{} {} [{}][{}][{}], {} -> {}, seed {}", kernel, format_name<T>(), s.n, s.h, s.w, s.ic, s.oc, seed);
+    return fmt::format("{} {} [{}][{}][{}], {} -> {}, seed {}", kernel, format_name<T>(), s.n, s.h, s.w, s.ic, s.oc,
+                       seed);
   }
 
   std::vector<float> run_forward(const Inputs<T>& in) const {
     const Conv2x2Shape& s = in.s;
     const DeviceArray<T> input(rounded<T>(in.input)), packed(in.weight.size());
     const DeviceArray<float> weight(in.weight), bias(in.bias);
-    return result_of<float>(static_cast<std::size_t>(s.n) * (s.h - 1) * (s.w - 1) * s.oc, [&](float* output, kernels::Stream stream) {
-      kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::forward, stream);
-      kernels::conv2x2_training_tensor<T>({output, input.data(), packed.data(), bias.data(), s.n, s.h, s.w, s.ic, s.oc}, stream);
-    });
+    return result_of<float>(
+        static_cast<std::size_t>(s.n) * (s.h - 1) * (s.w - 1) * s.oc, [&](float* output, kernels::Stream stream) {
+          kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::forward, stream);
+          kernels::conv2x2_training_tensor<T>(
+              {output, input.data(), packed.data(), bias.data(), s.n, s.h, s.w, s.ic, s.oc}, stream);
+        });
   }
 
   std::vector<float> run_backward(const Inputs<T>& in) const {
@@ -103,14 +113,16 @@ struct ConvTensorTrainingTest : TensorKernelTest<T> {
     const DeviceArray<float> weight(in.weight);
     return result_of<float>(in.input.size(), [&](float* output, kernels::Stream stream) {
       kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::backward, stream);
-      kernels::conv2x2_training_tensor<T>({output, grad.data(), packed.data(), nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, stream);
+      kernels::conv2x2_training_tensor<T>(
+          {output, grad.data(), packed.data(), nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, stream);
     });
   }
 
   std::vector<float> run_weight(const Inputs<T>& in, int passes) const {
     const DeviceArray<T> input(rounded<T>(in.input)), grad(rounded<T>(in.grad));
     const DeviceArray<float> scratch(kernels::conv2x2_weight_tensor_scratch<T>(in.s));
-    return result_of<float>(static_cast<std::size_t>(4) * in.s.ic * in.s.oc, [&](float* output, kernels::Stream stream) {
+    return result_of<float>(static_cast<std::size_t>(4) * in.s.ic * in.s.oc, [&](float* output,
+                                                                                 kernels::Stream stream) {
       for (int pass = 0; pass < passes; ++pass) {
         kernels::conv2x2_weight_tensor<T>(output, scratch.data(), input.data(), grad.data(), in.s, pass > 0, stream);
       }
@@ -175,7 +187,8 @@ TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.Convol
       return out;
     };
     expect_within(this->run_forward(in), bounded(want.output, 4.0 * s.ic + 1), this->name("forward", s, seed));
-    expect_within(this->run_backward(in), bounded(want.grad_input, 4.0 * s.oc), this->name("gradient of the input", s, seed));
+    expect_within(this->run_backward(in), bounded(want.grad_input, 4.0 * s.oc),
+                  this->name("gradient of the input", s, seed));
   }
 }
 

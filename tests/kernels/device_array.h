@@ -67,8 +67,8 @@ class DeviceArray {
   device::Memory memory_;
 };
 
-/// What a launcher leaves in an output of `count` values. launch(T* output, stream) runs in every order of the emulated threads, and
-/// all orders must agree bit for bit; on a GPU it runs twice.
+/// What a launcher leaves in an output of `count` values. launch(T* output, stream) runs in every order of the emulated
+/// threads, and all orders must agree bit for bit; on a GPU it runs twice.
 template <typename T, typename Launch>
 std::vector<T> result_of(std::size_t count, Launch launch) {
   const auto run = [&] {
@@ -85,7 +85,8 @@ std::vector<T> result_of(std::size_t count, Launch launch) {
 #if defined(LFM_TARGET_EMULATED)
   for (const simt::Schedule& schedule : {simt::Schedule{simt::Order::descending, 0}, {simt::Order::shuffled, 1}}) {
     const simt::ScopedSchedule scoped(schedule);
-    expect_same_bits(run(), schedule.order == simt::Order::descending ? "threads in descending order" : "threads shuffled, seed 1");
+    expect_same_bits(
+        run(), schedule.order == simt::Order::descending ? "threads in descending order" : "threads shuffled, seed 1");
   }
 #else
   expect_same_bits(run(), "two runs");
@@ -112,8 +113,10 @@ struct Reference {
   }
 };
 
-/// Every element within the computed bound of tests/cases/error_bound.h in FP32; prints the margin used, fails with the worst one.
-inline void expect_close(std::span<const float> got, std::span<const Reference> want, double depth, const std::string& what) {
+/// Every element within the computed bound of tests/cases/error_bound.h in FP32; prints the margin used, fails with the
+/// worst one.
+inline void expect_close(std::span<const float> got, std::span<const Reference> want, double depth,
+                         const std::string& what) {
   REQUIRE_MESSAGE(got.size() == want.size(), what);
   double worst = 0;
   std::size_t at = 0;

@@ -20,10 +20,13 @@ double smooth_l1(double d) { return std::abs(d) < 1 ? 0.5 * d * d : std::abs(d) 
 TEST_CASE_METHOD(DistillationTest, "DistillationTest.MapsEqualTheDefinition") {
   constexpr float weight = 0.25f;
   for (const auto& [n, area] : {std::tuple{1, 4}, {3, 32}, {2, 77}, {1, 200}}) {
-    const std::size_t positions = static_cast<std::size_t>(area), values = static_cast<std::size_t>(n) * kChannels * positions;
+    const std::size_t positions = static_cast<std::size_t>(area),
+                      values = static_cast<std::size_t>(n) * kChannels * positions;
     const int tiles = kernels::distillation_tiles(area);
-    const auto student = uniform(values, 1, -2, 2), taught = uniform(values, 2, -2, 2), scales = uniform(kChannels, 3, 0.1f, 2);
-    const DeviceArray<float> maps(student), teacher(taught), scale(scales), other(std::max(values, static_cast<std::size_t>(tiles * n)));
+    const auto student = uniform(values, 1, -2, 2), taught = uniform(values, 2, -2, 2),
+               scales = uniform(kChannels, 3, 0.1f, 2);
+    const DeviceArray<float> maps(student), teacher(taught), scale(scales),
+        other(std::max(values, static_cast<std::size_t>(tiles * n)));
 
     for (const auto& distill : {kernels::distill_maps, kernels::distill_maps_naive}) {
       const auto gradient = result_of<float>(values, [&](float* out, kernels::Stream s) {
@@ -56,7 +59,8 @@ TEST_CASE_METHOD(DistillationTest, "DistillationTest.LogitsAddToTheGradient") {
   const DeviceArray<float> logits(student), teacher(taught), scale_on(std::vector<float>{scale});
   const DeviceArray<float> gradient(std::vector<float>(student.size(), before)), distances(student.size());
   device::Stream stream(context());
-  kernels::distill_logits(distances.data(), gradient.data(), logits.data(), teacher.data(), scale_on.data(), weight, n, stream.handle());
+  kernels::distill_logits(distances.data(), gradient.data(), logits.data(), teacher.data(), scale_on.data(), weight, n,
+                          stream.handle());
   stream.synchronize();
   const auto got = gradient.read(), got_distances = distances.read();
   for (std::size_t i = 0; i < student.size(); ++i) {

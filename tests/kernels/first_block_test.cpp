@@ -31,9 +31,10 @@ struct FirstBlockTest : KernelTest {
   std::vector<float> run() const {
     const DeviceArray<std::uint8_t> in(pixels);
     const DeviceArray<float> packed(weight), shift(bias);
-    return result_of<float>(static_cast<std::size_t>(n) * out_h * out_w * kChannels, [&](float* output, kernels::Stream stream) {
-      kernels::first_block(output, in.data(), packed.data(), shift.data(), n, height, width, stream);
-    });
+    return result_of<float>(
+        static_cast<std::size_t>(n) * out_h * out_w * kChannels, [&](float* output, kernels::Stream stream) {
+          kernels::first_block(output, in.data(), packed.data(), shift.data(), n, height, width, stream);
+        });
   }
 
   int residual(int image, int y, int x, int c) const {
@@ -89,9 +90,11 @@ std::vector<float> run_rounded(const FirstBlockTest& test) {
   const DeviceArray<std::uint8_t> in(test.pixels);
   const DeviceArray<float> packed(test.weight), shift(test.bias);
   std::vector<float> values;
-  for (const T v : result_of<T>(static_cast<std::size_t>(test.n) * test.out_h * test.out_w * kChannels, [&](T* output, kernels::Stream stream) {
-         kernels::first_block(output, in.data(), packed.data(), shift.data(), test.n, test.height, test.width, stream);
-       })) {
+  for (const T v : result_of<T>(static_cast<std::size_t>(test.n) * test.out_h * test.out_w * kChannels,
+                                [&](T*output, kernels::Stream stream) {
+                                  kernels::first_block(output, in.data(), packed.data(), shift.data(), test.n,
+                                                       test.height, test.width, stream);
+                                })) {
     values.push_back(kernels::to_float(v));
   }
   return values;
@@ -131,7 +134,8 @@ TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.OfAResidualInMemoryEqualsTheCom
     const auto limits = reference();
     const auto fused = run();
     const auto stored = result_of<float>(composed.size(), [&](float* output, kernels::Stream stream) {
-      kernels::first_block(output, static_cast<const float*>(residual.data()), packed.data(), shift.data(), n, h, w, stream);
+      kernels::first_block(output, static_cast<const float*>(residual.data()), packed.data(), shift.data(), n, h, w,
+                           stream);
     });
     REQUIRE(fused.size() == composed.size());
     for (std::size_t i = 0; i < fused.size(); ++i) {

@@ -25,7 +25,9 @@ struct Inputs {
     grad = uniform(static_cast<std::size_t>(n) * out_h * out_w * kChannels, seed + 3);
   }
   double residual(int image, int y, int x, int c) const {
-    const auto pixel = [&](int py, int px) { return int{pixels[((static_cast<std::size_t>(image) * height + py) * width + px) * 3 + c]}; };
+    const auto pixel = [&](int py, int px) {
+      return int{pixels[((static_cast<std::size_t>(image) * height + py) * width + px) * 3 + c]};
+    };
     return double{kScale.channel[c]} * std::abs(pixel(y, x) - pixel(y & ~1, x & ~1));
   }
   int n, height, width, out_h, out_w;
@@ -72,10 +74,11 @@ TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.ForwardAndWeightGradientEqualTheD
 }
 
 TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.RefusesEmptyOutputs") {
-  CHECK_THROWS_AS(kernels::first_conv(nullptr, FirstConvInput{nullptr, 1, 1, 8, kScale}, nullptr, nullptr, nullptr), Error);
-  CHECK_THROWS_AS(
-      kernels::first_conv_backward_weight(nullptr, nullptr, FirstConvInput{nullptr, 0, 8, 8, kScale}, nullptr, false, nullptr),
-      Error);
+  CHECK_THROWS_AS(kernels::first_conv(nullptr, FirstConvInput{nullptr, 1, 1, 8, kScale}, nullptr, nullptr, nullptr),
+                  Error);
+  CHECK_THROWS_AS(kernels::first_conv_backward_weight(nullptr, nullptr, FirstConvInput{nullptr, 0, 8, 8, kScale},
+                                                      nullptr, false, nullptr),
+                  Error);
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ TEST_CASE_METHOD(HeadTest, "HeadTest.EqualsTheDefinition") {
   for (const Size& size : {Size{1, 1}, {3, 33}, {5, 64}, {9, 1024}}) {
     const int n = size.n, count = size.count;
     const unsigned seed = static_cast<unsigned>(count);
-    const auto x = uniform(static_cast<std::size_t>(n) * count, seed), w = uniform(static_cast<std::size_t>(count), seed + 1);
+    const auto x = uniform(static_cast<std::size_t>(n) * count, seed),
+               w = uniform(static_cast<std::size_t>(count), seed + 1);
     const std::vector<float> b = {0.75f};
     const DeviceArray<float> features(x), weight(w), bias(b);
     const auto got = result_of<float>(static_cast<std::size_t>(n), [&](float* logits, kernels::Stream stream) {

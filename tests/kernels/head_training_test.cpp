@@ -41,8 +41,8 @@ TEST_CASE_METHOD(HeadTrainingTest, "HeadTrainingTest.BackwardEqualsTheDefinition
     for (const bool accumulate : {false, true}) {
       const DeviceArray<float> grad_weight(std::vector<float>(w.size(), 2.0f)), grad_bias(std::vector<float>{-1.0f});
       device::Stream stream(context());
-      kernels::head_backward(grad_features.data(), grad_weight.data(), grad_bias.data(), features.data(), weight.data(), grad.data(), n,
-                             count, accumulate, stream.handle());
+      kernels::head_backward(grad_features.data(), grad_weight.data(), grad_bias.data(), features.data(), weight.data(),
+                             grad.data(), n, count, accumulate, stream.handle());
       stream.synchronize();
       std::vector<Reference> want_weight(w.size()), want_bias(1);
       if (accumulate) {

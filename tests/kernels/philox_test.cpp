@@ -10,7 +10,6 @@
 namespace lfm {
 namespace {
 
-
 // Known answers published with Random123 (kat_vectors, "philox4x32 10").
 TEST_CASE("Philox.KnownAnswers") {
   CHECK_THAT(philox4x32({{0, 0, 0, 0}}, 0, 0).word,

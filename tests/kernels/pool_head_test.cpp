@@ -22,7 +22,8 @@ TEST_CASE_METHOD(PoolHeadTest, "PoolHeadTest.EqualsPoolingThenHead") {
     const std::size_t count = static_cast<std::size_t>(n) * channels * k;
     const DeviceArray<float> maps(uniform(static_cast<std::size_t>(n) * channels * area, seed));
     const auto weights = uniform(static_cast<std::size_t>(channels) * k, seed + 1);
-    const DeviceArray<float> weight(weights), bias(std::vector<float>{0.25f}), spare(static_cast<std::size_t>(n)), spare_features(count);
+    const DeviceArray<float> weight(weights), bias(std::vector<float>{0.25f}), spare(static_cast<std::size_t>(n)),
+        spare_features(count);
     const auto want = result_of<float>(count, [&](float* values, kernels::Stream stream) {
       kernels::topk_pool(values, nullptr, maps.data(), n * channels, area, k, stream);
     });
@@ -31,12 +32,15 @@ TEST_CASE_METHOD(PoolHeadTest, "PoolHeadTest.EqualsPoolingThenHead") {
     });
     CHECK(features == want);
     const auto logits = result_of<float>(static_cast<std::size_t>(n), [&](float* values, kernels::Stream stream) {
-      kernels::pool_head(values, spare_features.data(), maps.data(), weight.data(), bias.data(), n, channels, area, k, stream);
+      kernels::pool_head(values, spare_features.data(), maps.data(), weight.data(), bias.data(), n, channels, area, k,
+                         stream);
     });
     std::vector<Reference> sums(static_cast<std::size_t>(n));
-    for (std::size_t i = 0; i < count; ++i) sums[i / weights.size()].add(double{features[i]} * weights[i % weights.size()]);
+    for (std::size_t i = 0; i < count; ++i)
+      sums[i / weights.size()].add(double{features[i]} * weights[i % weights.size()]);
     for (Reference& sum : sums) sum.add(0.25);
-    expect_close(logits, sums, channels * k, fmt::format("pool_head of {} x {} maps of {}, k {}, seed {}", n, channels, area, k, seed));
+    expect_close(logits, sums, channels * k,
+                 fmt::format("pool_head of {} x {} maps of {}, k {}, seed {}", n, channels, area, k, seed));
   }
 }
 

@@ -48,16 +48,24 @@ void expect_topk(const std::vector<float>& maps, int rows, int area, int k, cons
     const auto order = ranking(map, area);
     for (int r = 0; r < k; ++r) {
       QUICK_REQUIRE(got.positions[row * k + r] == order[r],
-                      what << ": row " << row << ", rank " << r << ", area " << area << ", k " << k);
+                    what << ": row " << row << ", rank " << r << ", area " << area << ", k " << k);
       REQUIRE_MESSAGE(got.values[row * k + r] == map[order[r]], what << ": row " << row << ", rank " << r);
     }
   }
 }
 
 TEST_CASE_METHOD(PoolTest, "PoolTest.TopKOfRandomMaps") {
-  for (const auto& [rows, area, k] : {std::tuple{1, 1, 1}, {5, 16, 16}, {3, 33, 7}, {6, 225, 16}, {2, 900, 32}, {2, 300, 33},
-                                      {1, 200, 64}, {2, 500, 128}, {1, 128, 128}}) {
-    expect_topk(uniform(static_cast<std::size_t>(rows) * area, static_cast<unsigned>(area + k)), rows, area, k, "random");
+  for (const auto& [rows, area, k] : {std::tuple{1, 1, 1},
+                                      {5, 16, 16},
+                                      {3, 33, 7},
+                                      {6, 225, 16},
+                                      {2, 900, 32},
+                                      {2, 300, 33},
+                                      {1, 200, 64},
+                                      {2, 500, 128},
+                                      {1, 128, 128}}) {
+    expect_topk(uniform(static_cast<std::size_t>(rows) * area, static_cast<unsigned>(area + k)), rows, area, k,
+                "random");
   }
 }
 

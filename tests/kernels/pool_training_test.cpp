@@ -30,13 +30,15 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RbldDropsByRankAsTheGenerat
     });
     const DeviceArray<float> once(values), factors_on(values.size());
     device::Stream stream(context());
-    kernels::rbld(once.data(), factors_on.data(), nullptr, drop_on.data(), scale_on.data(), kOrigin, rows, k, stream.handle());
+    kernels::rbld(once.data(), factors_on.data(), nullptr, drop_on.data(), scale_on.data(), kOrigin, rows, k,
+                  stream.handle());
     stream.synchronize();
     const auto after = once.read();
     int dropped = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const int rank = static_cast<int>(i) % k, row = static_cast<int>(i) / k;
-      const bool kept = rbld_uniform(kOrigin.seed, kOrigin.step, kOrigin.first_image + row / kChannels, row % kChannels, rank) >= drop[rank];
+      const bool kept = rbld_uniform(kOrigin.seed, kOrigin.step, kOrigin.first_image + row / kChannels, row % kChannels,
+                                     rank) >= drop[rank];
       REQUIRE_MESSAGE(factors[i] == (kept ? scale[rank] : 0.0f), "row " << row << ", rank " << rank);
       REQUIRE(after[i] == values[i] * factors[i]);
       dropped += !kept;
@@ -51,7 +53,8 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RbldTakesInjectedMasks") {
   std::vector<std::uint8_t> keep(rows * k);
   for (std::size_t i = 0; i < keep.size(); ++i) keep[i] = i % 3 == 0;
   const DeviceArray<std::uint8_t> keep_on(keep);
-  const DeviceArray<float> values(std::vector<float>(rows * k, 2.0f)), scale(std::vector<float>{1.5f, 3.0f}), factors(rows * k);
+  const DeviceArray<float> values(std::vector<float>(rows * k, 2.0f)), scale(std::vector<float>{1.5f, 3.0f}),
+      factors(rows * k);
   device::Stream stream(context());
   kernels::rbld(values.data(), factors.data(), keep_on.data(), nullptr, scale.data(), {}, rows, k, stream.handle());
   stream.synchronize();
@@ -62,12 +65,14 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RbldTakesInjectedMasks") {
 TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RksDrawsWhatTheGeneratorDraws") {
   for (const auto& [images, area, k] : {std::tuple{1, 16, 16}, {3, 36, 16}, {1, 5, 1}, {1, 700, 128}}) {
     const int rows = images * kChannels;
-    const auto got = result_of<std::int32_t>(static_cast<std::size_t>(rows) * k, [&, area = area, k = k](std::int32_t* out, kernels::Stream stream) {
-      kernels::rks_draw(out, kOrigin, rows, area, k, stream);
-    });
+    const auto got = result_of<std::int32_t>(static_cast<std::size_t>(rows) * k,
+                                             [&, area = area, k = k](std::int32_t* out, kernels::Stream stream) {
+                                               kernels::rks_draw(out, kOrigin, rows, area, k, stream);
+                                             });
     std::vector<std::int32_t> want(static_cast<std::size_t>(k));
     for (int row = 0; row < rows; ++row) {
-      rks_positions(kOrigin.seed, kOrigin.step, kOrigin.first_image + static_cast<std::uint32_t>(row / kChannels), row % kChannels, area, k, want.data());
+      rks_positions(kOrigin.seed, kOrigin.step, kOrigin.first_image + static_cast<std::uint32_t>(row / kChannels),
+                    row % kChannels, area, k, want.data());
       for (int i = 0; i < k; ++i)
         QUICK_REQUIRE(got[row * k + i] == want[i], "row " << row << ", draw " << i << " of area " << area);
     }
@@ -115,8 +120,12 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RksSortsDescendingTiesByLow
 TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.BackwardScattersAndAdds") {
   constexpr int images = 2, rows = images * kChannels, area = 35, k = 16;
   const auto grad_a = uniform(rows * k, 1), grad_b = uniform(rows * k, 2), factors = uniform(rows * k, 3);
-  const auto topk = result_of<std::int32_t>(rows * k, [&](std::int32_t* out, kernels::Stream s) { kernels::rks_draw(out, {1, 0, 0}, rows, area, k, s); });
-  const auto rks = result_of<std::int32_t>(rows * k, [&](std::int32_t* out, kernels::Stream s) { kernels::rks_draw(out, {2, 0, 0}, rows, area, k, s); });
+  const auto topk = result_of<std::int32_t>(rows * k, [&](std::int32_t* out, kernels::Stream s) {
+    kernels::rks_draw(out, {1, 0, 0}, rows, area, k, s);
+  });
+  const auto rks = result_of<std::int32_t>(rows * k, [&](std::int32_t* out, kernels::Stream s) {
+    kernels::rks_draw(out, {2, 0, 0}, rows, area, k, s);
+  });
   const DeviceArray<float> a(grad_a), b(grad_b), factors_on(factors);
   const DeviceArray<std::int32_t> topk_on(topk), rks_on(rks);
   constexpr std::size_t count = static_cast<std::size_t>(rows) * area;
@@ -142,7 +151,9 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.AverageBackward") {
   constexpr int rows = 2 * kChannels, area = 7;
   const auto grad = uniform(rows, 4);
   const DeviceArray<float> on(grad);
-  const auto got = result_of<float>(rows * area, [&](float* out, kernels::Stream s) { kernels::average_pool_backward(out, on.data(), rows, area, false, s); });
+  const auto got = result_of<float>(rows * area, [&](float* out, kernels::Stream s) {
+    kernels::average_pool_backward(out, on.data(), rows, area, false, s);
+  });
   for (int i = 0; i < rows * area; ++i)
     REQUIRE(got[i] == grad[i / kChannels / area * kChannels + i % kChannels] / 7.0f);
 }

@@ -28,16 +28,19 @@ TEST_CASE_METHOD(ProjectionBackwardTest, "ProjectionBackwardTest.EqualsTheDefini
       }
     }
     const DeviceArray<float> input(x), weight(w), grad(g), transposed(w.size());
-    const auto got_x = result_of<float>(x.size(), [&, ic = ic, positions = positions](float* output, kernels::Stream stream) {
-      kernels::projection_transpose_weight(transposed.data(), weight.data(), ic, stream);
-      kernels::projection_backward_input(output, grad.data(), transposed.data(), positions, ic, stream);
-    });
+    const auto got_x =
+        result_of<float>(x.size(), [&, ic = ic, positions = positions](float* output, kernels::Stream stream) {
+          kernels::projection_transpose_weight(transposed.data(), weight.data(), ic, stream);
+          kernels::projection_backward_input(output, grad.data(), transposed.data(), positions, ic, stream);
+        });
     expect_close(got_x, want_x, kChannels, fmt::format("input, {} positions of {}, seed {}", positions, ic, seed));
 
     const DeviceArray<float> scratch(kernels::projection_backward_weight_scratch(positions, ic));
-    const auto got_w = result_of<float>(w.size(), [&, ic = ic, positions = positions](float* output, kernels::Stream stream) {
-      kernels::projection_backward_weight(output, scratch.data(), input.data(), grad.data(), positions, ic, false, stream);
-    });
+    const auto got_w =
+        result_of<float>(w.size(), [&, ic = ic, positions = positions](float* output, kernels::Stream stream) {
+          kernels::projection_backward_weight(output, scratch.data(), input.data(), grad.data(), positions, ic, false,
+                                              stream);
+        });
     expect_close(got_w, want_w, positions, fmt::format("weight, {} positions of {}, seed {}", positions, ic, seed));
   }
 }

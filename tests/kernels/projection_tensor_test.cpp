@@ -34,13 +34,15 @@ struct Inputs {
 
 template <typename T>
 struct Definition {
-  explicit Definition(const Inputs<T>& in) : maps(in.grad.size()), grad_input(in.input.size()), grad_weight(in.weight.size()) {
+  explicit Definition(const Inputs<T>& in)
+      : maps(in.grad.size()), grad_input(in.input.size()), grad_weight(in.weight.size()) {
     const Shape& s = in.s;
     for (int p = 0; p < s.n * s.area; ++p) {
       for (int c = 0; c < s.ic; ++c) {
         const std::size_t x = static_cast<std::size_t>(p) * s.ic + c;
         for (int o = 0; o < kMaps; ++o) {
-          const double g = in.grad[static_cast<std::size_t>(p) * kMaps + o], w = in.weight[static_cast<std::size_t>(c) * kMaps + o];
+          const double g = in.grad[static_cast<std::size_t>(p) * kMaps + o],
+                       w = in.weight[static_cast<std::size_t>(c) * kMaps + o];
           maps[(static_cast<std::size_t>(p / s.area) * kMaps + o) * s.area + p % s.area].add(w * in.input[x]);
           grad_input[x].add(w * g);
           grad_weight[static_cast<std::size_t>(c) * kMaps + o].add(g * in.input[x]);
@@ -57,7 +59,8 @@ struct Results {
     const Shape& s = in.s;
     const int positions = s.n * s.area;
     const DeviceArray<T> input(rounded<T>(in.input)), grad(in.grad.size()), packed(in.weight.size());
-    const DeviceArray<float> weight(in.weight), exact_grad(in.grad), scratch(kernels::projection_weight_tensor_scratch(positions, s.ic));
+    const DeviceArray<float> weight(in.weight), exact_grad(in.grad),
+        scratch(kernels::projection_weight_tensor_scratch(positions, s.ic));
     maps = result_of<float>(in.grad.size(), [&](float* output, kernels::Stream stream) {
       kernels::pack_training_weight<T>(packed.data(), weight.data(), 1, s.ic, kMaps, ConvDirection::forward, stream);
       kernels::projection_tensor<T>(output, input.data(), packed.data(), s.n, s.area, s.ic, stream);
@@ -68,8 +71,10 @@ struct Results {
       kernels::projection_input_tensor<T>(output, grad.data(), packed.data(), positions, s.ic, stream);
     });
     grad_weight = result_of<float>(in.weight.size(), [&](float* output, kernels::Stream stream) {
-      kernels::projection_weight_tensor<T>(output, scratch.data(), input.data(), grad.data(), positions, s.ic, false, stream);
-      kernels::projection_weight_tensor<T>(output, scratch.data(), input.data(), grad.data(), positions, s.ic, true, stream);
+      kernels::projection_weight_tensor<T>(output, scratch.data(), input.data(), grad.data(), positions, s.ic, false,
+                                           stream);
+      kernels::projection_weight_tensor<T>(output, scratch.data(), input.data(), grad.data(), positions, s.ic, true,
+                                           stream);
     });
   }
   std::vector<float> maps, grad_input, grad_weight;  // the last twice, accumulated
@@ -88,7 +93,7 @@ TEMPLATE_TEST_CASE_METHOD(ProjectionTensorTest, "ProjectionTensorTest.IntegersEx
       REQUIRE(values.size() == expected.size());
       for (std::size_t i = 0; i < values.size(); ++i) {
         QUICK_REQUIRE(values[i] == times * expected[i].value,
-                        what << ' ' << format_name<TestType>() << ' ' << s.n << 'x' << s.area << " at " << i);
+                      what << ' ' << format_name<TestType>() << ' ' << s.n << 'x' << s.area << " at " << i);
       }
     };
     expect_equal(got.maps, want.maps, 1, "maps");
@@ -102,8 +107,8 @@ TEMPLATE_TEST_CASE_METHOD(ProjectionTensorTest, "ProjectionTensorTest.NumbersWit
     const Inputs<TestType> in(s, static_cast<unsigned>(100 + s.area), false);
     const Results<TestType> got(in);
     const Definition<TestType> want(in);
-    const auto expect_bounded = [&](const std::vector<float>& values, const std::vector<Reference>& expected, double times, double depth,
-                                    const char* what) {
+    const auto expect_bounded = [&](const std::vector<float>& values, const std::vector<Reference>& expected,
+                                    double times, double depth, const char* what) {
       std::vector<Bounded> bounded;
       for (const Reference& r : expected) bounded.push_back({times * r.value, times * sum_bound(depth, r.magnitude)});
       expect_within(values, bounded,

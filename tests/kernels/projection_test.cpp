@@ -17,9 +17,9 @@ void check(Launcher launcher, int n, int area, int ic, const char* name) {
   const auto x = uniform(static_cast<std::size_t>(n) * area * ic, seed);
   const auto w = uniform(static_cast<std::size_t>(ic) * kChannels, seed + 1);
   const DeviceArray<float> input(x), weight(w);
-  const auto got = result_of<float>(static_cast<std::size_t>(n) * kChannels * area, [&](float* maps, kernels::Stream stream) {
-    launcher(maps, input.data(), weight.data(), n, area, ic, stream);
-  });
+  const auto got = result_of<float>(
+      static_cast<std::size_t>(n) * kChannels * area,
+      [&](float* maps, kernels::Stream stream) { launcher(maps, input.data(), weight.data(), n, area, ic, stream); });
   std::vector<Reference> want(got.size());
   for (int image = 0; image < n; ++image) {
     for (int o = 0; o < kChannels; ++o) {
@@ -33,7 +33,8 @@ void check(Launcher launcher, int n, int area, int ic, const char* name) {
 }
 
 TEST_CASE_METHOD(ProjectionTest, "ProjectionTest.NaiveEqualsTheDefinition") {
-  for (const auto& [n, area, ic] : {std::tuple{1, 1, 1}, {3, 7, 5}, {2, 16, 24}}) check(kernels::projection_naive, n, area, ic, "naive");
+  for (const auto& [n, area, ic] : {std::tuple{1, 1, 1}, {3, 7, 5}, {2, 16, 24}})
+    check(kernels::projection_naive, n, area, ic, "naive");
 }
 
 // Areas that are and are not multiples of 4; images whose border lies inside a thread's rows; tails.

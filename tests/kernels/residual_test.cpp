@@ -23,9 +23,10 @@ TEST_CASE_METHOD(ResidualTest, "ResidualTest.NprEqualsTheDefinition") {
     for (auto& p : pixels) p = static_cast<std::uint8_t>(random());
     const int h = height & ~1, w = width & ~1;
     const DeviceArray<std::uint8_t> input(pixels);
-    const auto got = result_of<float>(static_cast<std::size_t>(n) * h * w * 3, [&](float* output, kernels::Stream stream) {
-      kernels::residual(FrontEnd::npr, output, input.data(), n, height, width, stream);
-    });
+    const auto got =
+        result_of<float>(static_cast<std::size_t>(n) * h * w * 3, [&](float* output, kernels::Stream stream) {
+          kernels::residual(FrontEnd::npr, output, input.data(), n, height, width, stream);
+        });
     const auto pixel = [&](int i, int y, int x, int c) { return int{pixels[((i * height + y) * width + x) * 3 + c]}; };
     std::size_t at = 0;
     for (int i = 0; i < n; ++i) {
@@ -52,15 +53,17 @@ TEST_CASE_METHOD(ResidualTest, "ResidualTest.EveryFrontEndIsTheReferences") {
     const DeviceArray<std::uint8_t> input(pixels);
     for (const FrontEndRow& row : front_ends()) {
       const reference::Maps expected = reference::residual(row, {pixels.data(), n, height, width});
-      const auto got = result_of<float>(expected.values.size(), [&, height = height, width = width](float* output, kernels::Stream stream) {
-        kernels::residual(row.kind, output, input.data(), n, height, width, stream);
-      });
+      const auto got = result_of<float>(expected.values.size(),
+                                        [&, height = height, width = width](float* output, kernels::Stream stream) {
+                                          kernels::residual(row.kind, output, input.data(), n, height, width, stream);
+                                        });
       for (int image = 0; image < n; ++image) {
         for (std::size_t c = 0; c < 3; ++c) {
           for (std::size_t i = 0; i < expected.area(); ++i) {
             const double value = got[(static_cast<std::size_t>(image) * expected.area() + i) * 3 + c] * row.scale(c);
             QUICK_REQUIRE(std::abs(value - expected.plane(image, static_cast<int>(c))[i]) <= 1e-5,
-                          row.word << ", image " << image << ", channel " << c << ", position " << i << " of " << height << "x" << width);
+                          row.word << ", image " << image << ", channel " << c << ", position " << i << " of " << height
+                                   << "x" << width);
           }
         }
       }

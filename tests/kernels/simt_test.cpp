@@ -1,5 +1,5 @@
-// The emulated device itself: kernels that are right give the same bits in every order of the threads, and deliberately broken ones
-// are caught, with file and line.
+// The emulated device itself: kernels that are right give the same bits in every order of the threads, and deliberately
+// broken ones are caught, with file and line.
 
 #include <algorithm>
 #include <cmath>
@@ -14,13 +14,10 @@
 namespace lfm::kernels::inline LFM_TARGET {
 namespace {
 
-
 constexpr int kThreads = 96;
 
-const simt::Schedule kSchedules[] = {{simt::Order::ascending, 0},
-                                     {simt::Order::descending, 0},
-                                     {simt::Order::shuffled, 1},
-                                     {simt::Order::shuffled, 2}};
+const simt::Schedule kSchedules[] = {
+    {simt::Order::ascending, 0}, {simt::Order::descending, 0}, {simt::Order::shuffled, 1}, {simt::Order::shuffled, 2}};
 
 std::string here(int line) { return "simt_test.cpp:" + std::to_string(line); }
 
@@ -69,7 +66,9 @@ __global__ void foreign_mask_kernel() {
   if (lane_index() < 16) shuffle_xor(0xffff0000u, 1, 1);
 }
 
-__global__ void unequal_masks_kernel() { shuffle_xor(lane_index() < 16 ? kAllLanes : 0xffff0001u | 1u << lane_index(), 1, 1); }
+__global__ void unequal_masks_kernel() {
+  shuffle_xor(lane_index() < 16 ? kAllLanes : 0xffff0001u | 1u << lane_index(), 1, 1);
+}
 
 __global__ void absent_lane_kernel() {
   if (lane_index() != 7) shuffle_xor(kAllLanes, 1, 1);
@@ -125,7 +124,7 @@ TEST_CASE("Simt.BarrierMakesSharedMemoryVisible") {
     run(reverse_kernel, 2, true, out.data(), in.data());
     for (int i = 0; i < 2 * kThreads; ++i) {
       QUICK_REQUIRE(out[i] == i / kThreads * kThreads + kThreads - 1 - i % kThreads,
-                      "order " << static_cast<int>(schedule.order));
+                    "order " << static_cast<int>(schedule.order));
     }
   }
 }
@@ -176,24 +175,34 @@ TEST_CASE("Simt.MissingBarrierShowsInSomeOrder") {
 TEST_CASE("Simt.ExitBeforeABarrierOthersWaitAt") {
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
-    CHECK_THROWS_MATCHES(run(early_exit_kernel, 1, true, 90), simt::Failure, lfm::test::Says(ContainsSubstring("kernel tested") && ContainsSubstring(here(kExitLine)) && ContainsSubstring("has exited")));
+    CHECK_THROWS_MATCHES(run(early_exit_kernel, 1, true, 90), simt::Failure,
+                         lfm::test::Says(ContainsSubstring("kernel tested") && ContainsSubstring(here(kExitLine)) &&
+                                         ContainsSubstring("has exited")));
   }
 }
 
 TEST_CASE("Simt.DifferentBarriers") {
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
-    CHECK_THROWS_MATCHES(run(divergent_barrier_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("different barriers") && ContainsSubstring(here(kDivergentLine)) && ContainsSubstring(here(kDivergentLine + 2))));
+    CHECK_THROWS_MATCHES(
+        run(divergent_barrier_kernel, 1, true), simt::Failure,
+        lfm::test::Says(ContainsSubstring("different barriers") && ContainsSubstring(here(kDivergentLine)) &&
+                        ContainsSubstring(here(kDivergentLine + 2))));
   }
 }
 
 TEST_CASE("Simt.WrongMasks") {
   for (const auto& schedule : kSchedules) {
     const simt::ScopedSchedule scoped(schedule);
-    CHECK_THROWS_MATCHES(run(foreign_mask_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("does not name the calling lane")));
-    CHECK_THROWS_MATCHES(run(unequal_masks_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("different warp operation or mask")));
-    CHECK_THROWS_MATCHES(run(absent_lane_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("waits in shuffle_xor") && ContainsSubstring("thread (7, 0, 0) has exited")));
-    CHECK_THROWS_MATCHES(run(unnamed_source_kernel, 1, true), simt::Failure, lfm::test::Says(ContainsSubstring("reads lane 9, which takes no part")));
+    CHECK_THROWS_MATCHES(run(foreign_mask_kernel, 1, true), simt::Failure,
+                         lfm::test::Says(ContainsSubstring("does not name the calling lane")));
+    CHECK_THROWS_MATCHES(run(unequal_masks_kernel, 1, true), simt::Failure,
+                         lfm::test::Says(ContainsSubstring("different warp operation or mask")));
+    CHECK_THROWS_MATCHES(
+        run(absent_lane_kernel, 1, true), simt::Failure,
+        lfm::test::Says(ContainsSubstring("waits in shuffle_xor") && ContainsSubstring("thread (7, 0, 0) has exited")));
+    CHECK_THROWS_MATCHES(run(unnamed_source_kernel, 1, true), simt::Failure,
+                         lfm::test::Says(ContainsSubstring("reads lane 9, which takes no part")));
   }
 }
 
@@ -201,18 +210,25 @@ TEST_CASE("Simt.SharedMemoryBounds") {
   CHECK_NOTHROW(run(shared_beyond_kernel, 1, false, 3, 7));
   for (const auto& [i, j] : {std::pair{4, 0}, {0, 8}, {-1, 0}, {3, -1}}) {
     const auto broken = [i = i, j = j] { run(shared_beyond_kernel, 1, false, i, j); };
-    CHECK_THROWS_MATCHES(broken(), simt::Failure, lfm::test::Says(ContainsSubstring("simt_test.cpp:") && ContainsSubstring("of a shared array of")));
+    CHECK_THROWS_MATCHES(
+        broken(), simt::Failure,
+        lfm::test::Says(ContainsSubstring("simt_test.cpp:") && ContainsSubstring("of a shared array of")));
   }
   CHECK_NOTHROW(run(vector_beyond_kernel, 1, false, 4));
-  CHECK_THROWS_MATCHES(run(vector_beyond_kernel, 1, false, 8), simt::Failure, lfm::test::Says(ContainsSubstring("crosses the end of its array")));
-  CHECK_THROWS_MATCHES(run(vector_beyond_kernel, 1, false, 2), simt::Failure, lfm::test::Says(ContainsSubstring("is not aligned")));
-  CHECK_THROWS_MATCHES(run(too_much_shared_kernel, 1, false), simt::Failure, lfm::test::Says(ContainsSubstring("over the limit")));
+  CHECK_THROWS_MATCHES(run(vector_beyond_kernel, 1, false, 8), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("crosses the end of its array")));
+  CHECK_THROWS_MATCHES(run(vector_beyond_kernel, 1, false, 2), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("is not aligned")));
+  CHECK_THROWS_MATCHES(run(too_much_shared_kernel, 1, false), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("over the limit")));
 }
 
 TEST_CASE("Simt.BarrierInAKernelLaunchedAsHavingNone") {
-  CHECK_THROWS_MATCHES(run(early_exit_kernel, 1, false, kThreads), simt::Failure, lfm::test::Says(ContainsSubstring("having none")));
+  CHECK_THROWS_MATCHES(run(early_exit_kernel, 1, false, kThreads), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("having none")));
   std::vector<int> out(kThreads);
-  CHECK_THROWS_MATCHES(run(sum_kernel, 1, false, out.data()), simt::Failure, lfm::test::Says(ContainsSubstring("without synchronisation")));
+  CHECK_THROWS_MATCHES(run(sum_kernel, 1, false, out.data()), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("without synchronisation")));
 }
 
 TEST_CASE("Simt.RunsOnAfterAFailure") {

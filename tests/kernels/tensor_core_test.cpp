@@ -1,5 +1,5 @@
-// The emulated tensor-core operations: fragments loaded element by element as the PTX ISA numbers them, products against the plain one;
-// asynchronous copies with and without the waits they need.
+// The emulated tensor-core operations: fragments loaded element by element as the PTX ISA numbers them, products
+// against the plain one; asynchronous copies with and without the waits they need.
 #include "kernels/tensor_core.cuh"
 
 #include <cmath>
@@ -11,7 +11,6 @@
 
 namespace lfm::kernels::inline LFM_TARGET {
 namespace {
-
 
 const simt::Schedule kSchedules[] = {
     {simt::Order::ascending, 0}, {simt::Order::descending, 0}, {simt::Order::shuffled, 1}, {simt::Order::shuffled, 2}};
@@ -140,7 +139,9 @@ __global__ void ldmatrix_kernel(std::uint32_t* out, int stride) {
   SHARED_ARRAY(Chunk, rows, 32);
   const int lane = lane_index();
   Chunk own;
-  for (std::uint32_t i = 0; i < 4; ++i) own.word[i] = static_cast<std::uint32_t>(lane) << 8 | 2 * i | (static_cast<std::uint32_t>(lane) << 8 | (2 * i + 1)) << 16;
+  for (std::uint32_t i = 0; i < 4; ++i)
+    own.word[i] =
+        static_cast<std::uint32_t>(lane) << 8 | 2 * i | (static_cast<std::uint32_t>(lane) << 8 | (2 * i + 1)) << 16;
   rows[lane * stride % 32] = own;
   sync_block();
   std::uint32_t r[kMatrices];
@@ -186,7 +187,8 @@ __global__ void ldmatrix_elsewhere_kernel(const Chunk* global) {
 
 TEST_CASE("TensorCore.LdmatrixReadsSharedMemoryAlone") {
   const Chunk global{};
-  CHECK_THROWS_MATCHES(run(kWarp, ldmatrix_elsewhere_kernel, &global), simt::Failure, lfm::test::Says(ContainsSubstring("lies elsewhere")));
+  CHECK_THROWS_MATCHES(run(kWarp, ldmatrix_elsewhere_kernel, &global), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("lies elsewhere")));
 }
 
 // ---- asynchronous copies: each thread reverses its part of three chunks through shared memory, one group a chunk ----
@@ -266,7 +268,8 @@ __global__ void unaligned_kernel(const void* in) {
 
 TEST_CASE("AsyncCopy.IsAlignedTo16Bytes") {
   const Chunk in[2] = {};
-  CHECK_THROWS_MATCHES(run(1, unaligned_kernel, static_cast<const void*>(&in[0].word[1])), simt::Failure, lfm::test::Says(ContainsSubstring("not aligned")));
+  CHECK_THROWS_MATCHES(run(1, unaligned_kernel, static_cast<const void*>(&in[0].word[1])), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("not aligned")));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What the tests of the tensor-core kernels share: inputs that a format holds exactly, and bounds for sums that are cut off.
+// What the tests of the tensor-core kernels share: inputs that a format holds exactly, and bounds for sums that are cut
+// off.
 #pragma once
 
 #include "kernels/element.h"
@@ -11,7 +12,8 @@ const char* format_name() {
   return std::is_same_v<T, kernels::Half> ? "fp16" : std::is_same_v<T, kernels::Bfloat16> ? "bf16" : "tf32";
 }
 
-/// Values that T holds exactly. `exact`: small integers, one in so many of them not 0, so that all sums and results are exact too.
+/// Values that T holds exactly. `exact`: small integers, one in so many of them not 0, so that all sums and results are
+/// exact too.
 template <typename T>
 std::vector<float> values_of(std::size_t count, unsigned seed, bool exact, unsigned one_in) {
   std::vector<float> v = uniform(count, seed);

@@ -31,7 +31,8 @@ TEST_CASE_METHOD(HostTree, "Host.ReadsProcessorMemoryAndGpus") {
   write("sys/bus/pci/devices/0000:01:00.1/class", "0x040300\n");
   write("sys/bus/pci/devices/0000:02:00.0/vendor", "0x8086\n");
   write("sys/bus/pci/devices/0000:02:00.0/class", "0x030000\n");
-  write("proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC\n");
+  write("proc/driver/nvidia/version",
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC\n");
   const Host host = read_host(folder.path());
   CHECK(host.processor == "Some CPU 9000");
   CHECK(host.memory_bytes == 2048u * 1024);

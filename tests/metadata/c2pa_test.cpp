@@ -1,7 +1,6 @@
 // C2PA manifests: what they claim, and readers of CBOR and JUMBF that stop at nonsense.
 #include "src/metadata/c2pa.h"
 
-
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -46,12 +45,22 @@ TEST_CASE("Cbor.ValuesBecomeJson") {
   const auto read = [](const std::string& bytes) { return read_cbor(bytes_of(bytes)); };
   CHECK((read("\x83\x01\x18\x64\x20"s) == nlohmann::json({1, 100, -1.0})));
   CHECK(read("\x9f\x01\xff"s) == nlohmann::json::array({1}));
-  CHECK((read("\xbf\x61" "a\x63" "dog\xff"s) == nlohmann::json({{"a", "dog"}})));
-  CHECK(read("\x7f\x61" "a\x61" "b\xff"s) == nlohmann::json("ab"));
-  CHECK(read("\xc1\x61" "t"s) == nlohmann::json("t"));                         // a tag is dropped
-  CHECK((read("\xa2\x01\x02\x61" "a\xf5"s) == nlohmann::json({{"a", true}})));  // a key that is no text
-  CHECK(read("\x42" "ab"s) == nlohmann::json());
-  for (const std::string& bad : {""s, "\x81"s, "\x7f\x61"s, "\x62" "a"s, "\xff"s, "\x9b\xff\xff\xff\xff\xff\xff\xff\xff"s, std::string(100, '\x81')}) {
+  CHECK((read("\xbf\x61"
+              "a\x63"
+              "dog\xff"s) == nlohmann::json({{"a", "dog"}})));
+  CHECK(read("\x7f\x61"
+             "a\x61"
+             "b\xff"s) == nlohmann::json("ab"));
+  CHECK(read("\xc1\x61"
+             "t"s) == nlohmann::json("t"));  // a tag is dropped
+  CHECK((read("\xa2\x01\x02\x61"
+              "a\xf5"s) == nlohmann::json({{"a", true}})));  // a key that is no text
+  CHECK(read("\x42"
+             "ab"s) == nlohmann::json());
+  for (const std::string& bad : {""s, "\x81"s, "\x7f\x61"s,
+                                 "\x62"
+                                 "a"s,
+                                 "\xff"s, "\x9b\xff\xff\xff\xff\xff\xff\xff\xff"s, std::string(100, '\x81')}) {
     CHECK(!(read(bad)));
   }
 }

@@ -24,13 +24,18 @@ inline std::string little(std::uint64_t value, int bytes) {
 }
 
 inline std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-inline std::string text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+inline std::string text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
-inline std::string box(const std::string& type, const std::string& body) { return big(8 + body.size(), 4) + type + body; }
+inline std::string box(const std::string& type, const std::string& body) {
+  return big(8 + body.size(), 4) + type + body;
+}
 
 inline std::string png_chunk(const std::string& type, const std::string& data) {
   const std::string checked = type + data;
-  return big(data.size(), 4) + checked + big(crc32(0, reinterpret_cast<const Bytef*>(checked.data()), static_cast<uInt>(checked.size())), 4);
+  return big(data.size(), 4) + checked +
+         big(crc32(0, reinterpret_cast<const Bytef*>(checked.data()), static_cast<uInt>(checked.size())), 4);
 }
 
 /// A PNG with chunks put in behind its header.
@@ -39,10 +44,14 @@ inline std::string with_chunks(const std::string& png, const std::string& chunks
   return png.substr(0, header) + chunks + png.substr(header);
 }
 
-inline std::string jpeg_segment(int marker, const std::string& data) { return std::string("\xff") + static_cast<char>(marker) + big(data.size() + 2, 2) + data; }
+inline std::string jpeg_segment(int marker, const std::string& data) {
+  return std::string("\xff") + static_cast<char>(marker) + big(data.size() + 2, 2) + data;
+}
 
 /// A JPEG with segments put in at its beginning.
-inline std::string with_segments(const std::string& jpeg, const std::string& segments) { return jpeg.substr(0, 2) + segments + jpeg.substr(2); }
+inline std::string with_segments(const std::string& jpeg, const std::string& segments) {
+  return jpeg.substr(0, 2) + segments + jpeg.substr(2);
+}
 
 /// A little-endian EXIF block of one directory: texts by tag, and the orientation.
 inline std::string exif_block(const std::vector<std::pair<int, std::string>>& texts, int orientation = 1) {
@@ -74,7 +83,8 @@ inline std::string tiff_pages(int width, int height, const std::vector<std::pair
     const auto& [rgb, orientation] = pages[i];
     const std::size_t bits = at + directory_bytes, pixels = bits + 6, next = pixels + rgb.size() + rgb.size() % 2;
     const auto entry = [&](int tag, int type, std::size_t count, std::size_t value) {
-      file += little(static_cast<std::uint64_t>(tag), 2) + little(static_cast<std::uint64_t>(type), 2) + little(count, 4) + little(value, 4);
+      file += little(static_cast<std::uint64_t>(tag), 2) + little(static_cast<std::uint64_t>(type), 2) +
+              little(count, 4) + little(value, 4);
     };
     file += little(entries, 2);
     entry(256, 4, 1, static_cast<std::size_t>(width));
@@ -87,7 +97,8 @@ inline std::string tiff_pages(int width, int height, const std::vector<std::pair
     entry(277, 3, 1, 3);
     entry(278, 4, 1, static_cast<std::size_t>(height));
     entry(279, 4, 1, rgb.size());
-    file += little(i + 1 < pages.size() ? next : 0, 4) + little(8, 2) + little(8, 2) + little(8, 2) + rgb + std::string(rgb.size() % 2, '\0');
+    file += little(i + 1 < pages.size() ? next : 0, 4) + little(8, 2) + little(8, 2) + little(8, 2) + rgb +
+            std::string(rgb.size() % 2, '\0');
     at = next;
   }
   return file;
@@ -118,13 +129,16 @@ inline std::string superbox(const std::string& label, const std::string& content
 
 /// A store of one manifest, as a generator writes it.
 inline std::string c2pa_store() {
-  const std::string action = cbor_map({{"action", cbor_text("c2pa.created")},
-                                       {"softwareAgent", cbor_map({{"name", cbor_text("Painter")}, {"version", cbor_text("3")}})},
-                                       {"digitalSourceType", cbor_text("http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia")}});
+  const std::string action = cbor_map(
+      {{"action", cbor_text("c2pa.created")},
+       {"softwareAgent", cbor_map({{"name", cbor_text("Painter")}, {"version", cbor_text("3")}})},
+       {"digitalSourceType", cbor_text("http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia")}});
   const std::string actions = superbox("c2pa.actions.v2", box("cbor", cbor_map({{"actions", cbor_array({action})}})));
-  const std::string claim = superbox("c2pa.claim.v2", box("cbor", cbor_map({{"claim_generator_info", cbor_map({{"name", cbor_text("Paintery")}})},
-                                                                           {"signature", cbor_text("self#jumbf=c2pa.signature")}})));
-  return superbox("c2pa", superbox("urn:c2pa:1", superbox("c2pa.assertions", actions) + claim + superbox("c2pa.signature", box("cbor", "\x40"))));
+  const std::string claim = superbox(
+      "c2pa.claim.v2", box("cbor", cbor_map({{"claim_generator_info", cbor_map({{"name", cbor_text("Paintery")}})},
+                                             {"signature", cbor_text("self#jumbf=c2pa.signature")}})));
+  return superbox("c2pa", superbox("urn:c2pa:1", superbox("c2pa.assertions", actions) + claim +
+                                                     superbox("c2pa.signature", box("cbor", "\x40"))));
 }
 
 }  // namespace lfm::test

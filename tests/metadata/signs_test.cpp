@@ -1,7 +1,6 @@
 // What files say of themselves comes out as lines; which way up a picture is.
 #include "src/metadata/signs.h"
 
-
 #include <algorithm>
 
 #include "src/image/encode.h"
@@ -27,7 +26,8 @@ std::string value_of(const std::vector<Sign>& signs, const std::string& source, 
 TEST_CASE("Signs.OfAGeneratorsPng") {
   const Image image = random_image(64, 64, 1);
   const std::string file = with_chunks(text_of(encode_png(image)), png_chunk("tEXt", "parameters\0a cat\nSteps: 20"s) +
-                                                                      png_chunk("tEXt", "Unknown\0nothing"s) + png_chunk("caBX", c2pa_store()));
+                                                                       png_chunk("tEXt", "Unknown\0nothing"s) +
+                                                                       png_chunk("caBX", c2pa_store()));
   const std::vector<Sign> signs = find_signs(bytes_of(file), image);
   CHECK((value_of(signs, "PNG", "parameters") == "a cat\nSteps: 20"));
   CHECK((value_of(signs, "PNG", "Unknown") == ""));
@@ -40,11 +40,13 @@ TEST_CASE("Signs.OfAGeneratorsPng") {
 TEST_CASE("Signs.OfACamerasJpeg") {
   const Image image = random_image(64, 64, 1);
   const std::string xmp =
-      "<rdf:Description Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture\">"
+      "<rdf:Description "
+      "Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture\">"
       "<xmp:CreatorTool> Editor 1 </xmp:CreatorTool></rdf:Description>";
-  const std::string file = with_segments(text_of(encode_jpeg(image, 83)),
-                                         jpeg_segment(0xe1, "Exif\0\0"s + exif_block({{0x10f, "Maker"}, {0x110, "M1"}, {0x131, "Firmware"}})) +
-                                             jpeg_segment(0xe1, "http://ns.adobe.com/xap/1.0/\0"s + xmp));
+  const std::string file = with_segments(
+      text_of(encode_jpeg(image, 83)),
+      jpeg_segment(0xe1, "Exif\0\0"s + exif_block({{0x10f, "Maker"}, {0x110, "M1"}, {0x131, "Firmware"}})) +
+          jpeg_segment(0xe1, "http://ns.adobe.com/xap/1.0/\0"s + xmp));
   const std::vector<Sign> signs = find_signs(bytes_of(file), image);
   CHECK((value_of(signs, "EXIF", "camera") == "Maker M1"));
   CHECK((value_of(signs, "EXIF", "software") == "Firmware"));
@@ -55,14 +57,21 @@ TEST_CASE("Signs.OfACamerasJpeg") {
 
 TEST_CASE("Signs.OfIptcAndOfXmpInPieces") {
   const Image image = random_image(64, 64, 1);
-  const auto set = [](int number, const std::string& text) { return "\x1c\x02"s + static_cast<char>(number) + big(text.size(), 2) + text; };
+  const auto set = [](int number, const std::string& text) {
+    return "\x1c\x02"s + static_cast<char>(number) + big(text.size(), 2) + text;
+  };
   const std::string iptc = set(5, "title") + set(65, "Painter") + set(110, "Made with an AI");
   const std::string resources = "8BIM\x03\xed\0\0\0\0\0\x01x\0"s + "8BIM\x04\x04\x03odd"s + big(iptc.size(), 4) + iptc;
-  const std::string xmp = "<x Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia\"/>";
+  const std::string xmp =
+      "<x "
+      "Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/"
+      "compositeWithTrainedAlgorithmicMedia\"/>";
   const auto piece = [&](std::size_t from, std::size_t count) {
-    return jpeg_segment(0xe1, "http://ns.adobe.com/xmp/extension/\0"s + std::string(32, 'A') + big(xmp.size(), 4) + big(from, 4) + xmp.substr(from, count));
+    return jpeg_segment(0xe1, "http://ns.adobe.com/xmp/extension/\0"s + std::string(32, 'A') + big(xmp.size(), 4) +
+                                  big(from, 4) + xmp.substr(from, count));
   };
-  const std::string segments = jpeg_segment(0xed, "Photoshop 3.0\0"s + resources) + piece(60, std::string::npos) + piece(0, 60);
+  const std::string segments =
+      jpeg_segment(0xed, "Photoshop 3.0\0"s + resources) + piece(60, std::string::npos) + piece(0, 60);
   const std::vector<Sign> signs = find_signs(bytes_of(with_segments(text_of(encode_jpeg(image, 90)), segments)), image);
   CHECK((value_of(signs, "IPTC", "program") == "Painter"));
   CHECK((value_of(signs, "IPTC", "credit") == "Made with an AI"));
@@ -73,7 +82,8 @@ TEST_CASE("Signs.LongValuesAreCutBetweenLetters") {
   const Image image = random_image(64, 64, 1);
   std::string text;
   for (int i = 0; i < 300; ++i) text += "é";
-  const std::vector<Sign> signs = find_signs(bytes_of(with_chunks(text_of(encode_png(image)), png_chunk("tEXt", "prompt\0"s + text))), image);
+  const std::vector<Sign> signs =
+      find_signs(bytes_of(with_chunks(text_of(encode_png(image)), png_chunk("tEXt", "prompt\0"s + text))), image);
   const std::string value = value_of(signs, "PNG", "prompt");
   CHECK(value.size() <= 404u);
   CHECK(value.ends_with("é…"));

@@ -1,18 +1,20 @@
 // Traces of compression and scaling: there where they were made, absent where not.
 
+#include <cmath>
+
 #include "src/image/encode.h"
 #include "src/image/view.h"
 #include "src/metadata/jpeg_tables.h"
 #include "src/metadata/pixel_traces.h"
-#include <cmath>
-
 #include "tests/catch.h"
 #include "tests/paths.h"
 
 namespace lfm {
 namespace {
 
-Image photo() { return crop_center(read_image(std::filesystem::path(test::kSourceFolder) / "samples/chelsea.png"), 448, 296); }
+Image photo() {
+  return crop_center(read_image(std::filesystem::path(test::kSourceFolder) / "samples/chelsea.png"), 448, 296);
+}
 Image recoded(const Image& image, int quality) { return decode_image(encode_jpeg(image, quality)); }
 
 TEST_CASE("JpegQuality.IsReadFromTheTables") {

@@ -119,7 +119,9 @@ Bytes with_json(const std::string& json) {
 
 TEST_CASE("Container.TheTensorTableIsChecked") {
   const test::TemporaryFolder folder;
-  const auto error = [&](const std::string& table) { return error_of_bytes(folder, with_json(R"({"tensors": )" + table + "}")); };
+  const auto error = [&](const std::string& table) {
+    return error_of_bytes(folder, with_json(R"({"tensors": )" + table + "}"));
+  };
   const std::string good = R"([{"name": "a", "type": "F32", "shape": [2, 8], "offset": 192}])";
   test::write_bytes(folder / "good", with_json(R"({"tensors": )" + good + "}"));
   CHECK(Container(folder / "good").find("a")->count() == 16u);

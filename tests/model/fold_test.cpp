@@ -40,7 +40,8 @@ TEST_CASE("Fold.EqualsConvolutionThenNorm") {
       }
       const double normalised = (conv - parameter(all, table, running_mean(b))[o]) /
                                 std::sqrt(parameter(all, table, running_var(b))[o] + double{kBatchNormEps});
-      const double want = normalised * parameter(all, table, norm_scale(b))[o] + parameter(all, table, norm_shift(b))[o];
+      const double want =
+          normalised * parameter(all, table, norm_scale(b))[o] + parameter(all, table, norm_shift(b))[o];
       CHECK_THAT_MESSAGE(got, WithinAbs(want, 1e-7 * magnitude), "block " << b << ", channel " << o);
     }
   }

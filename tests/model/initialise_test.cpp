@@ -19,7 +19,8 @@ TEST_CASE("Initialise.FillsTheRangeOfEachLayerUniformly") {
     const auto parameters = parameter(std::span(values), table, id);
     if (table[id].fan_in == 0 || parameters.size() < 64) continue;
     INFO(table[id].name);
-    const double bound = 1 / std::sqrt(static_cast<double>(table[id].fan_in)), n = static_cast<double>(parameters.size());
+    const double bound = 1 / std::sqrt(static_cast<double>(table[id].fan_in)),
+                 n = static_cast<double>(parameters.size());
     double sum = 0, squares = 0;
     for (const float v : parameters) {
       QUICK_REQUIRE(std::abs(v) <= bound * (1 + 1e-6), v);

@@ -7,8 +7,8 @@
 #include "src/model/architecture.h"
 #include "src/model/safetensors.h"
 #include "tests/catch.h"
-#include "tests/model/expect_error.h"
 #include "tests/model/equal_models.h"
+#include "tests/model/expect_error.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 #include "tests/paths.h"
@@ -41,7 +41,8 @@ struct StateDict {
 
 TEST_CASE("Interchange.SafetensorsKeepsEverything") {
   const test::TemporaryFolder folder;
-  for (const Architecture architecture : {Architecture{}, Architecture{Pooling::topk, 1}, Architecture{Pooling::average, 1}}) {
+  for (const Architecture architecture :
+       {Architecture{}, Architecture{Pooling::topk, 1}, Architecture{Pooling::average, 1}}) {
     Model model = test::random_model(architecture, 1);
     model.view = View::native;
     model.threshold = 0.31f;

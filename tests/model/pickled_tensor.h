@@ -27,11 +27,14 @@ inline std::string pickled_tuple(std::span<const std::int64_t> values) {
 }
 
 /// torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, False, OrderedDict())
-inline std::string pickled_tensor(std::string_view storage_type, std::string_view key, std::int64_t elements, std::int64_t offset,
-                                  std::span<const std::int64_t> shape, std::span<const std::int64_t> strides) {
-  return "ctorch._utils\n_rebuild_tensor_v2\n((" + pickled("storage") + "ctorch\n" + std::string(storage_type) + "\n" + pickled(key) +
-         pickled("cpu") + pickled(elements) + "tQ" + pickled(offset) + pickled_tuple(shape) + pickled_tuple(strides) +
-         "\x89" "ccollections\nOrderedDict\n)RtR";
+inline std::string pickled_tensor(std::string_view storage_type, std::string_view key, std::int64_t elements,
+                                  std::int64_t offset, std::span<const std::int64_t> shape,
+                                  std::span<const std::int64_t> strides) {
+  return "ctorch._utils\n_rebuild_tensor_v2\n((" + pickled("storage") + "ctorch\n" + std::string(storage_type) + "\n" +
+         pickled(key) + pickled("cpu") + pickled(elements) + "tQ" + pickled(offset) + pickled_tuple(shape) +
+         pickled_tuple(strides) +
+         "\x89"
+         "ccollections\nOrderedDict\n)RtR";
 }
 
 }  // namespace lfm::test

@@ -106,7 +106,8 @@ std::string error_of_tensor(std::int64_t elements, std::int64_t offset, const st
                             const std::vector<std::int64_t>& strides) {
   const test::TemporaryFolder folder;
   const std::string tensor = test::pickled_tensor("FloatStorage", "0", elements, offset, shape, strides);
-  test::write_archive(folder / "a.pth", {{"data.pkl", "\x80\x02}" + pickled("a") + tensor + "s."}, {"data/0", std::string(16, '\0')}});
+  test::write_archive(folder / "a.pth",
+                      {{"data.pkl", "\x80\x02}" + pickled("a") + tensor + "s."}, {"data/0", std::string(16, '\0')}});
   try {
     read_pytorch(folder / "a.pth");
   } catch (const Error& error) {
@@ -146,7 +147,8 @@ TEST_CASE("PyTorch.ArchivesMustBeWhatTorchWrites") {
     return error_of(ErrorCode::model, [&] { read_pytorch(folder / "a.pth"); });
   };
   const std::vector<std::int64_t> one = {1};
-  const std::string pickle = "\x80\x02}" + pickled("a") + test::pickled_tensor("FloatStorage", "0", 1, 0, one, one) + "s.";
+  const std::string pickle =
+      "\x80\x02}" + pickled("a") + test::pickled_tensor("FloatStorage", "0", 1, 0, one, one) + "s.";
   CHECK_THAT(error({{"model.json", "{}"}}), ContainsSubstring("data.pkl"));
   CHECK_THAT(error({{"data.pkl", pickle}}), ContainsSubstring("lacks the entry \"data/0\""));
   CHECK_THAT(error({{"data.pkl", pickle}, {"data/0", "abcd"}, {"byteorder", "big"}}), ContainsSubstring("big-endian"));
@@ -172,15 +174,19 @@ using Kind = PickleValue::Kind;
 
 TEST_CASE("Pickle.RefusesByNameWhatRunsCodeInPython") {
   const std::string call = pickled("echo pwned") + "\x85R.";
-  for (const std::string& name : {"os\nsystem"s, "posix\nsystem"s, "nt\nsystem"s, "builtins\neval"s, "__builtin__\nexec"s,
-                                  "subprocess\nPopen"s, "importlib\nimport_module"s, "os.path\njoin"s}) {
+  for (const std::string& name :
+       {"os\nsystem"s, "posix\nsystem"s, "nt\nsystem"s, "builtins\neval"s, "__builtin__\nexec"s, "subprocess\nPopen"s,
+        "importlib\nimport_module"s, "os.path\njoin"s}) {
     std::string dotted = name;
     dotted[dotted.find('\n')] = '.';
     const auto expect_refused = [&](const std::string& pickle) {
-      CHECK_THAT(pickle_error(pickle), ContainsSubstring(dotted) && ContainsSubstring("refused") &&
-                                           ContainsSubstring("nothing was run"));
+      CHECK_THAT(pickle_error(pickle),
+                 ContainsSubstring(dotted) && ContainsSubstring("refused") && ContainsSubstring("nothing was run"));
     };
-    expect_refused("\x80\x02" "c" + name + "\n" + call);
+    expect_refused(
+        "\x80\x02"
+        "c" +
+        name + "\n" + call);
     expect_refused("\x80\x02(i" + name + "\n.");
     const auto split = name.find('\n');
     expect_refused("\x80\x04" + pickled(name.substr(0, split)) + pickled(name.substr(split + 1)) + "\x93" + call);
@@ -188,12 +194,14 @@ TEST_CASE("Pickle.RefusesByNameWhatRunsCodeInPython") {
 }
 
 TEST_CASE("Pickle.WhatOtherCallsMakeIsOpaque") {
-  for (const char* name : {"builtins\ngetattr", "torch\nload", "torch.hub\nload", "operator\nattrgetter", "torch._utils\n_rebuild_tensor",
-                           "collections\nOrderedDict.update", "torch\nFloatStorage.x", "argparse\nNamespace", "a\nb"}) {
+  for (const char* name :
+       {"builtins\ngetattr", "torch\nload", "torch.hub\nload", "operator\nattrgetter", "torch._utils\n_rebuild_tensor",
+        "collections\nOrderedDict.update", "torch\nFloatStorage.x", "argparse\nNamespace", "a\nb"}) {
     const std::string global = "c"s + name + "\n";
-    for (const std::string& made : {global + pickled("x") + "\x85R", global + ")R", global + ")\x81", global + ")}\x92", "(i"s + name + "\n",
-                                    "("s + global + "No", global + ")R)R"}) {
-      const std::string stuffed = made + "(" + pickled("key") + "Nu(NNe(N\x90}b.";  // set items, append, add, attributes
+    for (const std::string& made : {global + pickled("x") + "\x85R", global + ")R", global + ")\x81", global + ")}\x92",
+                                    "(i"s + name + "\n", "("s + global + "No", global + ")R)R"}) {
+      const std::string stuffed =
+          made + "(" + pickled("key") + "Nu(NNe(N\x90}b.";  // set items, append, add, attributes
       CHECK_MESSAGE(kind_of("\x80\x02" + stuffed) == Kind::opaque, test::printed(made));
     }
   }
@@ -241,14 +249,18 @@ TEST_CASE("Pickle.RefusesToCallAValue") {
 }
 
 TEST_CASE("Pickle.OrderedDictsOfPython2") {
-  const std::string pairs = "\x80\x02" "ccollections\nOrderedDict\n](](" + pickled("a") + "K\1ee\x85R.";
+  const std::string pairs =
+      "\x80\x02"
+      "ccollections\nOrderedDict\n](](" +
+      pickled("a") + "K\1ee\x85R.";
   CHECK(kind_of(pairs) == Kind::dict);
   CHECK_THAT(pickle_error("\x80\x02"
                           "ccollections\nOrderedDict\n](Ne\x85R."),
              ContainsSubstring("malformed dict"));
 }
 
-// A state dict beside all that people keep with it, in every protocol (make_values.py): all of it is read over, none of it run.
+// A state dict beside all that people keep with it, in every protocol (make_values.py): all of it is read over, none of
+// it run.
 TEST_CASE("PyTorch.ReadsPastValuesThatAreNoTensors") {
   const test::TemporaryFolder folder;
   const std::vector<float> ramp = {1, 2, 3, 4};
@@ -256,7 +268,8 @@ TEST_CASE("PyTorch.ReadsPastValuesThatAreNoTensors") {
   for (const int protocol : {2, 3, 4, 5}) {
     const auto bytes = test::read_bytes(kFixtures / fmt::format("values-protocol-{}.pkl", protocol));
     const std::string pickle(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    test::write_archive(folder / "a.pth", {{"data.pkl", pickle}, {"data/0", storage}, {"data/1", storage}, {"data/3", "\1\0"s}});
+    test::write_archive(folder / "a.pth",
+                        {{"data.pkl", pickle}, {"data/0", storage}, {"data/1", storage}, {"data/3", "\1\0"s}});
     const TensorFile file = read_pytorch(folder / "a.pth");
     std::vector<std::string> names;
     for (const Tensor& tensor : file.tensors) names.push_back(tensor.name);
@@ -270,10 +283,32 @@ TEST_CASE("PyTorch.ReadsPastValuesThatAreNoTensors") {
 }
 
 TEST_CASE("Pickle.RefusesMalformedStreams") {
-  for (const std::string& pickle :
-       {""s, "\x80"s, "."s, "\x80\x01N."s, "\x80\x06N."s, "\x80\x02NN."s, "\x80\x02(."s, "\x80\x02t."s, "\x80\x02}Ns."s, "\x80\x02}(Nu."s,
-        "\x80\x02h\x01."s, "\x80\x02Na."s, "\x80\x02(q\x01."s, "\x80\x02X\xff\xff\xff\xffx."s, "\x80\x02\x8a\xff."s, "\x80\x02" "ccollections"s,
-        "\x80\x02\x8a\x09" "12345678"s, "\x80\x02I1x\n."s, "\x80\x02Np-1\n."s, "\x80\x02(o."s, "\x80\x02(i"s, "\x80\x02" "0."s, "\x80\x02(b."s}) {
+  for (const std::string& pickle : {""s,
+                                    "\x80"s,
+                                    "."s,
+                                    "\x80\x01N."s,
+                                    "\x80\x06N."s,
+                                    "\x80\x02NN."s,
+                                    "\x80\x02(."s,
+                                    "\x80\x02t."s,
+                                    "\x80\x02}Ns."s,
+                                    "\x80\x02}(Nu."s,
+                                    "\x80\x02h\x01."s,
+                                    "\x80\x02Na."s,
+                                    "\x80\x02(q\x01."s,
+                                    "\x80\x02X\xff\xff\xff\xffx."s,
+                                    "\x80\x02\x8a\xff."s,
+                                    "\x80\x02"
+                                    "ccollections"s,
+                                    "\x80\x02\x8a\x09"
+                                    "12345678"s,
+                                    "\x80\x02I1x\n."s,
+                                    "\x80\x02Np-1\n."s,
+                                    "\x80\x02(o."s,
+                                    "\x80\x02(i"s,
+                                    "\x80\x02"
+                                    "0."s,
+                                    "\x80\x02(b."s}) {
     CHECK_MESSAGE(!pickle_error(pickle).empty(), test::printed(pickle));
   }
 }
@@ -330,7 +365,8 @@ TEST_CASE("PyTorchDamage.RandomBytesAnywhere") {
     const auto whole = test::read_bytes(kFixtures / name);
     for (int round = 0; round < 1500; ++round) {
       auto bytes = whole;
-      for (int flips = 1 + round % 4; flips > 0; --flips) bytes[random() % bytes.size()] = static_cast<std::byte>(random());
+      for (int flips = 1 + round % 4; flips > 0; --flips)
+        bytes[random() % bytes.size()] = static_cast<std::byte>(random());
       test::write_bytes(folder / "a.pth", bytes);
       read_damaged(folder / "a.pth");
     }

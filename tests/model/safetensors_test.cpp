@@ -75,7 +75,8 @@ TEST_CASE("Safetensors.RefusesWhatIsNotWhole") {
   const auto error = [&](const std::string& file) {
     return error_of(ErrorCode::model, [&] { read_text(folder, file); });
   };
-  const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[4],"data_offsets":[8,12]}})";
+  const std::string good =
+      R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[4],"data_offsets":[8,12]}})";
   CHECK(read_text(folder, file_of(good, 12)).tensors.size() == 2u);
   CHECK(read_text(folder, file_of("{}  ", 0)).tensors.size() == 0u);
 
@@ -132,7 +133,8 @@ TEST_CASE("SafetensorsDamage.AnyLengthAndRandomBytes") {
   std::mt19937 random(1);
   for (int round = 0; round < 3000; ++round) {
     auto bytes = good;
-    for (int flips = 1 + round % 4; flips > 0; --flips) bytes[random() % bytes.size()] = static_cast<std::byte>(random());
+    for (int flips = 1 + round % 4; flips > 0; --flips)
+      bytes[random() % bytes.size()] = static_cast<std::byte>(random());
     test::write_bytes(folder / "bad", bytes);
     try {
       for (const Tensor& tensor : read_safetensors(folder / "bad").tensors) to_floats(tensor);

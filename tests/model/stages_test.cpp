@@ -45,8 +45,9 @@ TEST_CASE("Stages.NumberEveryTrainableParameterOnce") {
 TEST_CASE("Stages.CountMultiplyAdds") {
   std::int64_t all = 0;
   for (const Stage& stage : stages({}, 256, 256)) all += stage.multiply_adds;
-  CHECK(all == std::int64_t{4} * (3 * 64 * 255 * 255 + 64 * 128 * 126 * 126 + 128 * 256 * 62 * 62 + 256 * 512 * 30 * 30) +
-                   512 * 64 * 900 + 1024);
+  CHECK(all ==
+        std::int64_t{4} * (3 * 64 * 255 * 255 + 64 * 128 * 126 * 126 + 128 * 256 * 62 * 62 + 256 * 512 * 30 * 30) +
+            512 * 64 * 900 + 1024);
 }
 
 TEST_CASE("FrontEnds.HaveAWordEach") {

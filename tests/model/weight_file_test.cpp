@@ -8,8 +8,8 @@
 #include "lfm/error.h"
 #include "src/model/architecture.h"
 #include "tests/catch.h"
-#include "tests/model/expect_error.h"
 #include "tests/model/equal_models.h"
+#include "tests/model/expect_error.h"
 #include "tests/model/random_model.h"
 #include "tests/model/temporary_folder.h"
 
@@ -48,7 +48,8 @@ TEST_CASE("WeightFile.KeepsTheTableOfThresholds") {
 
 TEST_CASE("WeightFile.RoundTrip") {
   const test::TemporaryFolder folder;
-  for (const Architecture architecture : {Architecture{}, Architecture{Pooling::topk, 5}, Architecture{Pooling::average, 1}}) {
+  for (const Architecture architecture :
+       {Architecture{}, Architecture{Pooling::topk, 5}, Architecture{Pooling::average, 1}}) {
     for (const View view : {View::resize, View::native, View::center, View::tiles}) {
       Model model = test::random_model(architecture, 1);
       model.view = view;
@@ -92,7 +93,8 @@ TEST_CASE("WeightFile.RefusesToWriteWhatItWouldNotRead") {
   expect_refused("values", [](Model& m) { m.values.pop_back(); });
   expect_refused("block1.conv.weight", [](Model& m) { m.values[5] = std::numeric_limits<float>::quiet_NaN(); });
   expect_refused("finite", [](Model& m) { m.values[5] = std::numeric_limits<float>::infinity(); });
-  expect_refused("negative variance", [](Model& m) { m.values[parameter_table({})[running_var(2)].offset + 7] = -1e-9f; });
+  expect_refused("negative variance",
+                 [](Model& m) { m.values[parameter_table({})[running_var(2)].offset + 7] = -1e-9f; });
   expect_refused("threshold", [](Model& m) { m.threshold = 1.5f; });
   expect_refused("threshold", [](Model& m) { m.threshold = std::numeric_limits<float>::quiet_NaN(); });
   expect_refused("calibration", [](Model& m) { m.calibration.temperature = 0; });
@@ -130,9 +132,10 @@ TEST_CASE("WeightFile.TheTableOfThresholdsIsChecked") {
       p.header["thresholds"][nlohmann::json::json_pointer(field)] = value;
     });
   };
-  for (const char* field : {"/view", "/reals", "/kinds", "/conditions", "/rows", "/rows/0/rate", "/rows/0/threshold", "/rows/1/recall",
-                            "/rows/0/worst", "/rows/0/worst/name", "/rows/0/worst/called"}) {
-    for (const nlohmann::json& other : {nlohmann::json(nullptr), nlohmann::json(-1), nlohmann::json("other"), nlohmann::json(1e300)}) {
+  for (const char* field : {"/view", "/reals", "/kinds", "/conditions", "/rows", "/rows/0/rate", "/rows/0/threshold",
+                            "/rows/1/recall", "/rows/0/worst", "/rows/0/worst/name", "/rows/0/worst/called"}) {
+    for (const nlohmann::json& other :
+         {nlohmann::json(nullptr), nlohmann::json(-1), nlohmann::json("other"), nlohmann::json(1e300)}) {
       const std::string at(field);
       if (at.ends_with("name") && other.is_string()) continue;
       CHECK_THAT_MESSAGE(error_of_table(field, other), ContainsSubstring("bad.lfmw"), field << ' ' << other);
@@ -144,14 +147,14 @@ TEST_CASE("WeightFile.TheTableOfThresholdsIsChecked") {
 }
 
 TEST_CASE("WeightFile.EveryHeaderFieldIsNeededAndChecked") {
-  for (const char* field : {"/format", "/architecture", "/architecture/pooling", "/architecture/k", "/residual", "/input",
-                            "/input/view", "/input/size", "/input/mean", "/input/std", "/threshold", "/calibration",
-                            "/calibration/temperature", "/calibration/bias", "/name", "/provenance"}) {
+  for (const char* field : {"/format", "/architecture", "/architecture/pooling", "/architecture/k", "/residual",
+                            "/input", "/input/view", "/input/size", "/input/mean", "/input/std", "/threshold",
+                            "/calibration", "/calibration/temperature", "/calibration/bias", "/name", "/provenance"}) {
     const nlohmann::json::json_pointer pointer(field);
     CHECK_THAT_MESSAGE(error_after([&](Parts& p) { p.header.at(pointer.parent_pointer()).erase(pointer.back()); }),
                        ContainsSubstring("bad.lfmw"), field);
-    for (const nlohmann::json& other : {nlohmann::json(nullptr), nlohmann::json(-1), nlohmann::json("other"), nlohmann::json(1e300),
-                                        nlohmann::json::array(), nlohmann::json::object()}) {
+    for (const nlohmann::json& other : {nlohmann::json(nullptr), nlohmann::json(-1), nlohmann::json("other"),
+                                        nlohmann::json(1e300), nlohmann::json::array(), nlohmann::json::object()}) {
       if (pointer.back() == "name" && other.is_string()) continue;
       if (pointer.back() == "provenance" && other.is_object()) continue;
       if (pointer.back() == "bias" && other == -1) continue;

@@ -1,4 +1,5 @@
-// write_random_models FOLDER: a model with few values per channel, one with average pooling, and NPR's network, for onnx_test.py.
+// write_random_models FOLDER: a model with few values per channel, one with average pooling, and NPR's network, for
+// onnx_test.py.
 #include <filesystem>
 
 #include "tests/model/random_model.h"

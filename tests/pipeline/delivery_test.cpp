@@ -12,15 +12,17 @@ using Kind = Delivery::Kind;
 
 TEST_CASE("Delivery.ParsesOneValueAfterTheOther") {
   const auto all = parse_deliveries({"jpeg:90,75", "none", "webp:0", "blur:1.5", "resize:0.75", "noise:4", "shift:3"});
-  const std::vector<Delivery> expected = {{Kind::jpeg, 90}, {Kind::jpeg, 75},      {},                {Kind::webp, 0},
-                                          {Kind::blur, 1.5}, {Kind::resize, 0.75}, {Kind::noise, 4}, {Kind::shift, 3}};
+  const std::vector<Delivery> expected = {{Kind::jpeg, 90}, {Kind::jpeg, 75},  {},
+                                          {Kind::webp, 0},  {Kind::blur, 1.5}, {Kind::resize, 0.75},
+                                          {Kind::noise, 4}, {Kind::shift, 3}};
   CHECK(all == expected);
   for (const Delivery& delivery : all) CHECK(parse_deliveries({delivery.name()}) == std::vector{delivery});
 }
 
 // Found by fuzzing: names of six digits were the same for amounts that differ.
 TEST_CASE("Delivery.NamesTellAmountsApart") {
-  for (const std::string word : {"resize:0.5888888888888889", "resize:0.588889", "blur:1e-09", "noise:254.99999999999997", "shift:4096"}) {
+  for (const std::string word :
+       {"resize:0.5888888888888889", "resize:0.588889", "blur:1e-09", "noise:254.99999999999997", "shift:4096"}) {
     const auto delivery = parse_deliveries({word});
     CHECK(delivery.front().name() == word);
     CHECK(parse_deliveries({delivery.front().name()}) == delivery);
@@ -28,8 +30,9 @@ TEST_CASE("Delivery.NamesTellAmountsApart") {
 }
 
 TEST_CASE("Delivery.RefusesWhatItDoesNotUnderstand") {
-  for (const char* word : {"", "jpg:90", "jpeg", "jpeg:", "jpeg:90,", "jpeg:0", "jpeg:101", "jpeg:80.5", "webp:-1", "resize:0", "blur:x",
-                           "noise:nan", "resize:inf", "none:1", "shift:1e9", "screen:20", "social:0"}) {
+  for (const char* word :
+       {"", "jpg:90", "jpeg", "jpeg:", "jpeg:90,", "jpeg:0", "jpeg:101", "jpeg:80.5", "webp:-1", "resize:0", "blur:x",
+        "noise:nan", "resize:inf", "none:1", "shift:1e9", "screen:20", "social:0"}) {
     try {
       parse_deliveries({word});
       FAIL(word);

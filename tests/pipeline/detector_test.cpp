@@ -28,7 +28,8 @@ class DetectorOfImages {
   void expect_as_from_file(DetectorOptions options) {
     options.device = "cpu";
     Detector detector(folder_ / "model.lfmw", options);
-    const Detection image = detector.detect(read_image(folder_ / "a.ppm")), file = detector.detect_files({folder_ / "a.ppm"}).at(0);
+    const Detection image = detector.detect(read_image(folder_ / "a.ppm")),
+                    file = detector.detect_files({folder_ / "a.ppm"}).at(0);
     REQUIRE_MESSAGE(file.scored(), file.error);
     REQUIRE(image.scored());
     CHECK(image.width == 300);
@@ -69,7 +70,9 @@ TEST_CASE_METHOD(DetectorOfImages, "DetectorOfImages.InEveryView") {
   }
 }
 
-TEST_CASE_METHOD(DetectorOfImages, "DetectorOfImages.WithDeliveriesFeaturesEvidenceAndThumbnail") { expect_everything_as_from_file(); }
+TEST_CASE_METHOD(DetectorOfImages, "DetectorOfImages.WithDeliveriesFeaturesEvidenceAndThumbnail") {
+  expect_everything_as_from_file();
+}
 
 class DetectorOfMembers : public DetectorOfImages {
  protected:
@@ -102,7 +105,8 @@ TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.EveryMemberSeesWhatItSees
         CHECK(joint[i].delivered_member_logits[2 * d + 1] == logits[1]);
         CHECK(joint[i].delivered_logits[d] == combine(model, logits).logit);
       }
-      CHECK_MESSAGE((std::isnan(joint[i].delivered_logits[2]) && std::isnan(joint[i].delivered_scores[2])), "can't be delivered so");
+      CHECK_MESSAGE((std::isnan(joint[i].delivered_logits[2]) && std::isnan(joint[i].delivered_scores[2])),
+                    "can't be delivered so");
       CHECK(joint[i].member_logits == (std::vector{first[i].logit, second[i].logit}));
       CHECK(joint[i].logit == joint[i].delivered_logits[0]);
       CHECK(joint[i].fake == (joint[i].score > 0.5f));
@@ -147,9 +151,7 @@ TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.AsFromMemory") {
 class Inputs : public InputSource {
  public:
   explicit Inputs(std::vector<Input> inputs) : inputs_(std::move(inputs)) {}
-  std::optional<Input> next() override {
-    return at_ < inputs_.size() ? std::optional(inputs_[at_++]) : std::nullopt;
-  }
+  std::optional<Input> next() override { return at_ < inputs_.size() ? std::optional(inputs_[at_++]) : std::nullopt; }
 
  private:
   std::vector<Input> inputs_;
@@ -203,7 +205,8 @@ TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.SeveralFilesMakeOneModel"
   CHECK(model.combination == Combination::max);
   CHECK(load_models(find_models((folder_ / "second.lfmw").string())).members.size() == 0u);
   CHECK(error_of(ErrorCode::usage, [&] { find_models(names + ","); }) != "");
-  CHECK(error_of(ErrorCode::model, [&] { find_models(names + ",missing.lfmw"); }).find("missing.lfmw") != std::string::npos);
+  CHECK(error_of(ErrorCode::model, [&] { find_models(names + ",missing.lfmw"); }).find("missing.lfmw") !=
+        std::string::npos);
   std::filesystem::copy_file(folder_ / "model.lfmw", folder_ / "a,b.lfmw");
   CHECK_MESSAGE(find_models((folder_ / "a,b.lfmw").string()).size() == 1u, "a file of that very name");
 }

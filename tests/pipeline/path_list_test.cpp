@@ -21,7 +21,8 @@ using namespace std::string_view_literals;
 
 using Strings = std::vector<std::string>;
 
-/// What a list of these bytes gives, in pieces of so many; an entry that can't be a path has a '!', and what ends the list stands last.
+/// What a list of these bytes gives, in pieces of so many; an entry that can't be a path has a '!', and what ends the
+/// list stands last.
 Strings entries_of(std::string_view bytes, ListSeparator separator = ListSeparator::line, std::size_t piece = 1 << 20) {
   int ends[2];
   CHECK(pipe(ends) == 0);
@@ -55,9 +56,10 @@ std::string utf16(std::string_view ascii, bool big_endian, bool mark) {
 }
 
 TEST_CASE("PathList.LinesEndAsOnUnixWindowsAndOldMacs") {
-  for (const std::string_view list : {"/n/a.png\n/n/b.png\n"sv, "/n/a.png\n/n/b.png"sv, "/n/a.png\r\n/n/b.png\r\n"sv, "/n/a.png\r/n/b.png\r"sv,
-                                      "\n\r\n/n/a.png\n \t\r\n\n/n/b.png\n\n"sv, "\xef\xbb\xbf/n/a.png\r\n/n/b.png"sv,
-                                      "  /n/a.png \n/n/b.png\t\r\n"sv, "/n/a.png\n\xef\xbb\xbf/n/b.png\n"sv}) {
+  for (const std::string_view list :
+       {"/n/a.png\n/n/b.png\n"sv, "/n/a.png\n/n/b.png"sv, "/n/a.png\r\n/n/b.png\r\n"sv, "/n/a.png\r/n/b.png\r"sv,
+        "\n\r\n/n/a.png\n \t\r\n\n/n/b.png\n\n"sv, "\xef\xbb\xbf/n/a.png\r\n/n/b.png"sv,
+        "  /n/a.png \n/n/b.png\t\r\n"sv, "/n/a.png\n\xef\xbb\xbf/n/b.png\n"sv}) {
     for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{1000}}) {
       if (piece == 1 && list.find('\n') == list.npos) continue;  // a CR that came alone may be followed by anything
       CHECK_THAT_MESSAGE(entries_of(list, ListSeparator::line, piece), test::ElementsAre("/n/a.png", "/n/b.png"),
@@ -85,7 +87,8 @@ TEST_CASE("PathList.NullSeparatedNamesMayHoldAnything") {
 }
 
 TEST_CASE("PathList.TheOtherSeparatorIsToldOnce") {
-  for (const std::string_view list : {"/n/a.png\0/n/b.png\0"sv, "/n/a.png\0"sv, "/n/a.png\0/n/b.png"sv, "/n/a\nb\0/n/c\0"sv}) {
+  for (const std::string_view list :
+       {"/n/a.png\0/n/b.png\0"sv, "/n/a.png\0"sv, "/n/a.png\0/n/b.png"sv, "/n/a\nb\0/n/c\0"sv}) {
     CHECK_THAT_MESSAGE(entries_of(list).back(), ContainsSubstring("--null"), test::printed(list));
     CHECK(entries_of(list).size() <= 2u);
   }
@@ -121,12 +124,15 @@ TEST_CASE("PathList.Utf16And32AreToldOnce") {
 
 TEST_CASE("PathList.PicturesAndOtherBinaryDataAreToldOnce") {
   Image image{48, 48, std::vector<std::uint8_t>(std::size_t{48} * 48 * 3, 200)};
-  const auto text = [](const std::vector<std::byte>& bytes) { return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()); };
-  const std::vector<std::pair<std::string, std::string>> pictures = {{text(encode_png(image)), "PNG"},
-                                                                     {text(encode_jpeg(image, 90)), "JPEG"},
-                                                                     {text(encode_webp(image, 90)), "WebP"},
-                                                                     {"P6\n48 48\n255\n" + std::string(48 * 48 * 3, '\n'), "PNM"},
-                                                                     {std::string("BM\x36\1\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", 18) + std::string(436, '\n'), "BMP"}};
+  const auto text = [](const std::vector<std::byte>& bytes) {
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  const std::vector<std::pair<std::string, std::string>> pictures = {
+      {text(encode_png(image)), "PNG"},
+      {text(encode_jpeg(image, 90)), "JPEG"},
+      {text(encode_webp(image, 90)), "WebP"},
+      {"P6\n48 48\n255\n" + std::string(48 * 48 * 3, '\n'), "PNM"},
+      {std::string("BM\x36\1\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0", 18) + std::string(436, '\n'), "BMP"}};
   for (const auto& [bytes, name] : pictures) {
     for (const ListSeparator separator : {ListSeparator::line, ListSeparator::nul}) {
       CHECK_THAT_MESSAGE(entries_of(bytes, separator),

@@ -58,7 +58,8 @@ TEST_CASE("PathSource.GivesInputsInOrderAndFoldersByName") {
 
 TEST_CASE("PathSource.PassesOverHiddenEntriesOfFoldersAlone") {
   const TemporaryFolder folder;
-  for (const char* name : {"f/._1.png", "f/1.png", "f/.thumbnails/t.png", "f/__MACOSX/2.png", ".h/3.png"}) touch(folder / name);
+  for (const char* name : {"f/._1.png", "f/1.png", "f/.thumbnails/t.png", "f/__MACOSX/2.png", ".h/3.png"})
+    touch(folder / name);
   PathSource source({folder / "f", folder / "f/._1.png", folder / ".h"});
   CHECK(paths_of(source, folder.path()) == (std::vector<std::string>{"f/1.png", "f/._1.png", ".h/3.png"}));
 }

@@ -36,7 +36,8 @@ Detection full_detection() {
   d.width = 640, d.height = 480, d.orientation = 6;
   d.logit = -1.5f, d.score = 0.25f, d.fake = true, d.unsure = true, d.doubt = Doubt::flips, d.texture = 0.5f;
   d.windows = 9, d.empty_windows = 2;
-  d.features = {1, 2, 3}, d.delivered_logits = {4}, d.delivered_scores = {0.5f, std::numeric_limits<float>::quiet_NaN()};
+  d.features = {1, 2, 3}, d.delivered_logits = {4},
+  d.delivered_scores = {0.5f, std::numeric_limits<float>::quiet_NaN()};
   d.member_logits = {1, -1}, d.delivered_member_logits = {1, 2, 3, 4}, d.decided_by = 1;
   d.evidence = {{1, 2, 3, 4, 5, 6, 1, 2, {0.5f, 1}, {0, 2}, 1}, {}};
   d.thumbnail = {1, 2, 255};
@@ -68,7 +69,8 @@ TEST_CASE("DetectionBytes.EveryFieldComesBack") {
   const std::vector<std::byte> sent = bytes_of(input);
   rest = sent;
   const Input received = take_input(rest);
-  CHECK((received.path == "a b.png" && received.from_folder && received.view == View::native && received.stable && !received.evidence));
+  CHECK((received.path == "a b.png" && received.from_folder && received.view == View::native && received.stable &&
+         !received.evidence));
   input.bytes = std::make_shared<const std::vector<std::byte>>();
   CHECK_THROWS_AS(bytes_of(input), std::logic_error);
 }
@@ -102,11 +104,13 @@ class SharedStream {
  protected:
   SharedStream() {
     write_random_model(folder_ / "model.lfmw", 7);
-    for (std::uint32_t i = 0; i < 40; ++i) write_ppm(folder_ / fmt::format("photos/{:02}.ppm", i), 48 + 8 * (i % 3), 48, i);
+    for (std::uint32_t i = 0; i < 40; ++i)
+      write_ppm(folder_ / fmt::format("photos/{:02}.ppm", i), 48 + 8 * (i % 3), 48, i);
     std::ofstream(folder_ / "photos/07-broken.png") << "\x89PNG\r\n\x1a\nbroken";
     std::ofstream(folder_ / "photos/notes.txt") << "no image";
     const std::string rgb(64 * 56 * 3, '\x40');
-    std::ofstream(folder_ / "photos/20-pages.tif", std::ios::binary) << tiff_pages(64, 56, {{rgb, 1}, {rgb, 1}, {rgb, 1}});
+    std::ofstream(folder_ / "photos/20-pages.tif", std::ios::binary)
+        << tiff_pages(64, 56, {{rgb, 1}, {rgb, 1}, {rgb, 1}});
   }
   Detector detector() const {
     DetectorOptions options;
@@ -178,7 +182,8 @@ TEST_CASE_METHOD(SharedStream, "SharedStream.InAHurryTheRootWaitsForNobodyWhoIsG
   Detector own = detector();
   const std::vector<std::string> expected = alone();
   std::vector<std::string> seen;
-  CHECK(!score_shared(own, boxes.mail(0), paths, media_, [&](Detection&& d) { seen.push_back(text(d)); }, [] { return true; }));
+  CHECK(!score_shared(
+      own, boxes.mail(0), paths, media_, [&](Detection&& d) { seen.push_back(text(d)); }, [] { return true; }));
   REQUIRE(seen.size() < expected.size());
   CHECK(std::equal(seen.begin(), seen.end(), expected.begin()));
 }

@@ -30,7 +30,8 @@ void write_ppm(const std::filesystem::path& path, int width, int height, int fir
 /// Gives the same files again and again.
 class RepeatingSource : public InputSource {
  public:
-  RepeatingSource(std::vector<std::filesystem::path> files, std::size_t count) : files_(std::move(files)), count_(count) {}
+  RepeatingSource(std::vector<std::filesystem::path> files, std::size_t count)
+      : files_(std::move(files)), count_(count) {}
   std::optional<Input> next() override {
     const std::size_t i = given++;
     if (i >= count_) return std::nullopt;
@@ -46,7 +47,8 @@ class RepeatingSource : public InputSource {
 /// As a list does whose writer pauses: after some inputs it starves until it is cancelled.
 class StarvingSource : public RepeatingSource {
  public:
-  StarvingSource(std::vector<std::filesystem::path> files, std::size_t before) : RepeatingSource(std::move(files), before) {}
+  StarvingSource(std::vector<std::filesystem::path> files, std::size_t before)
+      : RepeatingSource(std::move(files), before) {}
   std::optional<Input> next() override {
     if (auto input = RepeatingSource::next()) return input;
     starved_ = true;
@@ -75,13 +77,14 @@ class StreamTest {
     std::vector<EngineSet> engines = {{&engine}};
     if (members) engines = {{&engine, &*members}};
     for (StubEngine& other : others) engines.push_back({&other});
-    score_stream(engines, options, source, [](Detection& d, const Input&) { d.status = Detection::Status::scored; }, sink);
+    score_stream(
+        engines, options, source, [](Detection& d, const Input&) { d.status = Detection::Status::scored; }, sink);
   }
 
   TemporaryFolder folder;
   std::vector<std::filesystem::path> files;
   StubEngine engine;
-  std::deque<StubEngine> others;  // further devices'
+  std::deque<StubEngine> others;      // further devices'
   std::optional<StubEngine> members;  // a second member's on the same device
   StreamOptions options;
 };
@@ -115,7 +118,9 @@ TEST_CASE_METHOD(StreamTest, "StreamTest.SeveralEnginesShareTheBatchesAndKeepThe
   others.resize(2);
   int slowness = 0;
   for (StubEngine* e : {&engine, &others[0], &others[1]}) {  // batches overtake each other
-    e->on_batch = [pause = std::chrono::microseconds(200 * slowness++)](const PixelBatch&) { std::this_thread::sleep_for(pause); };
+    e->on_batch = [pause = std::chrono::microseconds(200 * slowness++)](const PixelBatch&) {
+      std::this_thread::sleep_for(pause);
+    };
   }
   RepeatingSource source(files, 1200);
   std::size_t seen = 0;
@@ -169,8 +174,9 @@ TEST_CASE_METHOD(StreamTest, "StreamTest.SeveralRealEnginesScoreAsOneDoes") {
   const auto scores = [&](std::size_t count) {
     std::vector<float> all;
     RepeatingSource source(files, 60);
-    score_stream(std::span(engines).first(count), options, source, [](Detection&, const Input&) {},
-                 [&](Detection&& d) { all.push_back(d.logit); });
+    score_stream(
+        std::span(engines).first(count), options, source, [](Detection&, const Input&) {},
+        [&](Detection&& d) { all.push_back(d.logit); });
     return all;
   };
   const auto alone = scores(1);
@@ -231,7 +237,8 @@ TEST_CASE_METHOD(StreamTest, "StreamTest.AnImageThatFailsInTheNetworkTakesNoOthe
   CHECK(seen == 120u);
 }
 
-// A device computes one batch while the next crosses from the memory that the workers wrote to, which comes round again and again.
+// A device computes one batch while the next crosses from the memory that the workers wrote to, which comes round again
+// and again.
 TEST_CASE_METHOD(StreamTest, "StreamTest.BatchesOfADeviceOverlap") {
   engine.depth = 2;
   PixelPool pool(engine, std::size_t{3} * 48 * 48);

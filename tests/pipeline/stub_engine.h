@@ -1,5 +1,6 @@
-// An engine that computes nothing: the logit of an image is its first byte and an offset. It records the batches it was given. With a depth of two it
-// works as one on a device does: pinned pixels are read, and logits written, when somebody waits for them.
+// An engine that computes nothing: the logit of an image is its first byte and an offset. It records the batches it was
+// given. With a depth of two it works as one on a device does: pinned pixels are read, and logits written, when
+// somebody waits for them.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +25,9 @@ class StubEngine : public Engine, public Inference {
   int most_under_way = 0, pinned_batches = 0;
 
   std::string description() const override { return "stub"; }
-  Plan plan_for(const Architecture&, const PlanRequest& r) const override { return {{}, std::size_t{1} * r.n * r.height * r.width}; }
+  Plan plan_for(const Architecture&, const PlanRequest& r) const override {
+    return {{}, std::size_t{1} * r.n * r.height * r.width};
+  }
   Inference& inference() override { return *this; }
   Training& training() override { throw std::logic_error("the stub does not train"); }
   void set_communicator(Communicator) override {}
@@ -53,11 +56,14 @@ class StubEngine : public Engine, public Inference {
     for (; passes_.size() > static_cast<std::size_t>(left); passes_.pop_front()) {
       if (on_wait) on_wait();
       Pass& pass = passes_.front();
-      for (std::size_t i = 0; i < pass.images.size(); ++i) pass.values[i] = static_cast<float>(*pass.images[i]) + offset;
+      for (std::size_t i = 0; i < pass.images.size(); ++i)
+        pass.values[i] = static_cast<float>(*pass.images[i]) + offset;
       std::copy(pass.values.begin(), pass.values.end(), pass.logits.begin());
     }
   }
-  std::optional<std::vector<float>> read(Activation) override { return std::vector<float>(logits_.size() * 1024, 1.0f); }
+  std::optional<std::vector<float>> read(Activation) override {
+    return std::vector<float>(logits_.size() * 1024, 1.0f);
+  }
 
  private:
   void take_model(const Architecture&, std::span<const float>) override {}

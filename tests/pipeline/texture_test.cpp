@@ -1,4 +1,5 @@
-// A verdict needs something to look at: pictures and windows whose residual is nearly empty are known for what they are.
+// A verdict needs something to look at: pictures and windows whose residual is nearly empty are known for what they
+// are.
 #include "src/pipeline/texture.h"
 
 #include <algorithm>
@@ -84,8 +85,9 @@ TEST_CASE("Texture.FlatDrawnAndEnlargedPicturesAreEmpty") {
 TEST_CASE("Texture.PhotographsAreNotHoweverTheyAreDelivered") {
   for (const char* name : {"astronaut.png", "chelsea.png", "coffee.png", "coffee-redrawn.png"}) {
     const Image photo = read_image(std::filesystem::path(kSourceFolder) / "samples" / name);
-    for (const Image& delivered : {photo, recompress_jpeg(photo, 15), recompress_webp(photo, 10), gaussian_blur(photo, 2),
-                                   resize_bilinear(photo, 2 * photo.width, 2 * photo.height)}) {
+    for (const Image& delivered :
+         {photo, recompress_jpeg(photo, 15), recompress_webp(photo, 10), gaussian_blur(photo, 2),
+          resize_bilinear(photo, 2 * photo.width, 2 * photo.height)}) {
       const Texture texture = texture_of(delivered);
       CHECK_MESSAGE(!is_empty(texture), name << ' ' << texture.any << ' ' << texture.strong);
     }
@@ -145,7 +147,8 @@ TEST_CASE_METHOD(DetectorOfEmptyPictures, "DetectorOfEmptyPictures.WindowsWithou
   Image page = drawn(512, 512, [](int, int) { return 255; });
   const Image part = random_image(256, 256, 5);
   for (std::size_t y = 0; y < 256; ++y) {
-    std::copy_n(part.rgb.begin() + static_cast<std::ptrdiff_t>(y * 768), 768, page.rgb.begin() + static_cast<std::ptrdiff_t>((y + 256) * 1536 + 768));
+    std::copy_n(part.rgb.begin() + static_cast<std::ptrdiff_t>(y * 768), 768,
+                page.rgb.begin() + static_cast<std::ptrdiff_t>((y + 256) * 1536 + 768));
   }
   DetectorOptions options;
   options.view = View::tiles;

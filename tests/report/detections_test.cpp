@@ -69,7 +69,10 @@ TEST_CASE("Json.NamesThatAreNoUtf8BecomeValidJson") {
 
 // Found by fuzzing: JSON lets DEL pass, and the C1 controls and bidirectional overrides.
 TEST_CASE("Json.NamesSteerNoTerminal") {
-  for (const std::string name : {"del\x7f", "csi\xc2\x9b" "2J", "override\xe2\x80\xae", "both\x7f\xc3\xa9"}) {
+  for (const std::string name : {"del\x7f",
+                                 "csi\xc2\x9b"
+                                 "2J",
+                                 "override\xe2\x80\xae", "both\x7f\xc3\xa9"}) {
     for (const Detection& d : {scored(name, 1, 0.7f, true), failed(name, name)}) {
       std::string line = report_record(OutputFormat::jsonl, d, true);
       CHECK(json::parse(line)["path"] == name);

@@ -1,4 +1,5 @@
-// What a command reads and writes, settled before its work: nothing of the user's is lost, and what can't be written is told at once.
+// What a command reads and writes, settled before its work: nothing of the user's is lost, and what can't be written is
+// told at once.
 #include "src/report/file_plan.h"
 
 #include <sys/stat.h>
@@ -32,15 +33,21 @@ class Plan {
     for (const char* name : {"a.csv", "sub/b.csv"}) write(name, "path,logit\n");
   }
   fs::path at(const std::string& name) const { return folder / name; }
-  void write(const std::string& name, const std::string& content) { std::ofstream(folder / name, std::ios::binary) << content; }
-  std::size_t files() const { return static_cast<std::size_t>(std::distance(fs::recursive_directory_iterator(folder.path()), {})); }
+  void write(const std::string& name, const std::string& content) {
+    std::ofstream(folder / name, std::ios::binary) << content;
+  }
+  std::size_t files() const {
+    return static_cast<std::size_t>(std::distance(fs::recursive_directory_iterator(folder.path()), {}));
+  }
 
   TemporaryFolder folder;
 };
 
 Image grey() { return {48, 48, std::vector<std::uint8_t>(std::size_t{48} * 48 * 3, 128)}; }
 
-std::string text(const std::vector<std::byte>& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+std::string text(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
 TEST_CASE_METHOD(Plan, "Plan.TwoOutputsOfOneFileAreRefusedByWhateverName") {
   fs::create_symlink("a.csv", at("link.csv"));
@@ -48,8 +55,8 @@ TEST_CASE_METHOD(Plan, "Plan.TwoOutputsOfOneFileAreRefusedByWhateverName") {
   fs::create_hard_link(at("a.csv"), at("hard.csv"));
   fs::create_directory_symlink("sub", at("same"));
   const std::vector<std::pair<std::string, std::string>> pairs = {
-      {"a.csv", "a.csv"},    {"a.csv", "./a.csv"},        {"a.csv", "sub/../a.csv"},     {"a.csv", "link.csv"},
-      {"a.csv", "hard.csv"}, {"new.csv", "new.csv"},      {"new.csv", "sub/../new.csv"}, {"new.csv", "dangling.csv"},
+      {"a.csv", "a.csv"},      {"a.csv", "./a.csv"},       {"a.csv", "sub/../a.csv"},     {"a.csv", "link.csv"},
+      {"a.csv", "hard.csv"},   {"new.csv", "new.csv"},     {"new.csv", "sub/../new.csv"}, {"new.csv", "dangling.csv"},
       {"sub/new", "same/new"}, {"sub/b.csv", "same/b.csv"}};
   for (const auto& [first, second] : pairs) {
     for (const bool force : {false, true}) {
@@ -63,7 +70,8 @@ TEST_CASE_METHOD(Plan, "Plan.TwoOutputsOfOneFileAreRefusedByWhateverName") {
   plan.write("-", "the table", Content::text);
   error_of(ErrorCode::usage, [&] { plan.write("/dev/stdout", "--report", Content::text); });
   FilePlan apart(false);
-  for (const char* name : {"a.csv", "b.csv", "A.csv", "sub/a.csv", "sub/b.csv"}) apart.write(at(name), "--output", Content::text);
+  for (const char* name : {"a.csv", "b.csv", "A.csv", "sub/a.csv", "sub/b.csv"})
+    apart.write(at(name), "--output", Content::text);
   apart.write("/dev/null", "--output", Content::text);
   apart.write("/dev/null", "--report", Content::text);
   CHECK_NOTHROW(apart.settle());
@@ -106,7 +114,8 @@ TEST_CASE_METHOD(Plan, "Plan.WhatIsNoResultIsReplacedByForceAlone") {
   write("empty", "");
   write("text", "old");
   using Names = std::vector<std::string>;
-  const Names all = {"model", "safetensors", "pth", "png", "own.png", "jpeg", "webp", "svg", "npy", "lfs", "binary", "script", "empty", "text"};
+  const Names all = {"model", "safetensors", "pth", "png",    "own.png", "jpeg",  "webp",
+                     "svg",   "npy",         "lfs", "binary", "script",  "empty", "text"};
   const std::vector<std::pair<Content, Names>> replaced = {{Content::text, {"empty", "text"}},
                                                            {Content::array, {"npy", "empty", "text"}},
                                                            {Content::drawing, {"svg", "empty", "text"}},
@@ -149,7 +158,8 @@ TEST_CASE_METHOD(Plan, "Plan.WhatCannotBeWrittenIsToldAndNothingIsLeft") {
   error_of(ErrorCode::output, [&] { settle(at("pipe"), Content::model); });
   error_of(ErrorCode::output, [&] { settle("/dev/fd/999", Content::text); });
   error_of(ErrorCode::usage, [&] { settle("-", Content::array); });
-  for (const fs::path& path : {at("a.csv"), at("new.csv"), at(std::string(255, 'x')), at("pipe"), fs::path("/dev/null"), fs::path("/dev/full"), fs::path("-")}) {
+  for (const fs::path& path : {at("a.csv"), at("new.csv"), at(std::string(255, 'x')), at("pipe"), fs::path("/dev/null"),
+                               fs::path("/dev/full"), fs::path("-")}) {
     INFO(path);
     CHECK_NOTHROW(settle(path, Content::text));
   }

@@ -28,7 +28,8 @@ TEST_CASE("HeatMap.WindowsThatOverlapAddUp") {
   const Image drawn = draw_heat(kWhite, kWidth, kHeight, std::vector{window(0, 1), window(32, 1)}, Heat::contributions);
   CHECK_MESSAGE(redness(drawn, 20) == redness(drawn, 76), "each is seen by one");
   CHECK_MESSAGE(redness(drawn, 48) > redness(drawn, 20), "both see the middle");
-  const Image cancelled = draw_heat(kWhite, kWidth, kHeight, std::vector{window(0, 1), window(32, -1)}, Heat::contributions);
+  const Image cancelled =
+      draw_heat(kWhite, kWidth, kHeight, std::vector{window(0, 1), window(32, -1)}, Heat::contributions);
   CHECK_MESSAGE(redness(cancelled, 48) == 0, "and what they say of it may cancel");
   CHECK(redness(cancelled, 20) > 0);
   CHECK(redness(cancelled, 76) < 0);

@@ -22,11 +22,18 @@ TEST_CASE("Measurement.PercentilesAreSamples") {
 }
 
 TEST_CASE("Measurement.JsonHasWhatApplies") {
-  BenchReport report{.mode = "kernels", .device = "a GPU", .clock = "device events", .data_sheet = "H200 SXM", .rows = {}, .notes = {"a note"}};
-  Measurement timed{.part = "layer", .operation = "block 2", .variant = "", .precision = "fp16", .batch = 2, .size = 48};
+  BenchReport report{.mode = "kernels",
+                     .device = "a GPU",
+                     .clock = "device events",
+                     .data_sheet = "H200 SXM",
+                     .rows = {},
+                     .notes = {"a note"}};
+  Measurement timed{
+      .part = "layer", .operation = "block 2", .variant = "", .precision = "fp16", .batch = 2, .size = 48};
   timed.milliseconds = spread_of({1, 2, 3});
   timed.share = 0.5;
-  Measurement failed{.part = "inference kernel", .operation = "conv2x2, block 2", .variant = "cuDNN, bf16", .precision = "bf16"};
+  Measurement failed{
+      .part = "inference kernel", .operation = "conv2x2, block 2", .variant = "cuDNN, bf16", .precision = "bf16"};
   failed.error = "not supported";
   report.rows = {timed, failed};
   const auto json = nlohmann::json::parse(bench_json(report));

@@ -9,7 +9,6 @@
 namespace lfm::test {
 namespace {
 
-
 std::string data_of(const std::string& html) {
   const std::string open = "id=\"data\">";
   const std::size_t begin = html.find(open) + open.size();
@@ -52,7 +51,8 @@ TEST_CASE("Page.KeepsWhatThePicturesAre") {
 
 TEST_CASE("Page.SaysWhatAVerdictMeansWhereTheModelKnows") {
   Model model;
-  model.thresholds = {View::tiles, 100, 2, 50, 1, {"none"}, {{0.05, 0.6f, 0.02, {"web <b>", 5, 100}, {}, 0.5, 0.4, 0.6}}};
+  model.thresholds = {
+      View::tiles, 100, 2, 50, 1, {"none"}, {{0.05, 0.6f, 0.02, {"web <b>", 5, 100}, {}, 0.5, 0.4, 0.6}}};
   const ReportPage page(false);
   const std::string html = page.html("title", {"m.lfmw"}, model, View::tiles, 0.6f);
   CHECK_THAT(html, ContainsSubstring("of 100 generated ones about 50 are found"));

@@ -15,7 +15,6 @@
 namespace lfm::test {
 namespace {
 
-
 /// What takes a line of so many columns away: no escape sequence, which not every terminal knows.
 std::string wiped(std::size_t columns) { return "\r" + std::string(columns, ' ') + "\r"; }
 

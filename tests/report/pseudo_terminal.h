@@ -14,7 +14,8 @@ namespace lfm::test {
 class PseudoTerminal {
  public:
   PseudoTerminal() : screen_(posix_openpt(O_RDWR | O_NOCTTY)) {
-    if (screen_ < 0 || grantpt(screen_) != 0 || unlockpt(screen_) != 0) throw std::runtime_error("no pseudo-terminal is to be had");
+    if (screen_ < 0 || grantpt(screen_) != 0 || unlockpt(screen_) != 0)
+      throw std::runtime_error("no pseudo-terminal is to be had");
     const int terminal = open(ptsname(screen_), O_RDWR | O_NOCTTY);
     std::fflush(stderr);
     stderr_ = dup(STDERR_FILENO);
@@ -30,7 +31,8 @@ class PseudoTerminal {
   PseudoTerminal(const PseudoTerminal&) = delete;
   PseudoTerminal& operator=(const PseudoTerminal&) = delete;
 
-  /// What was written since the last call. It arrives some time after it was written, so it is followed by a mark and read up to that.
+  /// What was written since the last call. It arrives some time after it was written, so it is followed by a mark and
+  /// read up to that.
   std::string written() {
     std::fflush(stderr);
     constexpr char mark = '\0';

@@ -14,7 +14,8 @@
 
 namespace lfm::test {
 
-inline const std::string kNastyName = "</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">&'.png";
+inline const std::string kNastyName =
+    "</script><script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">&'.png";
 
 inline std::string sample_page(int pictures) {
   std::mt19937 random(1);
@@ -43,7 +44,8 @@ inline std::string sample_page(int pictures) {
     Image thumbnail{64, 64, {}};
     for (int p = 0; p < 64 * 64; ++p) {
       const auto grey = static_cast<std::uint8_t>((p % 64 * (1 + i % 4) + p / 64 * 2) & 0xFF);
-      thumbnail.rgb.insert(thumbnail.rgb.end(), {grey, static_cast<std::uint8_t>(i * 16), static_cast<std::uint8_t>(255 - grey)});
+      thumbnail.rgb.insert(thumbnail.rgb.end(),
+                           {grey, static_cast<std::uint8_t>(i * 16), static_cast<std::uint8_t>(255 - grey)});
     }
     for (const std::byte byte : encode_webp(thumbnail, 50)) d.thumbnail.push_back(static_cast<std::uint8_t>(byte));
     page.add(d, label, "one");

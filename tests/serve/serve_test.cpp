@@ -27,7 +27,8 @@ TEST_CASE("Access.TokensAreReadFromLines") {
     std::ofstream(file) << text;
     return read_tokens(file);
   };
-  CHECK(read("# ours\n\n0123456789abcdef\r\nfedcba9876543210 \n") == std::vector<std::string>{"0123456789abcdef", "fedcba9876543210"});
+  CHECK(read("# ours\n\n0123456789abcdef\r\nfedcba9876543210 \n") ==
+        std::vector<std::string>{"0123456789abcdef", "fedcba9876543210"});
   CHECK_THROWS_AS(read("short\n"), Error);
   CHECK_THROWS_AS(read("# none\n"), Error);
   CHECK_THROWS_AS(read_tokens(folder.path() / "missing"), Error);
@@ -37,7 +38,8 @@ TEST_CASE("Access.OnlyTheWholeTokenOpens") {
   const std::vector<std::string> tokens = {"0123456789abcdef", "fedcba9876543210"};
   CHECK(is_authorized("Bearer 0123456789abcdef", tokens));
   CHECK(is_authorized("Bearer fedcba9876543210", tokens));
-  for (const char* wrong : {"", "Bearer ", "0123456789abcdef", "bearer 0123456789abcdef", "Bearer 0123456789abcde", "Bearer 0123456789abcdeff"}) {
+  for (const char* wrong : {"", "Bearer ", "0123456789abcdef", "bearer 0123456789abcdef", "Bearer 0123456789abcde",
+                            "Bearer 0123456789abcdeff"}) {
     CAPTURE(wrong);
     CHECK_FALSE(is_authorized(wrong, tokens));
   }
@@ -45,7 +47,8 @@ TEST_CASE("Access.OnlyTheWholeTokenOpens") {
 
 TEST_CASE("Access.KnowsThisMachinesAddresses") {
   for (const char* own : {"127.0.0.1", "127.1.2.3", "localhost", "::1"}) CHECK(is_loopback(own));
-  for (const char* other : {"0.0.0.0", "::", "", "127", "127.0.0.1.evil.example", "192.168.0.1", "localhost.evil.example"}) {
+  for (const char* other :
+       {"0.0.0.0", "::", "", "127", "127.0.0.1.evil.example", "192.168.0.1", "localhost.evil.example"}) {
     CAPTURE(other);
     CHECK_FALSE(is_loopback(other));
   }
@@ -139,7 +142,8 @@ TEST_CASE("RequestQueue.ClosedItGivesWhatItHolds") {
   CHECK_FALSE(queue.next());
 }
 
-// The first picture of a batch waits max_wait for others; then the stream is told to go on without, from a thread that waits in next().
+// The first picture of a batch waits max_wait for others; then the stream is told to go on without, from a thread that
+// waits in next().
 TEST_CASE("RequestQueue.TellsTheStreamWhenNoMoreComesInTime") {
   RequestQueue queue(3, 20ms);
   std::atomic<int> told = 0;
@@ -163,9 +167,10 @@ TEST_CASE("Metrics.AreWhatPrometheusReads") {
   metrics.request("/v1/detect", 503, 0.005);
   metrics.picture("fake");
   const std::string text = metrics.text(7, false);
-  for (const char* line : {"lfm_up 0\n", "lfm_waiting_pictures 7\n", "lfm_requests_total{route=\"/v1/detect\",status=\"200\"} 2\n",
-                           "lfm_pictures_total{verdict=\"fake\"} 1\n", "le=\"0.005\"} 1\n", "le=\"0.025\"} 2\n", "le=\"30\"} 2\n",
-                           "le=\"+Inf\"} 3\n", "lfm_request_seconds_count{route=\"/v1/detect\"} 3\n"}) {
+  for (const char* line :
+       {"lfm_up 0\n", "lfm_waiting_pictures 7\n", "lfm_requests_total{route=\"/v1/detect\",status=\"200\"} 2\n",
+        "lfm_pictures_total{verdict=\"fake\"} 1\n", "le=\"0.005\"} 1\n", "le=\"0.025\"} 2\n", "le=\"30\"} 2\n",
+        "le=\"+Inf\"} 3\n", "lfm_request_seconds_count{route=\"/v1/detect\"} 3\n"}) {
     CHECK_THAT(text, ContainsSubstring(line));
   }
 }

@@ -95,8 +95,8 @@ TEST_CASE_METHOD(ThreadStress, "ThreadStress.TrainedWeightsAreThoseOfOneThread")
   }
 }
 
-// One picture is truncated, rewritten in place and replaced all the time: whatever is read of it is a picture or a failure, and the others
-// are as ever.
+// One picture is truncated, rewritten in place and replaced all the time: whatever is read of it is a picture or a
+// failure, and the others are as ever.
 TEST_CASE_METHOD(ThreadStress, "ThreadStress.FilesThatChangeWhileTheyAreReadHarmNoOther") {
   write_pictures(20);
   const std::vector<Detection> expected = detect(1);

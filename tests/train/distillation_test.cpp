@@ -49,7 +49,9 @@ class Distilling {
   }
 
   SavedRun saved(const std::string& out) const { return load_run(folder_ / out / "last.lfmw"); }
-  std::vector<StepRecord> steps(const std::string& out) const { return RunLog(folder_ / out / "log.jsonl", 1000, 1000).steps(); }
+  std::vector<StepRecord> steps(const std::string& out) const {
+    return RunLog(folder_ / out / "log.jsonl", 1000, 1000).steps();
+  }
 
   test::TemporaryFolder folder_;
 };
@@ -112,8 +114,9 @@ TEST_CASE_METHOD(Distilling, "Distilling.ResumedAfterEveryStepEqualsUninterrupte
 TEST_CASE_METHOD(Distilling, "Distilling.AnotherTeacherIsRefusedTheSameInAnotherFileIsNot") {
   start_training(options("run"), interrupt_after(1));
   write_teacher("other.lfmw", 78);
-  const std::string message =
-      test::error_of(ErrorCode::usage, [&] { resume_training(folder_ / "run", {{"teacher", (folder_ / "other.lfmw").string()}}, {}); });
+  const std::string message = test::error_of(ErrorCode::usage, [&] {
+    resume_training(folder_ / "run", {{"teacher", (folder_ / "other.lfmw").string()}}, {});
+  });
   CHECK_THAT(message,
              ContainsSubstring("other.lfmw") && ContainsSubstring("not the teacher") && ContainsSubstring("--init"));
 
@@ -156,7 +159,8 @@ TEST_CASE_METHOD(Distilling, "Distilling.MixesLabelsAndDistances") {
   CHECK_THAT(test::error_of(ErrorCode::input, [&] { start_training(o, {}); }), ContainsSubstring("no fakes"));
 }
 
-// The teacher sees the picture before it is re-compressed: a student that is the teacher, but sees it after, is not at distance 0.
+// The teacher sees the picture before it is re-compressed: a student that is the teacher, but sees it after, is not at
+// distance 0.
 TEST_CASE_METHOD(Distilling, "Distilling.TheTeacherSeesThePictureAsItWas") {
   const auto first_distance = [&](const char* out, float jpeg, float untouched) {
     TrainOptions o = options(out);

@@ -1,5 +1,6 @@
-// A small generated data set with the cue that the method looks for: reals are noise, fakes are noise at half the resolution
-// enlarged by repeating pixels, as a decoder with nearest-neighbour upsampling leaves it. Mean, contrast and format are alike.
+// A small generated data set with the cue that the method looks for: reals are noise, fakes are noise at half the
+// resolution enlarged by repeating pixels, as a decoder with nearest-neighbour upsampling leaves it. Mean, contrast and
+// format are alike.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +33,8 @@ inline void write_generated_set(const std::filesystem::path& root, const Generat
       for (int y = 0; y < set.side; ++y) {
         for (int x = 0; x < set.side; ++x) {
           for (int c = 0; c < 3; ++c) {
-            const float value = level + coarse[(static_cast<std::size_t>(y / cell) * cells + x / cell) * 3 + c] + grain(random);
+            const float value =
+                level + coarse[(static_cast<std::size_t>(y / cell) * cells + x / cell) * 3 + c] + grain(random);
             ppm += static_cast<char>(static_cast<unsigned char>(std::clamp(std::lround(value), 0L, 255L)));
           }
         }

@@ -20,11 +20,20 @@ std::string error_after(const std::function<void(json&)>& change) {
   const TemporaryFolder folder;
   const Model model = random_model({}, 1);
   json training = {{"options", to_json(TrainOptions{})},
-                   {"state", {{"step", 7}, {"epoch", 1}, {"epoch_step", 3}, {"epoch_loss", 0.5}, {"epoch_right", 9}, {"epoch_images", 10},
-                              {"epochs_without_gain", 0}, {"seconds", 2.5}, {"data_fingerprint", 18446744073709551615u}}}};
+                   {"state",
+                    {{"step", 7},
+                     {"epoch", 1},
+                     {"epoch_step", 3},
+                     {"epoch_loss", 0.5},
+                     {"epoch_right", 9},
+                     {"epoch_images", 10},
+                     {"epochs_without_gain", 0},
+                     {"seconds", 2.5},
+                     {"data_fingerprint", 18446744073709551615u}}}};
   change(training);
   const std::vector<float> moments(parameter_table({}).trainable_floats);
-  const std::vector<Tensor> tensors = {float_tensor("training.m", {moments.size()}, moments), float_tensor("training.v", {moments.size()}, moments)};
+  const std::vector<Tensor> tensors = {float_tensor("training.m", {moments.size()}, moments),
+                                       float_tensor("training.v", {moments.size()}, moments)};
   save_checkpoint(model, training, tensors, folder / "last.lfmw");
   try {
     const SavedRun run = load_run(folder / "last.lfmw");
@@ -66,10 +75,18 @@ TEST_CASE("SavedRun.RefusesCountersThatContradictEachOther") {
     const char* name;
     json value;
   };
-  const Counter wrong[] = {
-      {"epoch_step", 8},   {"epoch_step", 18446744073709551615u}, {"epoch", 5}, {"epoch", 18446744073709551615u}, {"epochs_without_gain", 2},
-      {"epoch_right", 11}, {"epoch_right", -1}, {"epoch_images", 0},          {"epoch_step", 0}, {"epoch_loss", -1},
-      {"seconds", -1},     {"best", best}};
+  const Counter wrong[] = {{"epoch_step", 8},
+                           {"epoch_step", 18446744073709551615u},
+                           {"epoch", 5},
+                           {"epoch", 18446744073709551615u},
+                           {"epochs_without_gain", 2},
+                           {"epoch_right", 11},
+                           {"epoch_right", -1},
+                           {"epoch_images", 0},
+                           {"epoch_step", 0},
+                           {"epoch_loss", -1},
+                           {"seconds", -1},
+                           {"best", best}};
   for (const Counter& counter : wrong) {
     CHECK_THAT_MESSAGE(error_after([&](json& t) { t["state"][counter.name] = counter.value; }),
                        ContainsSubstring("contradict each other") && ContainsSubstring("--init"),

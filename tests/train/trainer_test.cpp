@@ -89,7 +89,8 @@ TEST_CASE_METHOD(Trainer, "Trainer.ResumedAfterEveryStepEqualsUninterrupted") {
   } while (outcome.end == TrainEnd::interrupted);
   CHECK(resumes == 5);
   expect_same_run(saved("pieces"), saved("whole"));
-  expect_same_bits(load_model(folder_ / "pieces" / "best.lfmw").values, load_model(folder_ / "whole" / "best.lfmw").values, "best model");
+  expect_same_bits(load_model(folder_ / "pieces" / "best.lfmw").values,
+                   load_model(folder_ / "whole" / "best.lfmw").values, "best model");
 
   const RunLog whole(folder_ / "whole" / "log.jsonl", 6, 2), pieces(folder_ / "pieces" / "log.jsonl", 6, 2);
   REQUIRE(whole.steps().size() == 6u);
@@ -117,7 +118,8 @@ TEST_CASE_METHOD(Trainer, "Trainer.AccumulatedGradientsAreThoseOfTheWholeBatch")
     return RunLog(o.out / "log.jsonl", 1, 1).steps().at(0);
   };
   const StepRecord whole = first_step(1), parts = first_step(3);  // of 1, 1 and 2 images
-  // Batch norm sees smaller batches, so nothing is equal; but a part left out, or weighted as a batch of its own, shows.
+  // Batch norm sees smaller batches, so nothing is equal; but a part left out, or weighted as a batch of its own,
+  // shows.
   CHECK(parts.gradient_norm != whole.gradient_norm);
   CHECK_THAT(parts.gradient_norm / whole.gradient_norm, WithinAbs(1, 0.5));
   CHECK_THAT(parts.loss / whole.loss, WithinAbs(1, 0.3));
@@ -282,7 +284,8 @@ TEST_CASE_METHOD(Trainer, "Trainer.RefusesCountersThatContradictTheData") {
   start_training(options("run"), interrupt_after(2));
   const std::filesystem::path last = folder_ / "run" / "last.lfmw";
   const SavedRun run = saved("run");
-  const Tensor moments[] = {float_tensor("training.m", {run.m.size()}, run.m), float_tensor("training.v", {run.v.size()}, run.v)};
+  const Tensor moments[] = {float_tensor("training.m", {run.m.size()}, run.m),
+                            float_tensor("training.v", {run.v.size()}, run.v)};
   nlohmann::json training = load_checkpoint(last).training();
   const auto save_counters = [&](int step, int epoch, int epoch_step) {
     training["state"].update({{"step", step}, {"epoch", epoch}, {"epoch_step", epoch_step}});

@@ -14,8 +14,8 @@ void touch(Access kind, const void* p, std::size_t bytes, const void* instructio
   const int thread = static_cast<int>(lfm::simt::current_position->thread.x);
   constexpr std::size_t widest = 16;  // of one access; larger ones are copies of whole structures
   for (std::size_t done = 0; done < bytes; done += widest) {
-    lfm::simt::observer->access(thread, kind, static_cast<const char*>(p) + done,
-                                std::min(widest, bytes - done), nullptr, instruction);
+    lfm::simt::observer->access(thread, kind, static_cast<const char*>(p) + done, std::min(widest, bytes - done),
+                                nullptr, instruction);
   }
 }
 
@@ -23,10 +23,8 @@ void touch(Access kind, const void* p, std::size_t bytes, const void* instructio
 
 extern "C" {
 
-#define LFM_HOOK(name, kind, bytes)                     \
-  void name(void* p) {                                  \
-    touch(kind, p, bytes, __builtin_return_address(0)); \
-  }
+#define LFM_HOOK(name, kind, bytes) \
+  void name(void* p) { touch(kind, p, bytes, __builtin_return_address(0)); }
 #define LFM_HOOKS(bytes)                                       \
   LFM_HOOK(__tsan_read##bytes, Access::load, bytes)            \
   LFM_HOOK(__tsan_write##bytes, Access::store, bytes)          \
@@ -41,12 +39,8 @@ LFM_HOOKS(4)
 LFM_HOOKS(8)
 LFM_HOOKS(16)
 
-void __tsan_read_range(void* p, std::size_t bytes) {
-  touch(Access::load, p, bytes, __builtin_return_address(0));
-}
-void __tsan_write_range(void* p, std::size_t bytes) {
-  touch(Access::store, p, bytes, __builtin_return_address(0));
-}
+void __tsan_read_range(void* p, std::size_t bytes) { touch(Access::load, p, bytes, __builtin_return_address(0)); }
+void __tsan_write_range(void* p, std::size_t bytes) { touch(Access::store, p, bytes, __builtin_return_address(0)); }
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_init() {}
 

@@ -51,13 +51,11 @@ void find_races(const std::vector<ThreadLog>& threads, const std::function<void(
       });
     }
   }
-  std::stable_sort(touches.begin(), touches.end(),
-                   [](const Touch& a, const Touch& b) { return a.word < b.word; });
+  std::stable_sort(touches.begin(), touches.end(), [](const Touch& a, const Touch& b) { return a.word < b.word; });
 
   std::set<std::pair<std::uint64_t, std::uint64_t>> reported;
   for (auto begin = touches.begin(); begin != touches.end();) {
-    const auto end =
-        std::find_if(begin, touches.end(), [&](const Touch& t) { return t.word != begin->word; });
+    const auto end = std::find_if(begin, touches.end(), [&](const Touch& t) { return t.word != begin->word; });
     for (auto a = begin; a != end; ++a) {
       if (a->record->kind != Access::store) continue;
       for (auto b = begin; b != end; ++b) {

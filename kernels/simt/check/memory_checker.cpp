@@ -21,18 +21,14 @@ namespace lfm::simt {
 
 namespace {
 
-std::uintptr_t number(const void* p) {
-  return reinterpret_cast<std::uintptr_t>(p);
-}
+std::uintptr_t number(const void* p) { return reinterpret_cast<std::uintptr_t>(p); }
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
   return hash ^ hash >> 29;
 }
 
-std::string name_of(const Extent& e) {
-  return fmt::format("({}, {}, {})", e.x, e.y, e.z);
-}
+std::string name_of(const Extent& e) { return fmt::format("({}, {}, {})", e.x, e.y, e.z); }
 
 struct Range {
   std::uintptr_t begin, end;
@@ -69,13 +65,10 @@ MemoryChecker::MemoryChecker() {
   observer = this;
 }
 
-MemoryChecker::~MemoryChecker() {
-  observer = nullptr;
-}
+MemoryChecker::~MemoryChecker() { observer = nullptr; }
 
 void MemoryChecker::add_array(const std::string& name, const void* begin, std::size_t bytes, Contents contents) {
-  arrays_.push_back(
-      {name, number(begin), bytes, std::vector<std::uint32_t>(bytes), std::vector<std::uint32_t>(bytes)});
+  arrays_.push_back({name, number(begin), bytes, std::vector<std::uint32_t>(bytes), std::vector<std::uint32_t>(bytes)});
   if (contents == Contents::unwritten) arrays_.back().unwritten.assign(bytes, true);
 }
 
@@ -103,13 +96,9 @@ void MemoryChecker::begin_block(const Extent& block) {
   copies_.assign(threads_.size(), {});
 }
 
-void MemoryChecker::end_block() {
-  finish_stretch();
-}
+void MemoryChecker::end_block() { finish_stretch(); }
 
-void MemoryChecker::barrier() {
-  finish_stretch();
-}
+void MemoryChecker::barrier() { finish_stretch(); }
 
 void MemoryChecker::shared_array(const char* name, const void* begin, std::size_t bytes) {
   shared_.push_back({name, number(begin), bytes, std::vector<std::uint32_t>(bytes), std::vector<std::uint32_t>(bytes)});
@@ -125,8 +114,7 @@ void MemoryChecker::warp_met(int first_thread, std::uint32_t mask, bool orders_m
     ThreadLog& log = threads_[first + lane];
     if (log.passed.empty()) log.passed.push_back({});
     if (!has(lane)) continue;
-    for (std::size_t i = 0; i < kWarp; ++i)
-      known[i] = std::max(known[i], log.passed.back()[i] + (i == lane ? 1u : 0u));
+    for (std::size_t i = 0; i < kWarp; ++i) known[i] = std::max(known[i], log.passed.back()[i] + (i == lane ? 1u : 0u));
   }
   for (std::size_t lane = 0; lane < lanes; ++lane) {
     if (whole) ++threads_[first + lane].convergence;
@@ -222,7 +210,8 @@ void MemoryChecker::access(int thread, Access kind, const void* p, std::size_t b
 void MemoryChecker::check_shared(Array& array, const AccessRecord& record, int thread) {
   const std::size_t first = record.address - array.begin, last = std::min(first + record.bytes, array.bytes);
   for (std::size_t i = first; i < last; ++i) {
-    if (array.loaded[i]) return report(FindingKind::race, record, thread, "while an asynchronous copy to it is under way");
+    if (array.loaded[i])
+      return report(FindingKind::race, record, thread, "while an asynchronous copy to it is under way");
     if (record.kind == Access::store) {
       array.stored[i] = 1;
     } else if (!array.stored[i]) {
@@ -236,9 +225,8 @@ void MemoryChecker::check_other_blocks(Array& array, const AccessRecord& record,
   const auto is_other = [&](std::uint32_t block) { return block != 0 && block != block_number_; };
   for (std::size_t i = first; i < first + record.bytes; ++i) {
     if (is_other(array.stored[i]) || (record.kind == Access::store && is_other(array.loaded[i]))) {
-      return report(
-          FindingKind::race, record, thread,
-          is_other(array.stored[i]) ? "which another block stores to" : "which another block loads");
+      return report(FindingKind::race, record, thread,
+                    is_other(array.stored[i]) ? "which another block stores to" : "which another block loads");
     }
     (record.kind == Access::store ? array.stored : array.loaded)[i] = block_number_;
     if (array.unwritten.empty()) continue;
@@ -276,9 +264,8 @@ void MemoryChecker::count_requests(std::size_t first_thread) {
     std::unordered_map<std::uint64_t, std::uint32_t> executed;
     for (const AccessRecord& r : threads_[first_thread + lane].records) {
       if (!r.requested) continue;
-      entries.push_back({{r.convergence, r.instruction, executed[mix(r.instruction, r.convergence)]++},
-                         &r,
-                         static_cast<int>(lane)});
+      entries.push_back(
+          {{r.convergence, r.instruction, executed[mix(r.instruction, r.convergence)]++}, &r, static_cast<int>(lane)});
     }
   }
   std::stable_sort(entries.begin(), entries.end(),
@@ -300,32 +287,28 @@ void MemoryChecker::count_requests(std::size_t first_thread) {
   }
 }
 
-void MemoryChecker::report(FindingKind kind, const AccessRecord& record, int thread,
-                           const std::string& what) {
+void MemoryChecker::report(FindingKind kind, const AccessRecord& record, int thread, const std::string& what) {
   constexpr std::size_t most = 100;
   if (findings_.size() >= most || !reported_.insert({kind, record.instruction}).second) return;
-  findings_.push_back(
-      {kind, fmt::format("kernel {}, block {}, thread {}, {}: {} {} bytes {}, {}", grid_.kernel,
-                         name_of(block_), thread, source_line(record.pc, record.file, record.line),
-                         record.kind == Access::store ? "stores" : "loads", record.bytes,
-                         place_of(record.address), what)});
+  findings_.push_back({kind, fmt::format("kernel {}, block {}, thread {}, {}: {} {} bytes {}, {}", grid_.kernel,
+                                         name_of(block_), thread, source_line(record.pc, record.file, record.line),
+                                         record.kind == Access::store ? "stores" : "loads", record.bytes,
+                                         place_of(record.address), what)});
 }
 
 std::string MemoryChecker::place_of(std::uintptr_t p) const {
   for (const auto* arrays : {&shared_, &arrays_}) {
     for (const Array& a : *arrays) {
       if (a.contains(p))
-        return fmt::format("at byte {} of {}{}", p - a.begin, arrays == &shared_ ? "shared array " : "",
-                           a.name);
+        return fmt::format("at byte {} of {}{}", p - a.begin, arrays == &shared_ ? "shared array " : "", a.name);
     }
   }
   const auto distance = [&](const Array& a) { return p < a.begin ? a.begin - p : p - (a.begin + a.bytes); };
-  const auto nearest = std::min_element(arrays_.begin(), arrays_.end(), [&](const Array& a, const Array& b) {
-    return distance(a) < distance(b);
-  });
+  const auto nearest = std::min_element(arrays_.begin(), arrays_.end(),
+                                        [&](const Array& a, const Array& b) { return distance(a) < distance(b); });
   if (nearest == arrays_.end()) return "of unknown memory";
-  return fmt::format("{} bytes {} {} ({} bytes)", distance(*nearest),
-                     p < nearest->begin ? "before" : "past the end of", nearest->name, nearest->bytes);
+  return fmt::format("{} bytes {} {} ({} bytes)", distance(*nearest), p < nearest->begin ? "before" : "past the end of",
+                     nearest->name, nearest->bytes);
 }
 
 }  // namespace lfm::simt

@@ -1,19 +1,22 @@
 // Sees every load and store that kernels make on the emulated device, and says what hardware would make of them:
-//   races          between two barriers two threads touch the same byte, one of them stores, and nothing orders them: in
-//                  shared and global memory within a block, and in global memory between blocks, which nothing orders
-//   uninitialised  a load of shared memory that no thread of the block has stored to, or of global memory that nothing has
+//   races          between two barriers two threads touch the same byte, one of them stores, and nothing orders them:
+//                  in shared and global memory within a block, and in global memory between blocks, which nothing
+//                  orders
+//   uninitialised  a load of shared memory that no thread of the block has stored to, or of global memory that nothing
+//                  has
 //   out of bounds  an access to global memory outside the arrays that the kernel was given
 //   sectors        32-byte sectors of global memory that each request of a warp touches
 //   bank conflicts wavefronts of shared memory beyond those that the request's width needs
 // An asynchronous copy (cp.async) stores when it begins, and again when its thread has waited for it; in between, any
 // access to where it goes is a race.
 //
-// How it sees: the kernels are compiled with the hooks that gcc's -fsanitize=thread puts before every load and store, and
-// access_hooks.cpp stands behind them in place of the sanitizer's own library. They also tell of functions entered and
-// left. Vector and warp-wide accesses are announced by the wrappers in simt/, so that 128 bits stay one access.
+// How it sees: the kernels are compiled with the hooks that gcc's -fsanitize=thread puts before every load and store,
+// and access_hooks.cpp stands behind them in place of the sanitizer's own library. They also tell of functions entered
+// and left. Vector and warp-wide accesses are announced by the wrappers in simt/, so that 128 bits stay one access.
 //
-// How accesses of lanes become a request: on hardware the lanes of a warp that execute a load together make one request.
-// Here lanes run one after the other, so their accesses are matched afterwards. Those are one request that share
+// How accesses of lanes become a request: on hardware the lanes of a warp that execute a load together make one
+// request. Here lanes run one after the other, so their accesses are matched afterwards. Those are one request that
+// share
 //   the warp,
 //   the instruction: return address of the hook, or file and line of the wrapper, and the calls that led there,
 //   the stretch between two meetings of the whole warp: barrier, shuffle, vote,
@@ -125,8 +128,7 @@ class MemoryChecker final : public Observer {
   KernelCounters* kernel_ = nullptr;
   std::vector<ThreadLog> threads_;
   std::vector<Copies> copies_;
-  std::vector<std::vector<std::uint64_t>>
-      calls_;  ///< of each thread: a hash of the calls that led to where it is
+  std::vector<std::vector<std::uint64_t>> calls_;  ///< of each thread: a hash of the calls that led to where it is
 };
 
 }  // namespace lfm::simt

@@ -1,9 +1,11 @@
-// The arithmetics of the vector kernels: how activations, transformed inputs and weights are kept, and how products are summed.
+// The arithmetics of the vector kernels: how activations, transformed inputs and weights are kept, and how products are
+// summed.
 //
 //   Fp32           as they are; a multiply-add
-//   Bf16Emulated   BF16, two to a word of 32 bits; sums are FP32. c + odd a * odd b, then + even a * even b: products of BF16 values are
-//                  exact in FP32, so each step rounds once
-//   Bf16Native     the same by AVX512_BF16, two products an instruction; but for denormals, which it takes for zero, the same bits
+//   Bf16Emulated   BF16, two to a word of 32 bits; sums are FP32. c + odd a * odd b, then + even a * even b: products
+//                  of BF16 values are exact in FP32, so each step rounds once
+//   Bf16Native     the same by AVX512_BF16, two products an instruction; but for denormals, which it takes for zero,
+//                  the same bits
 //
 // Names have no suffix where FP32 is meant: a Vec is a vector of floats.
 #if defined(LFM_CPU_ARITHMETIC_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -21,8 +23,8 @@
 
 #include "src/engine/cpu/kernels.h"
 
-// Highway before 1.0.4 knows no target that has AVX512_BF16. Templates on an arithmetic carry this attribute in place of HWY_ATTR, which
-// allows it to the AVX-512 target; whether Bf16Native runs is asked of the processor (kernels.cpp).
+// Highway before 1.0.4 knows no target that has AVX512_BF16. Templates on an arithmetic carry this attribute in place
+// of HWY_ATTR, which allows it to the AVX-512 target; whether Bf16Native runs is asked of the processor (kernels.cpp).
 #undef LFM_CPU_HAVE_BF16
 #undef LFM_CPU_ATTR
 #if HWY_TARGET == HWY_AVX3 && !HWY_COMPILER_MSVC
@@ -103,7 +105,8 @@ struct Bf16Native : Bf16Emulated {
     return Vec{_mm512_dpbf16_ps(c.raw, (__m512bh)_mm512_castps_si512(a.raw), (__m512bh)_mm512_castps_si512(b.raw))};
   }
   static HWY_INLINE LFM_CPU_ATTR void Store(Vec v, float* p, std::size_t i) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(reinterpret_cast<std::uint16_t*>(p) + i), (__m256i)_mm512_cvtneps_pbh(v.raw));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(reinterpret_cast<std::uint16_t*>(p) + i),
+                       (__m256i)_mm512_cvtneps_pbh(v.raw));
   }
 };
 #endif

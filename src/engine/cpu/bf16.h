@@ -1,5 +1,5 @@
-// BF16: FP32 without its lower 16 bits. Storage is counted in floats throughout the engine; a float's place keeps two BF16 values,
-// the first in its lower half.
+// BF16: FP32 without its lower 16 bits. Storage is counted in floats throughout the engine; a float's place keeps two
+// BF16 values, the first in its lower half.
 #pragma once
 
 #include <bit>

@@ -18,7 +18,8 @@ Buffer::Buffer(std::size_t floats) : floats_(floats) {
   if (bytes == 0) return;
   data_.reset(static_cast<float*>(std::aligned_alloc(alignment, bytes)));
   if (!data_) {
-    throw Error(ErrorCode::device, fmt::format("no memory for {} MiB of activations: use a smaller batch or image", bytes >> 20));
+    throw Error(ErrorCode::device,
+                fmt::format("no memory for {} MiB of activations: use a smaller batch or image", bytes >> 20));
   }
 #if defined(__linux__)
   if (alignment == page) madvise(data_.get(), bytes, MADV_HUGEPAGE);

@@ -1,5 +1,5 @@
-// Float storage for the engine's arenas and packed weights: aligned, uninitialised, on large pages where the system has them
-// (fewer page faults at load, fewer TLB misses in the strided transforms).
+// Float storage for the engine's arenas and packed weights: aligned, uninitialised, on large pages where the system has
+// them (fewer page faults at load, fewer TLB misses in the strided transforms).
 #pragma once
 
 #include <cstddef>

@@ -2,11 +2,12 @@
 //
 //   y[row] = max(0, bias + sum over segments s, depth k of A_s[row][k] x B[s][k] [+ shortcut[row]])
 //
-//   A  a segment is up to 64 channels seen through one tap of the kernel, a row kStep floats from the next: 64, or 128 where the convolution
-//      takes every second pixel
+//   A  a segment is up to 64 channels seen through one tap of the kernel, a row kStep floats from the next: 64, or 128
+//      where the convolution takes every second pixel
 //   B  [segments][depth][2 vectors]: one packed panel, read forward once
 //
-// As in gemm-inl.h each output is one chain of products, whatever block of rows it falls in: the same bits however the work is cut.
+// As in gemm-inl.h each output is one chain of products, whatever block of rows it falls in: the same bits however the
+// work is cut.
 #if defined(LFM_CPU_CONV_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_CONV_INL_H_
 #undef LFM_CPU_CONV_INL_H_

@@ -52,7 +52,8 @@ struct Job {
 /// Copies a tile that reaches over the edge, repeating the last pixels beyond it: so a flat map stays flat to the bit.
 void copy_padded(const Job& job, const float* image, int y0, int x0, float* padded) {
   const std::size_t pixel = job.kernels.stored(job.shape.ic), pixel_bytes = pixel * sizeof(float);
-  const int side = job.kernels.tile_in(), rows = std::min(side, job.shape.in.h - y0), columns = std::min(side, job.shape.in.w - x0);
+  const int side = job.kernels.tile_in(), rows = std::min(side, job.shape.in.h - y0),
+            columns = std::min(side, job.shape.in.w - x0);
   for (int y = 0; y < side; ++y, padded += side * pixel) {
     const float* row = image + (static_cast<std::size_t>(y0 + std::min(y, rows - 1)) * job.shape.in.w + x0) * pixel;
     std::memcpy(padded, row, columns * pixel_bytes);
@@ -68,8 +69,13 @@ void transform_tiles(const Job& job, int first, int last, int row, float* v, flo
     const Tile tile = locate(job.plan, index);
     const float* image = job.in + static_cast<std::size_t>(tile.image) * job.shape.in.area() * pixel;
     const int y0 = tile.y * job.kernels.tile, x0 = tile.x * job.kernels.tile;
-    TileInput input{image + (static_cast<std::size_t>(y0) * job.shape.in.w + x0) * pixel, job.shape.in.w * pixel, pixel, job.shape.ic,
-                    v + row * slab, job.plan.v_frequency, job.plan.v_slab};
+    TileInput input{image + (static_cast<std::size_t>(y0) * job.shape.in.w + x0) * pixel,
+                    job.shape.in.w * pixel,
+                    pixel,
+                    job.shape.ic,
+                    v + row * slab,
+                    job.plan.v_frequency,
+                    job.plan.v_slab};
     if (y0 + side > job.shape.in.h || x0 + side > job.shape.in.w) {
       copy_padded(job, image, y0, x0, padded);
       input.in = padded;
@@ -82,13 +88,15 @@ void transform_tiles(const Job& job, int first, int last, int row, float* v, flo
 /// Products and outputs of 64 channels of tiles [first, last), whose V begins at row `row` of the block.
 void finish_tiles(const Job& job, int first, int last, int row, int group, const float* v, float* m) {
   const int ic = job.shape.ic, panel = job.kernels.panel, panels = kGroup / panel;
-  const std::size_t panel_floats = job.kernels.stored(ic) * panel, slab = static_cast<std::size_t>(job.kernels.slab_floats);
+  const std::size_t panel_floats = job.kernels.stored(ic) * panel,
+                    slab = static_cast<std::size_t>(job.kernels.slab_floats);
   const int frequencies = job.kernels.frequencies();
   for (int f = 0; f < frequencies; ++f) {
     for (int p = 0; p < panels; ++p) {
-      const float* u = job.weights.transformed.data() + (static_cast<std::size_t>(group * frequencies + f) * panels + p) * panel_floats;
-      job.kernels.multiply({last - first, ic, v + f * job.plan.v_frequency + row * slab, job.plan.v_slab,
-                            u, m + f * job.plan.m_frequency + p * panel, kGroup});
+      const float* u = job.weights.transformed.data() +
+                       (static_cast<std::size_t>(group * frequencies + f) * panels + p) * panel_floats;
+      job.kernels.multiply({last - first, ic, v + f * job.plan.v_frequency + row * slab, job.plan.v_slab, u,
+                            m + f * job.plan.m_frequency + p * panel, kGroup});
     }
   }
   const int side = job.shape.pool ? job.kernels.tile / 2 : job.kernels.tile;
@@ -98,8 +106,8 @@ void finish_tiles(const Job& job, int first, int last, int row, int group, const
     const int y0 = tile.y * side, x0 = tile.x * side;
     const std::size_t pixel = static_cast<std::size_t>(tile.image) * job.shape.out.area() + y0 * job.shape.out.w + x0;
     output({m, job.plan.m_frequency, kGroup, job.weights.bias.data() + group * kGroup,
-            job.out.data + group * job.out.group + pixel * job.out.pixel, job.shape.out.w * job.out.pixel, job.out.pixel,
-            std::min(side, job.shape.out.h - y0), std::min(side, job.shape.out.w - x0)});
+            job.out.data + group * job.out.group + pixel * job.out.pixel, job.shape.out.w * job.out.pixel,
+            job.out.pixel, std::min(side, job.shape.out.h - y0), std::min(side, job.shape.out.w - x0)});
   }
 }
 
@@ -115,7 +123,8 @@ ConvPlan plan_conv(const ConvShape& shape, const PrecisionKernels& kernels, int 
   plan.tile_columns = (shape.out.w + side - 1) / side;
   plan.tiles = shape.n * plan.tile_rows * plan.tile_columns;
 
-  // V and M of a task in half of L2, as the weights stream through it; a whole number of tasks per thread where there are few.
+  // V and M of a task in half of L2, as the weights stream through it; a whole number of tasks per thread where there
+  // are few.
   const std::size_t weight_floats = frequencies * input * shape.oc;
   const int fitting = static_cast<int>(l2_floats() / 2 / (frequencies * (input + kGroup)));
   plan.by_channels = weight_floats > 8 * l2_floats();
@@ -138,8 +147,8 @@ ConvPlan plan_conv(const ConvShape& shape, const PrecisionKernels& kernels, int 
   return plan;
 }
 
-void conv_block(const ConvShape& shape, const ConvPlan& plan, const ConvWeights& weights, const float* in, const ConvOutput& out,
-                float* scratch, const PrecisionKernels& kernels, ThreadPool& pool) {
+void conv_block(const ConvShape& shape, const ConvPlan& plan, const ConvWeights& weights, const float* in,
+                const ConvOutput& out, float* scratch, const PrecisionKernels& kernels, ThreadPool& pool) {
   const Job job{shape, plan, weights, in, out, kernels};
   float* shared = scratch;
   const auto products = [&](int worker) { return scratch + plan.shared_floats + worker * plan.worker_floats; };

@@ -1,5 +1,5 @@
-// Blocks 2 to 4: conv 2x2 by Winograd, batch norm folded, [2x2 maximum,] bias, ReLU. Activations are channels-last, in the kernels'
-// precision.
+// Blocks 2 to 4: conv 2x2 by Winograd, batch norm folded, [2x2 maximum,] bias, ReLU. Activations are channels-last, in
+// the kernels' precision.
 #pragma once
 
 #include <cstddef>
@@ -21,14 +21,17 @@ struct ConvShape {
 };
 
 /// How the tiles of a batch are cut, and the scratch that takes. The cut never changes a result.
-///   by tiles:    a task transforms `block` tiles, multiplies them by every weight and finishes them: V and M stay in L2.
-///   by channels: the threads share the transformed input of `block` tiles, a task multiplies it by the weights of 64 output
-///                channels: each weight is read once per block. For the last block, whose weights exceed L2 many times over.
+///   by tiles:    a task transforms `block` tiles, multiplies them by every weight and finishes them: V and M stay in
+///                L2.
+///   by channels: the threads share the transformed input of `block` tiles, a task multiplies it by the weights of 64
+///   output
+///                channels: each weight is read once per block. For the last block, whose weights exceed L2 many times
+///                over.
 struct ConvPlan {
   int tile_rows;  ///< per image
   int tile_columns;
-  int tiles;      ///< of the batch
-  int block;      ///< tiles transformed together
+  int tiles;  ///< of the batch
+  int block;  ///< tiles transformed together
   bool by_channels;
   std::size_t v_slab;       ///< [ic/64] slabs of [block][64 channels]
   std::size_t v_frequency;  ///< padded by a cache line, against set conflicts
@@ -48,7 +51,7 @@ struct ConvOutput {
 };
 
 /// scratch: plan.shared_floats + threads * plan.worker_floats floats.
-void conv_block(const ConvShape& shape, const ConvPlan& plan, const ConvWeights& weights, const float* in, const ConvOutput& out,
-                float* scratch, const PrecisionKernels& kernels, ThreadPool& pool);
+void conv_block(const ConvShape& shape, const ConvPlan& plan, const ConvWeights& weights, const float* in,
+                const ConvOutput& out, float* scratch, const PrecisionKernels& kernels, ThreadPool& pool);
 
 }  // namespace lfm::cpu

@@ -17,8 +17,10 @@ std::unique_ptr<Engine> make_cpu_engine(int threads, Precision precision) {
   require_precision(precision, "the CPU engine", {Precision::fp32, Precision::bf16});
   const cpu::Kernels& kernels = cpu::choose_kernels(std::getenv("LFM_CPU"));
   if (precision == Precision::bf16 && !cpu::has_bf16(kernels)) {
-    throw Error(ErrorCode::device, fmt::format("bf16 needs a processor with AVX512_BF16 instructions, and the CPU engine runs on {} "
-                                               "here; use --precision fp32", kernels.title));
+    throw Error(ErrorCode::device,
+                fmt::format("bf16 needs a processor with AVX512_BF16 instructions, and the CPU engine runs on {} "
+                            "here; use --precision fp32",
+                            kernels.title));
   }
   return std::make_unique<cpu::CpuEngine>(threads, kernels, precision == Precision::bf16 ? kernels.bf16 : kernels.fp32);
 }
@@ -34,7 +36,8 @@ namespace {
 std::size_t padded(std::size_t floats) { return padded_floats(floats); }
 
 ConvShape conv_shape(const ActivationPlan& plan, int block) {
-  return {plan.n, plan.shape.out[block - 1], plan.shape.out[block], kChannels[block], kChannels[block + 1], block + 1 < kBlocks};
+  return {plan.n,           plan.shape.out[block - 1], plan.shape.out[block],
+          kChannels[block], kChannels[block + 1],      block + 1 < kBlocks};
 }
 
 /// Pixel rows that give this many rows of maps, and where they begin: map row r starts at pixel row 8 r.
@@ -79,7 +82,8 @@ void CpuEngine::pack() {
 }
 
 /// keep_all: every block keeps its own place, so that it can be read afterwards; else blocks 3 and 4 take block 1's.
-ActivationPlan CpuEngine::plan_activations(const Architecture& architecture, int n, int height, int width, bool keep_all) const {
+ActivationPlan CpuEngine::plan_activations(const Architecture& architecture, int n, int height, int width,
+                                           bool keep_all) const {
   ActivationPlan plan;
   plan.n = n;
   Architecture pooled = architecture;
@@ -88,7 +92,8 @@ ActivationPlan CpuEngine::plan_activations(const Architecture& architecture, int
   const std::size_t images = static_cast<std::size_t>(n), threads = static_cast<std::size_t>(pool_.threads());
   ArenaLayout layout(kAlignment);
   for (std::size_t b = 0; b < 2; ++b) {
-    plan.block[b] = add_floats(layout, block_stage(static_cast<int>(b)).name, images * plan.shape.out[b].area() * inference_.stored(kChannels[b + 1]));
+    plan.block[b] = add_floats(layout, block_stage(static_cast<int>(b)).name,
+                               images * plan.shape.out[b].area() * inference_.stored(kChannels[b + 1]));
   }
   const std::size_t third = images * plan.shape.out[2].area() * inference_.stored(kChannels[3]);
   const std::size_t last = images * plan.shape.maps().area() * inference_.stored(kChannels[kBlocks]);
@@ -113,7 +118,8 @@ InferencePlan CpuEngine::plan_inference(const Architecture& architecture, int n,
   const int map_rows = plan.shape.maps().h;
   if (n == 1 && std::int64_t{height} * width > strip_pixels_) {
     const std::int64_t rows = std::max<std::int64_t>(kMinStripRows, (strip_pixels_ / width - 16) / 8);
-    plan.strips = static_cast<int>(std::max<std::int64_t>(1, std::min((map_rows + rows - 1) / rows, std::int64_t{map_rows} / kMinStripRows)));
+    plan.strips = static_cast<int>(
+        std::max<std::int64_t>(1, std::min((map_rows + rows - 1) / rows, std::int64_t{map_rows} / kMinStripRows)));
   }
   const int tallest = (map_rows + plan.strips - 1) / plan.strips;
   plan.part = plan.strips == 1 ? plan_activations(architecture, n, height, width, true)
@@ -123,7 +129,8 @@ InferencePlan CpuEngine::plan_inference(const Architecture& architecture, int n,
   ArenaLayout layout(kAlignment);
   plan.maps = add_floats(layout, "maps", images * plan.shape.maps().area() * kMapChannels);
   plan.features = add_floats(layout, "features", images * feature_count(architecture));
-  plan.selection = add_floats(layout, "selection", static_cast<std::size_t>(pool_.threads()) * kMapChannels * architecture.k);
+  plan.selection =
+      add_floats(layout, "selection", static_cast<std::size_t>(pool_.threads()) * kMapChannels * architecture.k);
   plan.parts = layout.add(plan.part.arena) / sizeof(float);
   plan.arena = layout.plan();
   return plan;
@@ -164,17 +171,14 @@ void CpuEngine::begin(const PixelBatch& batch) {
 void CpuEngine::run(const Stage& stage) {
   if (is_resnet()) return resnet_.run(stage);
   switch (stage.kind) {
-    case StageKind::front_end:
-      return;  // block 1 computes it
+    case StageKind::front_end: return;  // block 1 computes it
     case StageKind::block:
       if (plan_.strips == 1) block(plan_.part, stage.block);
       return;
     case StageKind::projection:
       return plan_.strips == 1 ? project(plan_.part, arena_.data() + plan_.maps) : run_strips();
-    case StageKind::pooling:
-      return pool();
-    case StageKind::head:
-      return head();
+    case StageKind::pooling: return pool();
+    case StageKind::head: return head();
     case StageKind::stem:
     case StageKind::bottleneck: return;  // resnet_'s
   }
@@ -219,9 +223,11 @@ void CpuEngine::first_block(const ActivationPlan& plan, int first_row) {
       const std::size_t out_row = static_cast<std::size_t>(image) * out.h + y;
       const int row = first_row + 2 * y;
       float* residual = arena + plan.scratch + worker * scratch;
-      if (!fused) residual_rows(front_end, batch_.image(image), batch_.height, batch_.width, row, plain_columns(out.w), residual);
+      if (!fused)
+        residual_rows(front_end, batch_.image(image), batch_.height, batch_.width, row, plain_columns(out.w), residual);
       compute({batch_.image(image) + static_cast<std::size_t>(row) * row_bytes, row_bytes, out.w, weights_.first.data(),
-               weights_.first_bias.data(), residual, arena + plan.block[0] + out_row * out.w * inference_.stored(kChannels[1])});
+               weights_.first_bias.data(), residual,
+               arena + plan.block[0] + out_row * out.w * inference_.stored(kChannels[1])});
     }
   });
 }
@@ -230,14 +236,16 @@ void CpuEngine::middle_block(const ActivationPlan& plan, int block) {
   float* arena = arena_.data() + plan_.parts;
   const std::size_t b = static_cast<std::size_t>(block);
   conv_block(conv_shape(plan, block), plan.conv[b - 1], weights_.conv[b - 1], arena + plan.block[b - 1],
-             {arena + plan.block[b], inference_.stored(kChannels[b + 1]), inference_.stored(kGroup)}, arena + plan.scratch, inference_, pool_);
+             {arena + plan.block[b], inference_.stored(kChannels[b + 1]), inference_.stored(kGroup)},
+             arena + plan.scratch, inference_, pool_);
 }
 
 void CpuEngine::last_block(const ActivationPlan& plan) {
   float* arena = arena_.data() + plan_.parts;
   const std::size_t pixel = inference_.stored(kSlab);
   conv_block(conv_shape(plan, 3), plan.conv[2], weights_.conv[2], arena + plan.block[2],
-             {arena + plan.last, pixel, plan.n * plan.shape.maps().area() * pixel}, arena + plan.scratch, inference_, pool_);
+             {arena + plan.last, pixel, plan.n * plan.shape.maps().area() * pixel}, arena + plan.scratch, inference_,
+             pool_);
 }
 
 /// [pixels][512] x [512][64].
@@ -264,7 +272,8 @@ void CpuEngine::pool() {
     float* out = arena_.data() + plan_.features + image * features;
     if (architecture().pooling == Pooling::topk) {
       const std::size_t scratch = static_cast<std::size_t>(kMapChannels) * architecture().k;
-      kernels_.select_largest({maps, positions, architecture().k, arena_.data() + plan_.selection + worker * scratch, out});
+      kernels_.select_largest(
+          {maps, positions, architecture().k, arena_.data() + plan_.selection + worker * scratch, out});
       return;
     }
     for (std::size_t c = 0; c < kMapChannels; ++c) {
@@ -314,8 +323,8 @@ std::optional<std::vector<float>> CpuEngine::read(Activation activation) {
     case Activation::block3: {
       if (plan_.strips > 1) return std::nullopt;
       const std::size_t b = static_cast<std::size_t>(activation) - static_cast<std::size_t>(Activation::block1);
-      return channels_first(part + plan_.part.block[b], plan_.shape.out[b], kChannels[b + 1], inference_.stored(kChannels[b + 1]),
-                            inference_.stored(kGroup), inference_.precision);
+      return channels_first(part + plan_.part.block[b], plan_.shape.out[b], kChannels[b + 1],
+                            inference_.stored(kChannels[b + 1]), inference_.stored(kGroup), inference_.precision);
     }
     case Activation::block4:
       if (plan_.strips > 1) return std::nullopt;
@@ -324,9 +333,9 @@ std::optional<std::vector<float>> CpuEngine::read(Activation activation) {
     case Activation::maps:
       return channels_first(arena_.data() + plan_.maps, maps, kMapChannels, kMapChannels, kGroup, Precision::fp32);
     case Activation::features:
-      return std::vector<float>(features, features + static_cast<std::size_t>(plan_.part.n) * feature_count(architecture()));
-    case Activation::grad_maps:
-      break;
+      return std::vector<float>(features,
+                                features + static_cast<std::size_t>(plan_.part.n) * feature_count(architecture()));
+    case Activation::grad_maps: break;
   }
   return std::nullopt;
 }

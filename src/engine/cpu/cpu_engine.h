@@ -1,4 +1,5 @@
-// The CPU engine: see src/engine/engine.h for the contract. Inference is in cpu_engine.cpp, training in training/training.cpp.
+// The CPU engine: see src/engine/engine.h for the contract. Inference is in cpu_engine.cpp, training in
+// training/training.cpp.
 #pragma once
 
 #include <array>
@@ -21,7 +22,8 @@
 
 namespace lfm::cpu {
 
-/// Where the activations of images, or of one strip of a large image, lie: offsets in floats from the start of their arena part.
+/// Where the activations of images, or of one strip of a large image, lie: offsets in floats from the start of their
+/// arena part.
 struct ActivationPlan {
   int n = 0;
   NetworkShape shape;
@@ -32,14 +34,14 @@ struct ActivationPlan {
   Plan arena;
 };
 
-/// One inference request. A large image passes through the network in strips of map rows, each computed from its own rows of pixels
-/// (8 per map row and 16 more, the receptive field), so that only its maps are ever whole in memory.
+/// One inference request. A large image passes through the network in strips of map rows, each computed from its own
+/// rows of pixels (8 per map row and 16 more, the receptive field), so that only its maps are ever whole in memory.
 struct InferencePlan {
   NetworkShape shape;         ///< of the whole image
   int strips = 1;             ///< more only for a single image
   ActivationPlan part;        ///< of all n images, or of the tallest strip
   std::size_t maps = 0;       ///< [n][h*w][64], FP32
-  std::size_t features = 0;  ///< [n][feature_count]
+  std::size_t features = 0;   ///< [n][feature_count]
   std::size_t selection = 0;  ///< [threads][k][64]: scratch of the top-k
   std::size_t parts = 0;      ///< where part begins
   Plan arena;
@@ -51,14 +53,17 @@ inline constexpr std::int64_t kStripPixels = 1'500'000;
 class CpuEngine final : public Engine, public Inference {
  public:
   /// precision: one of the kernels' own; training always takes their FP32.
-  CpuEngine(int threads, const Kernels& kernels, const PrecisionKernels& precision, std::int64_t strip_pixels = kStripPixels);
+  CpuEngine(int threads, const Kernels& kernels, const PrecisionKernels& precision,
+            std::int64_t strip_pixels = kStripPixels);
 
   std::string description() const override;
   Plan plan_for(const Architecture& architecture, const PlanRequest& request) const override;
   bool computes(const Architecture& architecture, PlanMode mode) const override;
   Inference& inference() override { return *this; }
   Training& training() override { return training_; }
-  Precision precision(PlanMode mode) const override { return mode == PlanMode::inference ? inference_.precision : Precision::fp32; }
+  Precision precision(PlanMode mode) const override {
+    return mode == PlanMode::inference ? inference_.precision : Precision::fp32;
+  }
   void set_communicator(Communicator communicator) override { training_.set_communicator(std::move(communicator)); }
 
   void begin(const PixelBatch& batch) override;

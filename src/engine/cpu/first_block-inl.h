@@ -1,16 +1,17 @@
 // Block 1, from pixels: residual -> conv 2x2 (3 -> 64) -> 2x2 maximum -> bias -> ReLU, one output row at a time.
 //
-// A pooling window's four convolutions read 3x3 residual pixels. Its corners are the top-left pixels of cells, where the residual is
-// always 0; five pixels T L C R B remain, in order top, left, centre, right, bottom:
+// A pooling window's four convolutions read 3x3 residual pixels. Its corners are the top-left pixels of cells, where
+// the residual is always 0; five pixels T L C R B remain, in order top, left, centre, right, bottom:
 //
 //     0 T 0     y00 = w01 T + w10 L + w11 C        y01 = w00 T + w10 C + w11 R
 //     L C R     y10 = w00 L + w01 C + w11 B        y11 = w00 C + w01 R + w10 B
 //     0 B 0
 //
-// 36 multiply-adds per window and channel instead of 48. The residual is an exact integer; 1/(255 std) and batch norm's scale are
-// in the weights. Twelve weight vectors stay in registers along the row; residuals are broadcast from memory.
+// 36 multiply-adds per window and channel instead of 48. The residual is an exact integer; 1/(255 std) and batch norm's
+// scale are in the weights. Twelve weight vectors stay in registers along the row; residuals are broadcast from memory.
 //
-// That is NPR, from pixels. Any other residual is computed before (residual.h), and all nine of its values are multiplied: PlainWindow.
+// That is NPR, from pixels. Any other residual is computed before (residual.h), and all nine of its values are
+// multiplied: PlainWindow.
 #if defined(LFM_CPU_FIRST_BLOCK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_FIRST_BLOCK_INL_H_
 #undef LFM_CPU_FIRST_BLOCK_INL_H_
@@ -46,15 +47,17 @@ inline HWY_ATTR void differences(const std::uint8_t* HWY_RESTRICT a, const std::
   }
 }
 
-/// The residual of one row of pooling windows, as interleaved r g b. A cell's right pixels lie 3 bytes after its corner: each array is
-/// right at the pixels that are read from it, odd columns (top, bottom, right) or even ones (left).
+/// The residual of one row of pooling windows, as interleaved r g b. A cell's right pixels lie 3 bytes after its
+/// corner: each array is right at the pixels that are read from it, odd columns (top, bottom, right) or even ones
+/// (left).
 struct WindowResidual {
   float* top;
   float* bottom;
   float* left;
   float* right;
 };
-inline HWY_ATTR WindowResidual window_residual(const std::uint8_t* pixels, std::size_t pixel_row, int columns, float* scratch) {
+inline HWY_ATTR WindowResidual window_residual(const std::uint8_t* pixels, std::size_t pixel_row, int columns,
+                                               float* scratch) {
   const int width = 6 * (columns + 1);
   const std::uint8_t* lower = pixels + pixel_row;
   const std::uint8_t* next = lower + pixel_row;
@@ -66,10 +69,10 @@ inline HWY_ATTR WindowResidual window_residual(const std::uint8_t* pixels, std::
   return r;
 }
 
-/// The four convolutions of pooling window x. w: [tap 00 01 10 11][channel]. Each adds its taps in that order, so that equal patches give
-/// equal bits and the maximum's ties fall as the network's definition says.
-HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const WindowResidual& residual, int x, Vec& y00, Vec& y01, Vec& y10,
-                                         Vec& y11) {
+/// The four convolutions of pooling window x. w: [tap 00 01 10 11][channel]. Each adds its taps in that order, so that
+/// equal patches give equal bits and the maximum's ties fall as the network's definition says.
+HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const WindowResidual& residual, int x, Vec& y00,
+                                         Vec& y01, Vec& y10, Vec& y11) {
   const F32 d;
   y00 = y01 = y10 = y11 = hn::Zero(d);
 #pragma GCC unroll 3
@@ -99,8 +102,8 @@ struct PlainWindow {
   const float* rows[kPlainRows];
 };
 
-/// Calls multiply(position of the window's four, tap, value) for every product of pooling window x: every position meets its taps in the order
-/// 00 01 10 11, each r g b.
+/// Calls multiply(position of the window's four, tap, value) for every product of pooling window x: every position
+/// meets its taps in the order 00 01 10 11, each r g b.
 template <typename Multiply>
 HWY_INLINE HWY_ATTR void for_products(const PlainWindow& residual, int x, const Multiply& multiply) {
   const F32 d;
@@ -121,11 +124,13 @@ HWY_INLINE HWY_ATTR void for_products(const PlainWindow& residual, int x, const 
   }
 }
 
-HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const PlainWindow& residual, int x, Vec& y00, Vec& y01, Vec& y10,
-                                         Vec& y11) {
+HWY_INLINE HWY_ATTR void multiply_window(const Vec* HWY_RESTRICT w, const PlainWindow& residual, int x, Vec& y00,
+                                         Vec& y01, Vec& y10, Vec& y11) {
   const F32 d;
   Vec y[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
-  for_products(residual, x, [&](int position, int tap, const Vec& value) HWY_ATTR { y[position] = hn::MulAdd(w[tap], value, y[position]); });
+  for_products(residual, x, [&](int position, int tap, const Vec& value) HWY_ATTR {
+    y[position] = hn::MulAdd(w[tap], value, y[position]);
+  });
   y00 = y[0], y01 = y[1], y10 = y[2], y11 = y[3];
 }
 

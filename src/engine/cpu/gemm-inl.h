@@ -3,10 +3,11 @@
 //   A  [depth/64][row][64]: a scalar is broadcast from memory; the constant row distance makes every address an offset
 //   B  [depth][2 vectors]: one packed panel, read forward once
 //
-// In BF16 two consecutive values of depth, a float's place, take the part of one: A is as it is and B [depth/2][2 vectors][2].
-// With R rows a step of depth costs 2R multiply-adds, R broadcasts and two loads. Of 32 vector registers 28 accumulate
-// (R = 14), of 16 twelve (R = 6). Rows are dealt to nearly equal blocks, so that none is left with a lone row. Each element
-// of C is one chain of products in order of depth, whatever block it falls in: the same bits however the work is cut.
+// In BF16 two consecutive values of depth, a float's place, take the part of one: A is as it is and B [depth/2][2
+// vectors][2]. With R rows a step of depth costs 2R multiply-adds, R broadcasts and two loads. Of 32 vector registers
+// 28 accumulate (R = 14), of 16 twelve (R = 6). Rows are dealt to nearly equal blocks, so that none is left with a lone
+// row. Each element of C is one chain of products in order of depth, whatever block it falls in: the same bits however
+// the work is cut.
 #if defined(LFM_CPU_GEMM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_GEMM_INL_H_
 #undef LFM_CPU_GEMM_INL_H_

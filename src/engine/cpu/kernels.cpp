@@ -1,5 +1,5 @@
-// Compiles the vector kernels once per instruction set and keeps the tables. The lowest is whatever the compiler's flags
-// allow (NEON on AArch64, plain loops on x86-64): it runs everywhere.
+// Compiles the vector kernels once per instruction set and keeps the tables. The lowest is whatever the compiler's
+// flags allow (NEON on AArch64, plain loops on x86-64): it runs everywhere.
 #include "src/engine/cpu/kernels.h"
 
 #undef HWY_DISABLED_TARGETS
@@ -36,11 +36,16 @@ namespace HWY_NAMESPACE {
 
 template <typename Bf16>
 constexpr PrecisionKernels bf16_kernels() {
-  return {Precision::bf16,   kPanel,
-          kTile4Out,         Bf16::kSlabFloats,
-          multiply<Bf16>,    tile4_input<Bf16>,
-          tile4_output_pooled<Bf16>, tile4_output<Bf16>,
-          first_block_row<Bf16, WindowResidual>, first_block_row<Bf16, PlainWindow>};
+  return {Precision::bf16,
+          kPanel,
+          kTile4Out,
+          Bf16::kSlabFloats,
+          multiply<Bf16>,
+          tile4_input<Bf16>,
+          tile4_output_pooled<Bf16>,
+          tile4_output<Bf16>,
+          first_block_row<Bf16, WindowResidual>,
+          first_block_row<Bf16, PlainWindow>};
 }
 
 const Kernels& table() {
@@ -49,13 +54,27 @@ const Kernels& table() {
 #else
   constexpr PrecisionKernels bf16 = {};
 #endif
-  constexpr PrecisionKernels fp32 = {Precision::fp32,     kPanel,
-                                     kTile6Out,           Fp32::kSlabFloats,
-                                     multiply<Fp32>,      tile6_input,
-                                     tile6_output_pooled, tile6_output,
-                                     first_block_row<Fp32, WindowResidual>, first_block_row<Fp32, PlainWindow>};
-  static constexpr Kernels kernels = {LFM_CPU_NAMES, HWY_TARGET, kMaxRows, fp32, bf16_kernels<Bf16Emulated>(), bf16, select_largest,
-                                    convolve<kSlab>, convolve<2 * kSlab>, tile3_input, tile3_output};
+  constexpr PrecisionKernels fp32 = {Precision::fp32,
+                                     kPanel,
+                                     kTile6Out,
+                                     Fp32::kSlabFloats,
+                                     multiply<Fp32>,
+                                     tile6_input,
+                                     tile6_output_pooled,
+                                     tile6_output,
+                                     first_block_row<Fp32, WindowResidual>,
+                                     first_block_row<Fp32, PlainWindow>};
+  static constexpr Kernels kernels = {LFM_CPU_NAMES,
+                                      HWY_TARGET,
+                                      kMaxRows,
+                                      fp32,
+                                      bf16_kernels<Bf16Emulated>(),
+                                      bf16,
+                                      select_largest,
+                                      convolve<kSlab>,
+                                      convolve<2 * kSlab>,
+                                      tile3_input,
+                                      tile3_output};
   return kernels;
 }
 #undef LFM_CPU_NAMES
@@ -116,8 +135,10 @@ const Kernels& choose_kernels(const char* name) {
     choices += choices.empty() ? "" : ", ";
     choices += kernels->name;
   }
-  throw Error(ErrorCode::usage, fmt::format("LFM_CPU={} is not an instruction set this machine runs: choose one of {}, or unset "
-                                            "it for the best", name, choices));
+  throw Error(ErrorCode::usage,
+              fmt::format("LFM_CPU={} is not an instruction set this machine runs: choose one of {}, or unset "
+                          "it for the best",
+                          name, choices));
 }
 
 }  // namespace lfm::cpu

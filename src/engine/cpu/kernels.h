@@ -1,8 +1,8 @@
 // The vector kernels of the CPU engine: one table of functions per instruction set, compiled from the same source
 // (kernels.cpp) and chosen at run time. The mathematics stands at the head of each *-inl.h file.
 //
-// Memory shared with the kernels: every pointer 64-byte aligned, every stride in floats, channel counts multiples of 64. Where values are
-// BF16 (arithmetic-inl.h) a float's place keeps two: 64 channels of a pixel then take 32 floats.
+// Memory shared with the kernels: every pointer 64-byte aligned, every stride in floats, channel counts multiples of
+// 64. Where values are BF16 (arithmetic-inl.h) a float's place keeps two: 64 channels of a pixel then take 32 floats.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,8 @@
 
 namespace lfm::cpu {
 
-/// Depth of a slab: A of a matrix product is stored as [depth/64][row][64], so that rows lie a constant 64 floats apart.
+/// Depth of a slab: A of a matrix product is stored as [depth/64][row][64], so that rows lie a constant 64 floats
+/// apart.
 inline constexpr int kSlab = 64;
 
 /// The largest tile of inputs, and the most products of a channel pair: Winograd F(6x6, 2x2).
@@ -31,11 +32,11 @@ inline constexpr int kGroup = 64;
 /// C[rows][panel] = A[rows][depth] x B[depth][panel], one panel of B wide.
 struct PanelProduct {
   int rows;
-  int depth;             ///< a multiple of 64
-  const float* a;        ///< slabs, see kSlab
-  std::size_t a_slab;    ///< from one slab of A to the next
-  const float* b;        ///< [depth][panel], packed; of BF16 [depth/2][panel][2]
-  float* c;              ///< FP32
+  int depth;           ///< a multiple of 64
+  const float* a;      ///< slabs, see kSlab
+  std::size_t a_slab;  ///< from one slab of A to the next
+  const float* b;      ///< [depth][panel], packed; of BF16 [depth/2][panel][2]
+  float* c;            ///< FP32
   std::size_t c_row;
 };
 
@@ -63,15 +64,17 @@ struct TileOutput {
   int columns;
 };
 
-/// One row of block 1's output; see first_block-inl.h. NPR's kernels begin at pixels; the plain ones at a residual, and ignore them.
+/// One row of block 1's output; see first_block-inl.h. NPR's kernels begin at pixels; the plain ones at a residual, and
+/// ignore them.
 struct FirstBlockRow {
   const std::uint8_t* pixels;  ///< the top-left pixel of the row of 2x2 cells
   std::size_t pixel_row;       ///< bytes from one pixel row to the next
   int columns;                 ///< outputs in the row
   const float* weights;        ///< [64/16][12 taps][16]
   const float* bias;           ///< [64]
-  float* residual;             ///< scratch: first_block_scratch(columns) floats; plain: in them [3][plain_columns(columns)][3], the residual
-  float* out;                  ///< [columns][64 channels]
+  float*
+      residual;  ///< scratch: first_block_scratch(columns) floats; plain: in them [3][plain_columns(columns)][3], the residual
+  float* out;  ///< [columns][64 channels]
 };
 /// Of the residual, what a row of pooled outputs sees.
 inline constexpr int kPlainRows = 3;
@@ -97,10 +100,11 @@ struct RowConvolution {
   const float* bias;      ///< [panel]
   const float* shortcut;  ///< added before ReLU, laid out as c, or c itself; null: none
   bool relu;
-  float* c;               ///< [rows][64], of them one panel
+  float* c;  ///< [rows][64], of them one panel
 };
 
-/// The network's arithmetic in one precision: activations, transformed inputs and weights are kept in it, sums are FP32.
+/// The network's arithmetic in one precision: activations, transformed inputs and weights are kept in it, sums are
+/// FP32.
 struct PrecisionKernels {
   Precision precision;
   int panel;        ///< columns of a packed panel of B: two vectors
@@ -116,14 +120,16 @@ struct PrecisionKernels {
   int tile_in() const { return tile + 1; }
   int frequencies() const { return tile_in() * tile_in(); }
   /// Floats that so many channels take.
-  std::size_t stored(int channels) const { return static_cast<std::size_t>(channels / kSlab) * static_cast<std::size_t>(slab_floats); }
+  std::size_t stored(int channels) const {
+    return static_cast<std::size_t>(channels / kSlab) * static_cast<std::size_t>(slab_floats);
+  }
 };
 
 struct Kernels {
-  const char* name;      ///< as LFM_CPU spells it
-  const char* title;     ///< for people
-  std::int64_t target;   ///< Highway's bit of the instruction set
-  int max_rows;          ///< of the micro-kernel
+  const char* name;     ///< as LFM_CPU spells it
+  const char* title;    ///< for people
+  std::int64_t target;  ///< Highway's bit of the instruction set
+  int max_rows;         ///< of the micro-kernel
   PrecisionKernels fp32;
   PrecisionKernels bf16_emulated;  ///< slow: for tests
   PrecisionKernels bf16;           ///< with the processor's BF16 instructions; only where has_bf16()

@@ -1,5 +1,6 @@
-// The networks with the ResNet trunk (src/model/resnet.h), inference in FP32. Convolutions are sums of matrix products, one of each tap and 64
-// input channels, whose left sides are read where they lie: nothing is unfolded in memory but the stem's three channels.
+// The networks with the ResNet trunk (src/model/resnet.h), inference in FP32. Convolutions are sums of matrix products,
+// one of each tap and 64 input channels, whose left sides are read where they lie: nothing is unfolded in memory but
+// the stem's three channels.
 //
 // Maps are slabs of 64 channels, flat or with a border of zeros for the 3x3 convolutions:
 //   flat    [channels/64][n*h*w][64]
@@ -87,7 +88,8 @@ struct TilePlan {
 };
 TilePlan plan_tiles(int n, const MapSize& size, int channels, int threads);
 
-/// A 3x3 convolution of stride 1 by Winograd and ReLU, `channels` in and out: padded to flat. scratch: of each thread, `stride` floats apart.
+/// A 3x3 convolution of stride 1 by Winograd and ReLU, `channels` in and out: padded to flat. scratch: of each thread,
+/// `stride` floats apart.
 void convolve_tiles(int n, const MapSize& size, int channels, const TrunkWeights& weights, const Kernels& kernels,
                     ThreadPool& pool, const float* padded, float* flat, float* scratch, std::size_t stride);
 

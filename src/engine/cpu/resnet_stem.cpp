@@ -1,5 +1,6 @@
-// The stem: residual -> conv 3x3 by 2 -> bias -> ReLU -> the largest of each 3x3 window by 2, a row of outputs at a time. A task keeps the
-// latest three rows of residual and the latest three of the convolution: each is computed once, but where tasks meet.
+// The stem: residual -> conv 3x3 by 2 -> bias -> ReLU -> the largest of each 3x3 window by 2, a row of outputs at a
+// time. A task keeps the latest three rows of residual and the latest three of the convolution: each is computed once,
+// but where tasks meet.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>

@@ -10,8 +10,9 @@
 
 namespace lfm::cpu {
 
-/// One convolution: [oc/panel][segments][depth][panel], as RowConvolution reads them. A segment is 64 input channels of a tap, taps in reading
-/// order; the stem's is all 27 values of its window. Of a 3x3 by Winograd U = G g G^T, [frequency][oc/panel][ic][panel].
+/// One convolution: [oc/panel][segments][depth][panel], as RowConvolution reads them. A segment is 64 input channels of
+/// a tap, taps in reading order; the stem's is all 27 values of its window. Of a 3x3 by Winograd U = G g G^T,
+/// [frequency][oc/panel][ic][panel].
 struct TrunkWeights {
   int segments = 0;
   int depth = 0;

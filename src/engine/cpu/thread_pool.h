@@ -15,8 +15,8 @@ namespace lfm::cpu {
 
 class ThreadPool {
  public:
-  /// threads counts the caller; 0: usable_cores(). A forked child must make its own pool. Throws std::system_error where the system
-  /// starts no more threads.
+  /// threads counts the caller; 0: usable_cores(). A forked child must make its own pool. Throws std::system_error
+  /// where the system starts no more threads.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -29,8 +29,9 @@ class ThreadPool {
   template <typename Task>
   void run(int count, Task&& task) {
     using Plain = std::remove_reference_t<Task>;
-    run_erased(count, [](void* self, int index, int worker) noexcept { (*static_cast<Plain*>(self))(index, worker); },
-               const_cast<void*>(static_cast<const void*>(&task)));
+    run_erased(
+        count, [](void* self, int index, int worker) noexcept { (*static_cast<Plain*>(self))(index, worker); },
+        const_cast<void*>(static_cast<const void*>(&task)));
   }
 
  private:
@@ -40,8 +41,9 @@ class ThreadPool {
   void work(int worker);
   void stop();
 
-  // The claim word holds {generation, tasks not yet claimed}. A worker that comes late fails its compare-and-swap, because the
-  // generation moved on, and so never touches a job that is over; one that succeeds keeps the job alive until it counts in done_.
+  // The claim word holds {generation, tasks not yet claimed}. A worker that comes late fails its compare-and-swap,
+  // because the generation moved on, and so never touches a job that is over; one that succeeds keeps the job alive
+  // until it counts in done_.
   std::atomic<std::uint64_t> claim_{0};
   std::atomic<int> done_{0};
   Call call_ = nullptr;

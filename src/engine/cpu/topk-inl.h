@@ -1,5 +1,5 @@
-// Top-k pooling: per channel the k largest of the map, descending. Channels are lanes: the maps lie channels-last, so one load holds
-// a position of many channels, and each lane keeps its own sorted list.
+// Top-k pooling: per channel the k largest of the map, descending. Channels are lanes: the maps lie channels-last, so
+// one load holds a position of many channels, and each lane keeps its own sorted list.
 //
 // A position whose value beats no lane's smallest is skipped; else it sinks through the lists by maximum and minimum.
 #if defined(LFM_CPU_TOPK_INL_H_) == defined(HWY_TARGET_TOGGLE)

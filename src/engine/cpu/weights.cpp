@@ -1,5 +1,5 @@
-// Winograd's G for points p_i and infinity: row i of G g is (g0 + p_i g1)/f_i with f_i = prod over j != i of (p_i - p_j); the last row
-// is g1. In double, rounded once. The points are those of winograd-inl.h and winograd_bf16-inl.h.
+// Winograd's G for points p_i and infinity: row i of G g is (g0 + p_i g1)/f_i with f_i = prod over j != i of (p_i -
+// p_j); the last row is g1. In double, rounded once. The points are those of winograd-inl.h and winograd_bf16-inl.h.
 #include "src/engine/cpu/weights.h"
 
 #include <algorithm>
@@ -45,8 +45,8 @@ Buffer copy(std::span<const float> values) {
 constexpr int kMaxPanel = 64;
 
 /// U of one input channel and one panel of output channels: `panel` floats a frequency, frequencies `stride` apart.
-void transform_channel(std::span<const float> weight, int ic, int channel, int first_oc, int panel, std::span<const TransformRow> g,
-                       float* u, std::size_t stride) {
+void transform_channel(std::span<const float> weight, int ic, int channel, int first_oc, int panel,
+                       std::span<const TransformRow> g, float* u, std::size_t stride) {
   std::array<double, kMaxPanel> w[4];  // [tap][lane]
   for (int lane = 0; lane < panel; ++lane) {
     const std::size_t oc = static_cast<std::size_t>(first_oc) + static_cast<std::size_t>(lane);
@@ -60,7 +60,8 @@ void transform_channel(std::span<const float> weight, int ic, int channel, int f
       right[lane] = row[0] * w[1][lane] + row[1] * w[3][lane];
     }
     for (const TransformRow& column : g) {
-      for (int lane = 0; lane < panel; ++lane) u[lane] = static_cast<float>(column[0] * left[lane] + column[1] * right[lane]);
+      for (int lane = 0; lane < panel; ++lane)
+        u[lane] = static_cast<float>(column[0] * left[lane] + column[1] * right[lane]);
       u += stride;
     }
   }
@@ -135,14 +136,15 @@ Buffer pack_projection(std::span<const float> weight, const PrecisionKernels& ke
 
 }  // namespace
 
-InferenceWeights pack_weights(const Architecture& architecture, std::span<const float> values, const PrecisionKernels& kernels,
-                              ThreadPool& pool) {
+InferenceWeights pack_weights(const Architecture& architecture, std::span<const float> values,
+                              const PrecisionKernels& kernels, ThreadPool& pool) {
   const ParameterTable table = parameter_table(architecture);
   InferenceWeights weights;
   const auto blocks = fold_blocks(architecture, values);
   weights.first = pack_first(blocks[0].weight);
   weights.first_bias = copy(blocks[0].bias);
-  for (std::size_t b = 1; b < kBlocks; ++b) weights.conv[b - 1] = pack_conv(blocks[b], kChannels[b], kChannels[b + 1], kernels, pool);
+  for (std::size_t b = 1; b < kBlocks; ++b)
+    weights.conv[b - 1] = pack_conv(blocks[b], kChannels[b], kChannels[b + 1], kernels, pool);
   weights.projection = pack_projection(parameter(values, table, kProjection), kernels);
   const auto head = parameter(values, table, kHeadWeight);
   weights.head.assign(head.begin(), head.end());

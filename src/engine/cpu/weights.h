@@ -1,4 +1,5 @@
-// What load() makes of a model's parameters for inference: batch norm and 1/(255 std) folded in, Winograd-transformed, packed.
+// What load() makes of a model's parameters for inference: batch norm and 1/(255 std) folded in, Winograd-transformed,
+// packed.
 #pragma once
 
 #include <span>
@@ -12,8 +13,8 @@
 
 namespace lfm::cpu {
 
-/// Blocks 2 to 4: U = G g G^T per channel pair, as [oc/64][frequency][64/panel][ic][panel], in BF16 ...[ic/2][panel][2]: the products
-/// read it from end to end.
+/// Blocks 2 to 4: U = G g G^T per channel pair, as [oc/64][frequency][64/panel][ic][panel], in BF16
+/// ...[ic/2][panel][2]: the products read it from end to end.
 struct ConvWeights {
   int ic = 0;
   int oc = 0;
@@ -33,7 +34,7 @@ struct InferenceWeights {
 };
 
 /// values: laid out by parameter_table(architecture).
-InferenceWeights pack_weights(const Architecture& architecture, std::span<const float> values, const PrecisionKernels& kernels,
-                              ThreadPool& pool);
+InferenceWeights pack_weights(const Architecture& architecture, std::span<const float> values,
+                              const PrecisionKernels& kernels, ThreadPool& pool);
 
 }  // namespace lfm::cpu

@@ -1,5 +1,5 @@
-// Winograd F(6x6, 2x2) on the points 0, 1, -1, 2, -2, -1/2 and infinity: Y = A^T [ (G g G^T) . (B^T d B) ] A, summed over
-// input channels between the transforms. 49 products give 36 outputs that direct convolution pays with 144.
+// Winograd F(6x6, 2x2) on the points 0, 1, -1, 2, -2, -1/2 and infinity: Y = A^T [ (G g G^T) . (B^T d B) ] A, summed
+// over input channels between the transforms. 49 products give 36 outputs that direct convolution pays with 144.
 //
 // With every point's polynomial freed of its denominator (G carries it, weights.cpp), and e_k = d_(k+1) + d_k/2:
 //
@@ -72,8 +72,8 @@ inline HWY_ATTR void tile6_input(const TileInput& p) {
 }
 
 /// y[0..5] = A^T (m[0, step, ... 6 step]).
-HWY_INLINE HWY_ATTR void transform_output(const float* HWY_RESTRICT m, std::size_t step, Vec& y0, Vec& y1, Vec& y2, Vec& y3,
-                                          Vec& y4, Vec& y5) {
+HWY_INLINE HWY_ATTR void transform_output(const float* HWY_RESTRICT m, std::size_t step, Vec& y0, Vec& y1, Vec& y2,
+                                          Vec& y3, Vec& y4, Vec& y5) {
   const F32 d;
   const Vec m1 = hn::Load(d, m + step), m2 = hn::Load(d, m + 2 * step);
   const Vec m3 = hn::Load(d, m + 3 * step), m4 = hn::Load(d, m + 4 * step), m5 = hn::Load(d, m + 5 * step);

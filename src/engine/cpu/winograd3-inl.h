@@ -1,5 +1,6 @@
-// Winograd F(4x4, 3x3) on the points 0, 1, -1, 2, -2 and infinity, for the ResNet trunk's 3x3 convolutions of stride 1: 36 products give 16
-// outputs that direct convolution pays with 144. As winograd-inl.h does for 2x2 kernels; G is in resnet_weights.cpp.
+// Winograd F(4x4, 3x3) on the points 0, 1, -1, 2, -2 and infinity, for the ResNet trunk's 3x3 convolutions of stride 1:
+// 36 products give 16 outputs that direct convolution pays with 144. As winograd-inl.h does for 2x2 kernels; G is in
+// resnet_weights.cpp.
 //
 //   B^T d:  v0 = 4 d0 - 5 d2 + d4                       A^T m:  y0 = m0 + s1 + s2
 //           v1 = (d4 - 4 d2) + (d3 - 4 d1)                      y1 = d1 + 2 d2

@@ -1,15 +1,17 @@
-// Winograd F(4x4, 2x2) for BF16: Y = A^T [ (G g G^T) . (B^T d B) ] A, summed over input channels between the transforms. 25 products
-// give 16 outputs that direct convolution pays with 64.
+// Winograd F(4x4, 2x2) for BF16: Y = A^T [ (G g G^T) . (B^T d B) ] A, summed over input channels between the
+// transforms. 25 products give 16 outputs that direct convolution pays with 64.
 //
-// Both factors of a product are rounded to BF16, and A^T magnifies that; by how much depends on the points. +-3/8, +-5/4 and infinity are
-// near the best: for white inputs the outputs' error is 2.8 times direct convolution's, with the usual 0, 1, -1, 2 and infinity 6.4 times,
-// with the points of F(6x6, 2x2) in winograd-inl.h 19 times. With a = 3/8, b = 5/4:
+// Both factors of a product are rounded to BF16, and A^T magnifies that; by how much depends on the points. +-3/8,
+// +-5/4 and infinity are near the best: for white inputs the outputs' error is 2.8 times direct convolution's, with the
+// usual 0, 1, -1, 2 and infinity 6.4 times, with the points of F(6x6, 2x2) in winograd-inl.h 19 times. With a = 3/8, b
+// = 5/4:
 //
 //   B^T d:  v0, v1 = (d3 - b^2 d1) +- a (d2 - b^2 d0)        A^T m:  y0 = (m0 + m1) + (m2 + m3)
 //           v2, v3 = (d3 - a^2 d1) +- b (d2 - a^2 d0)                y1 = a   (m0 - m1) + b   (m2 - m3)
 //           v4     = d4 - (a^2 + b^2) d2 + a^2 b^2 d0                y2 = a^2 (m0 + m1) + b^2 (m2 + m3)
 //                                                                    y3 = a^3 (m0 - m1) + b^3 (m2 - m3) + m4
-// G carries the denominators (weights.cpp). The transforms are FP32; their vectors are channels. Each runs over columns, then rows.
+// G carries the denominators (weights.cpp). The transforms are FP32; their vectors are channels. Each runs over
+// columns, then rows.
 #if defined(LFM_CPU_WINOGRAD_BF16_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_WINOGRAD_BF16_INL_H_
 #undef LFM_CPU_WINOGRAD_BF16_INL_H_
@@ -77,7 +79,8 @@ LFM_CPU_ATTR void tile4_input(const TileInput& p) {
       Vec out[kTile4In];
       input_side(row, out);
 #pragma GCC unroll 5
-      for (std::size_t x = 0; x < kTile4In; ++x) Arithmetic::Store(out[x], v + (y * kTile4In + x) * p.frequency, c % kSlab);
+      for (std::size_t x = 0; x < kTile4In; ++x)
+        Arithmetic::Store(out[x], v + (y * kTile4In + x) * p.frequency, c % kSlab);
     }
   }
 }

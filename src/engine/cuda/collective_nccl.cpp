@@ -22,7 +22,8 @@ struct Nccl {
   Nccl() {
     void* library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
     const auto find = [library](auto& function, const char* name) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(library ? dlsym(library, name) : nullptr);
+      function =
+          reinterpret_cast<std::remove_reference_t<decltype(function)>>(library ? dlsym(library, name) : nullptr);
     };
     find(get_unique_id, "ncclGetUniqueId");
     find(init_rank, "ncclCommInitRank");
@@ -34,8 +35,9 @@ struct Nccl {
 
   void check(ncclResult_t result, const char* what) const {
     if (result == ncclSuccess) return;
-    throw Error(ErrorCode::device, fmt::format("NCCL: {} failed: {}; every process needs a GPU of its own, and NCCL_DEBUG=INFO tells more",
-                                               what, error_string(result)));
+    throw Error(ErrorCode::device,
+                fmt::format("NCCL: {} failed: {}; every process needs a GPU of its own, and NCCL_DEBUG=INFO tells more",
+                            what, error_string(result)));
   }
 };
 
@@ -65,7 +67,8 @@ class NcclCollective final : public Collective {
 
  private:
   void sum(void* device, std::size_t count, ncclDataType_t type, Stream& stream) {
-    nccl().check(nccl().all_reduce(device, device, count, type, ncclSum, group_, reinterpret_cast<cudaStream_t>(stream.handle())),
+    nccl().check(nccl().all_reduce(device, device, count, type, ncclSum, group_,
+                                   reinterpret_cast<cudaStream_t>(stream.handle())),
                  "adding up over the GPUs");
   }
 

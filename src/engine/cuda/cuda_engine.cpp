@@ -1,5 +1,5 @@
-// The CUDA engine's inference. Images cross on one stream and are computed on another; events pass them over. Two passes may be under way:
-// while one computes, the next one's images are copied.
+// The CUDA engine's inference. Images cross on one stream and are computed on another; events pass them over. Two
+// passes may be under way: while one computes, the next one's images are copied.
 #include "src/engine/cuda/cuda_engine.h"
 
 #include <fmt/core.h>
@@ -25,7 +25,8 @@ namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{1} << 30;  // of activations
 constexpr int kMaxChunk = 64;  // enough 256 x 256 images to fill any GPU: 512 blocks of threads in the smallest grid
-constexpr std::size_t kMaxGraphs = 512;  // numbers of images of one size, in two places each; or as many places of a benchmark's
+constexpr std::size_t kMaxGraphs =
+    512;  // numbers of images of one size, in two places each; or as many places of a benchmark's
 
 /// Calls copy(offset in the batch, from, bytes) for each stretch of images that follow each other in memory.
 template <typename Copy>
@@ -33,7 +34,8 @@ void for_each_run(const PixelBatch& batch, Copy copy) {
   for (int first = 0, end = 0; first < batch.n; first = end) {
     end = first + 1;
     while (end < batch.n && batch.image(end) == batch.image(end - 1) + batch.image_bytes()) ++end;
-    copy(static_cast<std::size_t>(first) * batch.image_bytes(), batch.image(first), static_cast<std::size_t>(end - first) * batch.image_bytes());
+    copy(static_cast<std::size_t>(first) * batch.image_bytes(), batch.image(first),
+         static_cast<std::size_t>(end - first) * batch.image_bytes());
   }
 }
 
@@ -44,8 +46,8 @@ bool wanted(const char* variable) {
 
 }  // namespace
 
-CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision, std::function<void(const std::string&)> note,
-                       Precision training)
+CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision,
+                       std::function<void(const std::string&)> note, Precision training)
     : context_(ordinal),
       description_(std::move(description)),
       precision_(precision),
@@ -71,14 +73,17 @@ CudaEngine::~CudaEngine() {
 }
 
 std::string CudaEngine::description() const {
-  const std::string training = training_precision_ == Precision::fp32 ? "" : fmt::format(", training in {}", precision_name(training_precision_));
+  const std::string training = training_precision_ == Precision::fp32
+                                   ? ""
+                                   : fmt::format(", training in {}", precision_name(training_precision_));
   return fmt::format("{} ({}, {}{})", description_, context_.name(), precision_name(precision_), training);
 }
 
 void CudaEngine::take_model(const Architecture& architecture, std::span<const float> values) {
   if (architecture.pooling == Pooling::topk && architecture.k > kernels::kMaxListK) {
-    throw Error(ErrorCode::model, fmt::format("the model selects k = {} values per channel; this engine can up to {}: use --device cpu",
-                                              architecture.k, kernels::kMaxListK));
+    throw Error(ErrorCode::model,
+                fmt::format("the model selects k = {} values per channel; this engine can up to {}: use --device cpu",
+                            architecture.k, kernels::kMaxListK));
   }
   context_.make_current();
   wait(0);
@@ -144,7 +149,8 @@ void CudaEngine::take_memory(const InferencePlan& plan) {
 
 Plan CudaEngine::plan_for(const Architecture& architecture, const PlanRequest& request) const {
   if (request.mode == PlanMode::training) {
-    return plan_training(architecture, request.n, request.height, request.width, training_precision_, request.teacher).arena;
+    return plan_training(architecture, request.n, request.height, request.width, training_precision_, request.teacher)
+        .arena;
   }
   return plan_inference(architecture, request.n, request.height, request.width, recipe_).arena;
 }
@@ -181,13 +187,17 @@ void CudaEngine::upload(Slot& slot, const PixelBatch& batch) {
   if (batch.memory == PixelMemory::host) {
     slot.uploaded.synchronize();
     auto* staging = reinterpret_cast<std::uint8_t*>(slot.pixels.data());
-    for_each_run(batch, [&](std::size_t at, const std::uint8_t* from, std::size_t bytes) { std::memcpy(staging + at, from, bytes); });
+    for_each_run(batch, [&](std::size_t at, const std::uint8_t* from, std::size_t bytes) {
+      std::memcpy(staging + at, from, bytes);
+    });
     pinned.pixels = staging;
     pinned.images = nullptr;
   }
   std::byte* to = arena_.data() + plan_.pixels[slot_].offset;
   slot.consumed.make_wait(upload_);
-  for_each_run(pinned, [&](std::size_t at, const std::uint8_t* from, std::size_t bytes) { upload_.copy_to_device(to + at, from, bytes); });
+  for_each_run(pinned, [&](std::size_t at, const std::uint8_t* from, std::size_t bytes) {
+    upload_.copy_to_device(to + at, from, bytes);
+  });
   slot.uploaded.record(upload_);
   slot.uploaded.make_wait(compute_);
   pixels_ = reinterpret_cast<const std::uint8_t*>(to);
@@ -212,7 +222,8 @@ void CudaEngine::end(std::span<float> logits) {
   launch_pass();
   if (logits.empty()) return;
   Slot& slot = slots_[slot_];
-  compute_.copy_to_host(slot.logits.data(), arena_.data() + plan_.logits.offset, static_cast<std::size_t>(n_) * sizeof(float));
+  compute_.copy_to_host(slot.logits.data(), arena_.data() + plan_.logits.offset,
+                        static_cast<std::size_t>(n_) * sizeof(float));
   slot.finished.record(compute_);
   slot.results = logits.first(static_cast<std::size_t>(n_));
 }
@@ -267,7 +278,9 @@ void CudaEngine::mark(std::size_t index) {
   marks_[index].record(compute_);
 }
 
-double CudaEngine::milliseconds_between(std::size_t from, std::size_t to) { return marks_.at(to).milliseconds_since(marks_.at(from)); }
+double CudaEngine::milliseconds_between(std::size_t from, std::size_t to) {
+  return marks_.at(to).milliseconds_since(marks_.at(from));
+}
 
 // Of the images of the last pass, as it lies on the device.
 std::vector<std::byte> CudaEngine::download(const Region& region) {
@@ -285,7 +298,8 @@ std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
   const auto block = [&](int b) -> std::optional<std::vector<float>> {
     const Region& region = plan_.blocks[b];
     if (region.bytes() == 0) return std::nullopt;
-    return channels_first(to_floats(download(region), recipe_.precision), n_, plan_.shape.out[b].area(), kChannels[b + 1]);
+    return channels_first(to_floats(download(region), recipe_.precision), n_, plan_.shape.out[b].area(),
+                          kChannels[b + 1]);
   };
   switch (activation) {
     case Activation::block1: return block(0);
@@ -332,27 +346,33 @@ namespace lfm {
 
 #if defined(LFM_TARGET_EMULATED)
 
-std::unique_ptr<Engine> make_emulated_engine(Precision precision, std::function<void(const std::string&)> note, Precision training) {
-  return std::make_unique<CudaEngine>(0, "emulated", precision == Precision::automatic ? Precision::fp16 : precision, std::move(note),
-                                      training);
+std::unique_ptr<Engine> make_emulated_engine(Precision precision, std::function<void(const std::string&)> note,
+                                             Precision training) {
+  return std::make_unique<CudaEngine>(0, "emulated", precision == Precision::automatic ? Precision::fp16 : precision,
+                                      std::move(note), training);
 }
 
 #else
 
-std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::function<void(const std::string&)> note, Precision training) {
+std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::function<void(const std::string&)> note,
+                                         Precision training) {
   const CudaDevices found = cuda_devices();
   if (found.devices.empty()) {
-    throw Error(ErrorCode::device, fmt::format("no CUDA device can be used: {}; --device cpu works everywhere", found.reason));
+    throw Error(ErrorCode::device,
+                fmt::format("no CUDA device can be used: {}; --device cpu works everywhere", found.reason));
   }
-  const auto known = std::find_if(found.devices.begin(), found.devices.end(), [&](const CudaDevice& d) { return d.ordinal == device; });
+  const auto known = std::find_if(found.devices.begin(), found.devices.end(),
+                                  [&](const CudaDevice& d) { return d.ordinal == device; });
   if (known == found.devices.end()) {
     std::string list;
-    for (const CudaDevice& d : found.devices) list += fmt::format("{}cuda:{} ({})", list.empty() ? "" : ", ", d.ordinal, d.name);
+    for (const CudaDevice& d : found.devices)
+      list += fmt::format("{}cuda:{} ({})", list.empty() ? "" : ", ", d.ordinal, d.name);
     throw Error(ErrorCode::device, fmt::format("there is no cuda:{}; this machine has {}", device, list));
   }
   const EnginePrecisions chosen = engine_precisions(*known, precision, training);
   if (note && !chosen.note.empty()) note(chosen.note);
-  return std::make_unique<CudaEngine>(device, fmt::format("cuda:{}", device), chosen.inference, std::move(note), chosen.training);
+  return std::make_unique<CudaEngine>(device, fmt::format("cuda:{}", device), chosen.inference, std::move(note),
+                                      chosen.training);
 }
 
 #endif

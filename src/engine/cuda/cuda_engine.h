@@ -1,5 +1,5 @@
-// The CUDA engine, on the GPU or on the emulated device: see src/engine/engine.h for the contract. Inference is in cuda_engine.cpp and
-// inference.cpp, training in training.h.
+// The CUDA engine, on the GPU or on the emulated device: see src/engine/engine.h for the contract. Inference is in
+// cuda_engine.cpp and inference.cpp, training in training.h.
 #pragma once
 
 #include <array>
@@ -23,8 +23,8 @@ namespace lfm::inline LFM_TARGET {
 
 class CudaEngine final : public Engine, public Inference {
  public:
-  /// ordinal: as device::Context takes it. precision: of inference, not automatic. note is told when memory does not suffice. training: FP32,
-  /// TF32 or BF16.
+  /// ordinal: as device::Context takes it. precision: of inference, not automatic. note is told when memory does not
+  /// suffice. training: FP32, TF32 or BF16.
   CudaEngine(int ordinal, std::string description, Precision precision = Precision::fp32,
              std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32);
   ~CudaEngine() override;
@@ -33,7 +33,9 @@ class CudaEngine final : public Engine, public Inference {
   Plan plan_for(const Architecture& architecture, const PlanRequest& request) const override;
   Inference& inference() override { return *this; }
   CudaTraining& training() override;
-  Precision precision(PlanMode mode) const override { return mode == PlanMode::inference ? precision_ : training_precision_; }
+  Precision precision(PlanMode mode) const override {
+    return mode == PlanMode::inference ? precision_ : training_precision_;
+  }
   void set_communicator(Communicator communicator) override;
 
   PixelBuffer host_memory(std::size_t bytes) override;
@@ -88,7 +90,8 @@ class CudaEngine final : public Engine, public Inference {
   Precision precision_;
   Precision training_precision_;
   std::function<void(const std::string&)> note_;
-  bool use_graphs_;  // LFM_CUDA_GRAPHS=off launches kernels one by one, for profilers that should see NVTX ranges around them
+  bool
+      use_graphs_;  // LFM_CUDA_GRAPHS=off launches kernels one by one, for profilers that should see NVTX ranges around them
   const Recipe& recipe_;  // of inference; LFM_CUDA_WINOGRAD=off: without Winograd
   device::Stream upload_, compute_;
   std::vector<device::Timestamp> marks_;
@@ -101,10 +104,11 @@ class CudaEngine final : public Engine, public Inference {
   InferencePlan plan_;
   device::Memory arena_;
   int chunk_limit_;  // images; lowered when memory does not suffice
-  std::map<std::pair<int, const std::uint8_t*>, PassGraph> graphs_;  // by images and where they lie, of plan_ and weights_
+  std::map<std::pair<int, const std::uint8_t*>, PassGraph>
+      graphs_;  // by images and where they lie, of plan_ and weights_
 
   // The pass under way. Stages are launched when somebody needs their results, so that a whole pass can be one graph.
-  int n_ = 0;  // images, at most plan_.n
+  int n_ = 0;                             // images, at most plan_.n
   const std::uint8_t* pixels_ = nullptr;  // where they are on the device
   unsigned waiting_ = 0;  // a bit for each stage that was asked for and is not yet launched, by its index
 

@@ -1,5 +1,6 @@
-// What the engine asks of a device: memory, pinned host memory, asynchronous copies, streams and events. Implemented on the CUDA
-// runtime (device_cuda.cpp) and on the emulated device (device_emulated.cpp). Failures are lfm::Error{device}, those of allocations lfm::OutOfMemory.
+// What the engine asks of a device: memory, pinned host memory, asynchronous copies, streams and events. Implemented on
+// the CUDA runtime (device_cuda.cpp) and on the emulated device (device_emulated.cpp). Failures are lfm::Error{device},
+// those of allocations lfm::OutOfMemory.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,8 @@
 
 namespace lfm::device::inline LFM_TARGET {
 
-/// A named stretch of the host's time, shown by Nsight Systems (NVTX domain "lfm"); nothing elsewhere. Its payload: the images of the batch, and
-/// which layer it is, from 0; -1 where it is none.
+/// A named stretch of the host's time, shown by Nsight Systems (NVTX domain "lfm"); nothing elsewhere. Its payload: the
+/// images of the batch, and which layer it is, from 0; -1 where it is none.
 class Range {
  public:
   explicit Range(const char* name, int batch, int layer = -1);

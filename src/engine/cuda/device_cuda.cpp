@@ -20,8 +20,8 @@ void check(cudaError_t error, const char* what) {
 void check_allocation(cudaError_t error, const char* what, std::size_t bytes) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // an allocation that fails leaves the device usable: forget it
-  const std::string message = fmt::format("{} of {} bytes failed: {}; a smaller batch or smaller images need less", what, bytes,
-                                          cudaGetErrorString(error));
+  const std::string message = fmt::format("{} of {} bytes failed: {}; a smaller batch or smaller images need less",
+                                          what, bytes, cudaGetErrorString(error));
   if (error == cudaErrorMemoryAllocation) throw OutOfMemory(message);
   throw Error(ErrorCode::device, message);
 }
@@ -125,7 +125,9 @@ Graph::Graph() = default;
 Graph::Graph(Graph&&) noexcept = default;
 Graph& Graph::operator=(Graph&&) noexcept = default;
 Graph::~Graph() = default;
-void Graph::launch(Stream& stream) { check(cudaGraphLaunch(state_->graph, stream_of(stream.handle())), "launching a graph"); }
+void Graph::launch(Stream& stream) {
+  check(cudaGraphLaunch(state_->graph, stream_of(stream.handle())), "launching a graph");
+}
 
 struct Event::State {
   cudaEvent_t event = nullptr;

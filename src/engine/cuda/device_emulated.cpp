@@ -36,13 +36,16 @@ struct Context::State {
 };
 
 Context::Context(int ordinal)
-    : state_(new State{simt::Context(static_cast<std::uint64_t>(ordinal))}), name_("emulated"), capability_(kCapability) {}
+    : state_(new State{simt::Context(static_cast<std::uint64_t>(ordinal))}),
+      name_("emulated"),
+      capability_(kCapability) {}
 Context::~Context() = default;
 void Context::make_current() const {}
 
 Memory::Memory(const Context&, std::size_t bytes) : bytes_(bytes) {
   if (bytes > simt::memory_limit) {
-    throw OutOfMemory(fmt::format("allocating device memory of {} bytes failed: the device has {}", bytes, simt::memory_limit));
+    throw OutOfMemory(
+        fmt::format("allocating device memory of {} bytes failed: the device has {}", bytes, simt::memory_limit));
   }
   data_ = allocate(bytes);
 }

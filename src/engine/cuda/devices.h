@@ -1,4 +1,5 @@
-// Which NVIDIA GPUs this process can use. Safe to call on a machine with neither GPU nor driver, and in a build without CUDA.
+// Which NVIDIA GPUs this process can use. Safe to call on a machine with neither GPU nor driver, and in a build without
+// CUDA.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,7 @@ namespace lfm {
 struct CudaDevice {
   int ordinal = 0;  ///< the N of cuda:N
   std::string name;
-  int major = 0;    ///< compute capability
+  int major = 0;  ///< compute capability
   int minor = 0;
   std::size_t memory_bytes = 0;
 };

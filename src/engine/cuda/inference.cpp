@@ -25,13 +25,14 @@ class Stages {
       : pass_(pass), plan_(*pass.plan), weight_plan_(*pass.weight_plan), stream_(stream) {}
 
   void residual() const {
-    kernels::residual(pass_.architecture.front_end, at<float>(plan_.residual), pass_.pixels, pass_.n, plan_.height, plan_.width, stream_);
+    kernels::residual(pass_.architecture.front_end, at<float>(plan_.residual), pass_.pixels, pass_.n, plan_.height,
+                      plan_.width, stream_);
   }
   template <typename T>
   void first_block() const {
     const auto compute = [&](const auto* from, const MapSize& size) {
-      kernels::first_block(at<T>(plan_.blocks[0]), from, weight(weight_plan_.weight[0]), weight(weight_plan_.bias[0]), pass_.n, size.h,
-                           size.w, stream_);
+      kernels::first_block(at<T>(plan_.blocks[0]), from, weight(weight_plan_.weight[0]), weight(weight_plan_.bias[0]),
+                           pass_.n, size.h, size.w, stream_);
     };
     if (lfm::is_fused(pass_.architecture.front_end)) return compute(pass_.pixels, {plan_.height, plan_.width});
     compute(at<const float>(plan_.residual), plan_.shape.input);
@@ -48,8 +49,8 @@ class Stages {
         epilogue, stream_);
   }
   void project() const {
-    kernels::projection(at<float>(plan_.maps), at<float>(plan_.blocks[kBlocks - 1]), weight(weight_plan_.projection), pass_.n,
-                        plan_.shape.maps().area(), kChannels[kBlocks], stream_);
+    kernels::projection(at<float>(plan_.maps), at<float>(plan_.blocks[kBlocks - 1]), weight(weight_plan_.projection),
+                        pass_.n, plan_.shape.maps().area(), kChannels[kBlocks], stream_);
   }
 
   // ---- tensor cores ----
@@ -57,17 +58,19 @@ class Stages {
   template <typename T>
   void convolve_tensor(int block) const {
     const MapSize& in = input_size(block);
-    kernels::conv2x2_tensor<T>({at<T>(plan_.blocks[block]), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
-                                weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
-                               stream_);
+    kernels::conv2x2_tensor<T>(
+        {at<T>(plan_.blocks[block]), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
+         weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
+        stream_);
   }
   template <typename T>
   void last_block_tensor() const {
     constexpr int block = kBlocks - 1;
     const MapSize& in = input_size(block);
-    kernels::last_block_tensor<T>({at<float>(plan_.maps), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
-                                   weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
-                                  stream_);
+    kernels::last_block_tensor<T>(
+        {at<float>(plan_.maps), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
+         weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
+        stream_);
   }
 
   // ---- pooling and head, in FP32 always ----
@@ -75,8 +78,9 @@ class Stages {
   void pool() const {
     const int area = plan_.shape.maps().area();
     if (pass_.architecture.pooling == Pooling::topk) {
-      kernels::pool_head(at<float>(plan_.logits), at<float>(plan_.features), at<float>(plan_.maps), weight(weight_plan_.head_weight),
-                         weight(weight_plan_.head_bias), pass_.n, kMapChannels, area, pass_.architecture.k, stream_);
+      kernels::pool_head(at<float>(plan_.logits), at<float>(plan_.features), at<float>(plan_.maps),
+                         weight(weight_plan_.head_weight), weight(weight_plan_.head_bias), pass_.n, kMapChannels, area,
+                         pass_.architecture.k, stream_);
     } else {
       kernels::average_pool(at<float>(plan_.features), at<float>(plan_.maps), pass_.n * kMapChannels, area, stream_);
     }
@@ -91,7 +95,9 @@ class Stages {
   T* at(const Region& region) const {
     return reinterpret_cast<T*>(pass_.arena + region.offset);
   }
-  const float* weight(const Region& region) const { return reinterpret_cast<const float*>(pass_.weights + region.offset); }
+  const float* weight(const Region& region) const {
+    return reinterpret_cast<const float*>(pass_.weights + region.offset);
+  }
   const MapSize& input_size(int block) const { return plan_.shape.out[block - 1]; }
 
   const InferencePass& pass_;
@@ -111,7 +117,8 @@ void launch_tensor(const Stages& stages, const Stage& stage) {
 void launch_fp32(const Stages& stages, const Stage& stage) {
   if (stage.kind == StageKind::projection) return stages.project();
   if (stage.block == 0) return stages.first_block<float>();
-  stages.convolve(stage.block, stage.block + 1 < kBlocks ? kernels::Epilogue::bias_relu_pool : kernels::Epilogue::bias_relu);
+  stages.convolve(stage.block,
+                  stage.block + 1 < kBlocks ? kernels::Epilogue::bias_relu_pool : kernels::Epilogue::bias_relu);
 }
 
 }  // namespace
@@ -119,8 +126,9 @@ void launch_fp32(const Stages& stages, const Stage& stage) {
 bool is_fused(const InferencePass& pass, const Stage& stage) {
   switch (stage.kind) {
     case StageKind::front_end: return lfm::is_fused(pass.architecture.front_end);  // in block 1
-    case StageKind::block: return pass.plan->recipe->fuses_projection && stage.block + 1 == kBlocks;  // in the projection
-    case StageKind::head: return pass.architecture.pooling == Pooling::topk;  // in pooling
+    case StageKind::block:
+      return pass.plan->recipe->fuses_projection && stage.block + 1 == kBlocks;  // in the projection
+    case StageKind::head: return pass.architecture.pooling == Pooling::topk;     // in pooling
     case StageKind::projection:
     case StageKind::pooling:
     case StageKind::stem:

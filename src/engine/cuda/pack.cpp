@@ -40,7 +40,8 @@ std::vector<float> pack_winograd(std::span<const float> weight, int oc, int ic) 
     for (int c = 0; c < ic; ++c) {
       for (int point = 0; point < Tile::kPoints; ++point) {
         double sum = 0;
-        for (int tap = 0; tap < 4; ++tap) sum += transform[point / 3][tap / 2] * transform[point % 3][tap % 2] * weight[(o * ic + c) * 4 + tap];
+        for (int tap = 0; tap < 4; ++tap)
+          sum += transform[point / 3][tap / 2] * transform[point % 3][tap % 2] * weight[(o * ic + c) * 4 + tap];
         packed[kernels::winograd_weight_at(point, c, o, ic)] = static_cast<float>(sum);
       }
     }
@@ -71,7 +72,8 @@ std::vector<float> channels_first(std::span<const float> values, int n, int area
   for (int image = 0; image < n; ++image) {
     const std::size_t first = static_cast<std::size_t>(image) * area * c;
     for (int p = 0; p < area; ++p) {
-      for (int i = 0; i < c; ++i) out[first + static_cast<std::size_t>(i) * area + p] = values[first + static_cast<std::size_t>(p) * c + i];
+      for (int i = 0; i < c; ++i)
+        out[first + static_cast<std::size_t>(i) * area + p] = values[first + static_cast<std::size_t>(p) * c + i];
     }
   }
   return out;

@@ -12,8 +12,8 @@ namespace lfm {
 /// [oc][ic][taps] -> [tap][ic][oc], so that a GEMM reads consecutive output channels. taps: 4 for 2x2, 1 for 1x1.
 std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, int taps);
 
-/// [oc][ic][4] -> for conv2x2_winograd: each 2x2 kernel transformed to nine points, in the kernel's stages (kernels/winograd_layout.h). The
-/// sums of two or four weights are rounded once.
+/// [oc][ic][4] -> for conv2x2_winograd: each 2x2 kernel transformed to nine points, in the kernel's stages
+/// (kernels/winograd_layout.h). The sums of two or four weights are rounded once.
 std::vector<float> pack_winograd(std::span<const float> weight, int oc, int ic);
 
 /// The way back from pack_weight().

@@ -20,19 +20,21 @@ constexpr std::size_t item_bytes(Precision precision) {
 /// Alignment of regions in device memory.
 inline constexpr std::size_t kDeviceAlignment = 256;
 
-/// The activations of one inference pass. Images wait in two slots, so that the next batch travels while one is computed.
+/// The activations of one inference pass. Images wait in two slots, so that the next batch travels while one is
+/// computed.
 struct InferencePlan {
   const Recipe* recipe = nullptr;
   int n = 0;
   int height = 0;
   int width = 0;
   NetworkShape shape;
-  std::array<Region, 2> pixels;        ///< uint8 [n][height][width][3]
-  Region residual;                     ///< float [n][h][w][3]; empty where block 1 computes it on its way
-  std::array<Region, kBlocks> blocks;  ///< of the precision, [n][h][w][c]; where the projection is fused the last is never in memory, and empty here
-  Region maps;                         ///< float [n][64][h*w]
-  Region features;                     ///< float [n][64][values per channel]
-  Region logits;                       ///< float [n]
+  std::array<Region, 2> pixels;  ///< uint8 [n][height][width][3]
+  Region residual;               ///< float [n][h][w][3]; empty where block 1 computes it on its way
+  std::array<Region, kBlocks>
+      blocks;  ///< of the precision, [n][h][w][c]; where the projection is fused the last is never in memory, and empty here
+  Region maps;      ///< float [n][64][h*w]
+  Region features;  ///< float [n][64][values per channel]
+  Region logits;    ///< float [n]
   Plan arena;
 };
 
@@ -42,13 +44,13 @@ InferencePlan plan_inference(const Architecture& architecture, int n, int height
 /// The weights as the inference kernels read them.
 struct WeightPlan {
   const Recipe* recipe = nullptr;
-  /// float [4][ic][oc]; but in blocks 2 to 4, unless they are direct, in stages: transformed (pack_winograd), or for tensor cores
-  /// (tensor_pack.h), the last with the projection among them
+  /// float [4][ic][oc]; but in blocks 2 to 4, unless they are direct, in stages: transformed (pack_winograd), or for
+  /// tensor cores (tensor_pack.h), the last with the projection among them
   std::array<Region, kBlocks> weight;
-  std::array<Region, kBlocks> bias;    ///< float [oc]
-  Region projection;                   ///< float [512][64], or empty
-  Region head_weight;                  ///< float [features]
-  Region head_bias;                    ///< float [1]
+  std::array<Region, kBlocks> bias;  ///< float [oc]
+  Region projection;                 ///< float [512][64], or empty
+  Region head_weight;                ///< float [features]
+  Region head_bias;                  ///< float [1]
   Plan arena;
 };
 

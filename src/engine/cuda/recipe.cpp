@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kAmpere = 80, kOldest = kOldestCapability, kNewest = kNewestCapability;
 
+// clang-format off
 constexpr std::array kRecipes = {
     //     name                  precision        from     to       convolution            factors  fuses the projection
     Recipe{"FFMA, Winograd",     Precision::fp32, kOldest, kNewest, BlockConvolution::winograd, 9,       false},
@@ -22,23 +23,26 @@ constexpr std::array kRecipes = {
     Recipe{"tensor cores, BF16", Precision::bf16, kAmpere, kNewest, BlockConvolution::tensor,   4,       true},
     Recipe{"tensor cores, TF32", Precision::tf32, kAmpere, kNewest, BlockConvolution::tensor,   4,       true},
 };
+// clang-format on
 
 }  // namespace
 
 std::span<const Recipe> recipes() { return kRecipes; }
 
 bool multiplies(int capability, Precision precision) {
-  return std::ranges::any_of(kRecipes, [&](const Recipe& r) { return r.precision == precision && r.runs_on(capability); });
+  return std::ranges::any_of(kRecipes,
+                             [&](const Recipe& r) { return r.precision == precision && r.runs_on(capability); });
 }
 
 const Recipe& choose(int capability, Precision precision, const RecipeOptions& options) {
   const auto fits = [&](const Recipe& r) {
-    return r.precision == precision && r.runs_on(capability) && (options.winograd || r.convolution != BlockConvolution::winograd);
+    return r.precision == precision && r.runs_on(capability) &&
+           (options.winograd || r.convolution != BlockConvolution::winograd);
   };
   const auto found = std::ranges::find_if(kRecipes, fits);
   if (found != kRecipes.end()) return *found;
-  throw Error(ErrorCode::usage, fmt::format("no kernels compute in {} at compute capability {}.{}", precision_name(precision), capability / 10,
-                                            capability % 10));
+  throw Error(ErrorCode::usage, fmt::format("no kernels compute in {} at compute capability {}.{}",
+                                            precision_name(precision), capability / 10, capability % 10));
 }
 
 }  // namespace lfm

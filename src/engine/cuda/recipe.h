@@ -1,6 +1,6 @@
-// Which kernels compute the blocks of inference: a row a recipe. The choice is by the GPU's compute capability, the precision and the
-// user's options alone: no device is asked. A recipe's kernels are launched in inference.cpp, its weights packed in weights.cpp, its
-// buffers laid in plan.cpp.
+// Which kernels compute the blocks of inference: a row a recipe. The choice is by the GPU's compute capability, the
+// precision and the user's options alone: no device is asked. A recipe's kernels are launched in inference.cpp, its
+// weights packed in weights.cpp, its buffers laid in plan.cpp.
 #pragma once
 
 #include <span>
@@ -41,7 +41,8 @@ std::span<const Recipe> recipes();
 /// Whether any recipe of that precision runs there.
 bool multiplies(int capability, Precision precision);
 
-/// The first recipe of the precision that runs there and that the options allow. Throws Error{usage} where there is none.
+/// The first recipe of the precision that runs there and that the options allow. Throws Error{usage} where there is
+/// none.
 const Recipe& choose(int capability, Precision precision, const RecipeOptions& options = {});
 
 }  // namespace lfm

@@ -15,7 +15,8 @@ constexpr int kPerStage = ConvTile::kStageBytes / static_cast<int>(sizeof(T));
 
 /// One tap of one slab: column n of the stage is output channel channel(n).
 template <typename T, typename Channel>
-void append_conv_stage(std::vector<T>& packed, std::span<const float> weight, int ic, int slab, int tap, Channel channel) {
+void append_conv_stage(std::vector<T>& packed, std::span<const float> weight, int ic, int slab, int tap,
+                       Channel channel) {
   const std::size_t first = packed.size();
   packed.resize(first + kPerStage<T>);
   for (int n = 0; n < ConvTile::kColumns; ++n) {
@@ -62,7 +63,8 @@ std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic) {
 }
 
 template <typename T>
-std::vector<T> pack_tensor_last_block(std::span<const float> weight, std::span<const float> projection, int oc, int ic) {
+std::vector<T> pack_tensor_last_block(std::span<const float> weight, std::span<const float> projection, int oc,
+                                      int ic) {
   std::vector<T> packed;
   packed.reserve(weight.size() + projection.size());
   for (int group = 0; group < oc; group += ConvTile::kColumns) {

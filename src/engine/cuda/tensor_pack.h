@@ -1,4 +1,5 @@
-// Convolution weights, rounded and in the order in which the tensor-core kernels consume them (kernels/tensor_layout.h), on the host.
+// Convolution weights, rounded and in the order in which the tensor-core kernels consume them
+// (kernels/tensor_layout.h), on the host.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,8 @@ namespace lfm {
 template <typename T>
 std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic);
 
-/// weight [oc][ic][2][2], projection [64][oc] -> stages [oc/128]([slab][tap], then the projection of those 128 channels), for last_block_tensor.
+/// weight [oc][ic][2][2], projection [64][oc] -> stages [oc/128]([slab][tap], then the projection of those 128
+/// channels), for last_block_tensor.
 template <typename T>
 std::vector<T> pack_tensor_last_block(std::span<const float> weight, std::span<const float> projection, int oc, int ic);
 

@@ -1,5 +1,6 @@
-// Training on the device: the stages of engine.h, forward (training_forward.cpp) and backward (training_backward.cpp), their convolutions in
-// every precision (training_convolutions.cpp), and the state that persists between steps (training_state.cpp). Owned by CudaEngine.
+// Training on the device: the stages of engine.h, forward (training_forward.cpp) and backward (training_backward.cpp),
+// their convolutions in every precision (training_convolutions.cpp), and the state that persists between steps
+// (training_state.cpp). Owned by CudaEngine.
 #pragma once
 
 #include <array>
@@ -21,8 +22,8 @@ namespace lfm::inline LFM_TARGET {
 
 class CudaTraining final : public Training {
  public:
-  /// parameters: laid out by the table. All work goes to `stream`. precision: FP32, TF32 or BF16, of what the convolutions multiply;
-  /// everything else is FP32.
+  /// parameters: laid out by the table. All work goes to `stream`. precision: FP32, TF32 or BF16, of what the
+  /// convolutions multiply; everything else is FP32.
   CudaTraining(const device::Context& context, device::Stream& stream, const Architecture& architecture,
                std::span<const float> parameters, Precision precision = Precision::fp32);
 
@@ -57,7 +58,9 @@ class CudaTraining final : public Training {
   float* gradient_at(int id) const { return in_state(state_plan_.gradients) + table_[id].offset; }
   // Half of an array that holds both branches: 0 = top-k, 1 = RKS.
   float* result_at(int row) const { return at(plan_.results) + static_cast<std::size_t>(row) * plan_.n; }
-  float* branch_at(const Region& region, int branch) const { return at(region) + region.count() / 2 * static_cast<std::size_t>(branch); }
+  float* branch_at(const Region& region, int branch) const {
+    return at(region) + region.count() / 2 * static_cast<std::size_t>(branch);
+  }
   int rows() const { return n_ * kMapChannels; }
   int map_positions() const { return n_ * plan_.shape.maps().area(); }
 
@@ -77,7 +80,8 @@ class CudaTraining final : public Training {
     kernels::ResidualScale scale;
     for (std::size_t c = 0; c < 3; ++c) scale.channel[c] = static_cast<float>(front_end(architecture_).scale(c));
     if (is_fused(architecture_.front_end)) {
-      return f(kernels::FirstConvInput<std::uint8_t>{at<std::uint8_t>(plan_.pixels), n_, plan_.height, plan_.width, scale});
+      return f(
+          kernels::FirstConvInput<std::uint8_t>{at<std::uint8_t>(plan_.pixels), n_, plan_.height, plan_.width, scale});
     }
     f(kernels::FirstConvInput<float>{at(plan_.residual), n_, plan_.shape.input.h, plan_.shape.input.w, scale});
   }
@@ -108,7 +112,7 @@ class CudaTraining final : public Training {
 
   void upload(const Region& input, const void* from, std::size_t bytes);
   std::byte* transfer(std::size_t bytes);
-  void download(void* to, const void* device, std::size_t bytes);  // waits
+  void download(void* to, const void* device, std::size_t bytes);     // waits
   void overwrite(void* device, const void* from, std::size_t bytes);  // waits
   void merge_moments(int b);
   template <typename T>
@@ -129,11 +133,11 @@ class CudaTraining final : public Training {
   device::PinnedMemory inputs_;  // mirrors the inputs at the arena's start
   device::Event uploaded_;       // the inputs have left the pinned memory
   device::PinnedMemory transfer_;
-  int n_ = 0;                    // images of the pass under way, at most plan_.n
-  double images_ = 0;            // of all processes
+  int n_ = 0;          // images of the pass under way, at most plan_.n
+  double images_ = 0;  // of all processes
   TrainingStep step_;
   std::uint64_t changes_ = 0;
-  bool maps_taught_ = false;     // the maps' gradient already has a teacher's part
+  bool maps_taught_ = false;             // the maps' gradient already has a teacher's part
   std::array<double, kBlocks> count_{};  // positions of the whole batch that a block's statistics were taken over
 };
 

@@ -25,8 +25,7 @@ void CudaTraining::backward(const Stage& stage, GradientMode mode) {
     }
     case StageKind::front_end:  // has no parameters
     case StageKind::stem:       // of another trunk, as bottlenecks
-    case StageKind::bottleneck:
-      return;
+    case StageKind::bottleneck: return;
   }
 }
 
@@ -34,22 +33,25 @@ void CudaTraining::backward_head(GradientMode mode) {
   for (int branch = 0; branch < (step_.options.rks ? 2 : 1); ++branch) {
     const bool accumulate = branch > 0 || mode == GradientMode::accumulate;  // the branches share the layer
     kernels::head_backward(branch_at(plan_.grad_features, branch), gradient_at(kHeadWeight), gradient_at(kHeadBias),
-                           branch_at(plan_.features, branch), parameter_at(kHeadWeight), branch_at(plan_.grad_logits, branch), n_,
-                           feature_count(architecture_), accumulate, stream_.handle());
+                           branch_at(plan_.features, branch), parameter_at(kHeadWeight),
+                           branch_at(plan_.grad_logits, branch), n_, feature_count(architecture_), accumulate,
+                           stream_.handle());
   }
 }
 
 void CudaTraining::backward_pool() {
   const int area = plan_.shape.maps().area(), k = architecture_.k;
   if (architecture_.pooling == Pooling::average) {
-    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), area, maps_taught_, stream_.handle());
+    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), area, maps_taught_,
+                                          stream_.handle());
   }
   if (!maps_taught_) stream_.zero(at(plan_.grad_maps), static_cast<std::size_t>(rows()) * area * sizeof(float));
-  kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 0), step_.options.rbld ? at(plan_.factors) : nullptr,
-                         at<std::int32_t>(plan_.topk_positions), rows(), area, k, stream_.handle());
+  kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 0),
+                         step_.options.rbld ? at(plan_.factors) : nullptr, at<std::int32_t>(plan_.topk_positions),
+                         rows(), area, k, stream_.handle());
   if (step_.options.rks) {
-    kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 1), nullptr, at<std::int32_t>(plan_.rks_positions),
-                           rows(), area, k, stream_.handle());
+    kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 1), nullptr,
+                           at<std::int32_t>(plan_.rks_positions), rows(), area, k, stream_.handle());
   }
 }
 
@@ -63,15 +65,16 @@ void CudaTraining::backward_block(int b, GradientMode mode) {
   });
 }
 
-// Pooling, ReLU and batch norm. The convolution's bias shifts every value of a channel, which batch norm takes away again: its gradient
-// stays zero.
+// Pooling, ReLU and batch norm. The convolution's bias shifts every value of a channel, which batch norm takes away
+// again: its gradient stays zero.
 void CudaTraining::backward_normalise(int b, GradientMode mode) {
-  kernels::batch_norm_relu_backward_sums(at<double>(plan_.sums), gradient_at(norm_scale(b)), gradient_at(norm_shift(b)), at(plan_.scratch),
-                                         batch_norm(b), at(plan_.grad_out), mode == GradientMode::accumulate, stream_.handle());
+  kernels::batch_norm_relu_backward_sums(at<double>(plan_.sums), gradient_at(norm_scale(b)), gradient_at(norm_shift(b)),
+                                         at(plan_.scratch), batch_norm(b), at(plan_.grad_out),
+                                         mode == GradientMode::accumulate, stream_.handle());
   sum_over_processes(at<double>(plan_.sums), std::size_t{2} * kChannels[b + 1]);
   const auto backward = [&](auto* grad_conv, int border) {
-    kernels::batch_norm_relu_backward(grad_conv, at(plan_.scratch), batch_norm(b), at(plan_.grad_out), at<double>(plan_.sums), count_[b],
-                                      border, stream_.handle());
+    kernels::batch_norm_relu_backward(grad_conv, at(plan_.scratch), batch_norm(b), at(plan_.grad_out),
+                                      at<double>(plan_.sums), count_[b], border, stream_.handle());
   };
   if (b == 0) return backward(at(plan_.conv[0]), 0);
   in_format([&](auto format) { backward(at<decltype(format)>(plan_.grad_conv), 1); });

@@ -1,5 +1,6 @@
-// Training: the convolutions of blocks 2 to 4 and the 1x1, forward and backward, in FP32 or on tensor cores. Weights are FP32 always; for
-// tensor cores they are rounded and packed anew by every pass, as FP32's backward turns them around.
+// Training: the convolutions of blocks 2 to 4 and the 1x1, forward and backward, in FP32 or on tensor cores. Weights
+// are FP32 always; for tensor cores they are rounded and packed anew by every pass, as FP32's backward turns them
+// around.
 #include "kernels/conv2x2.h"
 #include "kernels/conv2x2_training_tensor.h"
 #include "kernels/conv2x2_weight_tensor.h"
@@ -33,8 +34,8 @@ void CudaTraining::convolve<float>(int b) {
 template <typename T>
 void CudaTraining::convolve(int b) {
   const kernels::Conv2x2Shape s = conv_shape(b);
-  kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc, kernels::ConvDirection::forward,
-                                 stream_.handle());
+  kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc,
+                                kernels::ConvDirection::forward, stream_.handle());
   kernels::conv2x2_training_tensor<T>({.output = at(plan_.conv[b]),
                                        .input = at<T>(plan_.out[b - 1]),
                                        .weight = at<T>(plan_.packed),
@@ -53,17 +54,17 @@ void CudaTraining::convolve(int b) {
 
 template <>
 void CudaTraining::project<float>() {
-  kernels::projection(at(plan_.maps), at(plan_.out[kBlocks - 1]), parameter_at(kProjection), n_, plan_.shape.maps().area(),
-                      kChannels[kBlocks], stream_.handle());
+  kernels::projection(at(plan_.maps), at(plan_.out[kBlocks - 1]), parameter_at(kProjection), n_,
+                      plan_.shape.maps().area(), kChannels[kBlocks], stream_.handle());
 }
 
 template <typename T>
 void CudaTraining::project() {
   constexpr int ic = kChannels[kBlocks];
-  kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(kProjection), 1, ic, kMapChannels, kernels::ConvDirection::forward,
-                                stream_.handle());
-  kernels::projection_tensor(at(plan_.maps), at<T>(plan_.out[kBlocks - 1]), at<T>(plan_.packed), n_, plan_.shape.maps().area(), ic,
-                             stream_.handle());
+  kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(kProjection), 1, ic, kMapChannels,
+                                kernels::ConvDirection::forward, stream_.handle());
+  kernels::projection_tensor(at(plan_.maps), at<T>(plan_.out[kBlocks - 1]), at<T>(plan_.packed), n_,
+                             plan_.shape.maps().area(), ic, stream_.handle());
 }
 
 void CudaTraining::project() {
@@ -74,22 +75,26 @@ void CudaTraining::project() {
 template <>
 void CudaTraining::backward_projection<float>(GradientMode mode) {
   constexpr int ic = kChannels[kBlocks];
-  kernels::projection_backward_weight(gradient_at(kProjection), at(plan_.scratch), at(plan_.out[kBlocks - 1]), at(plan_.grad_maps),
-                                      map_positions(), ic, mode == GradientMode::accumulate, stream_.handle());
+  kernels::projection_backward_weight(gradient_at(kProjection), at(plan_.scratch), at(plan_.out[kBlocks - 1]),
+                                      at(plan_.grad_maps), map_positions(), ic, mode == GradientMode::accumulate,
+                                      stream_.handle());
   kernels::projection_transpose_weight(at(plan_.packed), parameter_at(kProjection), ic, stream_.handle());
-  kernels::projection_backward_input(at(plan_.grad_out), at(plan_.grad_maps), at(plan_.packed), map_positions(), ic, stream_.handle());
+  kernels::projection_backward_input(at(plan_.grad_out), at(plan_.grad_maps), at(plan_.packed), map_positions(), ic,
+                                     stream_.handle());
 }
 
 template <typename T>
 void CudaTraining::backward_projection(GradientMode mode) {
   constexpr int ic = kChannels[kBlocks];
   T* grad_maps = at<T>(plan_.rounded_grad_maps);
-  kernels::round_values(grad_maps, at(plan_.grad_maps), static_cast<std::size_t>(map_positions()) * kMapChannels, stream_.handle());
-  kernels::projection_weight_tensor(gradient_at(kProjection), at(plan_.scratch), at<T>(plan_.out[kBlocks - 1]), grad_maps, map_positions(),
-                                    ic, mode == GradientMode::accumulate, stream_.handle());
-  kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(kProjection), 1, ic, kMapChannels, kernels::ConvDirection::backward,
-                                stream_.handle());
-  kernels::projection_input_tensor(at(plan_.grad_out), grad_maps, at<T>(plan_.packed), map_positions(), ic, stream_.handle());
+  kernels::round_values(grad_maps, at(plan_.grad_maps), static_cast<std::size_t>(map_positions()) * kMapChannels,
+                        stream_.handle());
+  kernels::projection_weight_tensor(gradient_at(kProjection), at(plan_.scratch), at<T>(plan_.out[kBlocks - 1]),
+                                    grad_maps, map_positions(), ic, mode == GradientMode::accumulate, stream_.handle());
+  kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(kProjection), 1, ic, kMapChannels,
+                                kernels::ConvDirection::backward, stream_.handle());
+  kernels::projection_input_tensor(at(plan_.grad_out), grad_maps, at<T>(plan_.packed), map_positions(), ic,
+                                   stream_.handle());
 }
 
 void CudaTraining::backward_projection(GradientMode mode) {
@@ -100,8 +105,8 @@ void CudaTraining::backward_projection(GradientMode mode) {
 template <>
 void CudaTraining::backward_convolution<float>(int b, GradientMode mode) {
   const kernels::Conv2x2Shape s = conv_shape(b);
-  kernels::conv2x2_backward_weight(gradient_at(conv_weight(b)), at(plan_.scratch), at(plan_.out[b - 1]), at(plan_.grad_conv), s,
-                                   mode == GradientMode::accumulate, stream_.handle());
+  kernels::conv2x2_backward_weight(gradient_at(conv_weight(b)), at(plan_.scratch), at(plan_.out[b - 1]),
+                                   at(plan_.grad_conv), s, mode == GradientMode::accumulate, stream_.handle());
   kernels::conv2x2_transpose_weight(at(plan_.packed), parameter_at(conv_weight(b)), s.ic, s.oc, stream_.handle());
   kernels::conv2x2_backward_input(at(plan_.grad_out), at(plan_.grad_conv), at(plan_.packed), s, stream_.handle());
 }
@@ -109,10 +114,10 @@ void CudaTraining::backward_convolution<float>(int b, GradientMode mode) {
 template <typename T>
 void CudaTraining::backward_convolution(int b, GradientMode mode) {
   const kernels::Conv2x2Shape s = conv_shape(b);
-  kernels::conv2x2_weight_tensor(gradient_at(conv_weight(b)), at(plan_.scratch), at<T>(plan_.out[b - 1]), at<T>(plan_.grad_conv), s,
-                                 mode == GradientMode::accumulate, stream_.handle());
-  kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc, kernels::ConvDirection::backward,
-                                 stream_.handle());
+  kernels::conv2x2_weight_tensor(gradient_at(conv_weight(b)), at(plan_.scratch), at<T>(plan_.out[b - 1]),
+                                 at<T>(plan_.grad_conv), s, mode == GradientMode::accumulate, stream_.handle());
+  kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc,
+                                kernels::ConvDirection::backward, stream_.handle());
   kernels::conv2x2_training_tensor<T>({.output = at(plan_.grad_out),
                                        .input = at<T>(plan_.grad_conv),
                                        .weight = at<T>(plan_.packed),

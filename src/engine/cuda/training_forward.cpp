@@ -44,8 +44,8 @@ void CudaTraining::forward(const Stage& stage) {
     case StageKind::front_end: {
       if (is_fused(architecture_.front_end)) return;  // block 1 computes it
       const device::Range range("forward residual", n_, stage.index);
-      return kernels::residual(architecture_.front_end, at(plan_.residual), at<std::uint8_t>(plan_.pixels), n_, plan_.height, plan_.width,
-                               stream_.handle());
+      return kernels::residual(architecture_.front_end, at(plan_.residual), at<std::uint8_t>(plan_.pixels), n_,
+                               plan_.height, plan_.width, stream_.handle());
     }
     case StageKind::block: {
       const device::Range range("forward block", n_, stage.index);
@@ -64,15 +64,15 @@ void CudaTraining::forward(const Stage& stage) {
       return head();
     }
     case StageKind::stem:
-    case StageKind::bottleneck:
-      return;  // of another trunk
+    case StageKind::bottleneck: return;  // of another trunk
   }
 }
 
 void CudaTraining::forward_block(int b) {
   if (b == 0) {
     with_first_input([&](const auto& input) {
-      kernels::first_conv(at(plan_.conv[0]), input, parameter_at(conv_weight(0)), parameter_at(conv_bias(0)), stream_.handle());
+      kernels::first_conv(at(plan_.conv[0]), input, parameter_at(conv_weight(0)), parameter_at(conv_bias(0)),
+                          stream_.handle());
     });
   } else {
     convolve(b);
@@ -88,10 +88,13 @@ void CudaTraining::normalise(int b) {
   if (communicator_.size > 1) merge_moments(b);
   kernels::batch_statistics(at(plan_.statistics[b]), parameter_at(running_mean(b)), parameter_at(running_var(b)),
                             at<double>(plan_.sums), count_[b], c, kBatchNormEps, kBatchNormMomentum, stream_.handle());
-  in_format([&](auto format) { kernels::batch_norm_relu(at<decltype(format)>(plan_.out[b]), batch_norm(b), stream_.handle()); });
+  in_format([&](auto format) {
+    kernels::batch_norm_relu(at<decltype(format)>(plan_.out[b]), batch_norm(b), stream_.handle());
+  });
 }
 
-// Mean and squared deviations of each process -> those of all. First the mean, then the deviations from it: nothing cancels.
+// Mean and squared deviations of each process -> those of all. First the mean, then the deviations from it: nothing
+// cancels.
 void CudaTraining::merge_moments(int b) {
   const int c = kChannels[b + 1];
   const double own = static_cast<double>(n_) * plan_.shape.conv[b].area();
@@ -112,15 +115,17 @@ void CudaTraining::pool() {
     return kernels::average_pool(at(plan_.features), at(plan_.maps), rows(), area, stream_.handle());
   }
   const std::size_t selected = static_cast<std::size_t>(rows()) * k;
-  kernels::topk_pool(branch_at(plan_.features, 0), at<std::int32_t>(plan_.topk_positions), at(plan_.maps), rows(), area, k, stream_.handle());
+  kernels::topk_pool(branch_at(plan_.features, 0), at<std::int32_t>(plan_.topk_positions), at(plan_.maps), rows(), area,
+                     k, stream_.handle());
   if (options.rbld) {
     auto tables = rbld_drop_probabilities(options.p_min, options.p_max, k);
     const auto scales = rbld_scales(options.p_min, options.p_max, k, options.rbld_scale);
     tables.insert(tables.end(), scales.begin(), scales.end());
     upload(plan_.rbld_tables, tables.data(), tables.size() * sizeof(float));
     if (injected.rbld_keep) upload(plan_.keep, injected.rbld_keep, selected);
-    kernels::rbld(branch_at(plan_.features, 0), at(plan_.factors), injected.rbld_keep ? at<std::uint8_t>(plan_.keep) : nullptr,
-                  at(plan_.rbld_tables), at(plan_.rbld_tables) + k, origin, rows(), k, stream_.handle());
+    kernels::rbld(branch_at(plan_.features, 0), at(plan_.factors),
+                  injected.rbld_keep ? at<std::uint8_t>(plan_.keep) : nullptr, at(plan_.rbld_tables),
+                  at(plan_.rbld_tables) + k, origin, rows(), k, stream_.handle());
   }
   if (options.rks) {
     auto* drawn = at<std::int32_t>(plan_.drawn);
@@ -129,8 +134,8 @@ void CudaTraining::pool() {
     } else {
       kernels::rks_draw(drawn, origin, rows(), area, k, stream_.handle());
     }
-    kernels::rks_gather(branch_at(plan_.features, 1), at<std::int32_t>(plan_.rks_positions), drawn, at(plan_.maps), rows(), area, k,
-                        stream_.handle());
+    kernels::rks_gather(branch_at(plan_.features, 1), at<std::int32_t>(plan_.rks_positions), drawn, at(plan_.maps),
+                        rows(), area, k, stream_.handle());
   }
 }
 
@@ -143,7 +148,8 @@ void CudaTraining::run_branch(int branch, float weight) {
                            at<std::uint8_t>(plan_.labels), weight, n_, stream_.handle());
 }
 
-// Behind the branches, whose gradient it adds to: the logit's is theirs plus the teacher's; the maps' begins with the teacher's.
+// Behind the branches, whose gradient it adds to: the logit's is theirs plus the teacher's; the maps' begins with the
+// teacher's.
 void CudaTraining::compare_with_teacher() {
   const Distillation& teacher = step_.teacher;
   maps_taught_ = !teacher.maps.empty();
@@ -154,14 +160,15 @@ void CudaTraining::compare_with_teacher() {
   if (maps_taught_) {
     const int area = plan_.shape.maps().area();
     upload(plan_.teacher_maps, teacher.maps.data(), teacher.maps.size_bytes());
-    kernels::distill_maps(at(plan_.grad_maps), at(plan_.distance_partials), at(plan_.maps), at(plan_.teacher_maps), scale,
-                          teacher.weight / static_cast<float>(kMapChannels * area), n_, area, stream_.handle());
-    kernels::sum_partials(result_at(4), at(plan_.distance_partials), kernels::distillation_tiles(area), n_, false, stream_.handle());
+    kernels::distill_maps(at(plan_.grad_maps), at(plan_.distance_partials), at(plan_.maps), at(plan_.teacher_maps),
+                          scale, teacher.weight / static_cast<float>(kMapChannels * area), n_, area, stream_.handle());
+    kernels::sum_partials(result_at(4), at(plan_.distance_partials), kernels::distillation_tiles(area), n_, false,
+                          stream_.handle());
   }
   if (!teacher.logits.empty()) {
     upload(plan_.teacher_logits, teacher.logits.data(), teacher.logits.size_bytes());
-    kernels::distill_logits(result_at(5), branch_at(plan_.grad_logits, 0), result_at(0), at(plan_.teacher_logits), scale + kMapChannels,
-                            teacher.weight, n_, stream_.handle());
+    kernels::distill_logits(result_at(5), branch_at(plan_.grad_logits, 0), result_at(0), at(plan_.teacher_logits),
+                            scale + kMapChannels, teacher.weight, n_, stream_.handle());
   }
 }
 
@@ -175,7 +182,9 @@ void CudaTraining::head() {
 TrainingResult CudaTraining::end() {
   std::vector<float> results(plan_.results.count());
   download(results.data(), at(plan_.results), plan_.results.bytes());
-  const auto row = [&](int index) { return std::span(results).subspan(static_cast<std::size_t>(index) * plan_.n, step_.labels.size()); };
+  const auto row = [&](int index) {
+    return std::span(results).subspan(static_cast<std::size_t>(index) * plan_.n, step_.labels.size());
+  };
   TrainingResult result;
   result.logit_a.assign(row(0).begin(), row(0).end());
   for (const float loss : row(2)) result.loss_a += loss;

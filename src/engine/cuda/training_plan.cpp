@@ -30,7 +30,8 @@ std::size_t conv_weight_scratch(const kernels::Conv2x2Shape& shape, Precision pr
 std::size_t scratch_floats(const NetworkShape& shape, int n, int height, int width, Precision precision) {
   std::size_t floats = kernels::first_conv_backward_weight_scratch(n, height, width);
   for (int b = 0; b < kBlocks; ++b) {
-    floats = std::max(floats, kernels::batch_norm_scratch(static_cast<std::int64_t>(n) * shape.conv[b].area(), kChannels[b + 1]));
+    floats = std::max(
+        floats, kernels::batch_norm_scratch(static_cast<std::int64_t>(n) * shape.conv[b].area(), kChannels[b + 1]));
     if (b == 0) continue;
     const MapSize& in = shape.out[b - 1];
     floats = std::max(floats, conv_weight_scratch({n, in.h, in.w, kChannels[b], kChannels[b + 1]}, precision));
@@ -42,7 +43,8 @@ std::size_t scratch_floats(const NetworkShape& shape, int n, int height, int wid
 
 }  // namespace
 
-TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision, bool teacher) {
+TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision,
+                           bool teacher) {
   TrainingPlan plan;
   plan.precision = precision;
   plan.n = n;
@@ -66,7 +68,8 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   plan.input_bytes = layout.bytes();
 
   const MapSize& input = plan.shape.input;
-  plan.residual = layout.add("residual", {is_fused(architecture.front_end) ? 0 : n, input.h, input.w, kChannels[0]}, sizeof(float));
+  plan.residual =
+      layout.add("residual", {is_fused(architecture.front_end) ? 0 : n, input.h, input.w, kChannels[0]}, sizeof(float));
   std::size_t grad_out = 0, grad_conv = 0;
   for (int b = 0; b < kBlocks; ++b) {
     const MapSize &conv = plan.shape.conv[b], &out = plan.shape.out[b];
@@ -84,33 +87,40 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   plan.rks_positions = layout.add("RKS positions", {n, kMapChannels, k, 1}, sizeof(std::int32_t));
   plan.results = layout.add("results", {6, n, 1, 1}, sizeof(float));
   if (teacher) {
-    plan.distance_partials = layout.add("distances", {kernels::distillation_tiles(maps.area()), n, 1, 1}, sizeof(float));
+    plan.distance_partials =
+        layout.add("distances", {kernels::distillation_tiles(maps.area()), n, 1, 1}, sizeof(float));
   }
   plan.grad_logits = layout.add("gradient of the logits", {2, n, 1, 1}, sizeof(float));
 
   plan.grad_features = layout.add("gradient of the features", {2, n, kMapChannels, k}, sizeof(float));
   plan.grad_maps = layout.add("gradient of the maps", {n, maps.h, maps.w, kMapChannels}, sizeof(float));
   if (precision != Precision::fp32) {
-    plan.rounded_grad_maps = layout.add("gradient of the maps, rounded", {n, maps.h, maps.w, kMapChannels}, item_bytes(precision));
+    plan.rounded_grad_maps =
+        layout.add("gradient of the maps, rounded", {n, maps.h, maps.w, kMapChannels}, item_bytes(precision));
   }
   plan.grad_out = layout.add("gradient of a block", {n, static_cast<std::int64_t>(grad_out), 1, 1}, sizeof(float));
-  plan.grad_conv = layout.add("gradient of a convolution", {n, static_cast<std::int64_t>(grad_conv), 1, 1}, item_bytes(precision));
+  plan.grad_conv =
+      layout.add("gradient of a convolution", {n, static_cast<std::int64_t>(grad_conv), 1, 1}, item_bytes(precision));
   plan.packed = layout.add("packed weight", {4, kChannels[kBlocks - 1], kWidest, 1}, sizeof(float));
   plan.sums = layout.add("sums", {2, kWidest, 1, 1}, sizeof(double));
-  plan.scratch = layout.add("scratch", {static_cast<std::int64_t>(scratch_floats(plan.shape, n, height, width, precision)), 1, 1, 1}, sizeof(float));
+  plan.scratch = layout.add(
+      "scratch", {static_cast<std::int64_t>(scratch_floats(plan.shape, n, height, width, precision)), 1, 1, 1},
+      sizeof(float));
   plan.arena = layout.plan();
   return plan;
 }
 
 TrainingStatePlan plan_training_state(const ParameterTable& table) {
-  const auto total = static_cast<std::int64_t>(table.total_floats), trainable = static_cast<std::int64_t>(table.trainable_floats);
+  const auto total = static_cast<std::int64_t>(table.total_floats),
+             trainable = static_cast<std::int64_t>(table.trainable_floats);
   TrainingStatePlan plan;
   ArenaLayout layout(kDeviceAlignment);
   plan.parameters = layout.add("parameters", {total, 1, 1, 1}, sizeof(float));
   plan.gradients = layout.add("gradients", {trainable, 1, 1, 1}, sizeof(float));
   plan.m = layout.add("first moments", {trainable, 1, 1, 1}, sizeof(float));
   plan.v = layout.add("second moments", {trainable, 1, 1, 1}, sizeof(float));
-  plan.norm_partials = layout.add("norm", {kernels::adam_norm_partials(table.trainable_floats), 1, 1, 1}, sizeof(double));
+  plan.norm_partials =
+      layout.add("norm", {kernels::adam_norm_partials(table.trainable_floats), 1, 1, 1}, sizeof(double));
   plan.arena = layout.plan();
   return plan;
 }

@@ -9,8 +9,8 @@
 
 namespace lfm::inline LFM_TARGET {
 
-/// The activations of a training pass and the gradients on their way back, k values per channel reaching the head (1 for averages). What the
-/// host sends comes first, so that one pinned array mirrors it.
+/// The activations of a training pass and the gradients on their way back, k values per channel reaching the head (1
+/// for averages). What the host sends comes first, so that one pinned array mirrors it.
 struct TrainingPlan {
   Precision precision = Precision::fp32;  ///< of what the convolutions multiply
   int n = 0;
@@ -19,47 +19,49 @@ struct TrainingPlan {
   bool teacher = false;
   NetworkShape shape;
 
-  Region pixels;      ///< uint8 [n][height][width][3]
-  Region labels;      ///< uint8 [n]
-  Region keep;        ///< uint8 [n][64][k], injected RBLD masks
-  Region drawn;       ///< int32 [n][64][k], RKS positions as drawn or injected
-  Region rbld_tables; ///< float [2][k], of the drop probabilities and of the scales
-  Region teacher_maps;   ///< float [n][64][h*w]; this and the next two are empty without a teacher
-  Region teacher_logits; ///< float [n]
-  Region teacher_scale;  ///< float [65]
+  Region pixels;                ///< uint8 [n][height][width][3]
+  Region labels;                ///< uint8 [n]
+  Region keep;                  ///< uint8 [n][64][k], injected RBLD masks
+  Region drawn;                 ///< int32 [n][64][k], RKS positions as drawn or injected
+  Region rbld_tables;           ///< float [2][k], of the drop probabilities and of the scales
+  Region teacher_maps;          ///< float [n][64][h*w]; this and the next two are empty without a teacher
+  Region teacher_logits;        ///< float [n]
+  Region teacher_scale;         ///< float [65]
   std::size_t input_bytes = 0;  ///< of all of the above, from the arena's start
 
-  Region residual;                         ///< float [n][h][w][3]; empty where block 1 computes it on its way
-  std::array<Region, kBlocks> conv;        ///< float [n][h][w][c], before batch norm; in the first block overwritten by its gradient
+  Region residual;  ///< float [n][h][w][3]; empty where block 1 computes it on its way
+  std::array<Region, kBlocks>
+      conv;  ///< float [n][h][w][c], before batch norm; in the first block overwritten by its gradient
   std::array<Region, kBlocks> out;         ///< of the precision [n][h][w][c], after ReLU and pooling
   std::array<Region, kBlocks> statistics;  ///< float [2][c]
-  Region maps;            ///< float [n][64][h*w]
-  Region features;        ///< float [2][n][64][k], of both branches
-  Region factors;         ///< float [n][64][k], of RBLD
-  Region topk_positions;  ///< int32 [n][64][k]
-  Region rks_positions;   ///< int32 [n][64][k], sorted as their values
-  Region results;         ///< float [6][n]: logits of both branches, losses of both, distances of the maps and the logit
+  Region maps;                             ///< float [n][64][h*w]
+  Region features;                         ///< float [2][n][64][k], of both branches
+  Region factors;                          ///< float [n][64][k], of RBLD
+  Region topk_positions;                   ///< int32 [n][64][k]
+  Region rks_positions;                    ///< int32 [n][64][k], sorted as their values
+  Region results;  ///< float [6][n]: logits of both branches, losses of both, distances of the maps and the logit
   Region distance_partials;  ///< float [tiles of positions][n]; empty without a teacher
-  Region grad_logits;     ///< float [2][n]
+  Region grad_logits;        ///< float [2][n]
 
-  Region grad_features;  ///< float [2][n][64][k]
-  Region grad_maps;      ///< float [n][h*w][64]: channels innermost, as the GEMMs read it
+  Region grad_features;      ///< float [2][n][64][k]
+  Region grad_maps;          ///< float [n][h*w][64]: channels innermost, as the GEMMs read it
   Region rounded_grad_maps;  ///< the same, of the precision; empty in FP32
-  Region grad_out;       ///< float, of one block's `out` at a time: the largest
-  Region grad_conv;      ///< of the precision, of one block's `conv` at a time, bordered with zeros; but the first block's
-  Region packed;         ///< of the precision, one block's weight as a convolution or its backward reads it
-  Region sums;           ///< double [2][512], over the batch per channel
-  Region scratch;        ///< float, partial sums
+  Region grad_out;           ///< float, of one block's `out` at a time: the largest
+  Region grad_conv;  ///< of the precision, of one block's `conv` at a time, bordered with zeros; but the first block's
+  Region packed;     ///< of the precision, one block's weight as a convolution or its backward reads it
+  Region sums;       ///< double [2][512], over the batch per channel
+  Region scratch;    ///< float, partial sums
   Plan arena;
 };
 
-TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width, Precision precision = Precision::fp32,
-                           bool teacher = false);
+TrainingPlan plan_training(const Architecture& architecture, int n, int height, int width,
+                           Precision precision = Precision::fp32, bool teacher = false);
 
-/// What persists from step to step: floats laid out by the parameter table, but convolution weights as the kernels read them.
+/// What persists from step to step: floats laid out by the parameter table, but convolution weights as the kernels read
+/// them.
 struct TrainingStatePlan {
-  Region parameters;     ///< [total_floats]
-  Region gradients;      ///< [trainable_floats], like the moments
+  Region parameters;  ///< [total_floats]
+  Region gradients;   ///< [trainable_floats], like the moments
   Region m;
   Region v;
   Region norm_partials;  ///< double, of the gradient's norm

@@ -30,7 +30,8 @@ constexpr std::array<Convolution, kBlocks + 1> convolutions() {
 std::vector<float> to_device_layout(std::span<const float> values, const ParameterTable& table) {
   std::vector<float> packed(values.begin(), values.end());
   for (const Convolution& c : convolutions()) {
-    std::ranges::copy(pack_weight(parameter(values, table, c.id), c.oc, c.ic, c.taps), parameter(std::span(packed), table, c.id).begin());
+    std::ranges::copy(pack_weight(parameter(values, table, c.id), c.oc, c.ic, c.taps),
+                      parameter(std::span(packed), table, c.id).begin());
   }
   return packed;
 }
@@ -62,7 +63,8 @@ CudaTraining::CudaTraining(const device::Context& context, device::Stream& strea
 void CudaTraining::make_room(const PlanRequest& request) {
   const bool has_room = plan_.teacher || !request.teacher;
   if (has_room && request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
-  const TrainingPlan plan = plan_training(architecture_, request.n, request.height, request.width, precision_, request.teacher);
+  const TrainingPlan plan =
+      plan_training(architecture_, request.n, request.height, request.width, precision_, request.teacher);
   stream_.synchronize();
   plan_ = {};  // nothing is planned should an allocation fail
   n_ = 0;
@@ -137,7 +139,8 @@ std::optional<std::vector<float>> CudaTraining::read(Activation activation) {
     }
     case Activation::maps: return values(plan_.maps, area, kMapChannels);
     case Activation::features: return values(plan_.features, 1, feature_count(architecture_));
-    case Activation::grad_maps: return channels_first(values(plan_.grad_maps, area, kMapChannels), n_, area, kMapChannels);
+    case Activation::grad_maps:
+      return channels_first(values(plan_.grad_maps, area, kMapChannels), n_, area, kMapChannels);
   }
   return std::nullopt;
 }
@@ -147,7 +150,9 @@ double CudaTraining::adam(const AdamOptions& options, std::uint64_t step) {
   ++changes_;
   const std::size_t count = table_.trainable_floats;
   sum_over_processes(in_state(state_plan_.gradients), count);
-  const auto correction = [&](float beta) { return static_cast<float>(1 - std::pow(double{beta}, static_cast<double>(step))); };
+  const auto correction = [&](float beta) {
+    return static_cast<float>(1 - std::pow(double{beta}, static_cast<double>(step)));
+  };
   auto* partials = reinterpret_cast<double*>(state_.data() + state_plan_.norm_partials.offset);
   kernels::adam(in_state(state_plan_.parameters), in_state(state_plan_.m), in_state(state_plan_.v), partials,
                 in_state(state_plan_.gradients),

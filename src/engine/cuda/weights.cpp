@@ -23,25 +23,31 @@ class Writer {
   std::byte* memory_;
 };
 
-void pack_fp32(const Writer& writer, const WeightPlan& plan, std::span<const FoldedBlock> blocks, std::span<const float> projection) {
+void pack_fp32(const Writer& writer, const WeightPlan& plan, std::span<const FoldedBlock> blocks,
+               std::span<const float> projection) {
   const bool winograd = plan.recipe->convolution == BlockConvolution::winograd;
   for (int b = 1; b < kBlocks; ++b) {
     const int oc = kChannels[b + 1], ic = kChannels[b];
-    writer.put(plan.weight[b], winograd ? pack_winograd(blocks[b].weight, oc, ic) : pack_weight(blocks[b].weight, oc, ic, 4));
+    writer.put(plan.weight[b],
+               winograd ? pack_winograd(blocks[b].weight, oc, ic) : pack_weight(blocks[b].weight, oc, ic, 4));
   }
   writer.put(plan.projection, pack_weight(projection, kMapChannels, kChannels[kBlocks], 1));
 }
 
 template <typename T>
-void pack_tensor(const Writer& writer, const WeightPlan& plan, std::span<const FoldedBlock> blocks, std::span<const float> projection) {
+void pack_tensor(const Writer& writer, const WeightPlan& plan, std::span<const FoldedBlock> blocks,
+                 std::span<const float> projection) {
   constexpr int last = kBlocks - 1;
-  for (int b = 1; b < last; ++b) writer.put(plan.weight[b], pack_tensor_conv<T>(blocks[b].weight, kChannels[b + 1], kChannels[b]));
-  writer.put(plan.weight[last], pack_tensor_last_block<T>(blocks[last].weight, projection, kChannels[kBlocks], kChannels[last]));
+  for (int b = 1; b < last; ++b)
+    writer.put(plan.weight[b], pack_tensor_conv<T>(blocks[b].weight, kChannels[b + 1], kChannels[b]));
+  writer.put(plan.weight[last],
+             pack_tensor_last_block<T>(blocks[last].weight, projection, kChannels[kBlocks], kChannels[last]));
 }
 
 }  // namespace
 
-void pack_weights(std::byte* memory, const WeightPlan& plan, const Architecture& architecture, std::span<const float> values) {
+void pack_weights(std::byte* memory, const WeightPlan& plan, const Architecture& architecture,
+                  std::span<const float> values) {
   const ParameterTable table = parameter_table(architecture);
   const Writer writer(memory);
   const auto blocks = fold_blocks(architecture, values);

@@ -8,7 +8,9 @@
 
 namespace lfm {
 
-/// Folds (model/fold.h), rounds and packs the parameters into `memory`, of plan.arena.bytes. values: laid out by the parameter table.
-void pack_weights(std::byte* memory, const WeightPlan& plan, const Architecture& architecture, std::span<const float> values);
+/// Folds (model/fold.h), rounds and packs the parameters into `memory`, of plan.arena.bytes. values: laid out by the
+/// parameter table.
+void pack_weights(std::byte* memory, const WeightPlan& plan, const Architecture& architecture,
+                  std::span<const float> values);
 
 }  // namespace lfm

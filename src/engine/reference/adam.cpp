@@ -14,7 +14,8 @@ void adam(const AdamOptions& options, std::uint64_t step, std::span<const double
     const double g = gradient[p] + options.weight_decay * parameter[p];
     const double new_m = beta1 * m[p] + (1 - beta1) * g;
     const double new_v = beta2 * v[p] + (1 - beta2) * g * g;
-    const double update = options.learning_rate * (new_m / correction1) / (std::sqrt(new_v / correction2) + options.eps);
+    const double update =
+        options.learning_rate * (new_m / correction1) / (std::sqrt(new_v / correction2) + options.eps);
     m[p] = static_cast<float>(new_m);
     v[p] = static_cast<float>(new_v);
     parameter[p] = static_cast<float>(parameter[p] - update);

@@ -40,8 +40,8 @@ BatchStatistics batch_statistics(const Maps& x, const Communicator& communicator
   return s;
 }
 
-Maps batch_norm(const Maps& x, std::span<const double> mean, std::span<const double> variance, std::span<const double> scale,
-                std::span<const double> shift) {
+Maps batch_norm(const Maps& x, std::span<const double> mean, std::span<const double> variance,
+                std::span<const double> scale, std::span<const double> shift) {
   Maps y(x.n, x.c, x.h, x.w);
   parallel_for(x.n * x.c, [&](int item) {
     const int image = item / x.c, c = item % x.c;
@@ -54,14 +54,16 @@ Maps batch_norm(const Maps& x, std::span<const double> mean, std::span<const dou
 }
 
 // With x_hat = (x - mean)/deviation:  grad_x = scale/deviation * (grad_y - mean(grad_y) - x_hat * mean(grad_y * x_hat))
-Maps batch_norm_backward(const Maps& x, const BatchStatistics& statistics, std::span<const double> scale, const Maps& grad_y,
-                         std::span<double> grad_scale, std::span<double> grad_shift, const Communicator& communicator) {
+Maps batch_norm_backward(const Maps& x, const BatchStatistics& statistics, std::span<const double> scale,
+                         const Maps& grad_y, std::span<double> grad_scale, std::span<double> grad_shift,
+                         const Communicator& communicator) {
   std::vector<double> inverse_deviation(static_cast<std::size_t>(x.c));
   for (int c = 0; c < x.c; ++c) inverse_deviation[c] = 1.0 / std::sqrt(statistics.variance[c] + kBatchNormEps);
   const auto x_hat = [&](int c, std::size_t p) { return (x.values[p] - statistics.mean[c]) * inverse_deviation[c]; };
 
   std::vector<double> sum_grad = channel_sums(x, [&](int, std::size_t p) { return grad_y.values[p]; });
-  std::vector<double> sum_grad_x_hat = channel_sums(x, [&](int c, std::size_t p) { return grad_y.values[p] * x_hat(c, p); });
+  std::vector<double> sum_grad_x_hat =
+      channel_sums(x, [&](int c, std::size_t p) { return grad_y.values[p] * x_hat(c, p); });
   for (int c = 0; c < x.c; ++c) {
     grad_shift[c] += sum_grad[c];
     grad_scale[c] += sum_grad_x_hat[c];
@@ -81,7 +83,8 @@ Maps batch_norm_backward(const Maps& x, const BatchStatistics& statistics, std::
   return grad_x;
 }
 
-void update_running_statistics(const BatchStatistics& batch, std::span<double> running_mean, std::span<double> running_var) {
+void update_running_statistics(const BatchStatistics& batch, std::span<double> running_mean,
+                               std::span<double> running_var) {
   for (std::size_t c = 0; c < batch.mean.size(); ++c) {
     const double unbiased = batch.variance[c] * batch.count / (batch.count - 1);
     running_mean[c] = static_cast<float>(running_mean[c] + kBatchNormMomentum * (batch.mean[c] - running_mean[c]));

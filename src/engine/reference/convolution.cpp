@@ -36,7 +36,8 @@ Maps padded(const Maps& x, int border) {
   Maps y(x.n, x.c, x.h + 2 * border, x.w + 2 * border);
   for (int image = 0; image < x.n; ++image) {
     for (int c = 0; c < x.c; ++c) {
-      for (int r = 0; r < x.h; ++r) std::copy_n(x.plane(image, c) + r * x.w, x.w, y.plane(image, c) + (r + border) * y.w + border);
+      for (int r = 0; r < x.h; ++r)
+        std::copy_n(x.plane(image, c) + r * x.w, x.w, y.plane(image, c) + (r + border) * y.w + border);
     }
   }
   return y;
@@ -68,15 +69,16 @@ Maps conv(const Maps& x, std::span<const double> weight, int kernel, int stride)
   return y;
 }
 
-// x[i][r][s] reached y[o][r-dr][s-ds] through weight[o][i][dr][ds]. With a border of zeros around grad_y that sum is again a 2x2
-// convolution, with input and output channels swapped and the kernel turned by 180 degrees.
+// x[i][r][s] reached y[o][r-dr][s-ds] through weight[o][i][dr][ds]. With a border of zeros around grad_y that sum is
+// again a 2x2 convolution, with input and output channels swapped and the kernel turned by 180 degrees.
 Maps conv2x2_backward_input(const Maps& grad_y, std::span<const double> weight, int ic) {
   const int oc = grad_y.c;
   std::vector<double> turned(weight.size());
   for (int o = 0; o < oc; ++o) {
     for (int i = 0; i < ic; ++i) {
       for (int tap = 0; tap < 4; ++tap) {
-        turned[(static_cast<std::size_t>(i) * oc + o) * 4 + (3 - tap)] = weight[(static_cast<std::size_t>(o) * ic + i) * 4 + tap];
+        turned[(static_cast<std::size_t>(i) * oc + o) * 4 + (3 - tap)] =
+            weight[(static_cast<std::size_t>(o) * ic + i) * 4 + tap];
       }
     }
   }
@@ -124,7 +126,8 @@ Maps project_backward_input(const Maps& grad_y, std::span<const double> weight, 
   const int oc = grad_y.c;
   std::vector<double> transposed(weight.size());
   for (int o = 0; o < oc; ++o) {
-    for (int i = 0; i < ic; ++i) transposed[static_cast<std::size_t>(i) * oc + o] = weight[static_cast<std::size_t>(o) * ic + i];
+    for (int i = 0; i < ic; ++i)
+      transposed[static_cast<std::size_t>(i) * oc + o] = weight[static_cast<std::size_t>(o) * ic + i];
   }
   return project(grad_y, transposed);
 }

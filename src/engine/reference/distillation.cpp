@@ -12,7 +12,8 @@ double smooth_l1(double difference) {
 
 double smooth_l1_derivative(double difference) { return std::clamp(difference, -1.0, 1.0); }
 
-double map_distance(const Maps& maps, std::span<const float> teacher, std::span<const float> scale, double weight, Maps& grad_maps) {
+double map_distance(const Maps& maps, std::span<const float> teacher, std::span<const float> scale, double weight,
+                    Maps& grad_maps) {
   const double values = static_cast<double>(maps.c) * static_cast<double>(maps.area());  // of an image
   double sum = 0;
   for (std::size_t i = 0; i < maps.values.size(); ++i) {

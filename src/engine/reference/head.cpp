@@ -14,8 +14,9 @@ std::vector<double> head(std::span<const double> x, std::span<const double> weig
   return logits;
 }
 
-std::vector<double> head_backward(std::span<const double> x, std::span<const double> weight, std::span<const double> grad_logits,
-                                  std::span<double> grad_weight, double& grad_bias) {
+std::vector<double> head_backward(std::span<const double> x, std::span<const double> weight,
+                                  std::span<const double> grad_logits, std::span<double> grad_weight,
+                                  double& grad_bias) {
   std::vector<double> grad_x(x.size());
   for (std::size_t i = 0; i < grad_logits.size(); ++i) {
     grad_bias += grad_logits[i];

@@ -1,8 +1,9 @@
-// The operations of LFM in double precision, as docs/METHOD.md, sections 2-6 state them: plain loops, every intermediate value
-// kept, nothing fused or folded. Tests of every engine and kernel trust these, and central differences check them.
+// The operations of LFM in double precision, as docs/METHOD.md, sections 2-6 state them: plain loops, every
+// intermediate value kept, nothing fused or folded. Tests of every engine and kernel trust these, and central
+// differences check them.
 //
-// Forward functions return their result; backward functions take the gradient of their output and return the gradient of
-// their input. Gradients of parameters are ADDED to what the caller passes.
+// Forward functions return their result; backward functions take the gradient of their output and return the gradient
+// of their input. Gradients of parameters are ADDED to what the caller passes.
 #pragma once
 
 #include <cstddef>
@@ -22,21 +23,28 @@ struct Maps {
 
   Maps() = default;
   Maps(int images, int channels, int height, int width)
-      : n(images), c(channels), h(height), w(width), values(static_cast<std::size_t>(images) * channels * height * width) {}
+      : n(images),
+        c(channels),
+        h(height),
+        w(width),
+        values(static_cast<std::size_t>(images) * channels * height * width) {}
   std::size_t area() const { return static_cast<std::size_t>(h) * w; }
-  double* plane(int image, int channel) { return values.data() + (static_cast<std::size_t>(image) * c + channel) * area(); }
+  double* plane(int image, int channel) {
+    return values.data() + (static_cast<std::size_t>(image) * c + channel) * area();
+  }
   const double* plane(int image, int channel) const { return const_cast<Maps*>(this)->plane(image, channel); }
 };
 
 // ---- residual.cpp ----
 
 /// The front end's residual of the normalised images, [n][3] of its input_size().
-Maps residual(const FrontEndRow& front_end, const PixelBatch& batch, Normalisation normalisation = Normalisation::imagenet);
+Maps residual(const FrontEndRow& front_end, const PixelBatch& batch,
+              Normalisation normalisation = Normalisation::imagenet);
 
 // ---- convolution.cpp ----
 
-/// y[o][r][s] = bias[o] + sum over i, dr, ds in {0, 1} of weight[o][i][dr][ds] * x[i][r+dr][s+ds]. No padding: y is one row and one
-/// column smaller. An empty bias counts as zero. weight [oc][x.c][2][2], oc from its size.
+/// y[o][r][s] = bias[o] + sum over i, dr, ds in {0, 1} of weight[o][i][dr][ds] * x[i][r+dr][s+ds]. No padding: y is one
+/// row and one column smaller. An empty bias counts as zero. weight [oc][x.c][2][2], oc from its size.
 Maps conv2x2(const Maps& x, std::span<const double> weight, std::span<const double> bias);
 /// Gradient of x; ic = channels of x.
 Maps conv2x2_backward_input(const Maps& grad_y, std::span<const double> weight, int ic);
@@ -47,7 +55,8 @@ Maps project(const Maps& x, std::span<const double> weight);
 Maps project_backward_input(const Maps& grad_y, std::span<const double> weight, int ic);
 void project_backward_weight(const Maps& x, const Maps& grad_y, std::span<double> grad_weight);
 
-/// The convolution of the ResNet trunk: kernel x kernel, `stride` apart, padding (kernel - 1)/2, no bias. weight [oc][x.c][kernel][kernel].
+/// The convolution of the ResNet trunk: kernel x kernel, `stride` apart, padding (kernel - 1)/2, no bias. weight
+/// [oc][x.c][kernel][kernel].
 Maps conv(const Maps& x, std::span<const double> weight, int kernel, int stride);
 
 // ---- batch_norm.cpp ----
@@ -61,14 +70,16 @@ struct BatchStatistics {
 BatchStatistics batch_statistics(const Maps& x, const Communicator& communicator = {});
 
 /// y = (x - mean)/sqrt(variance + eps) * scale + shift, with batch statistics in training, running ones in inference.
-Maps batch_norm(const Maps& x, std::span<const double> mean, std::span<const double> variance, std::span<const double> scale,
-                std::span<const double> shift);
+Maps batch_norm(const Maps& x, std::span<const double> mean, std::span<const double> variance,
+                std::span<const double> scale, std::span<const double> shift);
 /// Differentiates through the batch statistics as well.
-Maps batch_norm_backward(const Maps& x, const BatchStatistics& statistics, std::span<const double> scale, const Maps& grad_y,
-                         std::span<double> grad_scale, std::span<double> grad_shift, const Communicator& communicator = {});
+Maps batch_norm_backward(const Maps& x, const BatchStatistics& statistics, std::span<const double> scale,
+                         const Maps& grad_y, std::span<double> grad_scale, std::span<double> grad_shift,
+                         const Communicator& communicator = {});
 /// running += momentum * (batch - running), with the unbiased variance, as PyTorch does; rounded to float,
 /// the precision that checkpoints keep.
-void update_running_statistics(const BatchStatistics& batch, std::span<double> running_mean, std::span<double> running_var);
+void update_running_statistics(const BatchStatistics& batch, std::span<double> running_mean,
+                               std::span<double> running_var);
 
 // ---- relu_max_pool.cpp ----
 
@@ -87,7 +98,8 @@ void add(Maps& y, const Maps& x);
 
 // ---- pooling.cpp: TKP, RBLD, RKS ----
 
-/// For each image and channel k positions of its map and the values there, largest first; equal values by lower position.
+/// For each image and channel k positions of its map and the values there, largest first; equal values by lower
+/// position.
 struct Selection {
   int n = 0, c = 0, k = 0;
   std::vector<std::int32_t> position;  ///< [n][c][k]
@@ -115,8 +127,9 @@ void average_pool_backward(std::span<const double> grad_value, Maps& grad_maps);
 /// logits[i] = bias + sum over f of weight[f] * x[i][f]. x [n][features].
 std::vector<double> head(std::span<const double> x, std::span<const double> weight, double bias);
 /// Gradient of x.
-std::vector<double> head_backward(std::span<const double> x, std::span<const double> weight, std::span<const double> grad_logits,
-                                  std::span<double> grad_weight, double& grad_bias);
+std::vector<double> head_backward(std::span<const double> x, std::span<const double> weight,
+                                  std::span<const double> grad_logits, std::span<double> grad_weight,
+                                  double& grad_bias);
 
 /// Binary cross-entropy of sigmoid(logit) against label 0 or 1, stable for any logit; and its derivative.
 double bce_with_logits(double logit, double label);
@@ -128,17 +141,18 @@ double bce_with_logits_derivative(double logit, double label);
 double smooth_l1(double difference);
 double smooth_l1_derivative(double difference);
 
-/// Sum over images of the mean over channels and positions of smooth_l1((maps - teacher) * scale[channel]); weight times its gradient is
-/// added to grad_maps. teacher [n][c][h][w].
-double map_distance(const Maps& maps, std::span<const float> teacher, std::span<const float> scale, double weight, Maps& grad_maps);
+/// Sum over images of the mean over channels and positions of smooth_l1((maps - teacher) * scale[channel]); weight
+/// times its gradient is added to grad_maps. teacher [n][c][h][w].
+double map_distance(const Maps& maps, std::span<const float> teacher, std::span<const float> scale, double weight,
+                    Maps& grad_maps);
 /// Sum over images of smooth_l1((logit - teacher) * scale); weight times its gradient is added to grad_logits [n].
 double logit_distance(std::span<const double> logits, std::span<const float> teacher, double scale, double weight,
                       std::span<double> grad_logits);
 
 // ---- adam.cpp ----
 
-/// One step of torch.optim.Adam on arrays of one length; step counts from 1. Parameters and moments are rounded to float, the precision
-/// that checkpoints keep, so a resumed run repeats an uninterrupted one.
+/// One step of torch.optim.Adam on arrays of one length; step counts from 1. Parameters and moments are rounded to
+/// float, the precision that checkpoints keep, so a resumed run repeats an uninterrupted one.
 void adam(const AdamOptions& options, std::uint64_t step, std::span<const double> gradient, std::span<double> parameter,
           std::span<float> m, std::span<float> v);
 

@@ -1,5 +1,5 @@
-// Runs item(0) … item(count-1), each by one thread. Items must not write what another item reads, so the result doesn't depend on
-// the number of threads.
+// Runs item(0) … item(count-1), each by one thread. Items must not write what another item reads, so the result doesn't
+// depend on the number of threads.
 #pragma once
 
 #include <algorithm>

@@ -9,9 +9,12 @@
 namespace lfm::reference {
 namespace {
 
-// The first k of positions in the order "larger value, then lower position", with their values, appended to the selection.
+// The first k of positions in the order "larger value, then lower position", with their values, appended to the
+// selection.
 void append_largest(const double* plane, std::vector<std::int32_t>& positions, int k, Selection& selection) {
-  const auto before = [&](std::int32_t a, std::int32_t b) { return plane[a] != plane[b] ? plane[a] > plane[b] : a < b; };
+  const auto before = [&](std::int32_t a, std::int32_t b) {
+    return plane[a] != plane[b] ? plane[a] > plane[b] : a < b;
+  };
   std::partial_sort(positions.begin(), positions.begin() + k, positions.end(), before);
   for (int rank = 0; rank < k; ++rank) {
     selection.position.push_back(positions[rank]);

@@ -20,14 +20,14 @@ struct Block {
   BatchStatistics statistics;  // of conv; training only
   Maps norm;
   Maps relu;
-  Maps out;        // max-pooled, or relu itself in the last block
-  Maps grad_out;   // training only
+  Maps out;       // max-pooled, or relu itself in the last block
+  Maps grad_out;  // training only
 };
 
 struct HeadPass {
-  std::vector<double> features;       // branch A: top-k values (after RBLD in training) or averages
-  std::vector<double> rbld_factors;   // empty without RBLD
-  Selection topk, rks;                // rks.value: branch B's features
+  std::vector<double> features;      // branch A: top-k values (after RBLD in training) or averages
+  std::vector<double> rbld_factors;  // empty without RBLD
+  Selection topk, rks;               // rks.value: branch B's features
   std::vector<double> grad_features, grad_rks;
   std::vector<double> grad_logits_a, grad_logits_b;
 };
@@ -42,7 +42,8 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     ArenaLayout layout(64);
     const auto add = [&](const char* name, int channels, const MapSize& size) {
       layout.add(name, {request.n, channels, size.h, size.w}, sizeof(double));
-      if (request.mode == PlanMode::training) layout.add("its gradient", {request.n, channels, size.h, size.w}, sizeof(double));
+      if (request.mode == PlanMode::training)
+        layout.add("its gradient", {request.n, channels, size.h, size.w}, sizeof(double));
     };
     if (architecture.trunk == Trunk::resnet) {
       for (const Stage& stage : stages(architecture, request.height, request.width))
@@ -95,12 +96,11 @@ class ReferenceEngine final : public Engine, private Inference, private Training
         infer_conv_norm_relu(stage.block, input_of(stage.block));
         pool(stage.block);
         break;
-      case StageKind::projection:
-        maps_ = reference::project(blocks_.back().out, value(kProjection));
-        break;
+      case StageKind::projection: maps_ = reference::project(blocks_.back().out, value(kProjection)); break;
       case StageKind::pooling:
-        head_.features = architecture().pooling == Pooling::average ? reference::average_pool(maps_)
-                                                                    : reference::select_topk(maps_, architecture().k).value;
+        head_.features = architecture().pooling == Pooling::average
+                             ? reference::average_pool(maps_)
+                             : reference::select_topk(maps_, architecture().k).value;
         break;
       case StageKind::head:
         logits_ =
@@ -142,13 +142,9 @@ class ReferenceEngine final : public Engine, private Inference, private Training
       case StageKind::projection:
       case StageKind::stem:
       case StageKind::bottleneck: return run(stage);  // without statistics or draws: as inference does
-      case StageKind::block:
-        train_conv_norm_relu(stage.block, input_of(stage.block));
-        return pool(stage.block);
-      case StageKind::pooling:
-        return train_pool();
-      case StageKind::head:
-        return train_head();
+      case StageKind::block: train_conv_norm_relu(stage.block, input_of(stage.block)); return pool(stage.block);
+      case StageKind::pooling: return train_pool();
+      case StageKind::head: return train_head();
     }
   }
 
@@ -165,14 +161,16 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     head_.topk = reference::select_topk(maps_, k);
     head_.features = head_.topk.value;
     if (step.options.rbld) {
-      const auto keep = step.injected.rbld_keep ? std::vector(step.injected.rbld_keep, step.injected.rbld_keep + selected)
-                                           : reference::draw_rbld_keep(step.options, step.key, n, kMapChannels, k);
+      const auto keep = step.injected.rbld_keep
+                            ? std::vector(step.injected.rbld_keep, step.injected.rbld_keep + selected)
+                            : reference::draw_rbld_keep(step.options, step.key, n, kMapChannels, k);
       head_.rbld_factors = reference::rbld_factors(step.options, k, keep);
       for (std::size_t i = 0; i < selected; ++i) head_.features[i] *= head_.rbld_factors[i];
     }
     if (step.options.rks) {
-      const auto positions = step.injected.rks_index ? std::vector(step.injected.rks_index, step.injected.rks_index + selected)
-                                                : reference::draw_rks_positions(step.key, n, kMapChannels, k, maps_.h * maps_.w);
+      const auto positions = step.injected.rks_index
+                                 ? std::vector(step.injected.rks_index, step.injected.rks_index + selected)
+                                 : reference::draw_rks_positions(step.key, n, kMapChannels, k, maps_.h * maps_.w);
       head_.rks = reference::select_at(maps_, positions, k);
     }
   }
@@ -180,7 +178,8 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   void train_head() {
     const TrainingStep& step = step_;
     TrainingResult& result = result_ = {};
-    const auto branch = [&](const std::vector<double>& features, double weight, double& loss, std::vector<double>& grad_logits) {
+    const auto branch = [&](const std::vector<double>& features, double weight, double& loss,
+                            std::vector<double>& grad_logits) {
       const std::vector<double> logits = reference::head(features, value(kHeadWeight), value(kHeadBias)[0]);
       grad_logits.assign(logits.size(), 0.0);
       for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -192,13 +191,15 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     };
     const std::vector<double> logits = branch(head_.features, 1.0, result.loss_a, head_.grad_logits_a);
     result.logit_a = to_float(logits);
-    if (step.options.rks) result.logit_b = to_float(branch(head_.rks.value, step.options.alpha, result.loss_b, head_.grad_logits_b));
+    if (step.options.rks)
+      result.logit_b = to_float(branch(head_.rks.value, step.options.alpha, result.loss_b, head_.grad_logits_b));
     grad_maps_ = Maps(maps_.n, maps_.c, maps_.h, maps_.w);
     const Distillation& teacher = step.teacher;
-    if (!teacher.maps.empty()) result.distance_maps = reference::map_distance(maps_, teacher.maps, teacher.scale, teacher.weight, grad_maps_);
+    if (!teacher.maps.empty())
+      result.distance_maps = reference::map_distance(maps_, teacher.maps, teacher.scale, teacher.weight, grad_maps_);
     if (!teacher.logits.empty()) {
-      result.distance_logits = reference::logit_distance(logits, teacher.logits, teacher.scale[kMapChannels], teacher.weight,
-                                                         head_.grad_logits_a);
+      result.distance_logits = reference::logit_distance(logits, teacher.logits, teacher.scale[kMapChannels],
+                                                         teacher.weight, head_.grad_logits_a);
     }
   }
 
@@ -206,16 +207,13 @@ class ReferenceEngine final : public Engine, private Inference, private Training
 
   void backward(const Stage& stage, GradientMode mode) override {
     switch (stage.kind) {
-      case StageKind::head:
-        return backward_head(mode);
-      case StageKind::pooling:
-        return backward_pool();
+      case StageKind::head: return backward_head(mode);
+      case StageKind::pooling: return backward_pool();
       case StageKind::projection:
         reference::project_backward_weight(blocks_.back().out, grad_maps_, gradient(kProjection, mode));
         blocks_.back().grad_out = reference::project_backward_input(grad_maps_, value(kProjection), kChannels[kBlocks]);
         return;
-      case StageKind::block:
-        return backward_block(stage.block, mode);
+      case StageKind::block: return backward_block(stage.block, mode);
       case StageKind::front_end:  // has no parameters
       case StageKind::stem:       // not trained (computes()), as bottlenecks
       case StageKind::bottleneck: return;
@@ -225,9 +223,11 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   void backward_head(GradientMode mode) {
     const auto grad_weight = gradient(kHeadWeight, mode);
     double& grad_bias = gradient(kHeadBias, mode)[0];
-    head_.grad_features = reference::head_backward(head_.features, value(kHeadWeight), head_.grad_logits_a, grad_weight, grad_bias);
+    head_.grad_features =
+        reference::head_backward(head_.features, value(kHeadWeight), head_.grad_logits_a, grad_weight, grad_bias);
     if (step_.options.rks) {
-      head_.grad_rks = reference::head_backward(head_.rks.value, value(kHeadWeight), head_.grad_logits_b, grad_weight, grad_bias);
+      head_.grad_rks =
+          reference::head_backward(head_.rks.value, value(kHeadWeight), head_.grad_logits_b, grad_weight, grad_bias);
     }
   }
 
@@ -246,10 +246,11 @@ class ReferenceEngine final : public Engine, private Inference, private Training
 
   void backward_block(int b, GradientMode mode) {
     Block& block = blocks_[b];
-    const Maps grad_conv =
-        backward_norm_relu(b, pools(b) ? reference::max_pool2x2_backward(block.relu, block.grad_out) : block.grad_out, mode);
+    const Maps grad_conv = backward_norm_relu(
+        b, pools(b) ? reference::max_pool2x2_backward(block.relu, block.grad_out) : block.grad_out, mode);
     reference::conv2x2_backward_weight(input_of(b), grad_conv, gradient(conv_weight(b), mode));
-    if (b > 0) blocks_[b - 1].grad_out = reference::conv2x2_backward_input(grad_conv, value(conv_weight(b)), kChannels[b]);
+    if (b > 0)
+      blocks_[b - 1].grad_out = reference::conv2x2_backward_input(grad_conv, value(conv_weight(b)), kChannels[b]);
   }
 
   double adam(const AdamOptions& options, std::uint64_t step) override {
@@ -263,7 +264,9 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   // ---- state ----
 
   void read_parameters(std::span<float> values) override { std::ranges::copy(to_float(parameters_), values.begin()); }
-  void read_gradients(std::span<float> gradients) override { std::ranges::copy(to_float(gradients_), gradients.begin()); }
+  void read_gradients(std::span<float> gradients) override {
+    std::ranges::copy(to_float(gradients_), gradients.begin());
+  }
   void read_moments(std::span<float> m, std::span<float> v) override {
     std::ranges::copy(m_, m.begin());
     std::ranges::copy(v_, v.begin());
@@ -329,8 +332,8 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     Block& block = blocks_[b];
     block.conv = reference::conv2x2(x, value(conv_weight(b)), value(conv_bias(b)));
     block.statistics = reference::batch_statistics(block.conv, communicator_);
-    block.norm = reference::batch_norm(block.conv, block.statistics.mean, block.statistics.variance, value(norm_scale(b)),
-                                       value(norm_shift(b)));
+    block.norm = reference::batch_norm(block.conv, block.statistics.mean, block.statistics.variance,
+                                       value(norm_scale(b)), value(norm_shift(b)));
     block.relu = reference::relu(block.norm);
     reference::update_running_statistics(block.statistics, value(running_mean(b)), value(running_var(b)));
   }

@@ -26,13 +26,15 @@ double npr(const Channel& c, int y, int x) { return std::abs(npr_signed(c, y, x)
 
 double none(const Channel& c, int y, int x) { return c.level(y, x) - 255 * kPixelMean[c.channel]; }
 
-// Value i of a band along a side of n pixels is x[2i - 2] - x[2i - 1] by the taps 1/sqrt(2) and -1/sqrt(2), the side mirrored at its ends
-// (docs/METHOD.md, section 2).
+// Value i of a band along a side of n pixels is x[2i - 2] - x[2i - 1] by the taps 1/sqrt(2) and -1/sqrt(2), the side
+// mirrored at its ends (docs/METHOD.md, section 2).
 int mirrored(int at, int n) { return at < 0 ? -1 - at : at >= n ? 2 * n - 1 - at : at; }
 
 double band_value(const Channel& c, int i, int j) {
   const int h = c.batch.height, w = c.batch.width;
-  const auto level = [&](int row, int column) { return c.level(mirrored(2 * i - 2 + row, h), mirrored(2 * j - 2 + column, w)); };
+  const auto level = [&](int row, int column) {
+    return c.level(mirrored(2 * i - 2 + row, h), mirrored(2 * j - 2 + column, w));
+  };
   return (level(0, 0) - level(0, 1) - level(1, 0) + level(1, 1)) / 2.0;
 }
 

@@ -26,8 +26,7 @@ template <Copy kVariant>
 __global__ void copy_kernel(float* out, const float* x, int n) {
   int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (kVariant == Copy::strided) i = static_cast<int>(threadIdx.x * gridDim.x + blockIdx.x);
-  if (i < n)
-    out[kVariant == Copy::every_block ? i % 64 : i] = x[kVariant == Copy::one_too_many && i == n - 1 ? n : i];
+  if (i < n) out[kVariant == Copy::every_block ? i % 64 : i] = x[kVariant == Copy::one_too_many && i == n - 1 ? n : i];
 }
 
 template <Rotation kVariant>
@@ -84,8 +83,8 @@ void transpose(Transpose variant, float* transposed, const float* matrix) {
   void (*const kernels[])(float*, const float*) = {
       transpose_kernel<Transpose::right>, transpose_kernel<Transpose::without_barrier>,
       transpose_kernel<Transpose::without_padding>, transpose_kernel<Transpose::reading_a_gap>};
-  launch({.kernel = "transpose", .blocks = {}, .threads = 256}, nullptr, kernels[static_cast<int>(variant)],
-         transposed, matrix);
+  launch({.kernel = "transpose", .blocks = {}, .threads = 256}, nullptr, kernels[static_cast<int>(variant)], transposed,
+         matrix);
 }
 
 void copy(Copy variant, float* out, const float* x, int n) {
@@ -98,8 +97,7 @@ void copy(Copy variant, float* out, const float* x, int n) {
 
 void rotate(Rotation variant, float* out, const float* x) {
   launch({.kernel = "rotate", .blocks = {}, .threads = 64}, nullptr,
-         variant == Rotation::right ? rotate_kernel<Rotation::right> : rotate_kernel<Rotation::with_a_vote>,
-         out, x);
+         variant == Rotation::right ? rotate_kernel<Rotation::right> : rotate_kernel<Rotation::with_a_vote>, out, x);
 }
 
 void copy_backwards(AsyncCopy variant, float* out, const float* x) {
@@ -107,13 +105,13 @@ void copy_backwards(AsyncCopy variant, float* out, const float* x) {
       copy_backwards_kernel<AsyncCopy::right>, copy_backwards_kernel<AsyncCopy::without_wait>,
       copy_backwards_kernel<AsyncCopy::without_barrier>, copy_backwards_kernel<AsyncCopy::waiting_for_too_few>,
       copy_backwards_kernel<AsyncCopy::overwritten_early>};
-  launch({.kernel = "copy_backwards", .blocks = {}, .threads = 32}, nullptr, kernels[static_cast<int>(variant)], out, x);
+  launch({.kernel = "copy_backwards", .blocks = {}, .threads = 32}, nullptr, kernels[static_cast<int>(variant)], out,
+         x);
 }
 
 void copy_rows(Rows variant, float* out, const float* x) {
   launch({.kernel = "copy_rows", .blocks = {}, .threads = 64}, nullptr,
-         variant == Rows::right ? copy_rows_kernel<Rows::right> : copy_rows_kernel<Rows::wrong_swizzle>, out,
-         x);
+         variant == Rows::right ? copy_rows_kernel<Rows::right> : copy_rows_kernel<Rows::wrong_swizzle>, out, x);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

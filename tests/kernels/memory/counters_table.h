@@ -35,10 +35,9 @@ inline std::string counters_document(const simt::MemoryChecker& checker) {
       "shared stores |\n"
       "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n";
   for (const auto& [kernel, counted] : checker.counters()) {
-    document += fmt::format(
-        "| {} | {} | {} | {} | {} |\n", kernel, global(counted(Space::global, Access::load)),
-        global(counted(Space::global, Access::store)), shared(counted(Space::shared, Access::load)),
-        shared(counted(Space::shared, Access::store)));
+    document += fmt::format("| {} | {} | {} | {} | {} |\n", kernel, global(counted(Space::global, Access::load)),
+                            global(counted(Space::global, Access::store)), shared(counted(Space::shared, Access::load)),
+                            shared(counted(Space::shared, Access::store)));
   }
   return document;
 }

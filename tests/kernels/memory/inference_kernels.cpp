@@ -37,8 +37,7 @@ void first_block(simt::MemoryChecker& checker) {
 
 void convolution(simt::MemoryChecker& checker) {
   constexpr int n = 2, h = 13, w = 12, ic = 64, oc = 128;
-  const Floats input(checker, "input", product({n, h, w, ic}), 1),
-      weight(checker, "weight", product({4, ic, oc}), 2);
+  const Floats input(checker, "input", product({n, h, w, ic}), 1), weight(checker, "weight", product({4, ic, oc}), 2);
   const Floats bias(checker, "bias", oc, 3);
   for (const auto epilogue :
        {kernels::Epilogue::bias, kernels::Epilogue::bias_relu, kernels::Epilogue::bias_relu_pool}) {
@@ -52,15 +51,12 @@ void convolution(simt::MemoryChecker& checker) {
 
 void winograd(simt::MemoryChecker& checker) {
   constexpr int n = 1, h = 18, w = 36, ic = 16, oc = 128;  // whole tiles, borders, half a window
-  const Floats input(checker, "input", product({n, h, w, ic}), 1),
-      weight(checker, "weight", product({9, ic, oc}), 2);
+  const Floats input(checker, "input", product({n, h, w, ic}), 1), weight(checker, "weight", product({9, ic, oc}), 2);
   const Floats bias(checker, "bias", oc, 3);
   const Floats pooled(checker, "output", product({n, (h - 1) / 2, (w - 1) / 2, oc}));
-  kernels::conv2x2_winograd({pooled, input, weight, bias, n, h, w, ic, oc}, kernels::Epilogue::bias_relu_pool,
-                            nullptr);
+  kernels::conv2x2_winograd({pooled, input, weight, bias, n, h, w, ic, oc}, kernels::Epilogue::bias_relu_pool, nullptr);
   const Floats output(checker, "output", product({n, h - 1, w - 1, oc}));
-  kernels::conv2x2_winograd({output, input, weight, bias, n, h, w, ic, oc}, kernels::Epilogue::bias_relu,
-                            nullptr);
+  kernels::conv2x2_winograd({output, input, weight, bias, n, h, w, ic, oc}, kernels::Epilogue::bias_relu, nullptr);
 }
 
 // Weights are zeros, as they come: their order is for the kernels' own tests.
@@ -78,8 +74,7 @@ void tensor_cores(simt::MemoryChecker& checker) {
 
 void projection(simt::MemoryChecker& checker) {
   constexpr int n = 2, area = 100, ic = 64;
-  const Floats input(checker, "input", product({n, area, ic}), 1),
-      weight(checker, "weight", product({ic, 64}), 2);
+  const Floats input(checker, "input", product({n, area, ic}), 1), weight(checker, "weight", product({ic, 64}), 2);
   const Floats maps(checker, "maps", product({n, 64, area}));
   kernels::projection(maps, input, weight, n, area, ic, nullptr);
   kernels::projection_naive(maps, input, weight, 1, area, 16, nullptr);
@@ -92,8 +87,7 @@ void pooling_and_head(simt::MemoryChecker& checker) {
   kernels::topk_pool(values, positions, maps, rows, area, k, nullptr);
   const Floats means(checker, "means", rows);
   kernels::average_pool(means, maps, rows, area, nullptr);
-  const Floats weight(checker, "weight", 64 * k, 2), bias(checker, "bias", 1, 3),
-      logits(checker, "logits", n);
+  const Floats weight(checker, "weight", 64 * k, 2), bias(checker, "bias", 1, 3), logits(checker, "logits", n);
   kernels::head(logits, values, weight, bias, n, 64 * k, nullptr);
   kernels::pool_head(logits, values, maps, weight, bias, n, 64, area, k, nullptr);
 }

@@ -29,8 +29,7 @@ struct is {
 
 std::vector<LaneAccess> warp(int bytes, auto address) {
   std::vector<LaneAccess> lanes;
-  for (int lane = 0; lane < 32; ++lane)
-    lanes.push_back({lane, static_cast<std::uintptr_t>(address(lane)), bytes});
+  for (int lane = 0; lane < 32; ++lane) lanes.push_back({lane, static_cast<std::uintptr_t>(address(lane)), bytes});
   return lanes;
 }
 

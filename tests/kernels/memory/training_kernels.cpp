@@ -49,8 +49,7 @@ void batch_norm(simt::MemoryChecker& checker, bool pool) {
   kernels::recentre_moments(moments, sums, positions, positions, c, nullptr);
   const Floats statistics(checker, "statistics", 2 * c), running_mean(checker, "running_mean", c, 0),
       running_var(checker, "running_var", c, 0);
-  kernels::batch_statistics(statistics, running_mean, running_var, moments, positions, c, 1e-5f, 0.1f,
-                            nullptr);
+  kernels::batch_statistics(statistics, running_mean, running_var, moments, positions, c, 1e-5f, 0.1f, nullptr);
   const Floats scale(checker, "scale", c, 2), shift(checker, "shift", c, 3);
   const kernels::BatchNorm norm{x, statistics, scale, shift, n, h, w, c, pool};
   const Floats output(checker, "output", product({windows, c}));
@@ -99,9 +98,10 @@ template <typename T>
 void projection_tensor(simt::MemoryChecker& checker) {
   constexpr int n = 2, area = 100, ic = 256, positions = n * area;
   const Floats weight(checker, "weight", product({ic, 64}), 1), exact(checker, "exact", product({positions, 64}), 2);
-  const WatchedArray<T> packed(checker, "packed", product({ic, 64})), input(checker, "input", product({positions, ic}), 0),
-      grad_maps(checker, "grad_maps", product({positions, 64}));
-  const Floats maps(checker, "maps", product({positions, 64})), grad_input(checker, "grad_input", product({positions, ic})),
+  const WatchedArray<T> packed(checker, "packed", product({ic, 64})),
+      input(checker, "input", product({positions, ic}), 0), grad_maps(checker, "grad_maps", product({positions, 64}));
+  const Floats maps(checker, "maps", product({positions, 64})),
+      grad_input(checker, "grad_input", product({positions, ic})),
       grad_weight(checker, "grad_weight", product({ic, 64})),
       scratch(checker, "scratch", kernels::projection_weight_tensor_scratch(positions, ic));
   using kernels::ConvDirection;
@@ -126,8 +126,7 @@ void naive_convolution(simt::MemoryChecker& checker) {
 
 void projection(simt::MemoryChecker& checker) {
   constexpr int positions = 200, ic = 256;
-  const Floats weight(checker, "weight", product({ic, 64}), 1),
-      transposed(checker, "transposed", product({64, ic}));
+  const Floats weight(checker, "weight", product({ic, 64}), 1), transposed(checker, "transposed", product({64, ic}));
   kernels::projection_transpose_weight(transposed, weight, ic, nullptr);
   const Floats grad_maps(checker, "grad_maps", product({positions, 64}), 2),
       grad_input(checker, "grad_input", product({positions, ic}));
@@ -141,8 +140,7 @@ void projection(simt::MemoryChecker& checker) {
 void pooling(simt::MemoryChecker& checker) {
   constexpr int n = 2, rows = n * 64, area = 100, k = 16;
   constexpr kernels::DrawOrigin origin{1, 2, 3};
-  const Floats maps(checker, "maps", product({rows, area}), 1),
-      values(checker, "values", product({rows, k}), 2);
+  const Floats maps(checker, "maps", product({rows, area}), 1), values(checker, "values", product({rows, k}), 2);
   const Floats factors(checker, "factors", product({rows, k})), drop(checker, "drop", k, 0),
       scale(checker, "scale", k, 3);
   const WatchedArray<std::uint8_t> keep(checker, "keep", product({rows, k}), 4);
@@ -165,32 +163,28 @@ void distillation(simt::MemoryChecker& checker) {
       partials(checker, "partials", product({kernels::distillation_tiles(area), n}));
   kernels::distill_maps(grad_maps, partials, maps, teacher, scale, 0.5f, n, area, nullptr);
   kernels::distill_maps_naive(grad_maps, partials, maps, teacher, scale, 0.5f, n, area, nullptr);
-  const Floats logits(checker, "logits", n, 4), taught(checker, "teacher's logits", n, 5), distances(checker, "distances", n),
-      grad_logits(checker, "grad_logits", n, 0);
+  const Floats logits(checker, "logits", n, 4), taught(checker, "teacher's logits", n, 5),
+      distances(checker, "distances", n), grad_logits(checker, "grad_logits", n, 0);
   kernels::distill_logits(distances, grad_logits, logits, taught, scale + 64, 0.5f, n, nullptr);
 }
 
 void head_and_step(simt::MemoryChecker& checker) {
   constexpr int n = 33, count = 1024;
-  const Floats logits(checker, "logits", n, 1), losses(checker, "losses", n),
-      grad_logits(checker, "grad_logits", n);
+  const Floats logits(checker, "logits", n, 1), losses(checker, "losses", n), grad_logits(checker, "grad_logits", n);
   const WatchedArray<std::uint8_t> labels(checker, "labels", n, 2);
   kernels::bce_with_logits(losses, grad_logits, logits, labels, 0.5f, n, nullptr);
   const Floats features(checker, "features", product({n, count}), 3), weight(checker, "weight", count, 4);
   const Floats grad_features(checker, "grad_features", product({n, count})),
       grad_weight(checker, "grad_weight", count, 0);
   const Floats grad_bias(checker, "grad_bias", 1, 0);
-  kernels::head_backward(grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count, true,
-                         nullptr);
+  kernels::head_backward(grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count, true, nullptr);
 
   constexpr std::size_t parameters = 3000;
   const Floats values(checker, "parameters", parameters, 5), m(checker, "m", parameters, 0),
       v(checker, "v", parameters, 0);
   const Floats gradients(checker, "gradients", parameters, 6);
-  const Doubles norms(checker, "norm_partials",
-                      static_cast<std::size_t>(kernels::adam_norm_partials(parameters)));
-  kernels::adam(values, m, v, norms, gradients, {1e-4f, 0.9f, 0.999f, 1e-8f, 0.0f, 1.0f, 1.0f}, parameters,
-                nullptr);
+  const Doubles norms(checker, "norm_partials", static_cast<std::size_t>(kernels::adam_norm_partials(parameters)));
+  kernels::adam(values, m, v, norms, gradients, {1e-4f, 0.9f, 0.999f, 1e-8f, 0.0f, 1.0f, 1.0f}, parameters, nullptr);
 }
 
 }  // namespace

@@ -14,8 +14,9 @@
 namespace lfm::test {
 
 /// `count` values that the checker knows by a name: 256-byte aligned as on a device, with room around so that
-/// a kernel that leaves them is caught and not killed. Without a seed an output or workspace, that kernels must store to before they load
-/// it. Filled from the seed: floats in [-1, 1), bytes at random, other integers and everything with seed 0 zero.
+/// a kernel that leaves them is caught and not killed. Without a seed an output or workspace, that kernels must store
+/// to before they load it. Filled from the seed: floats in [-1, 1), bytes at random, other integers and everything with
+/// seed 0 zero.
 template <typename T>
 class WatchedArray {
  public:
@@ -24,8 +25,7 @@ class WatchedArray {
   WatchedArray(simt::MemoryChecker& checker, const std::string& name, std::size_t count, unsigned seed,
                simt::Contents contents = simt::Contents::written)
       : checker_(checker),
-        memory_(
-            static_cast<std::byte*>(::operator new (count * sizeof(T) + 2 * kRoom, std::align_val_t{256}))) {
+        memory_(static_cast<std::byte*>(::operator new (count * sizeof(T) + 2 * kRoom, std::align_val_t{256}))) {
     std::memset(memory_.get(), 0, count * sizeof(T) + 2 * kRoom);
     std::mt19937 random(seed);
     for (std::size_t i = 0; i < count && seed != 0; ++i) {

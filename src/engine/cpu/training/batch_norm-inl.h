@@ -1,5 +1,5 @@
-// Batch norm followed by ReLU, y = max(0, scale * x + shift), over channels-last pixels: forward into slabs, and ReLU's backward with the
-// two sums per channel that batch norm's backward waits for (batch_norm.h).
+// Batch norm followed by ReLU, y = max(0, scale * x + shift), over channels-last pixels: forward into slabs, and ReLU's
+// backward with the two sums per channel that batch norm's backward waits for (batch_norm.h).
 #if defined(LFM_CPU_BATCH_NORM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_BATCH_NORM_INL_H_
 #undef LFM_CPU_BATCH_NORM_INL_H_

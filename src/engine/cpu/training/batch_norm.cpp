@@ -20,7 +20,8 @@ void BatchNorm::begin(const NormParameters& parameters) {
   }
 }
 
-void BatchNorm::finish(const NormParameters& parameters, std::span<double> sums, double count, const Communicator& communicator) {
+void BatchNorm::finish(const NormParameters& parameters, std::span<double> sums, double count,
+                       const Communicator& communicator) {
   communicator.sum(sums);
   communicator.sum({&count, 1});
   const std::size_t channels = static_cast<std::size_t>(channels_);

@@ -1,8 +1,9 @@
-// Batch norm of one block in training: y = scale * (x - mean)/deviation + shift with the statistics of the batch, then ReLU.
+// Batch norm of one block in training: y = scale * (x - mean)/deviation + shift with the statistics of the batch, then
+// ReLU.
 //
-// x is stored minus a centre per channel, the running mean without the convolution's bias: values near zero, so that sums of squares
-// lose nothing to cancellation. The convolution's bias drops out of everything but the running mean. With g the gradient behind ReLU
-// and (max-pool's scatter included) N values per channel over all processes,
+// x is stored minus a centre per channel, the running mean without the convolution's bias: values near zero, so that
+// sums of squares lose nothing to cancellation. The convolution's bias drops out of everything but the running mean.
+// With g the gradient behind ReLU and (max-pool's scatter included) N values per channel over all processes,
 //
 //     m1 = sum g / N     m2 = sum g x_hat / N     x_hat = (x - mean)/deviation
 //     dscale = sum g x_hat     dshift = sum g     dx = scale/deviation (g - m1 - x_hat m2)
@@ -31,16 +32,18 @@ class BatchNorm {
  public:
   explicit BatchNorm(int channels);
 
-  /// Before the convolution: what it subtracts from every output, and the sign of scale, which decides pooling. [c] each.
+  /// Before the convolution: what it subtracts from every output, and the sign of scale, which decides pooling. [c]
+  /// each.
   void begin(const NormParameters& parameters);
   const float* centre() const { return row(0); }
   const float* sign() const { return row(1); }
 
-  /// sums: of the stored x and of its squares, [2][c], over this process; overwritten. count: values per channel. Makes norm() and updates
-  /// the running statistics as PyTorch does.
+  /// sums: of the stored x and of its squares, [2][c], over this process; overwritten. count: values per channel. Makes
+  /// norm() and updates the running statistics as PyTorch does.
   void finish(const NormParameters& parameters, std::span<double> sums, double count, const Communicator& communicator);
   /// The same from known statistics over all processes: mean of the stored x and its biased variance, [c] each.
-  void finish(const NormParameters& parameters, std::span<const double> mean, std::span<const double> variance, double count);
+  void finish(const NormParameters& parameters, std::span<const double> mean, std::span<const double> variance,
+              double count);
   Affine norm() const { return {row(2), row(3)}; }
 
   /// sums: of g and of g x, [2][c], over this process; overwritten. Writes or adds the gradients of scale and shift.

@@ -8,8 +8,8 @@ namespace {
 constexpr int kSlots = 16;
 constexpr std::size_t kLine = 16;  // floats of a cache line: keeps products of a tile in different sets of the cache
 
-// Tiles worked on together: few keep V, P and M in L2, many use each loaded filter more often. Measured on a core with 1 MiB of L2, where
-// half or twice as many cost up to 10 %.
+// Tiles worked on together: few keep V, P and M in L2, many use each loaded filter more often. Measured on a core with
+// 1 MiB of L2, where half or twice as many cost up to 10 %.
 constexpr int kForwardTiles = 28;
 constexpr int kBackwardTiles[] = {28, 56, 98};  // of blocks 2 to 4
 
@@ -47,30 +47,32 @@ std::size_t pixel_offset(const MapSize& size, int channels, int image, int y, in
   return ((static_cast<std::size_t>(image) * size.h + y) * size.w + x) * static_cast<std::size_t>(channels);
 }
 
-void transform_input(const Machine& machine, const ConvTraining& plan, const float* in, const Affine& norm, int first, int last,
-                     const Products& v) {
+void transform_input(const Machine& machine, const ConvTraining& plan, const float* in, const Affine& norm, int first,
+                     int last, const Products& v) {
   const std::size_t ic = static_cast<std::size_t>(plan.ic);
   for_tiles(plan, first, last, [&](const Tile& t, int index) {
     machine.training.input_tile({in + pixel_offset(plan.in, plan.ic, t.image, t.y, t.x), plan.in.w * ic, ic,
-                                 std::min(kInputSide, plan.in.h - t.y), std::min(kInputSide, plan.in.w - t.x), plan.ic, norm,
-                                 v.data + static_cast<std::size_t>(index) * kSlab, v.product, v.slab});
+                                 std::min(kInputSide, plan.in.h - t.y), std::min(kInputSide, plan.in.w - t.x), plan.ic,
+                                 norm, v.data + static_cast<std::size_t>(index) * kSlab, v.product, v.slab});
   });
 }
 
 /// out[f] = a[f] (tiles x depth) times filters[slab][f] (depth x 64).
-void multiply_slab(const Machine& machine, const Products& a, int tiles, int depth, const float* filters, int slab, const Products& out) {
+void multiply_slab(const Machine& machine, const Products& a, int tiles, int depth, const float* filters, int slab,
+                   const Products& out) {
   const int panel = machine.kernels.fp32.panel;
   const std::size_t panel_floats = static_cast<std::size_t>(depth) * panel;
   const float* b = filters + static_cast<std::size_t>(slab) * kProducts * depth * kSlab;
   for (std::size_t f = 0; f < kProducts; ++f) {
     for (int column = 0; column < kSlab; column += panel, b += panel_floats) {
-      machine.kernels.fp32.multiply({tiles, depth, a.data + f * a.product, a.slab, b, out.data + f * out.product + column, kSlab});
+      machine.kernels.fp32.multiply(
+          {tiles, depth, a.data + f * a.product, a.slab, b, out.data + f * out.product + column, kSlab});
     }
   }
 }
 
-/// Filters for products with slabs of 64 outputs, [rows/64][25][64/panel][depth][panel]: rows = output channels forward (depth = ic),
-/// input channels backward (depth = oc).
+/// Filters for products with slabs of 64 outputs, [rows/64][25][64/panel][depth][panel]: rows = output channels forward
+/// (depth = ic), input channels backward (depth = oc).
 void pack_filters(const Machine& machine, std::span<const float> weight, int rows, std::size_t row_stride, int depth,
                   std::size_t depth_stride, float* filters) {
   constexpr int chunk = 32;  // of depth
@@ -80,8 +82,8 @@ void pack_filters(const Machine& machine, std::span<const float> weight, int row
     const std::size_t slab = static_cast<std::size_t>(task / chunks);
     for (int k = task % chunks * chunk; k < (task % chunks + 1) * chunk; ++k) {
       machine.training.transform_filters({weight.data() + slab * kSlab * row_stride + k * depth_stride, row_stride,
-                                          filters + slab * kProducts * product + static_cast<std::size_t>(k) * panel, panel,
-                                          static_cast<std::size_t>(depth) * panel, product});
+                                          filters + slab * kProducts * product + static_cast<std::size_t>(k) * panel,
+                                          panel, static_cast<std::size_t>(depth) * panel, product});
     }
   });
 }
@@ -102,8 +104,9 @@ struct BackwardStep {
       for (int slab = 0; slab < plan.oc / kSlab; ++slab) {
         const int c = slab * kSlab;
         machine.training.grad_output_tile(
-            {conv + c, plan.conv.w * oc, oc, std::min(kOutputSide, plan.conv.h - t.y), std::min(kOutputSide, plan.conv.w - t.x),
-             p.norm.sign() + c, grad + c, plan.out.w * oc, plan.pool, p.norm.gain() + c, p.norm.offset() + c, p.norm.slope() + c,
+            {conv + c, plan.conv.w * oc, oc, std::min(kOutputSide, plan.conv.h - t.y),
+             std::min(kOutputSide, plan.conv.w - t.x), p.norm.sign() + c, grad + c, plan.out.w * oc, plan.pool,
+             p.norm.gain() + c, p.norm.offset() + c, p.norm.slope() + c,
              gradient.data + slab * gradient.slab + static_cast<std::size_t>(index) * kSlab, gradient.product});
       }
     });
@@ -115,7 +118,8 @@ struct BackwardStep {
       for (int output = 0; output < plan.oc / kSlab; ++output) {
         for (int slab = 0; slab < plan.ic / kSlab; ++slab, sum += kSlab * kSlab) {
           machine.training.outer_product({tiles, v.data + f * v.product + slab * v.slab,
-                                          gradient.data + f * gradient.product + output * gradient.slab, sum, accumulate});
+                                          gradient.data + f * gradient.product + output * gradient.slab, sum,
+                                          accumulate});
         }
       }
     }
@@ -143,8 +147,8 @@ struct BackwardStep {
     for (int y = 0; y < plan.in.h; ++y) {
       const std::size_t at = pixel_offset(plan.in, plan.ic, image, y, 0);
       std::fill_n(row_sums, 2 * ic, 0.0f);
-      machine.training.relu_grad({static_cast<std::size_t>(plan.in.w), plan.ic, p.in + at, p.in_norm, p.grad_in + at, row_sums,
-                                  row_sums + ic});
+      machine.training.relu_grad({static_cast<std::size_t>(plan.in.w), plan.ic, p.in + at, p.in_norm, p.grad_in + at,
+                                  row_sums, row_sums + ic});
       for (std::size_t i = 0; i < 2 * ic; ++i) sums[i] += double{row_sums[i]};
     }
   }
@@ -220,9 +224,10 @@ void conv_forward(const Machine& machine, const ConvTraining& plan, const ConvFo
       for_tiles(plan, first, last, [&](const Tile& t, int index) {
         float* pooled = p.pooled ? p.pooled + pixel_offset(plan.out, plan.oc, t.image, t.y / 2, t.x / 2) + c : nullptr;
         machine.training.output_tile({m.data + static_cast<std::size_t>(index) * kSlab, m.product, p.centre + c,
-                                      p.conv + pixel_offset(plan.conv, plan.oc, t.image, t.y, t.x) + c, plan.conv.w * oc, oc,
-                                      std::min(kOutputSide, plan.conv.h - t.y), std::min(kOutputSide, plan.conv.w - t.x),
-                                      p.sign + c, pooled, plan.out.w * oc, slab_sums, slab_sums + kSlab});
+                                      p.conv + pixel_offset(plan.conv, plan.oc, t.image, t.y, t.x) + c,
+                                      plan.conv.w * oc, oc, std::min(kOutputSide, plan.conv.h - t.y),
+                                      std::min(kOutputSide, plan.conv.w - t.x), p.sign + c, pooled, plan.out.w * oc,
+                                      slab_sums, slab_sums + kSlab});
       });
       std::copy_n(slab_sums, kSlab, sums + c);
       std::copy_n(slab_sums + kSlab, kSlab, sums + oc + c);
@@ -246,10 +251,10 @@ void conv_backward(const Machine& machine, const ConvTraining& plan, const ConvB
     const int first = task * 32;  // of the (slab, input channel) pairs
     for (int pair = first; pair < first + 32; ++pair) {
       const int slab = pair / plan.ic, channel = pair % plan.ic;
-      machine.training.filter_gradient({p.grad_filters + static_cast<std::size_t>(pair) * kSlab, ic * plan.oc, plan.slots,
-                                        plan.filter_floats(),
-                                        p.grad_weight.data() + (static_cast<std::size_t>(slab) * kSlab * ic + channel) * 4, 4 * ic,
-                                        p.mode == GradientMode::accumulate});
+      machine.training.filter_gradient(
+          {p.grad_filters + static_cast<std::size_t>(pair) * kSlab, ic * plan.oc, plan.slots, plan.filter_floats(),
+           p.grad_weight.data() + (static_cast<std::size_t>(slab) * kSlab * ic + channel) * 4, 4 * ic,
+           p.mode == GradientMode::accumulate});
     }
   });
 }

@@ -1,10 +1,11 @@
-// Blocks 2 to 4 in training: the convolution forward with its batch statistics, and backward from the gradient behind ReLU to the
-// gradients of its filters and its input, all by Winograd (mathematics in winograd4-inl.h).
+// Blocks 2 to 4 in training: the convolution forward with its batch statistics, and backward from the gradient behind
+// ReLU to the gradients of its filters and its input, all by Winograd (mathematics in winograd4-inl.h).
 //
-// Work is cut at rows of tiles, numbered through the batch. Forward, a task transforms a few rows (V), multiplies them by the filters
-// 64 output channels at a time and finishes those: V and M stay in cache. Backward, the images are dealt to a fixed number of
-// slots; a slot walks its rows in order, makes V again and P = A dY A^T on the fly, adds V^T P to its own sum of filter gradients and
-// P U^T to the gradient of the input. The slots are added in order at the end. No cut depends on the number of threads, nor do results.
+// Work is cut at rows of tiles, numbered through the batch. Forward, a task transforms a few rows (V), multiplies them
+// by the filters 64 output channels at a time and finishes those: V and M stay in cache. Backward, the images are dealt
+// to a fixed number of slots; a slot walks its rows in order, makes V again and P = A dY A^T on the fly, adds V^T P to
+// its own sum of filter gradients and P U^T to the gradient of the input. The slots are added in order at the end. No
+// cut depends on the number of threads, nor do results.
 #pragma once
 
 #include <cstddef>
@@ -38,10 +39,12 @@ struct ConvTraining {
   int forward_tasks;
   int forward_rows, backward_rows;  ///< at most, of tiles in a task or a backward step
 
-  std::size_t filter_floats() const { return std::size_t{kProducts} * static_cast<std::size_t>(ic) * static_cast<std::size_t>(oc); }
-  std::size_t worker_floats() const;   ///< scratch of one thread, for either pass
-  std::size_t forward_sums() const;    ///< doubles
-  std::size_t backward_sums() const;   ///< doubles
+  std::size_t filter_floats() const {
+    return std::size_t{kProducts} * static_cast<std::size_t>(ic) * static_cast<std::size_t>(oc);
+  }
+  std::size_t worker_floats() const;  ///< scratch of one thread, for either pass
+  std::size_t forward_sums() const;   ///< doubles
+  std::size_t backward_sums() const;  ///< doubles
 };
 ConvTraining plan_conv_training(int n, const NetworkShape& shape, int block);
 
@@ -82,6 +85,8 @@ void conv_backward(const Machine& machine, const ConvTraining& plan, const ConvB
 void add_parts(const double* partial, int parts, std::span<double> sums);
 
 /// Of count items dealt to parts, where a part begins.
-constexpr int part_begin(int count, int part, int parts) { return static_cast<int>(static_cast<long long>(count) * part / parts); }
+constexpr int part_begin(int count, int part, int parts) {
+  return static_cast<int>(static_cast<long long>(count) * part / parts);
+}
 
 }  // namespace lfm::cpu

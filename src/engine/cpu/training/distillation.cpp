@@ -19,7 +19,8 @@ double smooth_l1(double difference) {
 
 }  // namespace
 
-double map_distance(ThreadPool& threads, int n, int area, const float* maps, const Distillation& teacher, float* grad_maps) {
+double map_distance(ThreadPool& threads, int n, int area, const float* maps, const Distillation& teacher,
+                    float* grad_maps) {
   const std::size_t positions = static_cast<std::size_t>(area), values = kMaps * positions;  // of an image
   const double share = 1.0 / static_cast<double>(values);
   std::vector<double> distances(static_cast<std::size_t>(n));

@@ -1,5 +1,5 @@
-// Filters into Winograd's domain and their gradients out of it (mathematics in winograd4-inl.h), 64 filters at a time. Plain loops
-// over 64 values: the compiler makes vectors of them, and filters are few beside pixels.
+// Filters into Winograd's domain and their gradients out of it (mathematics in winograd4-inl.h), 64 filters at a time.
+// Plain loops over 64 values: the compiler makes vectors of them, and filters are few beside pixels.
 #if defined(LFM_CPU_FILTERS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_FILTERS_INL_H_
 #undef LFM_CPU_FILTERS_INL_H_

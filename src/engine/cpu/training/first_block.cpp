@@ -14,7 +14,9 @@ constexpr int kRowsOfSums = 8;  // output rows added up in float before they joi
 
 /// Tap t = (row, column, colour) of the kernels is element [colour][row][column] of a filter.
 constexpr std::size_t filter_element(std::size_t tap) { return tap % 3 * 4 + tap / 3; }
-double residual_scale(const FirstBlock::Pass& pass, std::size_t tap) { return front_end_row(pass.front_end).scale(tap % 3); }
+double residual_scale(const FirstBlock::Pass& pass, std::size_t tap) {
+  return front_end_row(pass.front_end).scale(tap % 3);
+}
 
 double dot(const double* a, const double* b) {
   double sum = 0;
@@ -31,7 +33,8 @@ const std::uint8_t* pixel_row(const PixelBatch& batch, int image, int y) {
 /// The residual of three rows that a row of `columns` pooling windows sees, where no kernel computes it on its way.
 void compute_rows(const FirstBlock::Pass& pass, int image, int first, int columns, float* rows) {
   if (is_fused(pass.front_end)) return;
-  residual_rows(pass.front_end, pixel_row(pass.batch, image, 0), pass.batch.height, pass.batch.width, first, columns, rows);
+  residual_rows(pass.front_end, pixel_row(pass.batch, image, 0), pass.batch.height, pass.batch.width, first, columns,
+                rows);
 }
 
 constexpr std::size_t kMoments = kPatch + kPatch * kPatch;
@@ -60,11 +63,12 @@ void image_moments(const FirstBlock::Pass& pass, int image, float* scratch, doub
 }
 
 /// S and M of one image, of NPR.
-void image_moments(const Machine& machine, const FirstBlock::Pass& pass, int image, std::int16_t* scratch, std::int64_t* moments) {
+void image_moments(const Machine& machine, const FirstBlock::Pass& pass, int image, std::int16_t* scratch,
+                   std::int64_t* moments) {
   std::fill_n(moments, kMoments, 0);
   for (int y = 0; y < pass.shape.conv[0].h; ++y) {
-    machine.training.patch_moments({pixel_row(pass.batch, image, y), static_cast<std::size_t>(pass.batch.width) * 3, y % 2,
-                                    pass.shape.conv[0].w, scratch, moments, moments + kPatch});
+    machine.training.patch_moments({pixel_row(pass.batch, image, y), static_cast<std::size_t>(pass.batch.width) * 3,
+                                    y % 2, pass.shape.conv[0].w, scratch, moments, moments + kPatch});
   }
 }
 
@@ -90,7 +94,8 @@ void FirstBlock::sum_patches(const Machine& machine, const Pass& pass, const Com
   const auto sum_images = [&](auto number, const auto& moments_of) {
     using Number = decltype(number);
     const auto moments = [&](int image) { return reinterpret_cast<Number*>(pass.images + image * kImageFloats); };
-    machine.pool.run(pass.batch.n, [&](int image, int thread) { moments_of(image, pass.workers + thread * worker, moments(image)); });
+    machine.pool.run(pass.batch.n,
+                     [&](int image, int thread) { moments_of(image, pass.workers + thread * worker, moments(image)); });
     std::array<Number, kMoments> total{};
     for (int image = 0; image < pass.batch.n; ++image) {
       for (std::size_t i = 0; i < total.size(); ++i) total[i] += moments(image)[i];
@@ -98,7 +103,8 @@ void FirstBlock::sum_patches(const Machine& machine, const Pass& pass, const Com
     for (std::size_t i = 0; i < kPatch; ++i) {
       local_.sum[i] = static_cast<double>(total[i]);
       for (std::size_t j = i; j < kPatch; ++j) {
-        local_.product[i * kPatch + j] = local_.product[j * kPatch + i] = static_cast<double>(total[kPatch + i * kPatch + j]);
+        local_.product[i * kPatch + j] = local_.product[j * kPatch + i] =
+            static_cast<double>(total[kPatch + i * kPatch + j]);
       }
     }
   };
@@ -121,7 +127,8 @@ void FirstBlock::fold() {
   const Affine norm = norm_.norm();
   for (std::size_t c = 0; c < kOut; ++c) {
     for (std::size_t tap = 0; tap < kPatch; ++tap) {
-      folded_.data()[c / 16 * kPatch * 16 + tap * 16 + c % 16] = static_cast<float>(double{norm.scale[c]} * filters_[c * kPatch + tap]);
+      folded_.data()[c / 16 * kPatch * 16 + tap * 16 + c % 16] =
+          static_cast<float>(double{norm.scale[c]} * filters_[c * kPatch + tap]);
     }
     folded_.data()[kOut * kPatch + c] = norm.shift[c] - norm.scale[c] * norm_.centre()[c];
   }
@@ -153,17 +160,19 @@ void FirstBlock::forward(const Machine& machine, const Pass& pass, const Communi
     const std::size_t first = static_cast<std::size_t>(task) * out.w;
     float* residual = pass.workers + thread * worker;
     compute_rows(pass, task / out.h, task % out.h * 2, plain_columns(out.w), residual);
-    compute({{pixel_row(pass.batch, task / out.h, task % out.h * 2), static_cast<std::size_t>(pass.batch.width) * 3, out.w, folded_.data(),
-              folded_.data() + kOut * kPatch, residual, pass.out + first * kOut},
+    compute({{pixel_row(pass.batch, task / out.h, task % out.h * 2), static_cast<std::size_t>(pass.batch.width) * 3,
+              out.w, folded_.data(), folded_.data() + kOut * kPatch, residual, pass.out + first * kOut},
              pass.winner + first * bytes});
   });
 }
 
-void FirstBlock::backward(const Machine& machine, const Pass& pass, const Gradients& gradients, const Communicator& communicator) {
+void FirstBlock::backward(const Machine& machine, const Pass& pass, const Gradients& gradients,
+                          const Communicator& communicator) {
   constexpr std::size_t count = (kPatch + 1) * kOut;
   const MapSize out = pass.shape.out[0];
   const std::size_t worker = worker_floats(pass.shape), bytes = static_cast<std::size_t>(machine.training.winner_bytes);
-  const auto compute = is_fused(pass.front_end) ? machine.training.first_block_grad_row : machine.training.plain_block_grad_row;
+  const auto compute =
+      is_fused(pass.front_end) ? machine.training.first_block_grad_row : machine.training.plain_block_grad_row;
   const auto image_sums = [&](int image) { return reinterpret_cast<double*>(pass.images + image * kImageFloats); };
   machine.pool.run(pass.batch.n, [&](int image, int thread) {
     float* rows = pass.workers + thread * worker;
@@ -174,8 +183,8 @@ void FirstBlock::backward(const Machine& machine, const Pass& pass, const Gradie
       if (y % kRowsOfSums == 0) std::fill_n(rows, count, 0.0f);
       const std::size_t first = (static_cast<std::size_t>(image) * out.h + y) * out.w;
       compute_rows(pass, image, 2 * y, plain_columns(out.w), residual);
-      compute({pixel_row(pass.batch, image, 2 * y), static_cast<std::size_t>(pass.batch.width) * 3, out.w, pass.out + first * kOut,
-               gradients.grad + first * kOut, pass.winner + first * bytes, residual, rows});
+      compute({pixel_row(pass.batch, image, 2 * y), static_cast<std::size_t>(pass.batch.width) * 3, out.w,
+               pass.out + first * kOut, gradients.grad + first * kOut, pass.winner + first * bytes, residual, rows});
       if (y % kRowsOfSums == kRowsOfSums - 1 || y + 1 == out.h) {
         for (std::size_t i = 0; i < count; ++i) sums[i] += double{rows[i]};
       }
@@ -203,7 +212,8 @@ void FirstBlock::backward(const Machine& machine, const Pass& pass, const Gradie
     for (std::size_t tap = 0; tap < kPatch; ++tap) {
       const double x_hat = (dot(w, &local_.product[tap * kPatch]) - mean * local_.sum[tap]) * inverse;
       const double inner = total[tap * kOut + c] - (sums_[c] * local_.sum[tap] + sums_[kOut + c] * x_hat) / all_.count;
-      store_gradient(gradients.weight[c * kPatch + filter_element(tap)], gain * inner * residual_scale(pass, tap), gradients.mode);
+      store_gradient(gradients.weight[c * kPatch + filter_element(tap)], gain * inner * residual_scale(pass, tap),
+                     gradients.mode);
     }
   }
 }

@@ -1,14 +1,14 @@
 // Block 1 in training: its 223x223 maps (at 224x224) are never in memory.
 //
-// The convolution's output is linear in the residual's patch r (2x2 pixels, 3 channels: 12 taps), y_c = w_c . r, and so everything that batch
-// norm asks about all N positions follows from two sums over them that know no channel,
+// The convolution's output is linear in the residual's patch r (2x2 pixels, 3 channels: 12 taps), y_c = w_c . r, and so
+// everything that batch norm asks about all N positions follows from two sums over them that know no channel,
 //
 //     S = sum r  [12]        M = sum r r^T  [12][12]        (of NPR integers, exact; else in double)
 //
 //     mean_c = w_c . S / N        var_c = w_c^T (M/N - S S^T/N^2) w_c
 //
-// Forward: batch norm with these statistics folds into the filters, and the pass over the image is inference's: maximum of each
-// 2x2, shift, ReLU. It keeps that output and which of the four won.
+// Forward: batch norm with these statistics folds into the filters, and the pass over the image is inference's: maximum
+// of each 2x2, shift, ReLU. It keeps that output and which of the four won.
 //
 // Backward: with g the gradient of an output behind ReLU and r* the winner's patch, one pass over the image sums
 //
@@ -17,11 +17,13 @@
 // and the rest is arithmetic on 64 filters. x_hat = (w_c . r - mean)/deviation is linear in r too, so
 //
 //     dshift_c = G_c        dscale_c = sum g x_hat* = (w_c . D_c - mean_c G_c)/deviation_c
-//     dw_c = scale_c/deviation_c [ D_c - G_c/N S - dscale_c/N X_c ],   X_c = sum x_hat r = (M w_c - mean_c S)/deviation_c
+//     dw_c = scale_c/deviation_c [ D_c - G_c/N S - dscale_c/N X_c ],
+//     X_c = sum x_hat r = (M w_c - mean_c S)/deviation_c
 //
-// without recomputing a single output. A tap's weight acts on the residual times the front end's scale: the filters absorb that factor, dw_c
-// is multiplied by it. Any other residual than NPR is computed row by row before its use, the plain way.
-// In a data-parallel run N, S, M of the statistics, and G and dscale in dw, are those of all processes; D, S, M in dw are this one's.
+// without recomputing a single output. A tap's weight acts on the residual times the front end's scale: the filters
+// absorb that factor, dw_c is multiplied by it. Any other residual than NPR is computed row by row before its use, the
+// plain way. In a data-parallel run N, S, M of the statistics, and G and dscale in dw, are those of all processes; D,
+// S, M in dw are this one's.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,9 @@
 // Block 1's vector kernels for training; first_block.h tells the mathematics around them.
 //
-// The forward pass is inference's, with the batch's own statistics folded into the filters, and it also notes which of a pooling
-// window's four convolutions won: bit 0 the right column, bit 1 the lower row. The backward pass splits each output's gradient by its
-// winner into d00 d01 d10 d11 and adds it to the taps that met a pixel there; with the names of first_block-inl.h,
+// The forward pass is inference's, with the batch's own statistics folded into the filters, and it also notes which of
+// a pooling window's four convolutions won: bit 0 the right column, bit 1 the lower row. The backward pass splits each
+// output's gradient by its winner into d00 d01 d10 d11 and adds it to the taps that met a pixel there; with the names
+// of first_block-inl.h,
 //
 //     D00 += d01 T + d10 L + d11 C         D01 += d00 T + d10 C + d11 R
 //     D10 += d00 L + d01 C + d11 B         D11 += d00 C + d01 R + d10 B
@@ -30,8 +31,10 @@ namespace HWY_NAMESPACE {
 inline constexpr std::size_t kMaskBytes = (kLanes + 7) / 8;
 inline constexpr std::size_t kWinnerBytes = 2 * kMaskBytes * (64 / kLanes);
 
-/// One pixel row's residual as two rows of taps per channel: left [3][patch_row], right [3][patch_row], zeros behind `windows`.
-inline HWY_ATTR void residual_taps(const std::uint8_t* row, const std::uint8_t* corners, int windows, std::int16_t* taps) {
+/// One pixel row's residual as two rows of taps per channel: left [3][patch_row], right [3][patch_row], zeros behind
+/// `windows`.
+inline HWY_ATTR void residual_taps(const std::uint8_t* row, const std::uint8_t* corners, int windows,
+                                   std::int16_t* taps) {
   const std::size_t stride = patch_row(windows);
   for (int c = 0; c < 3; ++c) {
     std::int16_t* left = taps + c * stride;
@@ -48,7 +51,8 @@ inline HWY_ATTR void residual_taps(const std::uint8_t* row, const std::uint8_t* 
 }
 
 /// Sums of 16-bit products fit 32 bits over a row of up to 2^31 / 255^2 = 33000 windows.
-inline HWY_ATTR std::int32_t dot(const std::int16_t* HWY_RESTRICT a, const std::int16_t* HWY_RESTRICT b, std::size_t count) {
+inline HWY_ATTR std::int32_t dot(const std::int16_t* HWY_RESTRICT a, const std::int16_t* HWY_RESTRICT b,
+                                 std::size_t count) {
   std::int32_t sum = 0;
   for (std::size_t i = 0; i < count; ++i) sum += static_cast<std::int32_t>(a[i]) * b[i];
   return sum;
@@ -93,14 +97,15 @@ HWY_ATTR void first_block_train_row(const FirstBlockTrainRow& p) {
       const auto right = hn::Or(hn::And(below, lower_right), hn::AndNot(below, upper_right));
       hn::StoreMaskBits(d, right, winner);
       hn::StoreMaskBits(d, below, winner + kMaskBytes);
-      hn::Store(hn::Max(zero, hn::Add(hn::Max(upper, lower), bias)), d, p.row.out + 64 * x + oc);  // in this order, NaN passes
+      hn::Store(hn::Max(zero, hn::Add(hn::Max(upper, lower), bias)), d,
+                p.row.out + 64 * x + oc);  // in this order, NaN passes
     }
   }
 }
 
 /// Adds the window's taps, times the gradients of its four positions, to the sums.
-HWY_INLINE HWY_ATTR void add_window(const WindowResidual& r, int x, const Vec& d00, const Vec& d01, const Vec& d10, const Vec& d11,
-                                    Vec* HWY_RESTRICT sums) {
+HWY_INLINE HWY_ATTR void add_window(const WindowResidual& r, int x, const Vec& d00, const Vec& d01, const Vec& d10,
+                                    const Vec& d11, Vec* HWY_RESTRICT sums) {
   const F32 d;
 #pragma GCC unroll 3
   for (int c = 0; c < 3; ++c) {
@@ -113,10 +118,12 @@ HWY_INLINE HWY_ATTR void add_window(const WindowResidual& r, int x, const Vec& d
     sums[9 + c] = hn::MulAdd(d10, b, hn::MulAdd(d01, next, hn::MulAdd(d00, centre, sums[9 + c])));
   }
 }
-HWY_INLINE HWY_ATTR void add_window(const PlainWindow& r, int x, const Vec& d00, const Vec& d01, const Vec& d10, const Vec& d11,
-                                    Vec* HWY_RESTRICT sums) {
+HWY_INLINE HWY_ATTR void add_window(const PlainWindow& r, int x, const Vec& d00, const Vec& d01, const Vec& d10,
+                                    const Vec& d11, Vec* HWY_RESTRICT sums) {
   const Vec grad[4] = {d00, d01, d10, d11};
-  for_products(r, x, [&](int position, int tap, const Vec& value) HWY_ATTR { sums[tap] = hn::MulAdd(grad[position], value, sums[tap]); });
+  for_products(r, x, [&](int position, int tap, const Vec& value) HWY_ATTR {
+    sums[tap] = hn::MulAdd(grad[position], value, sums[tap]);
+  });
 }
 
 template <typename Window>

@@ -1,7 +1,9 @@
-// The product of weight gradients: C[64][64] += A^T B, summed over tiles. It differs from gemm-inl.h in where A's scalars lie (rows are
-// neighbours, a step of depth is 64 floats away) and in that C stays in memory between blocks of tiles.
+// The product of weight gradients: C[64][64] += A^T B, summed over tiles. It differs from gemm-inl.h in where A's
+// scalars lie (rows are neighbours, a step of depth is 64 floats away) and in that C stays in memory between blocks of
+// tiles.
 //
-// The same register block: kMaxRows rows by two vectors. C is 64 wide, so its rows never share a set of the cache with each other.
+// The same register block: kMaxRows rows by two vectors. C is 64 wide, so its rows never share a set of the cache with
+// each other.
 #if defined(LFM_CPU_GEMM_OUTER_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_GEMM_OUTER_INL_H_
 #undef LFM_CPU_GEMM_OUTER_INL_H_

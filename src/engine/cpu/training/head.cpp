@@ -8,7 +8,8 @@
 
 namespace lfm::cpu {
 
-void head_forward(Branch& branch, std::span<const float> w, float bias, std::span<const std::uint8_t> labels, double weight) {
+void head_forward(Branch& branch, std::span<const float> w, float bias, std::span<const std::uint8_t> labels,
+                  double weight) {
   branch.logits.resize(labels.size());
   branch.grad_logits.resize(labels.size());
   branch.loss = 0;
@@ -25,7 +26,8 @@ void head_forward(Branch& branch, std::span<const float> w, float bias, std::spa
   }
 }
 
-void head_backward(std::span<const Branch* const> branches, std::span<float> grad_w, float& grad_bias, GradientMode mode) {
+void head_backward(std::span<const Branch* const> branches, std::span<float> grad_w, float& grad_bias,
+                   GradientMode mode) {
   double bias = 0;
   for (const Branch* branch : branches) {
     for (const double g : branch->grad_logits) bias += g;

@@ -23,9 +23,11 @@ struct Branch {
 };
 
 /// weight: of the branch's loss, loss_scale included.
-void head_forward(Branch& branch, std::span<const float> w, float bias, std::span<const std::uint8_t> labels, double weight);
+void head_forward(Branch& branch, std::span<const float> w, float bias, std::span<const std::uint8_t> labels,
+                  double weight);
 
 /// Adds the branches' gradients of w and b, in their order.
-void head_backward(std::span<const Branch* const> branches, std::span<float> grad_w, float& grad_bias, GradientMode mode);
+void head_backward(std::span<const Branch* const> branches, std::span<float> grad_w, float& grad_bias,
+                   GradientMode mode);
 
 }  // namespace lfm::cpu

@@ -68,8 +68,9 @@ void pool_map(const PoolingPass& pass, const ImageDraws& draws, std::size_t imag
     const std::size_t at = first + static_cast<std::size_t>(rank);
     bool keep = true;
     if (draws.options.rbld) {
-      keep = draws.injected.rbld_keep ? draws.injected.rbld_keep[at] != 0
-                                      : rbld_uniform(draws.key.seed, draws.key.step, global, static_cast<int>(c), rank) >= draws.drop[rank];
+      keep = draws.injected.rbld_keep
+                 ? draws.injected.rbld_keep[at] != 0
+                 : rbld_uniform(draws.key.seed, draws.key.step, global, static_cast<int>(c), rank) >= draws.drop[rank];
     }
     pooled.factor[at] = !draws.options.rbld ? 1.0f : keep ? draws.scale[rank] : 0.0f;
     pooled.features[at] *= pooled.factor[at];
@@ -103,7 +104,8 @@ void pool_forward(ThreadPool& threads, const PoolingPass& pass, const TrainingOp
 }
 
 void pool_backward(ThreadPool& threads, const PoolingPass& pass, std::span<const double> grad_logits_a,
-                   std::span<const double> grad_logits_b, std::span<const float> weight, GradientMode mode, float* grad_maps) {
+                   std::span<const double> grad_logits_b, std::span<const float> weight, GradientMode mode,
+                   float* grad_maps) {
   const std::size_t area = static_cast<std::size_t>(pass.area), k = static_cast<std::size_t>(pass.architecture.k);
   threads.run(pass.n, [&](int index, int) {
     const std::size_t image = static_cast<std::size_t>(index);

@@ -1,7 +1,8 @@
 // Top-k pooling with RBLD and RKS in training (docs/METHOD.md, section 4), average pooling, and their backward.
 //
-// Of each map the k largest values, largest first, equal ones by lower position; RBLD zeroes some and scales the rest. The auxiliary
-// vector holds the values at k drawn positions, sorted likewise. Backward, each value's gradient goes to the position it came from.
+// Of each map the k largest values, largest first, equal ones by lower position; RBLD zeroes some and scales the rest.
+// The auxiliary vector holds the values at k drawn positions, sorted likewise. Backward, each value's gradient goes to
+// the position it came from.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +15,11 @@ namespace lfm::cpu {
 
 /// A micro-batch's selection. All arrays [n][64][k], average pooling: features [n][64] alone.
 struct PooledMaps {
-  float* features;          ///< branch A, after RBLD
-  float* auxiliary;         ///< branch B
-  float* factor;            ///< what RBLD multiplied a value by
-  std::int32_t* position;   ///< of the selected values in their maps
-  std::int32_t* drawn;      ///< of the auxiliary ones
+  float* features;         ///< branch A, after RBLD
+  float* auxiliary;        ///< branch B
+  float* factor;           ///< what RBLD multiplied a value by
+  std::int32_t* position;  ///< of the selected values in their maps
+  std::int32_t* drawn;     ///< of the auxiliary ones
 };
 
 struct PoolingPass {
@@ -34,6 +35,7 @@ void pool_forward(ThreadPool& threads, const PoolingPass& pass, const TrainingOp
 
 /// grad_maps [n][area][64] from the logits' gradients [n] (b: empty without RKS) and the head's weights [features].
 void pool_backward(ThreadPool& threads, const PoolingPass& pass, std::span<const double> grad_logits_a,
-                   std::span<const double> grad_logits_b, std::span<const float> weight, GradientMode mode, float* grad_maps);
+                   std::span<const double> grad_logits_b, std::span<const float> weight, GradientMode mode,
+                   float* grad_maps);
 
 }  // namespace lfm::cpu

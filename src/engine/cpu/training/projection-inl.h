@@ -1,9 +1,11 @@
-// Backward of the 1x1 convolution maps[o] = sum over i of w[o][i] y[i], with y = max(0, scale * x + shift) of block 4, pixel by pixel:
+// Backward of the 1x1 convolution maps[o] = sum over i of w[o][i] y[i], with y = max(0, scale * x + shift) of block 4,
+// pixel by pixel:
 //
 //     dy[i] = sum over o of w[o][i] dmaps[o]        dw[o][i] += dmaps[o] y[i]
 //
-// Top-k pooling sends gradient to at most 2k positions of each map, 32 of 676 at 224x224: per pixel about three of the 64 o are not
-// zero, and only those are visited. dy then passes ReLU, and the sums that batch norm's backward waits for are taken.
+// Top-k pooling sends gradient to at most 2k positions of each map, 32 of 676 at 224x224: per pixel about three of the
+// 64 o are not zero, and only those are visited. dy then passes ReLU, and the sums that batch norm's backward waits for
+// are taken.
 #if defined(LFM_CPU_PROJECTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_PROJECTION_INL_H_
 #undef LFM_CPU_PROJECTION_INL_H_

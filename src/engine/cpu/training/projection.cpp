@@ -5,7 +5,7 @@
 namespace lfm::cpu {
 namespace {
 
-constexpr int kPixels = 56;      // of a task
+constexpr int kPixels = 56;        // of a task
 constexpr int kPixelsOfSums = 64;  // added up in float before they join the sums in double
 constexpr std::size_t kLast = kLastChannels;
 
@@ -17,7 +17,8 @@ void projection_forward(const Machine& machine, const Projection& p, float* maps
   const int panel = machine.kernels.fp32.panel, pixels = p.n * p.area;
   for (int o = 0; o < kMapChannels; ++o) {
     for (int i = 0; i < kLastChannels; ++i) {
-      packed[(static_cast<std::size_t>(o / panel) * kLast + i) * panel + o % panel] = p.weight[static_cast<std::size_t>(o) * kLast + i];
+      packed[(static_cast<std::size_t>(o / panel) * kLast + i) * panel + o % panel] =
+          p.weight[static_cast<std::size_t>(o) * kLast + i];
     }
   }
   machine.pool.run((pixels + kPixels - 1) / kPixels, [&](int task, int worker) {
@@ -26,8 +27,8 @@ void projection_forward(const Machine& machine, const Projection& p, float* maps
     float* slabs = workers + static_cast<std::size_t>(worker) * projection_worker_floats();
     machine.training.normalize({count, kLastChannels, p.conv + first * kLast, p.norm, slabs});
     for (int column = 0; column < kMapChannels; column += panel) {
-      machine.kernels.fp32.multiply({count, kLastChannels, slabs, static_cast<std::size_t>(count) * kSlab, packed + column * kLast,
-                                maps + first * kMapChannels + column, kMapChannels});
+      machine.kernels.fp32.multiply({count, kLastChannels, slabs, static_cast<std::size_t>(count) * kSlab,
+                                     packed + column * kLast, maps + first * kMapChannels + column, kMapChannels});
     }
   });
 }
@@ -44,8 +45,9 @@ void projection_backward(const Machine& machine, const Projection& p, const Proj
       for (int pixel = 0; pixel < p.area; pixel += kPixelsOfSums) {
         const std::size_t at = static_cast<std::size_t>(image) * p.area + pixel;
         std::fill_n(part, 2 * kLast, 0.0f);
-        machine.training.projection_grad({std::min(kPixelsOfSums, p.area - pixel), b.grad_maps + at * kMapChannels, p.weight.data(),
-                                          p.conv + at * kLast, p.norm, b.grad + at * kLast, grad_weight, part, part + kLast});
+        machine.training.projection_grad({std::min(kPixelsOfSums, p.area - pixel), b.grad_maps + at * kMapChannels,
+                                          p.weight.data(), p.conv + at * kLast, p.norm, b.grad + at * kLast,
+                                          grad_weight, part, part + kLast});
         for (std::size_t i = 0; i < 2 * kLast; ++i) sums[i] += double{part[i]};
       }
     }
@@ -53,7 +55,8 @@ void projection_backward(const Machine& machine, const Projection& p, const Proj
   add_parts(b.partial, p.n, b.sums);
   for (std::size_t i = 0; i < kProjectionFloats; ++i) {
     double sum = 0;
-    for (int slot = 0; slot < slots; ++slot) sum += double{b.slot_weights[static_cast<std::size_t>(slot) * kProjectionFloats + i]};
+    for (int slot = 0; slot < slots; ++slot)
+      sum += double{b.slot_weights[static_cast<std::size_t>(slot) * kProjectionFloats + i]};
     store_gradient(b.grad_weight[i], sum, b.mode);
   }
 }

@@ -1,5 +1,6 @@
-// The 1x1 convolution 512 -> 64 in training, with batch norm and ReLU of block 4 before it. Block 4's activations are normalised as they
-// are read, in both directions, and never stored. The mathematics of the backward pass is in projection-inl.h.
+// The 1x1 convolution 512 -> 64 in training, with batch norm and ReLU of block 4 before it. Block 4's activations are
+// normalised as they are read, in both directions, and never stored. The mathematics of the backward pass is in
+// projection-inl.h.
 #pragma once
 
 #include <cstddef>
@@ -31,8 +32,8 @@ struct ProjectionBackward {
   float* slot_weights;           ///< scratch: slots * kProjectionFloats
   std::span<float> grad_weight;  ///< [64][512]
   GradientMode mode;
-  double* partial;          ///< scratch: [n][2][512]
-  std::span<double> sums;   ///< out: [2][512] of grad and grad * conv
+  double* partial;         ///< scratch: [n][2][512]
+  std::span<double> sums;  ///< out: [2][512] of grad and grad * conv
 };
 void projection_backward(const Machine& machine, const Projection& p, const ProjectionBackward& b);
 

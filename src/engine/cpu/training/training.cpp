@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-
 namespace lfm::cpu {
 namespace {
 
@@ -11,12 +10,15 @@ constexpr std::size_t kAlign = kAlignment / sizeof(float);
 
 }  // namespace
 
-TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& request, int threads, int winner_bytes) {
+TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& request, int threads,
+                           int winner_bytes) {
   TrainingPlan plan;
   plan.n = request.n;
   plan.shape = network_shape(architecture, request.height, request.width);
   const std::size_t n = static_cast<std::size_t>(request.n);
-  const auto map = [n](const MapSize& size, int channels) { return n * static_cast<std::size_t>(size.area()) * channels; };
+  const auto map = [n](const MapSize& size, int channels) {
+    return n * static_cast<std::size_t>(size.area()) * channels;
+  };
   ArenaLayout layout(kAlignment);
   const auto add = [&layout](const char* name, std::size_t floats) { return add_floats(layout, name, floats); };
   std::size_t partial = n * 2 * kLastChannels, filters = 0;
@@ -30,9 +32,11 @@ TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& 
     plan.conv_out[i] = add("convolution", map(plan.shape.conv[b], kChannels[b + 1]));
     plan.pooled[i] = add("pooled", map(plan.shape.out[i], kChannels[i + 1]));
   }
-  for (std::size_t b = 1; b < kBlocks; ++b) plan.grad_pooled[b] = add("gradient of a block", map(plan.shape.out[b], kChannels[b + 1]));
+  for (std::size_t b = 1; b < kBlocks; ++b)
+    plan.grad_pooled[b] = add("gradient of a block", map(plan.shape.out[b], kChannels[b + 1]));
   plan.grad_pooled[0] = add("gradient of a block", map(plan.shape.out[0], kChannels[1]));
-  plan.winner = add("winners", n * plan.shape.out[0].area() * static_cast<std::size_t>(winner_bytes) / sizeof(float) + kAlign);
+  plan.winner =
+      add("winners", n * plan.shape.out[0].area() * static_cast<std::size_t>(winner_bytes) / sizeof(float) + kAlign);
   plan.maps = add("maps", map(plan.shape.maps(), kMapChannels));
   plan.grad_maps = add("gradient of the maps", map(plan.shape.maps(), kMapChannels));
   const std::size_t features = n * static_cast<std::size_t>(feature_count(architecture));
@@ -88,7 +92,8 @@ Plan CpuTraining::plan_for(const Architecture& architecture, const PlanRequest& 
 }
 
 NormParameters CpuTraining::norm_parameters(int b) const {
-  return {value(conv_bias(b)), value(norm_scale(b)), value(norm_shift(b)), value(running_mean(b)), value(running_var(b))};
+  return {value(conv_bias(b)), value(norm_scale(b)), value(norm_shift(b)), value(running_mean(b)),
+          value(running_var(b))};
 }
 
 FirstBlock::Pass CpuTraining::first_pass() const {
@@ -104,9 +109,12 @@ FirstBlock::Pass CpuTraining::first_pass() const {
 }
 
 PoolingPass CpuTraining::pooling_pass() const {
-  return {architecture_, plan_.n, plan_.shape.maps().area(), at(plan_.maps),
-          {at(plan_.features), at(plan_.auxiliary), at(plan_.factor), reinterpret_cast<std::int32_t*>(at(plan_.position)),
-           reinterpret_cast<std::int32_t*>(at(plan_.drawn))}};
+  return {architecture_,
+          plan_.n,
+          plan_.shape.maps().area(),
+          at(plan_.maps),
+          {at(plan_.features), at(plan_.auxiliary), at(plan_.factor),
+           reinterpret_cast<std::int32_t*>(at(plan_.position)), reinterpret_cast<std::int32_t*>(at(plan_.drawn))}};
 }
 
 Projection CpuTraining::projection() const {
@@ -115,7 +123,8 @@ Projection CpuTraining::projection() const {
 
 /// What block b does to its input as it reads it: ReLU follows, which changes nothing of block 1's output.
 Affine CpuTraining::input_norm(int b) const {
-  return b == 1 ? Affine{identity_.data(), identity_.data() + kLastChannels} : norm_[static_cast<std::size_t>(b) - 2].norm();
+  return b == 1 ? Affine{identity_.data(), identity_.data() + kLastChannels}
+                : norm_[static_cast<std::size_t>(b) - 2].norm();
 }
 
 // ---- forward ----
@@ -128,19 +137,16 @@ void CpuTraining::begin(const PixelBatch& batch, const TrainingStep& step) {
 
 void CpuTraining::forward(const Stage& stage) {
   switch (stage.kind) {
-    case StageKind::front_end:
-      return;  // block 1 computes it
+    case StageKind::front_end: return;  // block 1 computes it
     case StageKind::block:
       return stage.block == 0 ? first_.forward(machine_, first_pass(), communicator_) : forward_conv(stage.block);
     case StageKind::projection:
       return projection_forward(machine_, projection(), at(plan_.maps), at(plan_.filters), at(plan_.workers));
     case StageKind::pooling:
       return pool_forward(machine_.pool, pooling_pass(), step_.options, step_.key, step_.injected);
-    case StageKind::head:
-      return head();
+    case StageKind::head: return head();
     case StageKind::stem:
-    case StageKind::bottleneck:
-      return;  // of another trunk
+    case StageKind::bottleneck: return;  // of another trunk
   }
 }
 
@@ -194,40 +200,42 @@ void CpuTraining::head() {
 
 void CpuTraining::backward(const Stage& stage, GradientMode mode) {
   switch (stage.kind) {
-    case StageKind::head:
-      return backward_head(mode);
-    case StageKind::pooling:
-      return backward_pool();
+    case StageKind::head: return backward_head(mode);
+    case StageKind::pooling: return backward_pool();
     case StageKind::projection:
-      return projection_backward(machine_, projection(),
-                                 {at(plan_.grad_maps), at(plan_.grad_pooled[3]), at(plan_.grad_filters), gradient(kProjection), mode,
-                                  reinterpret_cast<double*>(at(plan_.partial)), grad_sums_[2]});
+      return projection_backward(
+          machine_, projection(),
+          {at(plan_.grad_maps), at(plan_.grad_pooled[3]), at(plan_.grad_filters), gradient(kProjection), mode,
+           reinterpret_cast<double*>(at(plan_.partial)), grad_sums_[2]});
     case StageKind::block:
       if (stage.block > 0) return backward_conv(stage.block, mode);
-      return first_.backward(machine_, first_pass(),
-                             {at(plan_.grad_pooled[0]), gradient(conv_weight(0)), gradient(norm_scale(0)), gradient(norm_shift(0)), mode},
-                             communicator_);
+      return first_.backward(
+          machine_, first_pass(),
+          {at(plan_.grad_pooled[0]), gradient(conv_weight(0)), gradient(norm_scale(0)), gradient(norm_shift(0)), mode},
+          communicator_);
     case StageKind::front_end:  // has no parameters
     case StageKind::stem:       // of another trunk, as bottlenecks
-    case StageKind::bottleneck:
-      return;
+    case StageKind::bottleneck: return;
   }
 }
 
 void CpuTraining::backward_head(GradientMode mode) {
   const Branch* branches[] = {&main_, &auxiliary_};
-  head_backward(std::span(branches).first(step_.options.rks ? 2 : 1), gradient(kHeadWeight), gradient(kHeadBias)[0], mode);
+  head_backward(std::span(branches).first(step_.options.rks ? 2 : 1), gradient(kHeadWeight), gradient(kHeadBias)[0],
+                mode);
 }
 
 void CpuTraining::backward_pool() {
-  const std::span<const double> auxiliary = step_.options.rks ? std::span<const double>(auxiliary_.grad_logits) : std::span<const double>();
+  const std::span<const double> auxiliary =
+      step_.options.rks ? std::span<const double>(auxiliary_.grad_logits) : std::span<const double>();
   pool_backward(machine_.pool, pooling_pass(), main_.grad_logits, auxiliary, value(kHeadWeight),
                 maps_taught_ ? GradientMode::accumulate : GradientMode::overwrite, at(plan_.grad_maps));
 }
 
 void CpuTraining::backward_conv(int b, GradientMode mode) {
   const std::size_t i = static_cast<std::size_t>(b) - 1;
-  norm_[i].backward(norm_parameters(b), grad_sums_[i], communicator_, gradient(norm_scale(b)), gradient(norm_shift(b)), mode);
+  norm_[i].backward(norm_parameters(b), grad_sums_[i], communicator_, gradient(norm_scale(b)), gradient(norm_shift(b)),
+                    mode);
   const std::span<double> in_sums = b > 1 ? std::span(grad_sums_[i - 1]) : std::span<double>();
   conv_backward(machine_, plan_.conv[i],
                 {.in = at(plan_.pooled[i]),
@@ -258,9 +266,10 @@ double CpuTraining::adam(const AdamOptions& options, std::uint64_t step) {
   machine_.pool.run(ranges, [&](int range, int) {
     const std::size_t first = static_cast<std::size_t>(part_begin(groups, range, ranges)) * kAlign;
     const std::size_t last = static_cast<std::size_t>(part_begin(groups, range + 1, ranges)) * kAlign;
-    for (std::size_t i = first; i < last; ++i) squares[static_cast<std::size_t>(range)] += double{gradient[i]} * double{gradient[i]};
-    machine_.training.adam({last - first, values_.data() + first, m.data() + first, v.data() + first, gradient.data() + first,
-                            options.beta1, options.beta2, options.eps, options.weight_decay,
+    for (std::size_t i = first; i < last; ++i)
+      squares[static_cast<std::size_t>(range)] += double{gradient[i]} * double{gradient[i]};
+    machine_.training.adam({last - first, values_.data() + first, m.data() + first, v.data() + first,
+                            gradient.data() + first, options.beta1, options.beta2, options.eps, options.weight_decay,
                             static_cast<float>(double{options.learning_rate} / correction1),
                             static_cast<float>(1 / std::sqrt(correction2))});
   });
@@ -283,13 +292,15 @@ void CpuTraining::write_moments(std::span<const float> m, std::span<const float>
 }
 
 /// [n][pixel][channel] to [n][channel][pixel], normalised and through ReLU.
-std::vector<float> CpuTraining::channels_first(const float* data, MapSize size, int channels, const Affine& norm) const {
+std::vector<float> CpuTraining::channels_first(const float* data, MapSize size, int channels,
+                                               const Affine& norm) const {
   const std::size_t area = static_cast<std::size_t>(size.area()), count = static_cast<std::size_t>(channels);
   std::vector<float> out(static_cast<std::size_t>(plan_.n) * area * count);
   for (std::size_t image = 0; image < static_cast<std::size_t>(plan_.n); ++image) {
     for (std::size_t p = 0; p < area; ++p, data += count) {
       for (std::size_t c = 0; c < count; ++c) {
-        out[(image * count + c) * area + p] = norm.scale ? std::max(0.0f, norm.scale[c] * data[c] + norm.shift[c]) : data[c];
+        out[(image * count + c) * area + p] =
+            norm.scale ? std::max(0.0f, norm.scale[c] * data[c] + norm.shift[c]) : data[c];
       }
     }
   }
@@ -307,12 +318,11 @@ std::optional<std::vector<float>> CpuTraining::read(Activation activation) {
     }
     case Activation::block4:
       return channels_first(at(plan_.conv_out[2]), plan_.shape.maps(), kLastChannels, norm_[2].norm());
-    case Activation::maps:
-      return channels_first(at(plan_.maps), plan_.shape.maps(), kMapChannels, {});
-    case Activation::grad_maps:
-      return channels_first(at(plan_.grad_maps), plan_.shape.maps(), kMapChannels, {});
+    case Activation::maps: return channels_first(at(plan_.maps), plan_.shape.maps(), kMapChannels, {});
+    case Activation::grad_maps: return channels_first(at(plan_.grad_maps), plan_.shape.maps(), kMapChannels, {});
     case Activation::features:
-      return std::vector<float>(at(plan_.features), at(plan_.features) + static_cast<std::size_t>(plan_.n) * feature_count(architecture_));
+      return std::vector<float>(at(plan_.features),
+                                at(plan_.features) + static_cast<std::size_t>(plan_.n) * feature_count(architecture_));
   }
   return std::nullopt;
 }

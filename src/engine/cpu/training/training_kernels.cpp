@@ -22,11 +22,23 @@ namespace lfm::cpu {
 namespace HWY_NAMESPACE {
 
 const TrainingKernels& training_table() {
-  static constexpr TrainingKernels kernels = {input_tile,      output_tile,   grad_output_tile,      grad_input_tile,
-                                              transform_filters, filter_gradient, outer_product,     patch_moments,
-                                              first_block_train_row<WindowResidual>, first_block_grad_row<WindowResidual>,
-                                              first_block_train_row<PlainWindow>, first_block_grad_row<PlainWindow>, relu_grad, normalize,
-                                              projection_grad, adam,          kWinnerBytes};
+  static constexpr TrainingKernels kernels = {input_tile,
+                                              output_tile,
+                                              grad_output_tile,
+                                              grad_input_tile,
+                                              transform_filters,
+                                              filter_gradient,
+                                              outer_product,
+                                              patch_moments,
+                                              first_block_train_row<WindowResidual>,
+                                              first_block_grad_row<WindowResidual>,
+                                              first_block_train_row<PlainWindow>,
+                                              first_block_grad_row<PlainWindow>,
+                                              relu_grad,
+                                              normalize,
+                                              projection_grad,
+                                              adam,
+                                              kWinnerBytes};
   return kernels;
 }
 

@@ -1,6 +1,7 @@
-// The vector kernels of the CPU engine's training stages: one table of functions per instruction set, compiled from the same
-// source (training_kernels.cpp). The mathematics stands at the head of each *-inl.h file. They follow the conventions of
-// src/engine/cpu/kernels.h: pointers to channels are 64-byte aligned, strides are in floats, channel counts multiples of 64.
+// The vector kernels of the CPU engine's training stages: one table of functions per instruction set, compiled from the
+// same source (training_kernels.cpp). The mathematics stands at the head of each *-inl.h file. They follow the
+// conventions of src/engine/cpu/kernels.h: pointers to channels are 64-byte aligned, strides are in floats, channel
+// counts multiples of 64.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +41,8 @@ struct InputTile {
   std::size_t slab;
 };
 
-/// Y = A^T M A - centre of one tile, 64 channels; the largest after batch norm of every 2x2; sums for the batch statistics.
+/// Y = A^T M A - centre of one tile, 64 channels; the largest after batch norm of every 2x2; sums for the batch
+/// statistics.
 struct OutputTile {
   const float* m;
   std::size_t product;
@@ -76,7 +78,8 @@ struct GradOutputTile {
   std::size_t product;
 };
 
-/// dX = B dV B^T of one tile, 64 channels, added to what the tiles above and to the left left on the shared row and column.
+/// dX = B dV B^T of one tile, 64 channels, added to what the tiles above and to the left left on the shared row and
+/// column.
 struct GradInputTile {
   const float* v;
   std::size_t product;
@@ -129,9 +132,9 @@ struct PatchMoments {
   std::size_t pixel_row;       ///< bytes
   int first_row;               ///< 0 or 1: is the upper row the first of its cell
   int windows;
-  std::int16_t* scratch;       ///< patch_moments_scratch(windows) values
-  std::int64_t* sum;           ///< [12], added to
-  std::int64_t* product;       ///< [12][12], upper triangle added to
+  std::int16_t* scratch;  ///< patch_moments_scratch(windows) values
+  std::int64_t* sum;      ///< [12], added to
+  std::int64_t* product;  ///< [12][12], upper triangle added to
 };
 constexpr std::size_t patch_row(int windows) { return (static_cast<std::size_t>(windows) + 31) / 32 * 32; }
 constexpr std::size_t patch_moments_scratch(int windows) { return kPatch * patch_row(windows); }
@@ -178,7 +181,8 @@ struct NormalizedSlabs {
 
 // ---- projection-inl.h ----
 
-/// Backward of the 1x1 and of block 4's ReLU at consecutive pixels; most of the maps' gradient is zero and costs nothing.
+/// Backward of the 1x1 and of block 4's ReLU at consecutive pixels; most of the maps' gradient is zero and costs
+/// nothing.
 struct ProjectionGrad {
   int pixels;
   const float* grad_maps;  ///< [pixels][64]

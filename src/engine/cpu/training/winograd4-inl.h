@@ -1,12 +1,12 @@
-// Winograd F(4x4, 2x2) for training, on the points 0, 1, -1, 2 and infinity: 25 products give 16 outputs of a convolution that
-// direct arithmetic pays with 64, and the same 25 serve both of its gradients.
+// Winograd F(4x4, 2x2) for training, on the points 0, 1, -1, 2 and infinity: 25 products give 16 outputs of a
+// convolution that direct arithmetic pays with 64, and the same 25 serve both of its gradients.
 //
 //     forward           Y  = A^T [U . V] A     V = B^T d B,  U = G w G^T     products summed over input channels
 //     weight gradient   dw = G^T [V . P] G     P = A dY A^T                  products summed over tiles
 //     input gradient    dd = B [U . P] B^T                                   products summed over output channels
 //
-// since Y is linear in U and in V. Rows of B^T carry factors 2 and 6 that G takes back, which leaves few multiplications:
-// with e = d3 - d1,
+// since Y is linear in U and in V. Rows of B^T carry factors 2 and 6 that G takes back, which leaves few
+// multiplications: with e = d3 - d1,
 //
 //     B^T d:  v0 = (d0 - d2) + e/2         A^T m:  y0 = m0 + m1 + m2 +   m3          G w:  w0
 //             v1 = d1 + (d2 - d3)/2                y1 =      m1 - m2 + 2 m3                w0 + w1
@@ -17,8 +17,8 @@
 //     B v:    E = v0/2 + v3 - 2 v4 - v2/3   (what multiplies e)
 //             d0 = v0   d1 = v1 - v2 - E   d2 = v1/2 - v0 + v2 - v4   d3 = E - v1/2   d4 = v4
 //
-// Rounding costs about 2e-6 of the largest output over 128 channels. A transform runs over columns into a small array in L1, then
-// over its rows; its vectors are channels.
+// Rounding costs about 2e-6 of the largest output over 128 channels. A transform runs over columns into a small array
+// in L1, then over its rows; its vectors are channels.
 #if defined(LFM_CPU_WINOGRAD4_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LFM_CPU_WINOGRAD4_INL_H_
 #undef LFM_CPU_WINOGRAD4_INL_H_
@@ -39,7 +39,8 @@ namespace lfm::cpu {
 namespace HWY_NAMESPACE {
 
 /// out[0, stride, ... 4 stride] = B^T d.
-HWY_INLINE HWY_ATTR void input_side(Vec d0, Vec d1, Vec d2, Vec d3, Vec d4, float* HWY_RESTRICT out, std::size_t stride) {
+HWY_INLINE HWY_ATTR void input_side(Vec d0, Vec d1, Vec d2, Vec d3, Vec d4, float* HWY_RESTRICT out,
+                                    std::size_t stride) {
   const F32 d;
   const Vec half = hn::Set(d, 0.5f);
   const Vec e = hn::Sub(d3, d1);
@@ -51,7 +52,8 @@ HWY_INLINE HWY_ATTR void input_side(Vec d0, Vec d1, Vec d2, Vec d3, Vec d4, floa
 }
 
 /// y[0..3] = A^T (m[0, stride, ... 4 stride]).
-HWY_INLINE HWY_ATTR void output_side(const float* HWY_RESTRICT m, std::size_t stride, Vec& y0, Vec& y1, Vec& y2, Vec& y3) {
+HWY_INLINE HWY_ATTR void output_side(const float* HWY_RESTRICT m, std::size_t stride, Vec& y0, Vec& y1, Vec& y2,
+                                     Vec& y3) {
   const F32 d;
   const Vec m1 = hn::Load(d, m + stride), m2 = hn::Load(d, m + 2 * stride), m3 = hn::Load(d, m + 3 * stride);
   const Vec sum = hn::Add(m1, m2), difference = hn::Sub(m1, m2);
@@ -106,8 +108,8 @@ HWY_ATTR void input_channels(const InputTile& p, int c) {
   float* v = p.v + (c / kSlab) * p.slab + c % kSlab;
   for (int y = 0; y < kInputSide; ++y) {
     const float* row = columns + y * line;
-    input_side(hn::Load(d, row), hn::Load(d, row + kLanes), hn::Load(d, row + 2 * kLanes), hn::Load(d, row + 3 * kLanes),
-               hn::Load(d, row + 4 * kLanes), v + y * kInputSide * p.product, p.product);
+    input_side(hn::Load(d, row), hn::Load(d, row + kLanes), hn::Load(d, row + 2 * kLanes),
+               hn::Load(d, row + 3 * kLanes), hn::Load(d, row + 4 * kLanes), v + y * kInputSide * p.product, p.product);
   }
 }
 
@@ -181,7 +183,8 @@ inline HWY_ATTR void output_tile(const OutputTile& p) {
 }
 
 /// grad at the 2x2's largest sign * y, zero at the other three.
-HWY_INLINE HWY_ATTR void scatter_pair(Vec a0, Vec a1, Vec b0, Vec b1, Vec sign, Vec grad, Vec* HWY_RESTRICT a, Vec* HWY_RESTRICT b) {
+HWY_INLINE HWY_ATTR void scatter_pair(Vec a0, Vec a1, Vec b0, Vec b1, Vec sign, Vec grad, Vec* HWY_RESTRICT a,
+                                      Vec* HWY_RESTRICT b) {
   const Vec k0 = hn::Mul(sign, a0), k1 = hn::Mul(sign, a1), k2 = hn::Mul(sign, b0), k3 = hn::Mul(sign, b1);
   const auto right = hn::Gt(k1, k0), lower_right = hn::Gt(k3, k2);
   const auto lower = hn::Gt(hn::Max(k2, k3), hn::Max(k0, k1));
@@ -233,8 +236,8 @@ HWY_ATTR void grad_output_channels(const GradOutputTile& p, std::size_t c) {
   }
   for (int r = 0; r < kInputSide; ++r) {
     const float* row = columns + r * line;
-    grad_output_side(hn::Load(d, row), hn::Load(d, row + kLanes), hn::Load(d, row + 2 * kLanes), hn::Load(d, row + 3 * kLanes),
-                     p.p + r * kInputSide * p.product + c, p.product);
+    grad_output_side(hn::Load(d, row), hn::Load(d, row + kLanes), hn::Load(d, row + 2 * kLanes),
+                     hn::Load(d, row + 3 * kLanes), p.p + r * kInputSide * p.product + c, p.product);
   }
 }
 

@@ -11,11 +11,13 @@ const char* const kMutant = "conv2x2_weight_tensor";
 const double kSectors = 1.0;
 
 double run_mutant(simt::MemoryChecker& checker) {
-  constexpr int h = 10, w = 20, ic = 32, oc = 128, out_h = h - 1, out_w = w - 1;  // tiles that reach beyond the output on both sides
+  constexpr int h = 10, w = 20, ic = 32, oc = 128, out_h = h - 1,
+                out_w = w - 1;  // tiles that reach beyond the output on both sides
   const auto values = random_values<Bfloat16>(h * w * ic, 1);
   const auto gradients = random_values<Bfloat16>((h + 1) * (w + 1) * oc, 2);  // the border's are not read
 
-  const WatchedArray<Bfloat16> input(checker, "input", values.size(), 0), grad_output(checker, "grad_output", gradients.size(), 0);
+  const WatchedArray<Bfloat16> input(checker, "input", values.size(), 0),
+      grad_output(checker, "grad_output", gradients.size(), 0);
   std::copy(values.begin(), values.end(), input.data());
   std::copy(gradients.begin(), gradients.end(), grad_output.data());
   const kernels::Conv2x2Shape shape{1, h, w, ic, oc};

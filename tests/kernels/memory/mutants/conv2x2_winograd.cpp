@@ -13,7 +13,8 @@ double run_mutant(simt::MemoryChecker& checker) {
   constexpr int h = 18, w = 12, ic = 16, oc = 64;  // four slabs; windows beyond the border
   const auto weights = to_floats(random_values<kernels::Tf32>(4 * ic * oc, 2));
   const std::vector<float> packed = pack_winograd(weights, oc, ic);
-  const WatchedArray<float> input(checker, "input", h * w * ic, 1), weight(checker, "weight", packed.size(), 0), bias(checker, "bias", oc, 0);
+  const WatchedArray<float> input(checker, "input", h * w * ic, 1), weight(checker, "weight", packed.size(), 0),
+      bias(checker, "bias", oc, 0);
   const WatchedArray<float> output(checker, "output", (h - 1) / 2 * ((w - 1) / 2) * oc);
   std::copy(packed.begin(), packed.end(), weight.data());
   kernels::conv2x2_winograd({output, input, weight, bias, 1, h, w, ic, oc}, kernels::Epilogue::bias_relu_pool, nullptr);

@@ -12,11 +12,14 @@ const char* const kMutant = "last_block_tensor";
 const double kSectors = 1.0;
 
 double run_mutant(simt::MemoryChecker& checker) {
-  constexpr int h = 6, w = 9, ic = 32, oc = 256, maps = 64, area = (h - 1) * (w - 1);  // two groups of channels, each with its projection
+  constexpr int h = 6, w = 9, ic = 32, oc = 256, maps = 64,
+                area = (h - 1) * (w - 1);  // two groups of channels, each with its projection
   const auto values = random_values<Half>(h * w * ic, 1);
-  const auto weights = to_floats(random_values<Half>(4 * ic * oc, 2)), projection = to_floats(random_values<Half>(maps * oc, 3));
+  const auto weights = to_floats(random_values<Half>(4 * ic * oc, 2)),
+             projection = to_floats(random_values<Half>(maps * oc, 3));
   const std::vector<Half> packed = pack_tensor_last_block<Half>(weights, projection, oc, ic);
-  const auto convolved = convolve(to_floats(values), weights, h, w, ic, oc, [](int tap, int c, int o) { return (o * ic + c) * 4 + tap; });
+  const auto convolved =
+      convolve(to_floats(values), weights, h, w, ic, oc, [](int tap, int c, int o) { return (o * ic + c) * 4 + tap; });
 
   const WatchedArray<Half> input(checker, "input", values.size(), 0), weight(checker, "weight", packed.size(), 0);
   const WatchedArray<float> bias(checker, "bias", oc, 0), output(checker, "maps", maps * area);

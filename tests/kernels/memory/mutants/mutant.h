@@ -1,5 +1,5 @@
-// A kernel's copy, right or broken in one way (CMakeLists.txt says how), run at a small shape under the memory checker and compared with its
-// definition. One driver a kernel, NAME.cpp; mutant_test.cpp judges.
+// A kernel's copy, right or broken in one way (CMakeLists.txt says how), run at a small shape under the memory checker
+// and compared with its definition. One driver a kernel, NAME.cpp; mutant_test.cpp judges.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,9 @@ extern const double kSectors;
 /// Runs it; returns the largest deviation of a result, relative to the result where that is beyond 1.
 double run_mutant(simt::MemoryChecker& checker);
 
-inline double deviation(float got, double want) { return std::abs(static_cast<double>(got) - want) / std::max(1.0, std::abs(want)); }
+inline double deviation(float got, double want) {
+  return std::abs(static_cast<double>(got) - want) / std::max(1.0, std::abs(want));
+}
 
 /// Numbers in [-1, 1) that T holds exactly.
 template <typename T>
@@ -38,10 +40,11 @@ std::vector<float> to_floats(const std::vector<T>& values) {
   return floats;
 }
 
-/// The convolution from the definition, before bias: input [h][w][ic] -> [h-1][w-1][oc]; weight_at(tap, c, o) is the place of a weight.
+/// The convolution from the definition, before bias: input [h][w][ic] -> [h-1][w-1][oc]; weight_at(tap, c, o) is the
+/// place of a weight.
 template <typename WeightAt>
-std::vector<double> convolve(const std::vector<float>& input, const std::vector<float>& weight, int h, int w, int ic, int oc,
-                             WeightAt weight_at) {
+std::vector<double> convolve(const std::vector<float>& input, const std::vector<float>& weight, int h, int w, int ic,
+                             int oc, WeightAt weight_at) {
   std::vector<double> output(static_cast<std::size_t>((h - 1) * (w - 1) * oc));
   for (int at = 0; at < (h - 1) * (w - 1); ++at) {
     for (int tap = 0; tap < 4; ++tap) {
@@ -49,7 +52,8 @@ std::vector<double> convolve(const std::vector<float>& input, const std::vector<
       for (int c = 0; c < ic; ++c) {
         const double x = static_cast<double>(input[static_cast<std::size_t>(position * ic + c)]);
         for (int o = 0; o < oc; ++o) {
-          output[static_cast<std::size_t>(at * oc + o)] += x * static_cast<double>(weight[static_cast<std::size_t>(weight_at(tap, c, o))]);
+          output[static_cast<std::size_t>(at * oc + o)] +=
+              x * static_cast<double>(weight[static_cast<std::size_t>(weight_at(tap, c, o))]);
         }
       }
     }
@@ -64,7 +68,8 @@ inline std::vector<double> pool(const std::vector<double>& convolved, int h, int
     for (int x = 0; x < w / 2; ++x) {
       for (int o = 0; o < c; ++o) {
         double best = 0;
-        for (int i = 0; i < 4; ++i) best = std::max(best, convolved[static_cast<std::size_t>(((2 * y + i / 2) * w + 2 * x + i % 2) * c + o)]);
+        for (int i = 0; i < 4; ++i)
+          best = std::max(best, convolved[static_cast<std::size_t>(((2 * y + i / 2) * w + 2 * x + i % 2) * c + o)]);
         pooled.push_back(best);
       }
     }

@@ -19,14 +19,17 @@ TEST_CASE("Mutant.IsCaught") {
   simt::MemoryChecker checker;
   const double worst = run_mutant(checker);
   const simt::KernelCounters& counted = checker.counters().at(kMutant);
-  const auto conflicts = counted(Space::shared, Access::load).beyond_least() + counted(Space::shared, Access::store).beyond_least();
+  const auto conflicts =
+      counted(Space::shared, Access::load).beyond_least() + counted(Space::shared, Access::store).beyond_least();
   const simt::Requests& loads = counted(Space::global, Access::load);
   const double sectors = static_cast<double>(loads.taken) / static_cast<double>(loads.least);
   const auto found = [&](FindingKind kind) {
-    return std::any_of(checker.findings().begin(), checker.findings().end(), [kind](const simt::Finding& f) { return f.kind == kind; });
+    return std::any_of(checker.findings().begin(), checker.findings().end(),
+                       [kind](const simt::Finding& f) { return f.kind == kind; });
   };
 
-  fmt::print("  {:.3f} of the least sectors, {} conflicts, deviation {:.1e}, {} findings\n", sectors, conflicts, worst, checker.findings().size());
+  fmt::print("  {:.3f} of the least sectors, {} conflicts, deviation {:.1e}, {} findings\n", sectors, conflicts, worst,
+             checker.findings().size());
 
   const std::string_view by = kCaughtBy;
   if (by == "race") {
