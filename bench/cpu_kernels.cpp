@@ -2,6 +2,7 @@
 // set this machine has, and decoding and resizing.
 #include <benchmark/benchmark.h>
 
+#include <CLI/CLI.hpp>
 #include <random>
 #include <string>
 #include <vector>

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #endif
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>

@@ -1,6 +1,7 @@
 // One engine at one batch, size and number of threads, or the decoder and resizer alone, driven by
 // bench/compare through lines of text, so that it and its peers can be timed in turn within one run
 // (protocol: bench/harness/contender.py).
+#include <CLI/CLI.hpp>
 #include <atomic>
 #include <fstream>
 #include <memory>

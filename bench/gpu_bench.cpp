@@ -3,6 +3,7 @@
 // lfm-bench ceilings: what that GPU reaches at all.
 #include <fmt/core.h>
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 #include <vector>

@@ -16,7 +16,10 @@ int main(int argc, char** argv) {
   add_training_command(app);
   add_cpu_kernels_command(app);
   add_worker_command(app);
-  add_machine_command(app);
+  int threads = 1;
+  CLI::App* machine = app.add_subcommand("machine", "Measures this machine's memory; prints JSON");
+  machine->add_option("--threads", threads)->check(CLI::PositiveNumber);
+  machine->callback([&threads] { measure_memory(threads); });
   try {
     app.parse(argc, argv);
     return 0;

@@ -1,13 +1,12 @@
 // What the machine can do: bytes read and copied per second from memory by all threads together. Prints JSON.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <iostream>
-#include <memory>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -40,7 +39,9 @@ double fastest_round(int threads, const std::function<void(int)>& work) {
   return fastest;
 }
 
-void measure(int threads) {
+}  // namespace
+
+void measure_memory(int threads) {
   const auto count = static_cast<std::size_t>(threads);
   std::vector<std::vector<std::uint64_t>> from(count), to(count);
   for (std::size_t t = 0; t < count; ++t) {
@@ -56,21 +57,9 @@ void measure(int threads) {
     std::memcpy(to[static_cast<std::size_t>(t)].data(), from[static_cast<std::size_t>(t)].data(), kBytes);
   });
   const double gigabytes = static_cast<double>(kBytes * count) / 1e9;
-  std::cout << nlohmann::json{{"threads", threads},
-                              {"read_gb_per_s", gigabytes / read},
-                              {"copy_gb_per_s", 2 * gigabytes / copy},
-                              {"checksum", std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) % 1000}}
-                   .dump()
-            << std::endl;
-}
-
-}  // namespace
-
-void add_machine_command(CLI::App& app) {
-  const auto threads = std::make_shared<int>(1);
-  CLI::App* command = app.add_subcommand("machine", "Measures this machine's memory; prints JSON");
-  command->add_option("--threads", *threads)->check(CLI::PositiveNumber);
-  command->callback([threads] { measure(*threads); });
+  fmt::print("{{\"threads\":{},\"read_gb_per_s\":{},\"copy_gb_per_s\":{},\"checksum\":{}}}\n", threads,
+             gigabytes / read, 2 * gigabytes / copy,
+             std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) % 1000);
 }
 
 }  // namespace lfm::bench

@@ -1,4 +1,6 @@
 // lfm-bench without Google Benchmark.
+#include <CLI/CLI.hpp>
+
 #include "bench/commands.h"
 #include "lfm/error.h"
 

@@ -187,7 +187,7 @@ TEST_CASE_METHOD(TrainCommand, "TrainCommand.CheckpointsThatCannotBeResumed") {
   other = start("new");
   other.insert(other.end(), {"--init", path("other.lfmw")});
   CHECK(run(other) == 2);
-  CHECK_THAT(text_, ContainsSubstring("other.lfmw: the model has another pooling than this run") &&
+  CHECK_THAT(text_, ContainsSubstring("other.lfmw: the model has another residual or pooling than this run") &&
                         ContainsSubstring("--k 5"));
 }
 
