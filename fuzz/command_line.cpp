@@ -44,6 +44,7 @@ void parse(std::vector<std::string> arguments) {
 
 /// What main.cpp does for a command that runs; none does here.
 lfm::ExitCode lfm::do_each(const std::vector<std::function<void()>>&) { return kFailure; }
+lfm::ExitCode lfm::report_error(const std::exception&, const std::string&) { return kFailure; }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::vector<std::string> arguments = arguments_of(text_of(bytes_of(data, size)));
