@@ -190,7 +190,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
 template <typename T>
 __global__ void __launch_bounds__(kRoundThreads)
     round_values_kernel(T* __restrict__ rounded, const float* __restrict__ values, std::int64_t count) {
-  const std::int64_t i = (wide_item_index(kRoundThreads)) * 4;
+  const std::int64_t i = wide_item_index(kRoundThreads) * 4;
   if (i >= count) return;
   const float4 v = load4(values + i);
   const float four[4] = {v.x, v.y, v.z, v.w};

@@ -68,12 +68,12 @@ struct DetectorOptions {
 struct Evidence {
   double x = 0, y = 0, width = 0, height = 0;  ///< of the window, in pixels of the picture upright
   int view_width = 0, view_height = 0;         ///< its size as the network saw it
-  int rows = 0,
-      columns = 0;  ///< of the network's last map; position (r, c) sees side x side pixels of the view, see below
-  std::vector<float>
-      contributions;            ///< [rows*columns]; over all of a member's windows they sum to its logit less its bias
-  std::vector<float> grad_cam;  ///< [rows*columns], 0 or more
-  std::size_t member = 0;       ///< of the model, whose evidence it is
+  /// Of the network's last map; position (r, c) sees side x side pixels of the view, see below.
+  int rows = 0, columns = 0;
+  /// [rows*columns]; over all of a member's windows they sum to its logit less its bias.
+  std::vector<float> contributions;
+  std::vector<float> grad_cam;            ///< [rows*columns], 0 or more
+  std::size_t member = 0;                 ///< of the model, whose evidence it is
   int stride = 8, side = 23, before = 0;  ///< what a position sees begins at (stride c - before, stride r - before)
 };
 

@@ -1,9 +1,11 @@
 #include "src/cli/together.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -18,8 +18,8 @@ struct Sample {
 
 /// What of a root's folders hints at another layout than the one expected; paths are relative to it.
 struct FolderLayout {
-  std::vector<std::string>
-      alike;  ///< folders of pictures named much like 0_real or 1_fake, outside of those: "real", "AI"
+  /// Folders of pictures named much like 0_real or 1_fake, outside of those: "real", "AI".
+  std::vector<std::string> alike;
   std::vector<std::string> nested;  ///< 0_real and 1_fake inside of one another: the outer counts
   std::size_t unlabelled = 0;       ///< pictures elsewhere
   std::string first_unlabelled;

@@ -23,9 +23,9 @@ struct HeifItem {
 };
 
 struct HeifLayout {
-  std::uint32_t stored_width = 0,
-                stored_height = 0;  ///< of the primary picture, before its aperture; 0 where it isn't told
-  int orientation = 1;              ///< as EXIF counts it, 1 to 8, of its properties irot and imir
+  /// Of the primary picture, before its aperture; 0 where it isn't told.
+  std::uint32_t stored_width = 0, stored_height = 0;
+  int orientation = 1;  ///< as EXIF counts it, 1 to 8, of its properties irot and imir
   enum class Chroma { unknown, none, half, half_width, full };
   bool is_av1 = false;              ///< the codec is AVIF's, else HEIC's
   Chroma chroma = Chroma::unknown;  ///< how the codec stores colours: 4:0:0, 4:2:0, 4:2:2, 4:4:4

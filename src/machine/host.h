@@ -14,8 +14,8 @@ struct Host {
   std::uint64_t memory_bytes = 0;     ///< of the machine
   std::uint64_t available_bytes = 0;  ///< of it, without swapping
   std::uint64_t limit_bytes = 0;      ///< what this process's control group may take; 0: no limit
-  std::vector<std::string>
-      nvidia_gpus;            ///< PCI addresses of NVIDIA's display and compute devices, with driver or without
+  /// PCI addresses of NVIDIA's display and compute devices, with driver or without.
+  std::vector<std::string> nvidia_gpus;
   std::string nvidia_driver;  ///< version of the kernel's module, "550.54.15"; empty: not loaded
 };
 

@@ -17,8 +17,8 @@ struct MetadataBlocks {
   std::vector<std::string> xmp;  ///< packets
   std::vector<ByteBlock> jumbf;  ///< boxes, with their heads
   std::vector<ByteBlock> iptc;   ///< data sets of IPTC's IIM
-  std::vector<std::pair<std::string, std::string>>
-      texts;  ///< PNG's keywords and their texts; a JPEG's comments as "comment"
+  /// PNG's keywords and their texts; a JPEG's comments as "comment".
+  std::vector<std::pair<std::string, std::string>> texts;
 };
 
 /// Never throws but for lack of memory: what is malformed, longer than a megabyte (JUMBF: 16) or more than a hundred of

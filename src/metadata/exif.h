@@ -10,8 +10,8 @@ namespace lfm {
 struct Exif {
   int orientation = 1;                                            ///< 1 to 8
   std::string make, model, lens, software, description, comment;  ///< empty where there is none
-  std::span<const std::byte> xmp, jumbf, iptc,
-      resources;  ///< of a TIFF file: parts of the block; resources are Photoshop's
+  /// Of a TIFF file: parts of the block; resources are Photoshop's.
+  std::span<const std::byte> xmp, jumbf, iptc, resources;
 };
 
 /// Of a block from its TIFF header on, or of a TIFF file. Never throws but for lack of memory: what is malformed is

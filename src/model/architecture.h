@@ -78,13 +78,12 @@ constexpr int running_var(int block) { return kTrainable + 2 * block + 1; }     
 
 // Of the ResNet trunk, by the row of kTrunkConvolutions; the head follows them, and the statistics follow it.
 inline constexpr int kResnetTrainable = kResnetStages.back().parameters.first + kResnetStages.back().parameters.count;
-constexpr int trunk_weight(int convolution) {
-  return kTrunkParameters * convolution + kTrunkWeight;
-}  ///< [oc][ic][kernel][kernel]
-constexpr int trunk_scale(int convolution) { return kTrunkParameters * convolution + kTrunkScale; }  ///< [oc]
-constexpr int trunk_shift(int convolution) { return kTrunkParameters * convolution + kTrunkShift; }  ///< [oc]
-constexpr int trunk_mean(int convolution) { return kResnetTrainable + 2 * convolution; }             ///< [oc]
-constexpr int trunk_variance(int convolution) { return kResnetTrainable + 2 * convolution + 1; }     ///< [oc]
+/// [oc][ic][kernel][kernel]; the others are [oc].
+constexpr int trunk_weight(int convolution) { return kTrunkParameters * convolution + kTrunkWeight; }
+constexpr int trunk_scale(int convolution) { return kTrunkParameters * convolution + kTrunkScale; }
+constexpr int trunk_shift(int convolution) { return kTrunkParameters * convolution + kTrunkShift; }
+constexpr int trunk_mean(int convolution) { return kResnetTrainable + 2 * convolution; }
+constexpr int trunk_variance(int convolution) { return kResnetTrainable + 2 * convolution + 1; }
 
 struct ParameterSpec {
   std::string name;            ///< in .lfmw files

@@ -49,8 +49,8 @@ class PathSource : public InputSource {
   bool reading_list_ = false;
   PathList list_;
   std::vector<Folder> folders_;  ///< from the outermost in
-  std::set<std::pair<std::uint64_t, std::uint64_t>>
-      visited_;  ///< device and inode of the folders entered below an input
+  /// Device and inode of the folders entered below an input.
+  std::set<std::pair<std::uint64_t, std::uint64_t>> visited_;
 };
 
 /// How many paths the inputs give, by walking them; nothing where a list makes that unknown. `visit`, where there is

@@ -75,6 +75,12 @@ Model initial_model(const TrainOptions& o) {
     model.values = initial_values(o.architecture, o.seed);
   } else {
     model = one_network(load_model(o.init), o.init.string());
+    if (model.architecture.trunk != o.architecture.trunk) {
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("{}: its trunk is {}, which nothing trains yet; start from a model of LFM, or without --init",
+                      o.init.string(), word_of(model.architecture.trunk)));
+    }
     if (model.architecture != o.architecture) {
       throw Error(
           ErrorCode::usage,

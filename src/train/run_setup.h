@@ -23,7 +23,7 @@ Dataset validation_data(const TrainOptions& options);
 std::string count_text(const Dataset& data);
 
 /// The model that a new run starts from: read from options.init, or drawn from the seed. Throws Error{model}, and
-/// Error{usage} where it has another residual or pooling than the run.
+/// Error{usage} where it has another trunk, residual or pooling than the run.
 Model initial_model(const TrainOptions& options);
 
 /// Of the root's model to all: its architecture and parameters.

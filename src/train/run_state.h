@@ -42,8 +42,8 @@ struct SavedRun {
   RunState state;
   Model model;
   std::vector<float> m, v;  ///< Adam's moments, laid out like the trainable parameters
-  std::vector<float>
-      distillation_scale;  ///< [65], see Teacher::measure_scale; empty without a teacher, and before it is measured
+  /// [65], see Teacher::measure_scale; empty without a teacher, and before it is measured.
+  std::vector<float> distillation_scale;
 };
 
 /// Reads parameters and moments from the engine and writes everything atomically. Throws Error{output}.

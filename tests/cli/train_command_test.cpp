@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/model/architecture.h"
 #include "src/model/weight_file.h"
 #include "src/train/run_folder.h"
 #include "tests/catch.h"
@@ -189,6 +190,10 @@ TEST_CASE_METHOD(TrainCommand, "TrainCommand.CheckpointsThatCannotBeResumed") {
   CHECK(run(other) == 2);
   CHECK_THAT(text_, ContainsSubstring("other.lfmw: the model has another residual or pooling than this run") &&
                         ContainsSubstring("--k 5"));
+  save_model(test::random_model(kNprNetwork, 1), folder_ / "npr.lfmw");
+  other.back() = path("npr.lfmw");
+  CHECK(run(other) == 2);
+  CHECK_THAT(text_, ContainsSubstring("npr.lfmw: its trunk is resnet, which nothing trains yet"));
 }
 
 TEST_CASE_METHOD(TrainCommand, "TrainCommand.CtrlCSavesAndSaysHowToGoOn") {

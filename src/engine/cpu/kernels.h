@@ -72,8 +72,8 @@ struct FirstBlockRow {
   int columns;                 ///< outputs in the row
   const float* weights;        ///< [64/16][12 taps][16]
   const float* bias;           ///< [64]
-  float*
-      residual;  ///< scratch: first_block_scratch(columns) floats; plain: in them [3][plain_columns(columns)][3], the residual
+  /// Scratch: first_block_scratch(columns) floats; plain: in them [3][plain_columns(columns)][3], the residual.
+  float* residual;
   float* out;  ///< [columns][64 channels]
 };
 /// Of the residual, what a row of pooled outputs sees.

@@ -30,8 +30,8 @@ struct InferencePlan {
   NetworkShape shape;
   std::array<Region, 2> pixels;  ///< uint8 [n][height][width][3]
   Region residual;               ///< float [n][h][w][3]; empty where block 1 computes it on its way
-  std::array<Region, kBlocks>
-      blocks;  ///< of the precision, [n][h][w][c]; where the projection is fused the last is never in memory, and empty here
+  /// Of the precision, [n][h][w][c]; where the projection is fused the last is never in memory, and empty here.
+  std::array<Region, kBlocks> blocks;
   Region maps;      ///< float [n][64][h*w]
   Region features;  ///< float [n][64][values per channel]
   Region logits;    ///< float [n]

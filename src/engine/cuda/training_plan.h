@@ -30,8 +30,8 @@ struct TrainingPlan {
   std::size_t input_bytes = 0;  ///< of all of the above, from the arena's start
 
   Region residual;  ///< float [n][h][w][3]; empty where block 1 computes it on its way
-  std::array<Region, kBlocks>
-      conv;  ///< float [n][h][w][c], before batch norm; in the first block overwritten by its gradient
+  /// float [n][h][w][c], before batch norm; in the first block overwritten by its gradient.
+  std::array<Region, kBlocks> conv;
   std::array<Region, kBlocks> out;         ///< of the precision [n][h][w][c], after ReLU and pooling
   std::array<Region, kBlocks> statistics;  ///< float [2][c]
   Region maps;                             ///< float [n][64][h*w]
