@@ -14,11 +14,7 @@
 // p and p+2. The four chunks of a row are then permuted by the number of its pair of lines.
 #pragma once
 
-#if defined(__CUDACC__)
-#define LFM_HOST_DEVICE __host__ __device__
-#else
-#define LFM_HOST_DEVICE
-#endif
+#include "src/machine/host_device.h"
 
 namespace lfm::kernels {
 

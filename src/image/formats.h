@@ -21,8 +21,8 @@ struct Format {
   bool (*matches)(Bytes head);   ///< asked of the rows above first
   Decoder* decode = nullptr;     ///< null for what isn't read: PDF and films too, where people keep pictures
   const char* remedy = nullptr;  ///< where it isn't read
-  const char* library =
-      nullptr;  ///< that reads it, and its package, "libtiff (package libtiff-dev)"; the build lacks it where `decode` is null
+  /// That reads it, and its package, "libtiff (package libtiff-dev)"; the build lacks it where `decode` is null.
+  const char* library = nullptr;
   int (*orientation)(Bytes file) = nullptr;  ///< where the format has a word of its own for it, beside EXIF
   /// How many pictures the file holds, and one of them, from 0 on; null where there is but one. As `decode` they throw
   /// Error{input}; count_pages and decode_page call them.
@@ -30,8 +30,8 @@ struct Format {
   Page (*page)(Bytes file, int page, const DecodeLimits& limits) = nullptr;
   bool is_film = false;
   bool preview = false;  ///< what is decoded is the preview that the camera embedded
-  std::vector<PackedBox> (*packed_boxes)(Bytes file,
-                                         std::size_t most_bytes) = nullptr;  ///< where metadata may be compressed
+  /// Where metadata may be compressed.
+  std::vector<PackedBox> (*packed_boxes)(Bytes file, std::size_t most_bytes) = nullptr;
 };
 
 /// A file's first bytes, by which its format is told; more of them aren't looked at.

@@ -7,13 +7,8 @@
 //   pixel(row, column)    the picture's level there, of the place's channel
 #pragma once
 
+#include "src/machine/host_device.h"
 #include "src/model/architecture.h"
-
-#if defined(__CUDACC__)
-#define LFM_HOST_DEVICE __host__ __device__
-#else
-#define LFM_HOST_DEVICE
-#endif
 
 namespace lfm {
 

@@ -9,14 +9,9 @@
 #include <array>
 #include <cstddef>
 
-namespace lfm {
+#include "src/model/map_size.h"
 
-struct MapSize {
-  int h = 0;
-  int w = 0;
-  constexpr int area() const { return h * w; }
-  bool operator==(const MapSize&) const = default;
-};
+namespace lfm {
 
 inline constexpr int kStemChannels = 64;
 

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "lfm/model.h"
+#include "src/model/map_size.h"
 #include "src/model/resnet.h"
 
 namespace lfm {

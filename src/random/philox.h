@@ -19,11 +19,7 @@
 
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define LFM_HOST_DEVICE __host__ __device__
-#else
-#define LFM_HOST_DEVICE
-#endif
+#include "src/machine/host_device.h"
 
 namespace lfm {
 
