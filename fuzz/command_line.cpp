@@ -49,7 +49,7 @@ lfm::ExitCode lfm::report_error(const std::exception&, const std::string&) { ret
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::vector<std::string> arguments = arguments_of(text_of(bytes_of(data, size)));
   if (arguments.size() > 64) return 0;
-  parse(arguments);
+  accepts([&] { parse(arguments); });
   for (const std::string& word : arguments) {
     accepts([&] { lfm::parse_device(word); });
     accepts([&] { lfm::parse_precision(word); });
