@@ -42,7 +42,7 @@ namespace {
 
 using Tile = WinogradTile;
 
-constexpr int kSide = 8;  // windows
+constexpr int kSide = WinogradTile::kSide;  // windows
 constexpr int kWindows = kSide * kSide;
 constexpr int kThreads = 2 * Tile::kPoints * kWarp;
 constexpr int kPatchSide = 2 * kSide + 1;

@@ -10,6 +10,7 @@
 namespace lfm::kernels {
 
 struct WinogradTile {
+  static constexpr int kSide = 8;  ///< pooling windows of a block, across and down
   static constexpr int kPoints = 9;
   static constexpr int kDepth = 4;     ///< input channels of a slab
   static constexpr int kColumns = 64;  ///< output channels of a block

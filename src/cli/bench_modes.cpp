@@ -92,8 +92,7 @@ void add_layers(BenchReport& report, const BenchSubject& subject, std::span<cons
 /// A batch that is on the device, in as many passes as the engine makes of it.
 void pass_all(BenchSubject& subject, const PixelBatch& batch, int chunk, std::span<float> logits,
               const StageObserver& observe = {}) {
-  for (int first = 0; first < batch.n; first += chunk) {
-    const int n = std::min(chunk, batch.n - first);
+  for (const auto [first, n] : parts_of_batch(batch.n, chunk)) {
     const auto out =
         logits.empty() ? logits : logits.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n));
     infer_pass(subject.engine(), batch.part(first, n), out, observe);
@@ -111,7 +110,7 @@ std::size_t sets_for(const BenchSubject& subject) {
 void add_inference_layers(BenchReport& report, BenchSubject& subject, std::span<const PixelBatch> sets, int chunk) {
   const std::vector<ObservedStage> stages = stages_of(subject);
   const std::size_t marks = stages.size() + 1;
-  const auto passes = static_cast<std::size_t>((subject.batch() + chunk - 1) / chunk);
+  const std::size_t passes = parts_of_batch(subject.batch(), chunk).size();
   const auto all = time_marked(subject.engine(), subject.iterations(), passes * marks, [&](int i, std::size_t base) {
     std::size_t at = base;
     pass_all(subject, sets[static_cast<std::size_t>(i) % sets.size()], chunk, {},

@@ -16,6 +16,7 @@
 #include "src/cli/commands.h"
 #include "src/cli/number_checks.h"
 #include "src/engine/device.h"
+#include "src/engine/network.h"
 #include "src/engine/precision.h"
 #include "src/model/architecture.h"
 #include "src/model/combination.h"
@@ -79,6 +80,8 @@ struct Arena {
   std::string device;
   std::vector<Buffer> buffers = {};
   std::size_t bytes = 0;
+  std::vector<BatchPart> passes = {};  ///< that scoring makes of the batch; a training step is one
+  std::size_t pass_bytes = 0;          ///< of the largest
 };
 
 constexpr std::int64_t kMostPixels = std::int64_t{1}
@@ -99,6 +102,8 @@ Arena arena_of(const Model& model, const InfoOptions& options) {
   const PlanRequest request{options.batch, options.size, options.size, mode};
   if (options.training) one_network(model, options.model.string());
   Arena arena{engine->description()};
+  if (!options.training)
+    arena.passes = parts_of_batch(options.batch, engine->inference().chunk(options.size, options.size));
   for (std::size_t m = 0; m < members_of(model).size(); ++m) {
     engine->require(members_of(model)[m].architecture, mode);
     const Plan plan = engine->plan_for(members_of(model)[m].architecture, request);
@@ -108,6 +113,9 @@ Arena arena_of(const Model& model, const InfoOptions& options) {
           {model.members.empty() ? region.name : fmt::format("{}: {}", m + 1, region.name), region});
     }
     arena.bytes += plan.bytes;
+    if (arena.passes.empty()) continue;
+    const PlanRequest pass{arena.passes[0].n, options.size, options.size, mode};
+    arena.pass_bytes += engine->plan_for(members_of(model)[m].architecture, pass).bytes;
   }
   return arena;
 }
@@ -168,6 +176,8 @@ nlohmann::json as_json(const Facts& facts, const InfoOptions& options) {
               {"batch", options.batch},
               {"training", options.training},
               {"bytes", facts.arena->bytes}};
+    if (const auto& passes = facts.arena->passes; !passes.empty())
+      memory["pass"] = {{"passes", passes.size()}, {"images", passes[0].n}, {"bytes", facts.arena->pass_bytes}};
     for (const auto& [name, region] : facts.arena->buffers) {
       memory["regions"].push_back(
           {{"name", name}, {"shape", region.shape}, {"offset", region.offset}, {"bytes", region.bytes()}});
@@ -204,7 +214,12 @@ std::string memory_text(const Arena& arena, const InfoOptions& options) {
   for (const auto& [name, region] : arena.buffers) {
     text += fmt::format(row, name, shape_text(region), grouped(static_cast<std::int64_t>(region.bytes())));
   }
-  return text + fmt::format(row, "total", "", grouped(static_cast<std::int64_t>(arena.bytes)));
+  text += fmt::format(row, "total", "", grouped(static_cast<std::int64_t>(arena.bytes)));
+  if (arena.passes.size() > 1)
+    text += fmt::format("scored in {} passes of at most {} image{}, which take {} bytes\n", arena.passes.size(),
+                        arena.passes[0].n, arena.passes[0].n == 1 ? "" : "s",
+                        grouped(static_cast<std::int64_t>(arena.pass_bytes)));
+  return text;
 }
 
 std::string calibration_text(const Calibration& c) {

@@ -16,15 +16,17 @@ namespace lfm {
 namespace {
 
 /// Makes room for as many of the batch as go through the engine together: half as many where memory does not suffice.
-int reserve_chunk(Engine& engine, const PixelBatch& batch) {
-  int chunk = std::min(batch.n, engine.inference().chunk(batch.height, batch.width));
+/// Returns the passes.
+std::vector<BatchPart> reserve_parts(Engine& engine, const PixelBatch& batch) {
+  int chunk = engine.inference().chunk(batch.height, batch.width);
   for (;;) {
+    const std::vector<BatchPart> parts = parts_of_batch(batch.n, chunk);
     try {
-      engine.reserve({chunk, batch.height, batch.width, PlanMode::inference});
-      return chunk;
+      engine.reserve({parts[0].n, batch.height, batch.width, PlanMode::inference});
+      return parts;
     } catch (const OutOfMemory&) {
-      const int smaller = std::min(chunk, engine.inference().chunk(batch.height, batch.width));
-      if (smaller == chunk) throw;
+      const int smaller = std::min(parts[0].n, engine.inference().chunk(batch.height, batch.width));
+      if (smaller == parts[0].n) throw;
       chunk = smaller;
     }
   }
@@ -112,6 +114,14 @@ std::vector<std::string> training_stage_names(const Architecture& architecture) 
   return names;
 }
 
+std::vector<BatchPart> parts_of_batch(int n, int chunk) {
+  const int passes = (n + chunk - 1) / chunk;
+  std::vector<BatchPart> parts;
+  for (int i = 0, first = 0; i < passes; first += parts.back().n, ++i)
+    parts.push_back({first, n / passes + (i < n % passes ? 1 : 0)});
+  return parts;
+}
+
 void infer_pass(Engine& engine, const PixelBatch& batch, std::span<float> logits, const StageObserver& observe) {
   check_room(engine, batch, PlanMode::inference);
   Inference& inference = engine.inference();
@@ -140,7 +150,6 @@ InferenceQueue::~InferenceQueue() {
 
 void InferenceQueue::run_passes(const PixelBatch& batch, std::span<float> logits, std::span<float> features,
                                 std::span<float> maps, int& passes) {
-  const int chunk = reserve_chunk(engine_, batch);
   const auto feature_floats = static_cast<std::size_t>(feature_count(architecture_));
   const std::size_t map_floats = maps.size() / static_cast<std::size_t>(batch.n);
   // What a pass leaves in the engine is read before the next one begins, which waits for it.
@@ -150,8 +159,7 @@ void InferenceQueue::run_passes(const PixelBatch& batch, std::span<float> logits
     const auto values = engine_.inference().read(activation);
     std::copy_n(values->begin(), n * floats, to.begin() + static_cast<std::ptrdiff_t>(first * floats));
   };
-  for (int first = 0; first < batch.n; first += chunk) {
-    const int n = std::min(chunk, batch.n - first);
+  for (const auto [first, n] : reserve_parts(engine_, batch)) {
     const auto at = static_cast<std::size_t>(first), count = static_cast<std::size_t>(n);
     ++passes;
     infer_pass(engine_, batch.part(first, n), logits.subspan(at, count));

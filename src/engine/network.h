@@ -27,6 +27,15 @@ std::vector<std::string> training_stage_names(const Architecture& architecture =
 /// Told 0 before the first of a pass's observed stages, and after each how many there have been.
 using StageObserver = std::function<void(int stages)>;
 
+/// Images of a batch that pass together.
+struct BatchPart {
+  int first = 0;
+  int n = 0;
+};
+/// A batch of n images in as few parts of at most `chunk` as there can be, all of one size or one image less: no pass
+/// carries a few images that the others left. The larger ones come first.
+std::vector<BatchPart> parts_of_batch(int n, int chunk);
+
 /// One pass of at most as many images as are reserved; what Inference::end() says of logits holds. Throws Error{usage}
 /// for others.
 void infer_pass(Engine& engine, const PixelBatch& batch, std::span<float> logits, const StageObserver& observe = {});

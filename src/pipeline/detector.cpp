@@ -153,8 +153,7 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   if (options.tiles < 1) throw Error(ErrorCode::usage, "a picture has at least one tile");
   stream.limits = options.limits;
   stream.workers = threads;
-  const int chunk = std::clamp(first.inference().chunk(256, 256), 1, 64);
-  stream.batch = options.batch > 0 ? options.batch : chunk;
+  stream.batch = options.batch > 0 ? options.batch : first.inference().chunk(kViewSide, kViewSide);
   stream.features = options.features;
   stream.evidence = options.evidence;
   stream.arena_limit = arena_limit(device);

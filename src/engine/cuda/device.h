@@ -36,6 +36,7 @@ class Context {
   const std::string& name() const { return name_; }
   std::size_t cache_bytes() const { return cache_bytes_; }  ///< of L2
   int capability() const { return capability_; }            ///< 10 * major + minor
+  int multiprocessors() const { return multiprocessors_; }
 
   struct State;
   State& state() const { return *state_; }
@@ -45,6 +46,7 @@ class Context {
   std::string name_;
   std::size_t cache_bytes_ = 0;
   int capability_ = 0;
+  int multiprocessors_ = 0;
 };
 
 /// Device memory, 256-byte aligned, uninitialised. Freed without waiting: synchronise first.

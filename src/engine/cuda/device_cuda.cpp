@@ -40,6 +40,7 @@ Context::Context(int ordinal) : state_(new State{ordinal}) {
   name_ = properties.name;
   cache_bytes_ = static_cast<std::size_t>(properties.l2CacheSize);
   capability_ = 10 * properties.major + properties.minor;
+  multiprocessors_ = properties.multiProcessorCount;
   make_current();
 }
 Context::~Context() = default;

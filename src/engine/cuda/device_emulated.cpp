@@ -16,7 +16,8 @@ namespace lfm::device::inline LFM_TARGET {
 namespace {
 
 constexpr std::align_val_t kAlignment{256};
-constexpr int kCapability = 80;  // the newest whose instructions kernels/simt has
+constexpr int kCapability = 80;        // the newest whose instructions kernels/simt has
+constexpr int kMultiprocessors = 132;  // an H100's
 
 // Filled with NaN, so that reading what was never written shows.
 std::byte* allocate(std::size_t bytes) {
@@ -38,7 +39,8 @@ struct Context::State {
 Context::Context(int ordinal)
     : state_(new State{simt::Context(static_cast<std::uint64_t>(ordinal))}),
       name_("emulated"),
-      capability_(kCapability) {}
+      capability_(kCapability),
+      multiprocessors_(kMultiprocessors) {}
 Context::~Context() = default;
 void Context::make_current() const {}
 

@@ -13,15 +13,17 @@ namespace lfm {
 namespace {
 
 constexpr int kAmpere = 80, kOldest = kOldestCapability, kNewest = kNewestCapability;
+constexpr int kTurings = kAmpere - 1;
 
 // clang-format off
 constexpr std::array kRecipes = {
-    //     name                  precision        from     to       convolution            factors  fuses the projection
-    Recipe{"FFMA, Winograd",     Precision::fp32, kOldest, kNewest, BlockConvolution::winograd, 9,       false},
-    Recipe{"FFMA, direct",       Precision::fp32, kOldest, kNewest, BlockConvolution::direct,   4,       false},
-    Recipe{"tensor cores, FP16", Precision::fp16, kOldest, kNewest, BlockConvolution::tensor,   4,       true},
-    Recipe{"tensor cores, BF16", Precision::bf16, kAmpere, kNewest, BlockConvolution::tensor,   4,       true},
-    Recipe{"tensor cores, TF32", Precision::tf32, kAmpere, kNewest, BlockConvolution::tensor,   4,       true},
+    //     name                          precision        from     to        convolution            factors  fuses  resident
+    Recipe{"FFMA, Winograd",             Precision::fp32, kOldest, kNewest,  BlockConvolution::winograd, 9,  false, 1},
+    Recipe{"FFMA, direct",               Precision::fp32, kOldest, kNewest,  BlockConvolution::direct,   4,  false, 2},
+    Recipe{"tensor cores, FP16, Turing", Precision::fp16, kOldest, kTurings, BlockConvolution::tensor,   4,  true,  1},
+    Recipe{"tensor cores, FP16",         Precision::fp16, kAmpere, kNewest,  BlockConvolution::tensor,   4,  true,  2},
+    Recipe{"tensor cores, BF16",         Precision::bf16, kAmpere, kNewest,  BlockConvolution::tensor,   4,  true,  2},
+    Recipe{"tensor cores, TF32",         Precision::tf32, kAmpere, kNewest,  BlockConvolution::tensor,   4,  true,  2},
 };
 // clang-format on
 

@@ -27,6 +27,7 @@ struct Recipe {
   BlockConvolution convolution;
   int weight_factors;     ///< that a pair of channels is packed as: four taps, or nine points
   bool fuses_projection;  ///< with block 4, whose maps then are never in memory
+  int resident_blocks;    ///< blocks of threads of its convolutions on a multiprocessor: docs/KERNEL-RESOURCES.md
 
   constexpr bool runs_on(int capability) const { return capability >= capability_from && capability <= capability_to; }
 };
