@@ -25,6 +25,7 @@ namespace lfm {
 namespace {
 
 using Pixels = nb::ndarray<const std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using PixelsOfWindows = nb::ndarray<const std::uint8_t, nb::ndim<4>, nb::c_contig>;  // on whatever device
 using Array1 = nb::ndarray<nb::numpy, const float, nb::ndim<1>>;
 using Array2 = nb::ndarray<nb::numpy, const float, nb::ndim<2>>;
 
@@ -82,6 +83,29 @@ class Scorer {
     Inputs source(std::move(inputs));
     detector_.detect_stream(source, [&](Detection&& detection) { detections.push_back(std::move(detection)); });
     return detections;
+  }
+
+  /// Of windows where they lie, in the computer's memory or a GPU's.
+  nb::object logits(nb::handle object) {
+    PixelsOfWindows pixels;
+    if (!nb::try_cast(object, pixels, false) || pixels.shape(3) != 3) {
+      throw nb::type_error("windows are a contiguous array of uint8, n x height x width x 3");
+    }
+    const int kind = pixels.device_type();
+    const bool on_gpu = kind == nb::device::cuda::value || kind == nb::device::cuda_managed::value;
+    if (!on_gpu && kind != nb::device::cpu::value && kind != nb::device::cuda_host::value) {
+      throw nb::type_error("windows lie in the computer's memory or in that of a GPU that CUDA knows");
+    }
+    const Windows windows{pixels.data(), static_cast<int>(pixels.shape(0)), static_cast<int>(pixels.shape(1)),
+                          static_cast<int>(pixels.shape(2)), on_gpu};
+    auto* values = new std::vector<float>;
+    nb::capsule owner(values, [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
+    {
+      const nb::gil_scoped_release others_run;
+      const std::lock_guard one_at_a_time(busy_);
+      *values = detector_.logits(windows);
+    }
+    return nb::cast(Array1(values->data(), {values->size()}, owner));
   }
 
   const Detector& detector() const { return detector_; }
@@ -212,6 +236,9 @@ NB_MODULE(_lfm, m) {
           nb::arg("threshold").none(), nb::arg("tiles"), nb::arg("stable"), nb::arg("threads"), nb::arg("batch"),
           nb::arg("features"), nb::arg("evidence"))
       .def("score", &Scorer::score, nb::arg("inputs"))
+      .def("logits", &Scorer::logits, nb::arg("windows"),
+           nb::sig("def logits(self, windows: object) -> numpy.typing.NDArray[numpy.float32]"))
+      .def("score_of", [](const Scorer& s, float logit) { return s.detector().score(logit); }, nb::arg("logit"))
       .def_prop_ro("description", [](const Scorer& s) { return s.detector().description(); })
       .def_prop_ro("view", [](const Scorer& s) { return std::string(word_of(s.detector().view())); })
       .def_prop_ro("threshold", [](const Scorer& s) { return s.detector().threshold(); });

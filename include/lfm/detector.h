@@ -138,6 +138,18 @@ struct Detection {
   bool scored() const { return status == Status::scored; }
 };
 
+/// Pictures of one size as the network takes them, [n][height][width][3] uint8: decoded, and cut or scaled by the
+/// caller.
+struct Windows {
+  const std::uint8_t* pixels = nullptr;
+  int n = 0;
+  int height = 0;
+  int width = 0;
+  /// Read where they lie in the memory of the detector's GPU (of several, the first), whoever allocated it; work on it
+  /// that was launched before, on any stream, is waited for. Else they lie in the computer's memory.
+  bool on_gpu = false;
+};
+
 /// A path to score, or a picture in memory. Only a folder's members may be skipped for being no image.
 struct Input {
   std::filesystem::path path;
@@ -192,6 +204,11 @@ class Detector {
   /// The same for any number of images in bounded memory: decoding, network and `sink` run at the same time, `sink` on
   /// the calling thread and in the order of the source. What `sink` throws ends the run and is thrown on.
   void detect_stream(InputSource& source, const std::function<void(Detection&&)>& sink);
+
+  /// The model's logits of windows, [n]; view, deliveries and texture play no part. Throws Error{usage} where there are
+  /// none or where on_gpu doesn't hold, Error{input} where they are too small.
+  std::vector<float> logits(const Windows& windows);
+  float score(float logit) const;  ///< the calibrated probability of being generated
 
   View view() const;
   float threshold() const;

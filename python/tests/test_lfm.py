@@ -1,4 +1,5 @@
 """The Python package, held to the bits of the program. LFM_PROGRAM: the program, if it isn't in PATH."""
+import ctypes
 import json
 import os
 import pathlib
@@ -37,6 +38,34 @@ def write_ppm(path, pixels):
 
 def noise(seed, height=64, width=72):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+class _Managed(ctypes.Structure):
+    """DLManagedTensor of DLPack's header."""
+
+    _fields_ = [("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32), ("ndim", ctypes.c_int32),
+                ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)),
+                ("strides", ctypes.POINTER(ctypes.c_int64)), ("byte_offset", ctypes.c_uint64), ("manager_ctx", ctypes.c_void_p),
+                ("deleter", ctypes.c_void_p)]
+
+
+def said_to_be_on_a_gpu(pixels):
+    """The array for DLPack, with the word that it lies in the memory of CUDA's first device."""
+    shape = (ctypes.c_int64 * pixels.ndim)(*pixels.shape)
+    managed = _Managed(pixels.ctypes.data, 2, 0, pixels.ndim, 1, 8, 1, shape, None, 0, None, None)
+
+    class OnGpu:
+        kept = pixels, shape, managed
+
+        def __dlpack_device__(self):
+            return 2, 0
+
+        def __dlpack__(self, **options):
+            capsule = ctypes.pythonapi.PyCapsule_New
+            capsule.restype, capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+            return capsule(ctypes.addressof(managed), b"dltensor", None)
+
+    return OnGpu()
 
 
 def test_records_are_those_of_the_program(detector):
@@ -81,6 +110,26 @@ def test_pixels_of_other_libraries(detector):
     assert detector(OnGpu(noise(1), 2)).logit == expected
     with pytest.raises(TypeError, match="GPU"):
         detector(Other(noise(1), 2))
+
+
+def test_logits_of_windows(detector):
+    native = lfm.Detector(MODEL, "cpu", view="native")
+    windows = np.stack([noise(i, 256, 256) for i in range(3)])
+    records = native(windows)
+    assert native.logits(windows).tolist() == [np.float32(r.logit) for r in records]
+    assert native.scores(windows).tolist() == [np.float32(r.score) for r in records]
+    assert native.logits(windows[:, ::2, ::2]).shape == (3,)  # made contiguous
+    for wrong in (windows.astype(np.float32), windows[0], windows[..., :2].copy()):
+        with pytest.raises(TypeError, match="uint8"):
+            native.logits(wrong)
+    with pytest.raises(lfm.Error, match="smaller"):
+        native.logits(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_windows_of_a_gpu_are_taken_by_a_gpu_alone(detector):
+    windows = np.stack([noise(i) for i in range(2)])
+    with pytest.raises(lfm.Error, match="GPU"):
+        detector.logits(said_to_be_on_a_gpu(windows))
 
 
 def test_what_cannot_be_scored_is_a_record_with_an_error(tmp_path, detector):

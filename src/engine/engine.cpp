@@ -48,6 +48,12 @@ PixelBuffer Engine::place(const PixelBatch& batch) {
   return copy;
 }
 
+void Engine::adopt(const PixelBatch&) {
+  throw Error(ErrorCode::usage, fmt::format("the pixels lie in a GPU's memory, and {} computes in the computer's: copy "
+                                            "them there, or choose the device cuda",
+                                            description()));
+}
+
 void Engine::mark(std::size_t index) {
   if (marks_.size() <= index) marks_.resize(index + 1);
   marks_[index] = std::chrono::steady_clock::now();

@@ -30,7 +30,7 @@ namespace lfm {
 enum class PixelMemory {
   host,    ///< anybody's: free again when the call returns, once the engine has copied or used them
   pinned,  ///< of Engine::host_memory(): read where they lie, until the pass has been waited for
-  device,  ///< of Engine::place(): where the engine computes
+  device,  ///< where the engine computes: of Engine::place(), or what Engine::adopt() was told of
 };
 
 /// n images of one size, each [height][width][3] uint8. height and width as decoded: an odd last row or column is
@@ -259,6 +259,9 @@ class Engine {
   virtual bool prefers_own_memory() const { return false; }
   /// A copy of the batch where the engine computes, for any number of passes.
   virtual PixelBuffer place(const PixelBatch& batch);
+  /// Lets passes read, as PixelMemory::device, pixels that others have written to the GPU's memory: waits for all that
+  /// runs on it. Throws Error{usage} where they lie elsewhere.
+  virtual void adopt(const PixelBatch& batch);
   /// Bytes of the last cache before the device's memory; 0: pixels in a cache make no difference.
   virtual std::size_t cache_bytes() const { return 0; }
 

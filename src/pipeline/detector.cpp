@@ -209,6 +209,30 @@ void Detector::detect_stream(InputSource& source, const std::function<void(Detec
       [this](Detection& d, const Input& input) { impl_->finish(d, impl_->stable || input.stable); }, sink);
 }
 
+std::vector<float> Detector::logits(const Windows& windows) {
+  if (windows.n < 1) throw Error(ErrorCode::usage, "there are no windows to score");
+  const StreamOptions& stream = impl_->stream;
+  const PixelBatch batch{windows.pixels, windows.n, windows.height, windows.width,
+                         windows.on_gpu ? PixelMemory::device : PixelMemory::host};
+  const auto n = static_cast<std::size_t>(windows.n), members = stream.members.size();
+  std::vector<float> of_members(n * members);  // [members][n]
+  for (std::size_t m = 0; m < members; ++m) {
+    const Architecture& architecture = stream.members[m].architecture;
+    Engine& engine = *impl_->sets[0][m];
+    if (windows.on_gpu) engine.adopt(batch);
+    infer(engine, architecture, batch, std::span(of_members).subspan(m * n, n));
+  }
+  if (impl_->model.members.empty()) return of_members;
+  std::vector<float> logits(n), one(members);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t m = 0; m < members; ++m) one[m] = of_members[m * n + i];
+    logits[i] = combine(impl_->model, one).logit;
+  }
+  return logits;
+}
+
+float Detector::score(float logit) const { return impl_->score(logit); }
+
 View Detector::view() const { return impl_->stream.presentation.view; }
 std::vector<std::string> Detector::deliveries() const { return names_of(impl_->stream.presentation.deliveries); }
 std::vector<std::string> Detector::deliveries_when_stable() const { return names_of(impl_->stream.stable_deliveries); }

@@ -148,6 +148,57 @@ TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.AsFromMemory") {
   expect_everything_as_from_file();
 }
 
+TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.LogitsOfWindowsAreThoseOfThePictures") {
+  DetectorOptions options;
+  options.device = "cpu";
+  options.view = View::native;
+  std::vector<std::uint8_t> pixels;
+  for (int i = 0; i < 3; ++i) {
+    const Image image = read_image(folder_ / ("many/" + std::to_string(i) + ".ppm"));
+    pixels.insert(pixels.end(), image.rgb.begin(), image.rgb.end());
+  }
+  for (const Model& model : {models_[0], join_models(models_)}) {
+    Detector detector(model, options);
+    const std::vector<float> logits = detector.logits({pixels.data(), 3, 270, 300});
+    const std::vector<Detection> files = detector.detect_files({folder_ / "many"});
+    REQUIRE(logits.size() == 3u);
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(logits[i] == files[i].logit);
+      CHECK(detector.score(logits[i]) == files[i].score);
+    }
+  }
+}
+
+TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.WindowsOfAGpuAreReadWhereTheyLie") {
+#if defined(LFM_HAVE_EMULATION)
+  std::vector<std::uint8_t> pixels(std::size_t{2} * 48 * 50 * 3);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i * i / 7);
+  DetectorOptions options;
+  options.device = "emulated";  // whose memory is the computer's
+  Detector detector(join_models(models_), options);
+  const Windows copied{pixels.data(), 2, 48, 50}, in_place{pixels.data(), 2, 48, 50, true};
+  for (std::size_t pass = 0; pass < 3; ++pass) {  // later ones are graphs
+    for (std::size_t i = pass; i < pixels.size(); i += 5) pixels[i] ^= 64;
+    CHECK(detector.logits(in_place) == detector.logits(copied));
+  }
+#else
+  SKIP("built without the emulated device");
+#endif
+}
+
+TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.WindowsThatCantBeScoredAreRefused") {
+  DetectorOptions options;
+  options.device = "cpu";
+  Detector detector(models_[0], options);
+  const std::vector<std::uint8_t> pixels(std::size_t{64} * 64 * 3);
+  const auto error = [&](ErrorCode code, const Windows& windows) {
+    return error_of(code, [&] { detector.logits(windows); });
+  };
+  CHECK_THAT(error(ErrorCode::usage, {pixels.data(), 0, 64, 64}), ContainsSubstring("no windows"));
+  CHECK_THAT(error(ErrorCode::input, {pixels.data(), 1, 8, 8}), ContainsSubstring("smaller than"));
+  CHECK_THAT(error(ErrorCode::usage, {pixels.data(), 1, 64, 64, true}), ContainsSubstring("GPU") && ContainsSubstring("cpu"));
+}
+
 class Inputs : public InputSource {
  public:
   explicit Inputs(std::vector<Input> inputs) : inputs_(std::move(inputs)) {}

@@ -148,6 +148,19 @@ class Detector:
         """"real", "fake" or "unsure" by the threshold; "" where a picture can't be scored."""
         return np.array([r.label or "" for r in self._score(list(pictures))])
 
+    def logits(self, windows: Any) -> np.ndarray:
+        """The network's logits (float32) of windows that are decoded and cut already: uint8, n x height x width x 3, contiguous. Those of
+        NumPy, or of what speaks DLPack. In the memory of the detector's GPU they are read where they lie, without a copy; work on them that
+        was launched before is waited for. No view, texture or delivery plays a part, but for the network's own size."""
+        if isinstance(windows, np.ndarray):
+            windows = np.ascontiguousarray(windows)
+        return self._scorer().logits(windows)
+
+    def scores(self, windows: Any) -> np.ndarray:
+        """As logits(); their calibrated probabilities of being generated, 0 to 1."""
+        scorer = self._scorer()
+        return np.array([scorer.score_of(float(logit)) for logit in self.logits(windows)], np.float32)
+
     def _score(self, pictures: Any, also: str = "") -> Any:
         one = _is_one(pictures)
         records = self._scorer(also).score([_plain(p) for p in ([pictures] if one else pictures)])

@@ -219,6 +219,13 @@ PixelBuffer CudaEngine::place(const PixelBatch& batch) {
   return {memory, reinterpret_cast<std::uint8_t*>(memory->data())};
 }
 
+void CudaEngine::adopt(const PixelBatch& batch) {
+  if (!context_.holds(batch.pixels)) {
+    throw Error(ErrorCode::usage, fmt::format("the pixels do not lie in the memory of {}", description_));
+  }
+  context_.synchronize();
+}
+
 void CudaEngine::end(std::span<float> logits) {
   context_.make_current();
   launch_pass();

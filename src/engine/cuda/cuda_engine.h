@@ -41,6 +41,7 @@ class CudaEngine final : public Engine, public Inference {
   PixelBuffer host_memory(std::size_t bytes) override;
   bool prefers_own_memory() const override { return true; }
   PixelBuffer place(const PixelBatch& batch) override;
+  void adopt(const PixelBatch& batch) override;
   std::size_t cache_bytes() const override { return context_.cache_bytes(); }
 
   void mark(std::size_t index) override;

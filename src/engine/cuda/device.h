@@ -33,6 +33,10 @@ class Context {
 
   /// Makes this the device of the calling thread, as every call below needs it. Cheap.
   void make_current() const;
+  /// Waits on the host for everything that anybody has given this device.
+  void synchronize() const;
+  /// Whether kernels of this device read it where it lies: device or managed memory, whoever allocated it.
+  bool holds(const void* pointer) const;
   const std::string& name() const { return name_; }
   std::size_t cache_bytes() const { return cache_bytes_; }  ///< of L2
   int capability() const { return capability_; }            ///< 10 * major + minor

@@ -45,6 +45,16 @@ Context::Context(int ordinal) : state_(new State{ordinal}) {
 }
 Context::~Context() = default;
 void Context::make_current() const { check(cudaSetDevice(state_->ordinal), "selecting the device"); }
+void Context::synchronize() const {
+  make_current();
+  check(cudaDeviceSynchronize(), "running kernels");
+}
+bool Context::holds(const void* pointer) const {
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, pointer), "asking where pixels lie");
+  return attributes.type == cudaMemoryTypeManaged ||
+         (attributes.type == cudaMemoryTypeDevice && attributes.device == state_->ordinal);
+}
 
 Memory::Memory(const Context& context, std::size_t bytes) : bytes_(bytes) {
   context.make_current();

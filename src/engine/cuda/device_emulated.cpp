@@ -43,6 +43,9 @@ Context::Context(int ordinal)
       multiprocessors_(kMultiprocessors) {}
 Context::~Context() = default;
 void Context::make_current() const {}
+// Others write to emulated memory as to any: what they have written is there.
+void Context::synchronize() const {}
+bool Context::holds(const void*) const { return true; }
 
 Memory::Memory(const Context&, std::size_t bytes) : bytes_(bytes) {
   if (bytes > simt::memory_limit) {
