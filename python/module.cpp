@@ -238,7 +238,8 @@ NB_MODULE(_lfm, m) {
       .def("score", &Scorer::score, nb::arg("inputs"))
       .def("logits", &Scorer::logits, nb::arg("windows"),
            nb::sig("def logits(self, windows: object) -> numpy.typing.NDArray[numpy.float32]"))
-      .def("score_of", [](const Scorer& s, float logit) { return s.detector().score(logit); }, nb::arg("logit"))
+      .def(
+          "score_of", [](const Scorer& s, float logit) { return s.detector().score(logit); }, nb::arg("logit"))
       .def_prop_ro("description", [](const Scorer& s) { return s.detector().description(); })
       .def_prop_ro("view", [](const Scorer& s) { return std::string(word_of(s.detector().view())); })
       .def_prop_ro("threshold", [](const Scorer& s) { return s.detector().threshold(); });

@@ -196,7 +196,8 @@ TEST_CASE_METHOD(DetectorOfMembers, "DetectorOfMembers.WindowsThatCantBeScoredAr
   };
   CHECK_THAT(error(ErrorCode::usage, {pixels.data(), 0, 64, 64}), ContainsSubstring("no windows"));
   CHECK_THAT(error(ErrorCode::input, {pixels.data(), 1, 8, 8}), ContainsSubstring("smaller than"));
-  CHECK_THAT(error(ErrorCode::usage, {pixels.data(), 1, 64, 64, true}), ContainsSubstring("GPU") && ContainsSubstring("cpu"));
+  CHECK_THAT(error(ErrorCode::usage, {pixels.data(), 1, 64, 64, true}),
+             ContainsSubstring("GPU") && ContainsSubstring("cpu"));
 }
 
 class Inputs : public InputSource {
