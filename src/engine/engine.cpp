@@ -11,13 +11,10 @@ namespace lfm {
 
 void Engine::require(const Architecture& architecture, PlanMode mode) const {
   if (computes(architecture, mode)) return;
-  const bool training = mode == PlanMode::training;
-  throw Error(
-      ErrorCode::usage,
-      fmt::format("{} does not {} networks with the trunk of ResNet (NPR's and SAFE's) as this one; {}", description(),
-                  training ? "train" : "run",
-                  training ? "no device does yet: train LFM, with their residuals (--residual npr_signed, haar_hh)"
-                           : "use --device cpu or --device reference, in FP32"));
+  throw Error(ErrorCode::usage,
+              fmt::format("{} does not {} networks with the trunk of ResNet (NPR's and SAFE's) as this one; use "
+                          "--device cpu or --device reference, in FP32",
+                          description(), mode == PlanMode::training ? "train" : "run"));
 }
 
 void Engine::load(const Architecture& architecture, std::span<const float> values) {

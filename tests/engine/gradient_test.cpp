@@ -69,6 +69,33 @@ TEST_CASE("ReferenceGradient.Conv2x2") {
   expect_gradient("input", x.values, loss, reference::conv2x2_backward_input(grad_y, weight, x.c).values);
 }
 
+// Those of the ResNet trunk; sides odd and even, so that a stride of 2 leaves out the last row or not.
+TEST_CASE("ReferenceGradient.ConvWithStrideAndPadding") {
+  for (const auto& [kernel, stride] : {std::pair{1, 1}, std::pair{3, 1}, std::pair{1, 2}, std::pair{3, 2}}) {
+    INFO("kernel " << kernel << " stride " << stride);
+    Maps x = random_maps(2, 3, 5, 6, 31);
+    std::vector<double> weight = random_values(static_cast<std::size_t>(2 * 3 * kernel * kernel), 32);
+    const Maps grad_y = random_maps(2, 2, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, 33);
+    const auto loss = [&, k = kernel, s = stride] {
+      return dot(reference::conv(x, weight, k, s).values, grad_y.values);
+    };
+
+    std::vector<double> grad_weight(weight.size());
+    reference::conv_backward_weight(x, grad_y, kernel, stride, grad_weight);
+    expect_gradient("weight", weight, loss, grad_weight);
+    expect_gradient("input", x.values, loss, reference::conv_backward_input(grad_y, weight, kernel, stride, x).values);
+  }
+}
+
+TEST_CASE("ReferenceGradient.OverlappingMaxPool") {
+  for (const auto& [h, w] : {std::pair{5, 7}, std::pair{6, 4}}) {
+    Maps x = random_maps(2, 2, h, w, 34);
+    const Maps grad_y = random_maps(2, 2, (h - 1) / 2 + 1, (w - 1) / 2 + 1, 35);
+    const auto loss = [&] { return dot(reference::max_pool3x3(x).values, grad_y.values); };
+    expect_gradient("input", x.values, loss, reference::max_pool3x3_backward(x, grad_y).values);
+  }
+}
+
 TEST_CASE("ReferenceGradient.Projection") {
   Maps x = random_maps(2, 5, 2, 3, 5);
   std::vector<double> weight = random_values(4 * 5, 6);
@@ -146,15 +173,42 @@ TEST_CASE("ReferenceGradient.HeadAndLoss") {
   const std::vector<double> labels = {1, 0, 1};
   const auto loss = [&] {
     double sum = 0;
-    const auto logits = reference::head(x, weight, bias[0]);
+    const auto logits = reference::head(x, weight, bias);
     for (std::size_t i = 0; i < n; ++i) sum += reference::bce_with_logits(logits[i], labels[i]);
     return sum;
   };
 
   std::vector<double> grad_logits(n), grad_weight(features), grad_bias(1);
-  const auto logits = reference::head(x, weight, bias[0]);
+  const auto logits = reference::head(x, weight, bias);
   for (std::size_t i = 0; i < n; ++i) grad_logits[i] = reference::bce_with_logits_derivative(logits[i], labels[i]);
-  const auto grad_x = reference::head_backward(x, weight, grad_logits, grad_weight, grad_bias[0]);
+  const auto grad_x = reference::head_backward(x, weight, grad_logits, grad_weight, grad_bias);
+  expect_gradient("input", x, loss, grad_x);
+  expect_gradient("weight", weight, loss, grad_weight);
+  expect_gradient("bias", bias, loss, grad_bias);
+}
+
+TEST_CASE("ReferenceGradient.SoftmaxHeadAndLoss") {
+  constexpr std::size_t n = 3, features = 5, outputs = 2;
+  std::vector<double> x = random_values(n * features, 36), weight = random_values(outputs * features, 37),
+                      bias = random_values(outputs, 38);
+  const std::vector<std::size_t> labels = {1, 0, 1};
+  const auto of_image = [](const std::vector<double>& y, std::size_t i) {
+    return std::span<const double>(y).subspan(i * outputs, outputs);
+  };
+  const auto loss = [&] {
+    double sum = 0;
+    const auto y = reference::head(x, weight, bias);
+    for (std::size_t i = 0; i < n; ++i) sum += reference::softmax_cross_entropy(of_image(y, i), labels[i]);
+    return sum;
+  };
+
+  std::vector<double> grad_y(n * outputs), grad_weight(weight.size()), grad_bias(outputs);
+  const auto y = reference::head(x, weight, bias);
+  for (std::size_t i = 0; i < grad_y.size(); ++i) {
+    const std::size_t image = i / outputs;
+    grad_y[i] = reference::softmax_cross_entropy_derivative(of_image(y, image), labels[image], i % outputs);
+  }
+  const auto grad_x = reference::head_backward(x, weight, grad_y, grad_weight, grad_bias);
   expect_gradient("input", x, loss, grad_x);
   expect_gradient("weight", weight, loss, grad_weight);
   expect_gradient("bias", bias, loss, grad_bias);
@@ -166,59 +220,95 @@ TEST_CASE("ReferenceLoss.IsFiniteAtExtremeLogits") {
   CHECK(reference::bce_with_logits(-1e4, 1) == 1e4);
   CHECK(reference::bce_with_logits_derivative(-1e4, 1) == -1);
   CHECK(reference::bce_with_logits_derivative(1e4, 1) == 0);
+  const std::vector<double> y = {1e4, -1e4};
+  CHECK(reference::softmax_cross_entropy(y, 0) == 0);
+  CHECK(reference::softmax_cross_entropy(y, 1) == 2e4);
+  CHECK(reference::softmax_cross_entropy_derivative(y, 1, 0) == 1);
+  CHECK(reference::softmax_cross_entropy_derivative(y, 1, 1) == -1);
 }
 
-// The whole network, wired as network.cpp wires it: one directional derivative per parameter, along the gradient
-// itself, whose value must be the gradient's squared length.
-TEST_CASE("ReferenceGradient.WholeNetwork") {
-  constexpr int n = 3, side = 48;
-  std::mt19937 generator(21);
-  std::vector<std::uint8_t> pixels(std::size_t{n} * side * side * 3);
-  for (auto& pixel : pixels) pixel = static_cast<std::uint8_t>(generator());
-  const std::vector<std::uint8_t> labels = {1, 0, 1};
-  const ParameterTable table = parameter_table({});
-  std::vector<float> values(table.total_floats);
-  for (int id = 0; id < kParameters; ++id) {
-    const auto span = parameter(std::span(values), table, id);
-    const int fan_in = table[id].fan_in;
-    const auto noise =
-        random_values(span.size(), 22 + static_cast<unsigned>(id), fan_in ? std::sqrt(2.0 / fan_in) : 0.1);
-    for (std::size_t i = 0; i < span.size(); ++i) span[i] = static_cast<float>(noise[i]) + (fan_in ? 0.0f : 1.0f);
-  }
+/// Three pictures and a network of random parameters, batch norm's near 1.
+struct NetworkCase {
+  static constexpr int n = 2, side = 48;
+  Architecture architecture;
   TrainingOptions options;
-  options.alpha = 0.7f;
-  const auto engine = make_reference_engine();
-  const auto loss = [&](const std::vector<float>& at) {
-    engine->load({}, at);
-    const auto result = forward_backward(*engine, {{pixels.data(), n, side, side}, labels}, options, {5, 6, 0},
-                                         1.0f / n, GradientMode::overwrite);
-    return (result.loss_a + options.alpha * result.loss_b) * (1.0f / n);
-  };
-  loss(values);
-  std::vector<float> gradients(table.trainable_floats);
-  engine->training().read_gradients(gradients);
+  ParameterTable table = parameter_table(architecture);
+  std::vector<std::uint8_t> pixels, labels = {1, 0};
+  std::vector<float> values;
+  std::unique_ptr<Engine> engine = make_reference_engine();
 
-  for (int id = 0; id < kTrainable; ++id) {
-    const auto gradient = parameter(std::span<const float>(gradients), table, id);
-    double squares = 0;
-    for (const float g : gradient) squares += double{g} * g;
-    if (squares == 0) continue;                     // convolution biases
-    const double step = 1e-4 / std::sqrt(squares);  // small enough that hardly any ReLU, maximum or rank changes
-    const auto moved = [&](double by) {
-      std::vector<float> at = values;
-      const auto span = parameter(std::span(at), table, id);
-      for (std::size_t i = 0; i < span.size(); ++i) span[i] = static_cast<float>(span[i] + by * gradient[i]);
-      return at;
-    };
-    // The engine takes floats: what the parameters really moved along the gradient is measured, not assumed.
-    const auto up = moved(step), down = moved(-step);
-    double along = 0;
-    for (std::size_t i = 0; i < gradient.size(); ++i) {
-      along += (double{up[table[id].offset + i]} - down[table[id].offset + i]) * gradient[i];
+  NetworkCase(const Architecture& a, const TrainingOptions& o) : architecture(a), options(o) {
+    std::mt19937 generator(21);
+    pixels.resize(std::size_t{n} * side * side * 3);
+    for (auto& pixel : pixels) pixel = static_cast<std::uint8_t>(generator());
+    values.resize(table.total_floats);
+    for (int id = 0; id < table.size(); ++id) {
+      const auto span = parameter(std::span(values), table, id);
+      const int fan_in = table[id].fan_in;
+      const auto noise =
+          random_values(span.size(), 22 + static_cast<unsigned>(id), fan_in ? std::sqrt(2.0 / fan_in) : 0.1);
+      for (std::size_t i = 0; i < span.size(); ++i) span[i] = static_cast<float>(noise[i]) + (fan_in ? 0.0f : 1.0f);
     }
-    const double difference = loss(up) - loss(down);
-    CHECK_THAT_MESSAGE(difference / along, WithinAbs(1.0, 0.01), table[id].name);
   }
+
+  /// As network.cpp wires it, but forward alone.
+  double loss(const std::vector<float>& at) {
+    engine->load(architecture, at);
+    Training& training = engine->training();
+    training.begin({pixels.data(), n, side, side}, {labels, 1.0f / n, options, {5, 6, 0}, {}, {}});
+    for (const Stage& stage : stage_table(architecture)) training.forward(stage);
+    const TrainingResult result = training.end();
+    return (result.loss_a + options.alpha * result.loss_b) * (1.0f / n);
+  }
+
+  std::vector<float> gradients() {
+    engine->load(architecture, values);
+    forward_backward(*engine, {{pixels.data(), n, side, side}, labels}, options, {5, 6, 0}, 1.0f / n,
+                     GradientMode::overwrite);
+    std::vector<float> all(table.trainable_floats);
+    engine->training().read_gradients(all);
+    return all;
+  }
+};
+
+// A whole network, a directional derivative for each stage: every parameter moved along its own gradient, by the same
+// distance; the loss must change by what the gradients say. first: stage.
+void expect_gradients_of_network(const Architecture& architecture, const TrainingOptions& options, int first = 0) {
+  NetworkCase network(architecture, options);
+  const ParameterTable& table = network.table;
+  const std::vector<float> gradients = network.gradients();
+  for (const Stage& stage : stage_table(architecture)) {
+    if (stage.parameters.count == 0 || stage.index < first) continue;
+    std::vector<float> up = network.values, down = up;
+    double along = 0;
+    for (int id = stage.parameters.first; id < stage.parameters.first + stage.parameters.count; ++id) {
+      const auto gradient = parameter(std::span(gradients), table, id);
+      double squares = 0;
+      for (const float g : gradient) squares += double{g} * g;
+      if (squares < 1e-20) continue;  // convolution biases: batch norm takes them away, and with them any constant
+      const double step = 1e-4 / std::sqrt(squares);  // so small that hardly any ReLU, maximum or rank changes
+      for (std::size_t i = 0; i < gradient.size(); ++i) {
+        const std::size_t at = table[id].offset + i;
+        up[at] = static_cast<float>(up[at] + step * gradient[i]);
+        down[at] = static_cast<float>(down[at] - step * gradient[i]);
+        // The engine takes floats: what the parameters really moved along the gradient is measured, not assumed.
+        along += (double{up[at]} - down[at]) * gradient[i];
+      }
+    }
+    CHECK_THAT_MESSAGE((network.loss(up) - network.loss(down)) / along, WithinAbs(1.0, 0.01), stage.name);
+  }
+}
+
+TEST_CASE("ReferenceGradient.WholeNetwork") { expect_gradients_of_network({}, {.alpha = 0.7f}); }
+
+TEST_CASE("ReferenceGradient.NprsNetwork") { expect_gradients_of_network(kNprNetwork, {.rbld = false, .rks = false}); }
+
+// SAFE's head and LFM's pooling on the ResNet trunk, whose last stage they reach.
+TEST_CASE("ReferenceGradient.SafesNetworkWithTopkPooling") {
+  Architecture architecture = kSafeNetwork;
+  architecture.pooling = Pooling::topk;
+  architecture.k = 5;
+  expect_gradients_of_network(architecture, {.alpha = 0.7f}, kResnetStages.back().index - 2);
 }
 
 }  // namespace

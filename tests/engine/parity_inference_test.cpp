@@ -247,11 +247,7 @@ TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines(), "RivalPari
                ContainsSubstring("use --device cpu or --device reference"));
     return;
   }
-  engine->load(kNprNetwork, values);
-  CHECK_THAT(error([&] {
-               engine->reserve({1, 64, 64, PlanMode::training});
-             }),
-             ContainsSubstring("does not train networks with the trunk of ResNet"));
+  CHECK(error([&] { engine->load(kNprNetwork, values); }) == "none");
 }
 
 }  // namespace

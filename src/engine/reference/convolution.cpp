@@ -31,6 +31,18 @@ Maps conv2x2(const Maps& x, std::span<const double> weight, std::span<const doub
 
 namespace {
 
+/// Without its border.
+Maps inner(const Maps& x, int border) {
+  Maps y(x.n, x.c, x.h - 2 * border, x.w - 2 * border);
+  for (int image = 0; image < x.n; ++image) {
+    for (int c = 0; c < x.c; ++c) {
+      for (int r = 0; r < y.h; ++r)
+        std::copy_n(x.plane(image, c) + (r + border) * x.w + border, y.w, y.plane(image, c) + r * y.w);
+    }
+  }
+  return y;
+}
+
 /// With a border of zeros.
 Maps padded(const Maps& x, int border) {
   Maps y(x.n, x.c, x.h + 2 * border, x.w + 2 * border);
@@ -67,6 +79,44 @@ Maps conv(const Maps& x, std::span<const double> weight, int kernel, int stride)
     }
   });
   return y;
+}
+
+Maps conv_backward_input(const Maps& grad_y, std::span<const double> weight, int kernel, int stride, const Maps& like) {
+  const int ic = like.c, oc = grad_y.c, taps = kernel * kernel, border = kernel / 2;
+  Maps grad(like.n, ic, like.h + 2 * border, like.w + 2 * border);  // of x with its border
+  parallel_for(like.n * ic, [&](int item) {
+    const int image = item / ic, i = item % ic;
+    for (int o = 0; o < oc; ++o) {
+      for (int tap = 0; tap < taps; ++tap) {
+        const double k = weight[(static_cast<std::size_t>(o) * ic + i) * taps + tap];
+        for (int r = 0; r < grad_y.h; ++r) {
+          const double* from = grad_y.plane(image, o) + r * grad_y.w;
+          double* __restrict row = grad.plane(image, i) + (r * stride + tap / kernel) * grad.w + tap % kernel;
+          for (int s = 0; s < grad_y.w; ++s) row[s * stride] += k * from[s];
+        }
+      }
+    }
+  });
+  return inner(grad, border);
+}
+
+void conv_backward_weight(const Maps& x, const Maps& grad_y, int kernel, int stride, std::span<double> grad_weight) {
+  const int ic = x.c, oc = grad_y.c, taps = kernel * kernel;
+  const Maps in = padded(x, kernel / 2);
+  parallel_for(oc * ic, [&](int item) {
+    const int o = item / ic, i = item % ic;
+    for (int tap = 0; tap < taps; ++tap) {
+      double sum = 0;
+      for (int image = 0; image < x.n; ++image) {
+        for (int r = 0; r < grad_y.h; ++r) {
+          const double* g = grad_y.plane(image, o) + r * grad_y.w;
+          const double* row = in.plane(image, i) + (r * stride + tap / kernel) * in.w + tap % kernel;
+          for (int s = 0; s < grad_y.w; ++s) sum += g[s] * row[s * stride];
+        }
+      }
+      grad_weight[static_cast<std::size_t>(item) * taps + tap] += sum;
+    }
+  });
 }
 
 // x[i][r][s] reached y[o][r-dr][s-ds] through weight[o][i][dr][ds]. With a border of zeros around grad_y that sum is

@@ -6,23 +6,28 @@
 
 namespace lfm::reference {
 
-std::vector<double> head(std::span<const double> x, std::span<const double> weight, double bias) {
-  std::vector<double> logits(x.size() / weight.size(), bias);
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    for (std::size_t f = 0; f < weight.size(); ++f) logits[i] += weight[f] * x[i * weight.size() + f];
+std::vector<double> head(std::span<const double> x, std::span<const double> weight, std::span<const double> bias) {
+  const std::size_t outputs = bias.size(), features = weight.size() / outputs;
+  std::vector<double> y(x.size() / features * outputs);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::size_t image = i / outputs, o = i % outputs;
+    y[i] = bias[o];
+    for (std::size_t f = 0; f < features; ++f) y[i] += weight[o * features + f] * x[image * features + f];
   }
-  return logits;
+  return y;
 }
 
 std::vector<double> head_backward(std::span<const double> x, std::span<const double> weight,
-                                  std::span<const double> grad_logits, std::span<double> grad_weight,
-                                  double& grad_bias) {
+                                  std::span<const double> grad_y, std::span<double> grad_weight,
+                                  std::span<double> grad_bias) {
+  const std::size_t outputs = grad_bias.size(), features = weight.size() / outputs;
   std::vector<double> grad_x(x.size());
-  for (std::size_t i = 0; i < grad_logits.size(); ++i) {
-    grad_bias += grad_logits[i];
-    for (std::size_t f = 0; f < weight.size(); ++f) {
-      grad_weight[f] += grad_logits[i] * x[i * weight.size() + f];
-      grad_x[i * weight.size() + f] = grad_logits[i] * weight[f];
+  for (std::size_t i = 0; i < grad_y.size(); ++i) {
+    const std::size_t image = i / outputs, o = i % outputs;
+    grad_bias[o] += grad_y[i];
+    for (std::size_t f = 0; f < features; ++f) {
+      grad_weight[o * features + f] += grad_y[i] * x[image * features + f];
+      grad_x[image * features + f] += grad_y[i] * weight[o * features + f];
     }
   }
   return grad_x;
@@ -34,5 +39,23 @@ double bce_with_logits(double logit, double label) {
 }
 
 double bce_with_logits_derivative(double logit, double label) { return 1.0 / (1.0 + std::exp(-logit)) - label; }
+
+namespace {
+
+// log of the sum of e^y, the largest taken out so that no exponential overflows.
+double log_sum_exp(std::span<const double> y) {
+  const double largest = std::ranges::max(y);
+  double sum = 0;
+  for (const double value : y) sum += std::exp(value - largest);
+  return largest + std::log(sum);
+}
+
+}  // namespace
+
+double softmax_cross_entropy(std::span<const double> y, std::size_t label) { return log_sum_exp(y) - y[label]; }
+
+double softmax_cross_entropy_derivative(std::span<const double> y, std::size_t label, std::size_t o) {
+  return std::exp(y[o] - log_sum_exp(y)) - (o == label ? 1.0 : 0.0);
+}
 
 }  // namespace lfm::reference

@@ -58,6 +58,9 @@ void project_backward_weight(const Maps& x, const Maps& grad_y, std::span<double
 /// The convolution of the ResNet trunk: kernel x kernel, `stride` apart, padding (kernel - 1)/2, no bias. weight
 /// [oc][x.c][kernel][kernel].
 Maps conv(const Maps& x, std::span<const double> weight, int kernel, int stride);
+/// Gradient of x, whose channels, height and width are like's.
+Maps conv_backward_input(const Maps& grad_y, std::span<const double> weight, int kernel, int stride, const Maps& like);
+void conv_backward_weight(const Maps& x, const Maps& grad_y, int kernel, int stride, std::span<double> grad_weight);
 
 // ---- batch_norm.cpp ----
 
@@ -92,6 +95,7 @@ Maps max_pool2x2_backward(const Maps& x, const Maps& grad_y);  ///< all to the f
 
 /// The largest of each window of 3x3, two apart, padding 1.
 Maps max_pool3x3(const Maps& x);
+Maps max_pool3x3_backward(const Maps& x, const Maps& grad_y);  ///< likewise to the first largest; windows overlap
 
 /// y += x.
 void add(Maps& y, const Maps& x);
@@ -124,16 +128,21 @@ void average_pool_backward(std::span<const double> grad_value, Maps& grad_maps);
 
 // ---- head.cpp ----
 
-/// logits[i] = bias + sum over f of weight[f] * x[i][f]. x [n][features].
-std::vector<double> head(std::span<const double> x, std::span<const double> weight, double bias);
-/// Gradient of x.
+/// y[i][o] = bias[o] + sum over f of weight[o][f] * x[i][f]. x [n][features], weight [outputs][features].
+std::vector<double> head(std::span<const double> x, std::span<const double> weight, std::span<const double> bias);
+/// Gradient of x from that of y [n][outputs].
 std::vector<double> head_backward(std::span<const double> x, std::span<const double> weight,
-                                  std::span<const double> grad_logits, std::span<double> grad_weight,
-                                  double& grad_bias);
+                                  std::span<const double> grad_y, std::span<double> grad_weight,
+                                  std::span<double> grad_bias);
 
 /// Binary cross-entropy of sigmoid(logit) against label 0 or 1, stable for any logit; and its derivative.
 double bce_with_logits(double logit, double label);
 double bce_with_logits_derivative(double logit, double label);
+
+/// Cross-entropy -log softmax(y)[label] of outputs y against the one that is right, stable for any; and its derivative
+/// by output o.
+double softmax_cross_entropy(std::span<const double> y, std::size_t label);
+double softmax_cross_entropy_derivative(std::span<const double> y, std::size_t label, std::size_t o);
 
 // ---- distillation.cpp ----
 

@@ -6,6 +6,8 @@
 
 #include "lfm/error.h"
 #include "src/engine/reference/operations.h"
+#include "src/engine/reference/parameters.h"
+#include "src/engine/reference/resnet.h"
 #include "src/model/front_end.h"
 
 namespace lfm {
@@ -29,7 +31,7 @@ struct HeadPass {
   std::vector<double> rbld_factors;  // empty without RBLD
   Selection topk, rks;               // rks.value: branch B's features
   std::vector<double> grad_features, grad_rks;
-  std::vector<double> grad_logits_a, grad_logits_b;
+  std::vector<double> grad_outputs_a, grad_outputs_b;
 };
 
 std::vector<float> to_float(const std::vector<double>& values) { return {values.begin(), values.end()}; }
@@ -60,21 +62,19 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     return layout.plan();
   }
 
-  bool computes(const Architecture& architecture, PlanMode mode) const override {
-    return architecture.trunk == Trunk::snet || mode == PlanMode::inference;
-  }
+  bool computes(const Architecture&, PlanMode) const override { return true; }
   Inference& inference() override { return *this; }
   Training& training() override { return *this; }
   void set_communicator(Communicator communicator) override { communicator_ = std::move(communicator); }
 
  private:
   void take_model(const Architecture& architecture, std::span<const float> values) override {
-    table_ = parameter_table(architecture);
-    parameters_.assign(values.begin(), values.end());
-    gradients_.assign(table_.trainable_floats, 0.0);
-    m_.assign(table_.trainable_floats, 0.0f);
-    v_.assign(table_.trainable_floats, 0.0f);
-    linear_head_ = linear_head(architecture, values);
+    parameters_.table = parameter_table(architecture);
+    const std::size_t trainable = parameters_.table.trainable_floats;
+    parameters_.values.assign(values.begin(), values.end());
+    parameters_.gradients.assign(trainable, 0.0);
+    m_.assign(trainable, 0.0f);
+    v_.assign(trainable, 0.0f);
   }
 
   void make_room(const PlanRequest& request) override { map_size(architecture(), request.height, request.width); }
@@ -90,8 +90,10 @@ class ReferenceEngine final : public Engine, private Inference, private Training
       case StageKind::front_end:
         residual_ = reference::residual(front_end(architecture()), batch_, architecture().normalisation);
         break;
-      case StageKind::stem: stem_ = reference::max_pool3x3(reference::relu(infer_conv_norm(0, residual_))); break;
-      case StageKind::bottleneck: infer_bottleneck(stage.block); break;
+      case StageKind::stem:
+      case StageKind::bottleneck:
+        resnet_.forward(stage, residual_, parameters_, reference::Statistics::running, communicator_);
+        break;
       case StageKind::block:
         infer_conv_norm_relu(stage.block, input_of(stage.block));
         pool(stage.block);
@@ -99,15 +101,10 @@ class ReferenceEngine final : public Engine, private Inference, private Training
       case StageKind::projection: maps_ = reference::project(blocks_.back().out, value(kProjection)); break;
       case StageKind::pooling:
         head_.features = architecture().pooling == Pooling::average
-                             ? reference::average_pool(maps_)
-                             : reference::select_topk(maps_, architecture().k).value;
+                             ? reference::average_pool(maps())
+                             : reference::select_topk(maps(), architecture().k).value;
         break;
-      case StageKind::head:
-        logits_ =
-            architecture().head == Head::linear
-                ? to_float(reference::head(head_.features, value(table_.head_weight()), value(table_.head_bias())[0]))
-                : to_float(reference::head(head_.features, linear_head_.weight, linear_head_.bias));
-        break;
+      case StageKind::head: logits_ = to_float(logits_of(head_outputs(head_.features))); break;
     }
   }
 
@@ -139,9 +136,10 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   void forward(const Stage& stage) override {
     switch (stage.kind) {
       case StageKind::front_end:
-      case StageKind::projection:
+      case StageKind::projection: return run(stage);  // without statistics or draws: as inference does
       case StageKind::stem:
-      case StageKind::bottleneck: return run(stage);  // without statistics or draws: as inference does
+      case StageKind::bottleneck:
+        return resnet_.forward(stage, residual_, parameters_, reference::Statistics::batch, communicator_);
       case StageKind::block: train_conv_norm_relu(stage.block, input_of(stage.block)); return pool(stage.block);
       case StageKind::pooling: return train_pool();
       case StageKind::head: return train_head();
@@ -152,54 +150,67 @@ class ReferenceEngine final : public Engine, private Inference, private Training
 
   void train_pool() {
     const TrainingStep& step = step_;
+    const Maps& x = maps();
     if (architecture().pooling == Pooling::average) {
-      head_.features = reference::average_pool(maps_);
+      head_.features = reference::average_pool(x);
       return;
     }
-    const int n = maps_.n, k = architecture().k;
-    const std::size_t selected = static_cast<std::size_t>(n) * kMapChannels * k;
-    head_.topk = reference::select_topk(maps_, k);
+    const int k = architecture().k;
+    const std::size_t selected = static_cast<std::size_t>(x.n) * x.c * k;
+    head_.topk = reference::select_topk(x, k);
     head_.features = head_.topk.value;
     if (step.options.rbld) {
       const auto keep = step.injected.rbld_keep
                             ? std::vector(step.injected.rbld_keep, step.injected.rbld_keep + selected)
-                            : reference::draw_rbld_keep(step.options, step.key, n, kMapChannels, k);
+                            : reference::draw_rbld_keep(step.options, step.key, x.n, x.c, k);
       head_.rbld_factors = reference::rbld_factors(step.options, k, keep);
       for (std::size_t i = 0; i < selected; ++i) head_.features[i] *= head_.rbld_factors[i];
     }
     if (step.options.rks) {
       const auto positions = step.injected.rks_index
                                  ? std::vector(step.injected.rks_index, step.injected.rks_index + selected)
-                                 : reference::draw_rks_positions(step.key, n, kMapChannels, k, maps_.h * maps_.w);
-      head_.rks = reference::select_at(maps_, positions, k);
+                                 : reference::draw_rks_positions(step.key, x.n, x.c, k, x.h * x.w);
+      head_.rks = reference::select_at(x, positions, k);
     }
   }
 
   void train_head() {
     const TrainingStep& step = step_;
     TrainingResult& result = result_ = {};
+    const std::size_t outputs = static_cast<std::size_t>(output_count(architecture()));
     const auto branch = [&](const std::vector<double>& features, double weight, double& loss,
-                            std::vector<double>& grad_logits) {
-      const std::vector<double> logits = reference::head(features, value(kHeadWeight), value(kHeadBias)[0]);
-      grad_logits.assign(logits.size(), 0.0);
-      for (std::size_t i = 0; i < logits.size(); ++i) {
-        if (step.labels[i] == kUnlabelled) continue;
-        loss += reference::bce_with_logits(logits[i], step.labels[i]);
-        grad_logits[i] = weight * step.loss_scale * reference::bce_with_logits_derivative(logits[i], step.labels[i]);
+                            std::vector<double>& grad_outputs) {
+      const std::vector<double> y = head_outputs(features);
+      grad_outputs.assign(y.size(), 0.0);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const std::uint8_t label = step.labels[i / outputs];
+        if (label == kUnlabelled) continue;
+        const std::size_t o = i % outputs;
+        const std::span<const double> of_image(&y[i - o], outputs);
+        double derivative = 0;
+        if (outputs == 1) {
+          loss += reference::bce_with_logits(y[i], label);
+          derivative = reference::bce_with_logits_derivative(y[i], label);
+        } else {
+          if (o == 0) loss += reference::softmax_cross_entropy(of_image, label);
+          derivative = reference::softmax_cross_entropy_derivative(of_image, label, o);
+        }
+        grad_outputs[i] = weight * step.loss_scale * derivative;
       }
-      return logits;
+      return logits_of(y);
     };
-    const std::vector<double> logits = branch(head_.features, 1.0, result.loss_a, head_.grad_logits_a);
+    const std::vector<double> logits = branch(head_.features, 1.0, result.loss_a, head_.grad_outputs_a);
     result.logit_a = to_float(logits);
     if (step.options.rks)
-      result.logit_b = to_float(branch(head_.rks.value, step.options.alpha, result.loss_b, head_.grad_logits_b));
-    grad_maps_ = Maps(maps_.n, maps_.c, maps_.h, maps_.w);
+      result.logit_b = to_float(branch(head_.rks.value, step.options.alpha, result.loss_b, head_.grad_outputs_b));
+    const Maps& x = maps();
+    grad_maps() = Maps(x.n, x.c, x.h, x.w);
     const Distillation& teacher = step.teacher;
     if (!teacher.maps.empty())
-      result.distance_maps = reference::map_distance(maps_, teacher.maps, teacher.scale, teacher.weight, grad_maps_);
+      result.distance_maps = reference::map_distance(x, teacher.maps, teacher.scale, teacher.weight, grad_maps());
     if (!teacher.logits.empty()) {
       result.distance_logits = reference::logit_distance(logits, teacher.logits, teacher.scale[kMapChannels],
-                                                         teacher.weight, head_.grad_logits_a);
+                                                         teacher.weight, head_.grad_outputs_a);
     }
   }
 
@@ -214,34 +225,33 @@ class ReferenceEngine final : public Engine, private Inference, private Training
         blocks_.back().grad_out = reference::project_backward_input(grad_maps_, value(kProjection), kChannels[kBlocks]);
         return;
       case StageKind::block: return backward_block(stage.block, mode);
-      case StageKind::front_end:  // has no parameters
-      case StageKind::stem:       // not trained (computes()), as bottlenecks
-      case StageKind::bottleneck: return;
+      case StageKind::stem:
+      case StageKind::bottleneck: return resnet_.backward(stage, residual_, parameters_, mode, communicator_);
+      case StageKind::front_end: return;  // has no parameters
     }
   }
 
   void backward_head(GradientMode mode) {
-    const auto grad_weight = gradient(kHeadWeight, mode);
-    double& grad_bias = gradient(kHeadBias, mode)[0];
+    const auto weight = value(head_weight());
+    const auto grad_weight = gradient(head_weight(), mode), grad_bias = gradient(head_bias(), mode);
     head_.grad_features =
-        reference::head_backward(head_.features, value(kHeadWeight), head_.grad_logits_a, grad_weight, grad_bias);
+        reference::head_backward(head_.features, weight, head_.grad_outputs_a, grad_weight, grad_bias);
     if (step_.options.rks) {
-      head_.grad_rks =
-          reference::head_backward(head_.rks.value, value(kHeadWeight), head_.grad_logits_b, grad_weight, grad_bias);
+      head_.grad_rks = reference::head_backward(head_.rks.value, weight, head_.grad_outputs_b, grad_weight, grad_bias);
     }
   }
 
   // Adds to what a teacher's maps left.
   void backward_pool() {
     if (architecture().pooling == Pooling::average) {
-      reference::average_pool_backward(head_.grad_features, grad_maps_);
+      reference::average_pool_backward(head_.grad_features, grad_maps());
       return;
     }
     if (step_.options.rbld) {
       for (std::size_t i = 0; i < head_.grad_features.size(); ++i) head_.grad_features[i] *= head_.rbld_factors[i];
     }
-    reference::select_backward(head_.topk, head_.grad_features, grad_maps_);
-    if (step_.options.rks) reference::select_backward(head_.rks, head_.grad_rks, grad_maps_);
+    reference::select_backward(head_.topk, head_.grad_features, grad_maps());
+    if (step_.options.rks) reference::select_backward(head_.rks, head_.grad_rks, grad_maps());
   }
 
   void backward_block(int b, GradientMode mode) {
@@ -254,18 +264,21 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   }
 
   double adam(const AdamOptions& options, std::uint64_t step) override {
-    communicator_.sum(gradients_);
+    std::vector<double>& gradients = parameters_.gradients;
+    communicator_.sum(gradients);
     double squares = 0;
-    for (const double g : gradients_) squares += g * g;
-    reference::adam(options, step, gradients_, std::span(parameters_).first(table_.trainable_floats), m_, v_);
+    for (const double g : gradients) squares += g * g;
+    reference::adam(options, step, gradients, std::span(parameters_.values).first(gradients.size()), m_, v_);
     return std::sqrt(squares);
   }
 
   // ---- state ----
 
-  void read_parameters(std::span<float> values) override { std::ranges::copy(to_float(parameters_), values.begin()); }
+  void read_parameters(std::span<float> values) override {
+    std::ranges::copy(to_float(parameters_.values), values.begin());
+  }
   void read_gradients(std::span<float> gradients) override {
-    std::ranges::copy(to_float(gradients_), gradients.begin());
+    std::ranges::copy(to_float(parameters_.gradients), gradients.begin());
   }
   void read_moments(std::span<float> m, std::span<float> v) override {
     std::ranges::copy(m_, m.begin());
@@ -280,13 +293,26 @@ class ReferenceEngine final : public Engine, private Inference, private Training
   static bool pools(int b) { return b + 1 < kBlocks; }
   const Maps& input_of(int b) const { return b == 0 ? residual_ : blocks_[b - 1].out; }
   void pool(int b) { blocks_[b].out = pools(b) ? reference::max_pool2x2(blocks_[b].relu) : blocks_[b].relu; }
-  std::span<double> value(int id) { return parameter(std::span(parameters_), table_, id); }
+  std::span<double> value(int id) { return parameters_.value(id); }
+  std::span<double> gradient(int id, GradientMode mode) { return parameters_.gradient(id, mode); }
+  int head_weight() const { return parameters_.table.head_weight(); }
+  int head_bias() const { return parameters_.table.head_bias(); }
 
-  // Where a stage adds its gradient: emptied first unless micro-batches accumulate.
-  std::span<double> gradient(int id, GradientMode mode) {
-    const auto span = parameter(std::span(gradients_), table_, id);
-    if (mode == GradientMode::overwrite) std::ranges::fill(span, 0.0);
-    return span;
+  // What is pooled.
+  bool is_resnet() const { return architecture().trunk == Trunk::resnet; }
+  const Maps& maps() const { return is_resnet() ? resnet_.maps() : maps_; }
+  Maps& grad_maps() { return is_resnet() ? resnet_.grad_maps() : grad_maps_; }
+
+  /// [n][outputs]
+  std::vector<double> head_outputs(const std::vector<double>& features) {
+    return reference::head(features, value(head_weight()), value(head_bias()));
+  }
+  /// Of a softmax the difference of its two outputs: its score is their sigmoid.
+  std::vector<double> logits_of(const std::vector<double>& outputs) const {
+    if (architecture().head == Head::linear) return outputs;
+    std::vector<double> logits(outputs.size() / 2);
+    for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = outputs[2 * i + 1] - outputs[2 * i];
+    return logits;
   }
 
   void infer_conv_norm_relu(int b, const Maps& x) {
@@ -297,29 +323,11 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     block.relu = reference::relu(block.norm);
   }
 
-  /// A convolution of the ResNet trunk and its batch norm.
-  Maps infer_conv_norm(int i, const Maps& x) {
-    const TrunkConvolution& c = kTrunkConvolutions[static_cast<std::size_t>(i)];
-    return reference::batch_norm(reference::conv(x, value(trunk_weight(i)), c.kernel, c.stride), value(trunk_mean(i)),
-                                 value(trunk_variance(i)), value(trunk_scale(i)), value(trunk_shift(i)));
-  }
-
-  void infer_bottleneck(int b) {
-    const Maps& x = b == 0 ? stem_ : bottlenecks_[b - 1];
-    const int first = first_convolution(b);
-    const Maps reduced = reference::relu(infer_conv_norm(first + kReduce, x));
-    const Maps spatial = reference::relu(infer_conv_norm(first + kSpatial, reduced));
-    Maps y = infer_conv_norm(first + kExpand, spatial);
-    reference::add(y, kBottlenecks[b].projects() ? infer_conv_norm(first + kShortcut, x) : x);
-    bottlenecks_[b] = reference::relu(y);
-    if (b + 1 == static_cast<int>(kBottlenecks.size())) maps_ = bottlenecks_[b];
-  }
-
   std::optional<std::vector<float>> read_resnet(Activation activation) const {
     switch (activation) {
-      case Activation::block1: return to_float(stem_.values);
-      case Activation::block2: return to_float(bottlenecks_[kLayer1End - 1].values);
-      case Activation::maps: return to_float(maps_.values);
+      case Activation::block1: return to_float(resnet_.stem().values);
+      case Activation::block2: return to_float(resnet_.layer1().values);
+      case Activation::maps: return to_float(resnet_.maps().values);
       case Activation::features: return to_float(head_.features);
       case Activation::block3:
       case Activation::block4:
@@ -346,9 +354,7 @@ class ReferenceEngine final : public Engine, private Inference, private Training
                                           gradient(norm_scale(b), mode), gradient(norm_shift(b), mode), communicator_);
   }
 
-  ParameterTable table_ = parameter_table({});
-  std::vector<double> parameters_;  // always numbers that a float holds, as checkpoints keep floats
-  std::vector<double> gradients_;
+  reference::Parameters parameters_;
   std::vector<float> m_, v_;
   Communicator communicator_;
   PixelBatch batch_;
@@ -357,10 +363,8 @@ class ReferenceEngine final : public Engine, private Inference, private Training
 
   Maps residual_;
   std::array<Block, kBlocks> blocks_;
-  Maps stem_;
-  std::array<Maps, kBottlenecks.size()> bottlenecks_;
-  LinearHead linear_head_;
   Maps maps_, grad_maps_;
+  reference::ResnetTrunk resnet_;
   HeadPass head_;
   std::vector<float> logits_;
 };

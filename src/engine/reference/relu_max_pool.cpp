@@ -16,6 +16,19 @@ std::size_t largest_of_cell(const double* plane, int width, int row, int column)
   return best;
 }
 
+// Position of the first largest of the window of 3x3 around (2 row, 2 column), as far as it lies in the map.
+std::size_t largest_of_window(const double* plane, const Maps& size, int row, int column) {
+  const int left = std::max(2 * column - 1, 0), right = std::min(2 * column + 1, size.w - 1);
+  std::size_t best = static_cast<std::size_t>(std::max(2 * row - 1, 0)) * size.w + left;
+  for (int r = std::max(2 * row - 1, 0); r <= std::min(2 * row + 1, size.h - 1); ++r) {
+    for (int s = left; s <= right; ++s) {
+      const std::size_t p = static_cast<std::size_t>(r) * size.w + s;
+      if (plane[p] > plane[best]) best = p;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 Maps relu(const Maps& x) {
@@ -68,19 +81,26 @@ Maps max_pool3x3(const Maps& x) {
       const double* in = x.plane(image, c);
       double* out = y.plane(image, c);
       for (int r = 0; r < y.h; ++r) {
-        for (int s = 0; s < y.w; ++s) {
-          double largest = in[2 * r * x.w + 2 * s];
-          for (int row = std::max(2 * r - 1, 0); row <= std::min(2 * r + 1, x.h - 1); ++row) {
-            for (int column = std::max(2 * s - 1, 0); column <= std::min(2 * s + 1, x.w - 1); ++column) {
-              largest = std::max(largest, in[row * x.w + column]);
-            }
-          }
-          *out++ = largest;
-        }
+        for (int s = 0; s < y.w; ++s) *out++ = in[largest_of_window(in, x, r, s)];
       }
     }
   }
   return y;
+}
+
+Maps max_pool3x3_backward(const Maps& x, const Maps& grad_y) {
+  Maps grad_x(x.n, x.c, x.h, x.w);
+  for (int image = 0; image < x.n; ++image) {
+    for (int c = 0; c < x.c; ++c) {
+      const double* in = x.plane(image, c);
+      const double* g = grad_y.plane(image, c);
+      double* out = grad_x.plane(image, c);
+      for (int r = 0; r < grad_y.h; ++r) {
+        for (int s = 0; s < grad_y.w; ++s) out[largest_of_window(in, x, r, s)] += *g++;
+      }
+    }
+  }
+  return grad_x;
 }
 
 void add(Maps& y, const Maps& x) {
