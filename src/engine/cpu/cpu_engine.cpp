@@ -62,22 +62,22 @@ std::string CpuEngine::description() const {
 }
 
 bool CpuEngine::computes(const Architecture& architecture, PlanMode mode) const {
-  return architecture.trunk == Trunk::snet || (mode == PlanMode::inference && inference_.precision == Precision::fp32);
+  return architecture.trunk == Trunk::snet || mode == PlanMode::training || inference_.precision == Precision::fp32;
 }
 
 void CpuEngine::take_model(const Architecture& architecture, std::span<const float> values) {
-  if (architecture.trunk == Trunk::resnet) return resnet_.load(architecture, values);
   parameters_.assign(values.begin(), values.end());
   training_.load(architecture, parameters_);
-  weights_ = pack_weights(architecture, values, inference_, pool_);
-  packed_changes_ = training_.changes();
+  pack(architecture);
   plan_ = {};
 }
 
-// What training has changed since.
-void CpuEngine::pack() {
-  if (packed_changes_ == training_.changes()) return;
-  weights_ = pack_weights(architecture(), parameters_, inference_, pool_);
+void CpuEngine::pack(const Architecture& architecture) {
+  if (architecture.trunk == Trunk::resnet) {
+    resnet_.load(architecture, parameters_);
+  } else {
+    weights_ = pack_weights(architecture, parameters_, inference_, pool_);
+  }
   packed_changes_ = training_.changes();
 }
 
@@ -141,8 +141,8 @@ void CpuEngine::make_room(const PlanRequest& request) {
     training_.reserve(request);
     return;
   }
+  if (packed_changes_ != training_.changes()) pack(architecture());  // what training has changed since
   if (is_resnet()) return resnet_.reserve(request.n, request.height, request.width);
-  pack();
   plan_ = plan_inference(architecture(), request.n, request.height, request.width);
   arena_.grow(plan_.arena);
 }

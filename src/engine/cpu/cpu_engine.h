@@ -76,7 +76,7 @@ class CpuEngine final : public Engine, public Inference {
   void take_model(const Architecture& architecture, std::span<const float> values) override;
   void make_room(const PlanRequest& request) override;
   bool is_resnet() const { return architecture().trunk == Trunk::resnet; }
-  void pack();
+  void pack(const Architecture& architecture);
   InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width) const;
   ActivationPlan plan_activations(const Architecture& architecture, int n, int height, int width, bool keep_all) const;
   void first_block(const ActivationPlan& plan, int first_row);

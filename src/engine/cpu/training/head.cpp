@@ -8,15 +8,15 @@
 
 namespace lfm::cpu {
 
-void head_forward(Branch& branch, std::span<const float> w, float bias, std::span<const std::uint8_t> labels,
-                  double weight) {
+void head_forward(Branch& branch, const LinearHead& head, std::span<const std::uint8_t> labels, double weight) {
+  const std::vector<double>& w = head.weight;
   branch.logits.resize(labels.size());
   branch.grad_logits.resize(labels.size());
   branch.loss = 0;
   const float* x = branch.features;
   for (std::size_t i = 0; i < labels.size(); ++i, x += w.size()) {
-    double z = double{bias};
-    for (std::size_t f = 0; f < w.size(); ++f) z += double{w[f]} * double{x[f]};
+    double z = head.bias;
+    for (std::size_t f = 0; f < w.size(); ++f) z += w[f] * double{x[f]};
     branch.logits[i] = static_cast<float>(z);
     branch.grad_logits[i] = 0;
     if (labels[i] == kUnlabelled) continue;
@@ -26,21 +26,26 @@ void head_forward(Branch& branch, std::span<const float> w, float bias, std::spa
   }
 }
 
-void head_backward(std::span<const Branch* const> branches, std::span<float> grad_w, float& grad_bias,
+void head_backward(std::span<const Branch* const> branches, std::span<float> grad_w, std::span<float> grad_bias,
                    GradientMode mode) {
+  const std::size_t outputs = grad_bias.size(), features = grad_w.size() / outputs;
+  const auto store = [&](std::span<float> grad, std::size_t at, double sum) {
+    if (outputs == 2) store_gradient(grad[at], -sum, mode);
+    store_gradient(grad[(outputs - 1) * (grad.size() / outputs) + at], sum, mode);
+  };
   double bias = 0;
   for (const Branch* branch : branches) {
     for (const double g : branch->grad_logits) bias += g;
   }
-  store_gradient(grad_bias, bias, mode);
-  for (std::size_t f = 0; f < grad_w.size(); ++f) {
+  store(grad_bias, 0, bias);
+  for (std::size_t f = 0; f < features; ++f) {
     double sum = 0;
     for (const Branch* branch : branches) {
       for (std::size_t i = 0; i < branch->grad_logits.size(); ++i) {
-        sum += branch->grad_logits[i] * double{branch->features[i * grad_w.size() + f]};
+        sum += branch->grad_logits[i] * double{branch->features[i * features + f]};
       }
     }
-    store_gradient(grad_w[f], sum, mode);
+    store(grad_w, f, sum);
   }
 }
 

@@ -10,7 +10,7 @@
 namespace lfm::cpu {
 namespace {
 
-constexpr std::size_t kMaps = kMapChannels;
+constexpr std::size_t kStep = kMapChannels;  // from one value of a map to the next
 
 /// One map's sorted list of the largest so far: values and positions, `size` of them.
 struct Ranking {
@@ -40,10 +40,11 @@ struct Ranking {
 
 void average_image(const PoolingPass& pass, std::size_t image) {
   const std::size_t area = static_cast<std::size_t>(pass.area);
-  for (std::size_t c = 0; c < kMaps; ++c) {
+  for (std::size_t c = 0; c < pass.channels(); ++c) {
+    const float* map = pass.maps + pass.map_at(image, c);
     double sum = 0;
-    for (std::size_t p = 0; p < area; ++p) sum += double{pass.maps[(image * area + p) * kMaps + c]};
-    pass.pooled.features[image * kMaps + c] = static_cast<float>(sum / pass.area);
+    for (std::size_t p = 0; p < area; ++p) sum += double{map[p * kStep]};
+    pass.pooled.features[image * pass.channels() + c] = static_cast<float>(sum / pass.area);
   }
 }
 
@@ -57,13 +58,13 @@ struct ImageDraws {
 
 void pool_map(const PoolingPass& pass, const ImageDraws& draws, std::size_t image, std::size_t c) {
   const int k = pass.architecture.k;
-  const std::size_t first = (image * kMaps + c) * static_cast<std::size_t>(k);
+  const std::size_t first = (image * pass.channels() + c) * static_cast<std::size_t>(k);
   const auto global = static_cast<std::uint32_t>(draws.key.first_image) + static_cast<std::uint32_t>(image);
-  const float* map = pass.maps + image * static_cast<std::size_t>(pass.area) * kMaps + c;
+  const float* map = pass.maps + pass.map_at(image, c);
   const PooledMaps& pooled = pass.pooled;
 
   Ranking largest{pooled.features + first, pooled.position + first};
-  for (std::int32_t p = 0; p < pass.area; ++p) largest.insert(map[p * kMaps], p, k);
+  for (std::int32_t p = 0; p < pass.area; ++p) largest.insert(map[p * kStep], p, k);
   for (int rank = 0; rank < k; ++rank) {
     const std::size_t at = first + static_cast<std::size_t>(rank);
     bool keep = true;
@@ -84,7 +85,7 @@ void pool_map(const PoolingPass& pass, const ImageDraws& draws, std::size_t imag
     rks_positions(draws.key.seed, draws.key.step, global, static_cast<int>(c), pass.area, k, positions);
   }
   Ranking drawn{pooled.auxiliary + first, pooled.drawn + first};
-  for (int i = 0; i < k; ++i) drawn.insert(map[positions[i] * kMaps], positions[i], k);
+  for (int i = 0; i < k; ++i) drawn.insert(map[positions[i] * kStep], positions[i], k);
 }
 
 }  // namespace
@@ -99,31 +100,34 @@ void pool_forward(ThreadPool& threads, const PoolingPass& pass, const TrainingOp
   const auto scale = rbld_scales(options.p_min, options.p_max, pass.architecture.k, options.rbld_scale);
   const ImageDraws draws{options, key, injected, drop, scale};
   threads.run(pass.n, [&](int image, int) {
-    for (std::size_t c = 0; c < kMaps; ++c) pool_map(pass, draws, static_cast<std::size_t>(image), c);
+    for (std::size_t c = 0; c < pass.channels(); ++c) pool_map(pass, draws, static_cast<std::size_t>(image), c);
   });
 }
 
 void pool_backward(ThreadPool& threads, const PoolingPass& pass, std::span<const double> grad_logits_a,
-                   std::span<const double> grad_logits_b, std::span<const float> weight, GradientMode mode,
+                   std::span<const double> grad_logits_b, std::span<const double> weight, GradientMode mode,
                    float* grad_maps) {
   const std::size_t area = static_cast<std::size_t>(pass.area), k = static_cast<std::size_t>(pass.architecture.k);
   threads.run(pass.n, [&](int index, int) {
     const std::size_t image = static_cast<std::size_t>(index);
-    float* maps = grad_maps + image * area * kMaps;
-    if (mode == GradientMode::overwrite) std::fill_n(maps, area * kMaps, 0.0f);
+    for (std::size_t c = 0; mode == GradientMode::overwrite && c < pass.channels(); c += kStep)
+      std::fill_n(grad_maps + pass.map_at(image, c), area * kStep, 0.0f);
     if (pass.architecture.pooling == Pooling::average) {
-      for (std::size_t i = 0; i < area * kMaps; ++i) {
-        maps[i] += static_cast<float>(grad_logits_a[image] * double{weight[i % kMaps]} / pass.area);
+      for (std::size_t c = 0; c < pass.channels(); ++c) {
+        const float grad = static_cast<float>(grad_logits_a[image] * weight[c] / pass.area);
+        float* map = grad_maps + pass.map_at(image, c);
+        for (std::size_t p = 0; p < area; ++p) map[p * kStep] += grad;
       }
       return;
     }
-    for (std::size_t i = 0; i < kMaps * k; ++i) {
-      const std::size_t at = image * kMaps * k + i, c = i / k;
-      const float a = static_cast<float>(grad_logits_a[image] * double{weight[i]} * double{pass.pooled.factor[at]});
-      maps[static_cast<std::size_t>(pass.pooled.position[at]) * kMaps + c] += a;
+    for (std::size_t i = 0; i < pass.channels() * k; ++i) {
+      const std::size_t at = image * pass.channels() * k + i;
+      float* map = grad_maps + pass.map_at(image, i / k);
+      const float a = static_cast<float>(grad_logits_a[image] * weight[i] * double{pass.pooled.factor[at]});
+      map[static_cast<std::size_t>(pass.pooled.position[at]) * kStep] += a;
       if (grad_logits_b.empty()) continue;
-      const float b = static_cast<float>(grad_logits_b[image] * double{weight[i]});
-      maps[static_cast<std::size_t>(pass.pooled.drawn[at]) * kMaps + c] += b;
+      const float b = static_cast<float>(grad_logits_b[image] * weight[i]);
+      map[static_cast<std::size_t>(pass.pooled.drawn[at]) * kStep] += b;
     }
   });
 }

@@ -8,13 +8,38 @@ namespace {
 
 constexpr std::size_t kAlign = kAlignment / sizeof(float);
 
+/// What pooling and head leave.
+void add_features(TrainingPlan& plan, const Architecture& architecture, ArenaLayout& layout) {
+  const std::size_t features = static_cast<std::size_t>(plan.n) * static_cast<std::size_t>(feature_count(architecture));
+  plan.features = add_floats(layout, "features", features);
+  plan.auxiliary = add_floats(layout, "features of RKS", features);
+  plan.factor = add_floats(layout, "RBLD factors", features);
+  plan.position = add_floats(layout, "top-k positions", features);
+  plan.drawn = add_floats(layout, "RKS positions", features);
+}
+
+TrainingPlan plan_resnet(const Architecture& architecture, const PlanRequest& request, int threads) {
+  TrainingPlan plan;
+  plan.n = request.n;
+  plan.map = map_size(architecture, request.height, request.width);
+  ArenaLayout layout(kAlignment);
+  plan.resnet = plan_resnet_training(stages(architecture, request.height, request.width), request.n, threads, layout);
+  plan.maps = plan.resnet.out.back();
+  plan.grad_maps = plan.resnet.grad.back();
+  add_features(plan, architecture, layout);
+  plan.arena = layout.plan();
+  return plan;
+}
+
 }  // namespace
 
 TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& request, int threads,
                            int winner_bytes) {
+  if (architecture.trunk == Trunk::resnet) return plan_resnet(architecture, request, threads);
   TrainingPlan plan;
   plan.n = request.n;
   plan.shape = network_shape(architecture, request.height, request.width);
+  plan.map = plan.shape.maps();
   const std::size_t n = static_cast<std::size_t>(request.n);
   const auto map = [n](const MapSize& size, int channels) {
     return n * static_cast<std::size_t>(size.area()) * channels;
@@ -39,12 +64,7 @@ TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& 
       add("winners", n * plan.shape.out[0].area() * static_cast<std::size_t>(winner_bytes) / sizeof(float) + kAlign);
   plan.maps = add("maps", map(plan.shape.maps(), kMapChannels));
   plan.grad_maps = add("gradient of the maps", map(plan.shape.maps(), kMapChannels));
-  const std::size_t features = n * static_cast<std::size_t>(feature_count(architecture));
-  plan.features = add("features", features);
-  plan.auxiliary = add("features of RKS", features);
-  plan.factor = add("RBLD factors", features);
-  plan.position = add("top-k positions", features);
-  plan.drawn = add("RKS positions", features);
+  add_features(plan, architecture, layout);
   plan.filters = add("filters", filters);
   plan.grad_filters = add("gradient of the filters", static_cast<std::size_t>(slot_count(request.n)) * filters);
   plan.first_images = add("moments of the pixels", n * FirstBlock::kImageFloats);
@@ -58,7 +78,8 @@ CpuTraining::CpuTraining(const Kernels& kernels, ThreadPool& pool)
     : machine_{kernels, training_kernels(kernels), pool},
       norm_{BatchNorm(kChannels[2]), BatchNorm(kChannels[3]), BatchNorm(kChannels[4])},
       sums_(2 * kLastChannels),
-      identity_(2 * kLastChannels) {
+      identity_(2 * kLastChannels),
+      resnet_(machine_) {
   std::fill_n(identity_.data(), kLastChannels, 1.0f);
   std::fill_n(identity_.data() + kLastChannels, kLastChannels, 0.0f);
   for (std::size_t i = 0; i < 3; ++i) grad_sums_[i].resize(2 * static_cast<std::size_t>(kChannels[i + 2]));
@@ -111,7 +132,7 @@ FirstBlock::Pass CpuTraining::first_pass() const {
 PoolingPass CpuTraining::pooling_pass() const {
   return {architecture_,
           plan_.n,
-          plan_.shape.maps().area(),
+          plan_.map.area(),
           at(plan_.maps),
           {at(plan_.features), at(plan_.auxiliary), at(plan_.factor),
            reinterpret_cast<std::int32_t*>(at(plan_.position)), reinterpret_cast<std::int32_t*>(at(plan_.drawn))}};
@@ -119,6 +140,10 @@ PoolingPass CpuTraining::pooling_pass() const {
 
 Projection CpuTraining::projection() const {
   return {plan_.n, plan_.shape.maps().area(), at(plan_.conv_out[2]), norm_[2].norm(), value(kProjection)};
+}
+
+ResnetStep CpuTraining::resnet_step() {
+  return {architecture_, plan_.resnet, arena_.data(), batch_, table_, values_, gradients(), communicator_};
 }
 
 /// What block b does to its input as it reads it: ReLU follows, which changes nothing of block 1's output.
@@ -137,7 +162,11 @@ void CpuTraining::begin(const PixelBatch& batch, const TrainingStep& step) {
 
 void CpuTraining::forward(const Stage& stage) {
   switch (stage.kind) {
-    case StageKind::front_end: return;  // block 1 computes it
+    case StageKind::front_end:
+      if (is_resnet()) resnet_.forward(stage, resnet_step());
+      return;  // block 1 computes it
+    case StageKind::stem:
+    case StageKind::bottleneck: return resnet_.forward(stage, resnet_step());
     case StageKind::block:
       return stage.block == 0 ? first_.forward(machine_, first_pass(), communicator_) : forward_conv(stage.block);
     case StageKind::projection:
@@ -145,8 +174,6 @@ void CpuTraining::forward(const Stage& stage) {
     case StageKind::pooling:
       return pool_forward(machine_.pool, pooling_pass(), step_.options, step_.key, step_.injected);
     case StageKind::head: return head();
-    case StageKind::stem:
-    case StageKind::bottleneck: return;  // of another trunk
   }
 }
 
@@ -175,16 +202,15 @@ void CpuTraining::head() {
   const auto labels = step_.labels;
   const float loss_scale = step_.loss_scale;
   const Distillation& teacher = step_.teacher;
-  const auto weight = value(kHeadWeight);
-  const float bias = value(kHeadBias)[0];
+  head_ = linear_head(architecture_, values_);
   TrainingResult& result = result_ = {};
   main_.features = at(plan_.features);
-  head_forward(main_, weight, bias, labels, double{loss_scale});
+  head_forward(main_, head_, labels, double{loss_scale});
   result.logit_a = main_.logits;
   result.loss_a = main_.loss;
   if (step_.options.rks) {
     auxiliary_.features = at(plan_.auxiliary);
-    head_forward(auxiliary_, weight, bias, labels, double{step_.options.alpha} * double{loss_scale});
+    head_forward(auxiliary_, head_, labels, double{step_.options.alpha} * double{loss_scale});
     result.logit_b = auxiliary_.logits;
     result.loss_b = auxiliary_.loss;
   }
@@ -213,22 +239,22 @@ void CpuTraining::backward(const Stage& stage, GradientMode mode) {
           machine_, first_pass(),
           {at(plan_.grad_pooled[0]), gradient(conv_weight(0)), gradient(norm_scale(0)), gradient(norm_shift(0)), mode},
           communicator_);
-    case StageKind::front_end:  // has no parameters
-    case StageKind::stem:       // of another trunk, as bottlenecks
-    case StageKind::bottleneck: return;
+    case StageKind::stem:
+    case StageKind::bottleneck: return resnet_.backward(stage, resnet_step(), mode);
+    case StageKind::front_end: return;  // has no parameters
   }
 }
 
 void CpuTraining::backward_head(GradientMode mode) {
   const Branch* branches[] = {&main_, &auxiliary_};
-  head_backward(std::span(branches).first(step_.options.rks ? 2 : 1), gradient(kHeadWeight), gradient(kHeadBias)[0],
-                mode);
+  head_backward(std::span(branches).first(step_.options.rks ? 2 : 1), gradient(table_.head_weight()),
+                gradient(table_.head_bias()), mode);
 }
 
 void CpuTraining::backward_pool() {
   const std::span<const double> auxiliary =
       step_.options.rks ? std::span<const double>(auxiliary_.grad_logits) : std::span<const double>();
-  pool_backward(machine_.pool, pooling_pass(), main_.grad_logits, auxiliary, value(kHeadWeight),
+  pool_backward(machine_.pool, pooling_pass(), main_.grad_logits, auxiliary, head_.weight,
                 maps_taught_ ? GradientMode::accumulate : GradientMode::overwrite, at(plan_.grad_maps));
 }
 
@@ -307,7 +333,39 @@ std::vector<float> CpuTraining::channels_first(const float* data, MapSize size, 
   return out;
 }
 
+/// [channels/64][n][pixel][64] to [n][channel][pixel].
+std::vector<float> CpuTraining::channels_first(const SlabMaps& maps) const {
+  const std::size_t area = static_cast<std::size_t>(maps.size.area());
+  std::vector<float> out;
+  out.reserve(maps.floats());
+  for (int image = 0; image < maps.n; ++image) {
+    for (int c = 0; c < maps.channels; ++c) {
+      const float* from = maps.image(c / kSlab, image) + c % kSlab;
+      for (std::size_t p = 0; p < area; ++p) out.push_back(from[p * kSlab]);
+    }
+  }
+  return out;
+}
+
+std::optional<std::vector<float>> CpuTraining::read_resnet(Activation activation) const {
+  const ResnetTrainingPlan& plan = plan_.resnet;
+  const std::size_t layer1 = kLayer1End - 1,
+                    features = static_cast<std::size_t>(plan_.n * feature_count(architecture_));
+  switch (activation) {
+    case Activation::block1: return channels_first(SlabMaps{at(plan.stem_out), plan.n, plan.stem, kStemChannels});
+    case Activation::block2:
+      return channels_first(SlabMaps{at(plan.out[layer1]), plan.n, plan.stem, kBottlenecks[layer1].out()});
+    case Activation::maps: return channels_first(SlabMaps{at(plan_.maps), plan.n, plan_.map, kResnetMapChannels});
+    case Activation::features: return std::vector<float>(at(plan_.features), at(plan_.features) + features);
+    case Activation::block3:
+    case Activation::block4:
+    case Activation::grad_maps: break;  // the last is gone: bottlenecks pass it on in place
+  }
+  return std::nullopt;
+}
+
 std::optional<std::vector<float>> CpuTraining::read(Activation activation) {
+  if (is_resnet()) return read_resnet(activation);
   switch (activation) {
     case Activation::block1:
     case Activation::block2:

@@ -1,9 +1,9 @@
 // The CPU engine's training stages: what they keep between each other, and where it lies. Their arithmetic is in the
 // files beside.
 //
-// Every block keeps its convolution's output before batch norm (block 1 keeps none, see first_block.h) and, where it
-// pools, the selected value of each 2x2; normalising and ReLU happen as the next stage reads. Parameters belong to the
-// engine.
+// Every block of SNet keeps its convolution's output before batch norm (block 1 keeps none, see first_block.h) and, where
+// it pools, the selected value of each 2x2; normalising and ReLU happen as the next stage reads. The ResNet trunk is in
+// resnet_training.h. Parameters belong to the engine.
 #pragma once
 
 #include <array>
@@ -20,20 +20,30 @@
 #include "src/engine/cpu/training/head.h"
 #include "src/engine/cpu/training/pooling.h"
 #include "src/engine/cpu/training/projection.h"
+#include "src/engine/cpu/training/resnet_training.h"
 
 namespace lfm::cpu {
 
 /// Where a micro-batch's activations and gradients lie in the arena, in floats; all arithmetic, no memory.
 struct TrainingPlan {
   int n = 0;
+
+  // What is pooled, whatever the trunk:
+  MapSize map;
+  std::size_t maps = 0, grad_maps = 0;  ///< [channels/64][n][area][64]
+  std::size_t features = 0, auxiliary = 0, factor = 0, position = 0, drawn = 0;
+
+  // SNet's:
   NetworkShape shape;
   std::array<ConvTraining, 3> conv{};
   std::array<std::size_t, 3> pooled{};       ///< [n][out][c]: block 1 behind ReLU, blocks 2 and 3 before batch norm
   std::array<std::size_t, 3> conv_out{};     ///< blocks 2 to 4: [n][conv][c]
   std::array<std::size_t, 4> grad_pooled{};  ///< gradient of each block's output
-  std::size_t winner = 0, maps = 0, grad_maps = 0;
-  std::size_t features = 0, auxiliary = 0, factor = 0, position = 0, drawn = 0;
+  std::size_t winner = 0;
   std::size_t filters = 0, grad_filters = 0, first_images = 0, partial = 0, workers = 0;
+
+  ResnetTrainingPlan resnet;  ///< in place of SNet's
+
   Plan arena;
 };
 TrainingPlan plan_training(const Architecture& architecture, const PlanRequest& request, int threads, int winner_bytes);
@@ -74,6 +84,8 @@ class CpuTraining final : public Training {
   FirstBlock::Pass first_pass() const;
   PoolingPass pooling_pass() const;
   Projection projection() const;
+  ResnetStep resnet_step();
+  bool is_resnet() const { return architecture_.trunk == Trunk::resnet; }
   Affine input_norm(int b) const;
   void forward_conv(int b);
   void backward_conv(int b, GradientMode mode);
@@ -82,6 +94,8 @@ class CpuTraining final : public Training {
   void backward_pool();
   float* at(std::size_t offset) const { return arena_.data() + offset; }
   std::vector<float> channels_first(const float* data, MapSize size, int channels, const Affine& norm) const;
+  std::vector<float> channels_first(const SlabMaps& maps) const;
+  std::optional<std::vector<float>> read_resnet(Activation activation) const;
 
   Machine machine_;
   Architecture architecture_;
@@ -102,7 +116,9 @@ class CpuTraining final : public Training {
   std::array<std::vector<double>, 3> grad_sums_;  // of blocks 2 to 4: [2][c], what batch norm's backward waits for
   std::vector<double> sums_;
   Buffer identity_;  // ones, then zeros: the norm of an input that is normalised already
+  LinearHead head_;  // of the parameters as they are in this step
   Branch main_, auxiliary_;
+  ResnetTraining resnet_;
 };
 
 }  // namespace lfm::cpu

@@ -15,6 +15,7 @@
 #include "src/engine/cpu/training/first_block_training-inl.h"
 #include "src/engine/cpu/training/gemm_outer-inl.h"
 #include "src/engine/cpu/training/projection-inl.h"
+#include "src/engine/cpu/training/resnet-inl.h"
 #include "src/engine/cpu/training/winograd4-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -37,6 +38,10 @@ const TrainingKernels& training_table() {
                                               relu_grad,
                                               normalize,
                                               projection_grad,
+                                              channel_moments,
+                                              join,
+                                              join_grad,
+                                              norm_grad,
                                               adam,
                                               kWinnerBytes};
   return kernels;

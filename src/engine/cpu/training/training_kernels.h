@@ -195,6 +195,49 @@ struct ProjectionGrad {
   float* sum_x;        ///< [512] of grad * x, added to
 };
 
+// ---- resnet-inl.h: of pixels of 64 channels, [pixels][64] ----
+
+/// Sums of x and of its square.
+struct ChannelMoments {
+  std::size_t pixels;
+  const float* x;
+  float* sum;     ///< [64], added to
+  float* square;  ///< [64], added to
+};
+
+/// The end of a bottleneck: out = max(0, norm(x) + shortcut), where the shortcut may have a norm of its own.
+struct JoinedPixels {
+  std::size_t pixels;
+  const float* x;
+  Affine norm;
+  const float* shortcut;
+  Affine shortcut_norm;  ///< null: none
+  float* out;
+};
+
+/// Its ReLU's backward, in place: grad = 0 where out <= 0; sums of grad, of grad * x and of grad * shortcut.
+struct JoinedGrad {
+  std::size_t pixels;
+  const float* out;
+  float* grad;
+  const float* x;
+  const float* shortcut;  ///< before its norm; null: it has none
+  float* sum;             ///< [64], added to, like the next
+  float* sum_x;
+  float* sum_shortcut;  ///< unless shortcut is null
+};
+
+/// Batch norm's backward: out = gain * grad + offset + slope * x. out may be grad.
+struct NormGrad {
+  std::size_t pixels;
+  const float* grad;
+  const float* x;
+  const float* gain;
+  const float* offset;
+  const float* slope;
+  float* out;
+};
+
 // ---- adam-inl.h ----
 
 struct AdamRange {
@@ -224,6 +267,10 @@ struct TrainingKernels {
   void (*relu_grad)(const ReluGrad&);
   void (*normalize)(const NormalizedSlabs&);
   void (*projection_grad)(const ProjectionGrad&);
+  void (*channel_moments)(const ChannelMoments&);
+  void (*join)(const JoinedPixels&);
+  void (*join_grad)(const JoinedGrad&);
+  void (*norm_grad)(const NormGrad&);
   void (*adam)(const AdamRange&);
   int winner_bytes;  ///< of one pixel's 64 channels
 };
