@@ -1,6 +1,6 @@
 // Inference: each operation's variants.
 #include "bench/variants.h"
-#include "kernels/conv2x2.h"
+#include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_tensor.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
@@ -123,7 +123,7 @@ void time_block(KernelTimer& timer, int batch, int size, int block, const Kernel
   const KernelWork direct = direct_convolution(block, size);
   timer.time("naive", direct, Precision::fp32, [&](kernels::Stream s) { kernels::conv2x2_naive(conv, epilogue, s); });
   timer.time("FFMA, register-tiled", direct, Precision::fp32,
-             [&](kernels::Stream s) { kernels::conv2x2(conv, epilogue, s); });
+             [&](kernels::Stream s) { kernels::conv2x2_direct(conv, epilogue, s); });
   timer.time("FFMA, Winograd", work, Precision::fp32,
              [&](kernels::Stream s) { kernels::conv2x2_winograd(conv, epilogue, s); });
   timer.free_arrays();

@@ -34,7 +34,7 @@ enum class Method { direct, winograd, tensor_cores };
 // value: bytes of an activation or weight. Winograd: nine products a window instead of 16, and nine weights instead of
 // four; its transforms add two in a hundred.
 KernelWork convolution(int block, const NetworkShape& shape, Method method, double value) {
-  static constexpr const char* names[] = {"conv2x2", "conv2x2_winograd", "conv2x2_tensor"};
+  static constexpr const char* names[] = {"conv2x2_direct", "conv2x2_winograd", "conv2x2_tensor"};
   const MapSize in = shape.out[block - 1], out = shape.out[block];
   const bool pooled = block + 1 < kBlocks, winograd = method == Method::winograd;
   const double ic = kChannels[block], oc = kChannels[block + 1];

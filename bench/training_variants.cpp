@@ -3,10 +3,10 @@
 #include "kernels/adam.h"
 #include "kernels/average_pool.h"
 #include "kernels/batch_norm.h"
-#include "kernels/conv2x2.h"
-#include "kernels/conv2x2_backward.h"
-#include "kernels/conv2x2_training_tensor.h"
-#include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/conv2x2_direct.h"
+#include "kernels/conv2x2_direct_training.h"
+#include "kernels/conv2x2_tensor_training.h"
+#include "kernels/conv2x2_tensor_weight.h"
 #include "kernels/first_conv.h"
 #include "kernels/head_training.h"
 #include "kernels/pool_training.h"
@@ -55,7 +55,7 @@ void time_fp32_convolution(KernelTimer& timer, const Convolution& c) {
   };
   time("naive", TrainingPass::forward, [&](kernels::Stream t) { kernels::conv2x2_naive(forward, epilogue, t); });
   time("FFMA, register-tiled", TrainingPass::forward,
-       [&](kernels::Stream t) { kernels::conv2x2(forward, epilogue, t); });
+       [&](kernels::Stream t) { kernels::conv2x2_direct(forward, epilogue, t); });
   time("naive", TrainingPass::input_gradient,
        [&](kernels::Stream t) { kernels::conv2x2_backward_input_naive(x, g, weight, s, t); });
   time("FFMA, register-tiled", TrainingPass::input_gradient, [&](kernels::Stream t) {
@@ -78,18 +78,18 @@ void time_tensor_convolution(KernelTimer& timer, const Convolution& c) {
   auto *y = timer.array<float>(c.outputs()), *grad_x = timer.array<float>(c.inputs()),
        *weight = timer.array<float>(c.weights());
   const auto* bias = timer.array<float>(s.oc);
-  auto* scratch = timer.array<float>(static_cast<double>(kernels::conv2x2_weight_tensor_scratch<T>(s)));
+  auto* scratch = timer.array<float>(static_cast<double>(kernels::conv2x2_tensor_weight_scratch<T>(s)));
   const std::string variant = fmt::format("tensor cores, {}", precision_name(precision));
   timer.time(variant, c.work(TrainingPass::forward, precision), precision, [&](kernels::Stream t) {
     kernels::pack_training_weight(packed, weight, 4, s.ic, s.oc, kernels::ConvDirection::forward, t);
-    kernels::conv2x2_training_tensor<T>({y, x, packed, bias, s.n, s.h, s.w, s.ic, s.oc}, t);
+    kernels::conv2x2_tensor_training<T>({y, x, packed, bias, s.n, s.h, s.w, s.ic, s.oc}, t);
   });
   timer.time(variant, c.work(TrainingPass::input_gradient, precision), precision, [&](kernels::Stream t) {
     kernels::pack_training_weight(packed, weight, 4, s.ic, s.oc, kernels::ConvDirection::backward, t);
-    kernels::conv2x2_training_tensor<T>({grad_x, g, packed, nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, t);
+    kernels::conv2x2_tensor_training<T>({grad_x, g, packed, nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, t);
   });
   timer.time(variant, c.work(TrainingPass::weight_gradient, precision), precision,
-             [&](kernels::Stream t) { kernels::conv2x2_weight_tensor<T>(weight, scratch, x, g, s, false, t); });
+             [&](kernels::Stream t) { kernels::conv2x2_tensor_weight<T>(weight, scratch, x, g, s, false, t); });
   timer.free_arrays();
 }
 

@@ -87,7 +87,7 @@ TEST_CASE("Recipes.KnowHowManyBlocksAMultiprocessorHolds") {
       if (!row.runs_on(capability)) continue;
       const std::string kernel = row.convolution == BlockConvolution::tensor ? "last_block_tensor_kernel<Half>"
                                  : winograd                                  ? "conv2x2_winograd_kernel<false>"
-                                                                             : "conv2x2_kernel<1>";
+                                                                             : "conv2x2_direct_kernel<1>";
       CHECK_MESSAGE(row.resident_blocks == resident_blocks(capability, kernel), row.name << " on " << capability);
     }
   }

@@ -1,9 +1,8 @@
-#include "kernels/conv2x2.h"
-
 #include <algorithm>
 #include <limits>
 #include <tuple>
 
+#include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_winograd.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/pack.h"
@@ -109,7 +108,7 @@ struct Variant {
     return method == Method::direct ? in.weight : pack_winograd(unpack_weight(in.weight, c.oc, c.ic, 4), c.oc, c.ic);
   }
 };
-constexpr Variant kNaive{"naive", kernels::conv2x2_naive}, kTuned{"tuned", kernels::conv2x2},
+constexpr Variant kNaive{"naive", kernels::conv2x2_naive}, kTuned{"tuned", kernels::conv2x2_direct},
     kWinograd{"Winograd", kernels::conv2x2_winograd, Method::winograd};
 
 void check(const Case& c, const Variant& variant) {
@@ -172,14 +171,14 @@ TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.NotANumberComesThrough") {
 }
 
 TEST_CASE_METHOD(Conv2x2Test, "Conv2x2Test.RefusesShapesItCannotTile") {
-  CHECK_THROWS_AS(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 3, 128}, Epilogue::bias, nullptr),
-                  Error);
-  CHECK_THROWS_AS(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 64}, Epilogue::bias, nullptr),
-                  Error);
-  CHECK_THROWS_AS(kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 8, 128}, Epilogue::bias, nullptr),
-                  Error);
   CHECK_THROWS_AS(
-      kernels::conv2x2({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 8, 128}, Epilogue::bias_relu_pool, nullptr),
+      kernels::conv2x2_direct({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 3, 128}, Epilogue::bias, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_direct({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 64}, Epilogue::bias, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_direct({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 8, 128}, Epilogue::bias, nullptr), Error);
+  CHECK_THROWS_AS(
+      kernels::conv2x2_direct({nullptr, nullptr, nullptr, nullptr, 1, 2, 4, 8, 128}, Epilogue::bias_relu_pool, nullptr),
       Error);
   CHECK_THROWS_AS(
       kernels::conv2x2_winograd({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 12, 64}, Epilogue::bias, nullptr), Error);

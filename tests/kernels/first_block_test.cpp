@@ -5,7 +5,7 @@
 #include <limits>
 #include <tuple>
 
-#include "kernels/conv2x2.h"
+#include "kernels/conv2x2_direct.h"
 #include "kernels/residual.h"
 #include "lfm/error.h"
 #include "tests/kernels/device_array.h"

@@ -1,7 +1,7 @@
 // The 1x1 convolution of training on tensor cores, forward and backward.
 #include "kernels/projection_tensor.h"
 
-#include "kernels/conv2x2_training_tensor.h"
+#include "kernels/conv2x2_tensor_training.h"
 #include "lfm/error.h"
 #include "tests/kernels/tensor_inputs.h"
 

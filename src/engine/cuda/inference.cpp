@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "kernels/average_pool.h"
-#include "kernels/conv2x2.h"
+#include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_tensor.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
@@ -43,7 +43,7 @@ class Stages {
   void convolve(int block, kernels::Epilogue epilogue) const {
     const MapSize& in = input_size(block);
     const bool winograd = plan_.recipe->convolution == BlockConvolution::winograd;
-    (winograd ? kernels::conv2x2_winograd : kernels::conv2x2)(
+    (winograd ? kernels::conv2x2_winograd : kernels::conv2x2_direct)(
         {at<float>(plan_.blocks[block]), at<float>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
          weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
         epilogue, stream_);

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <vector>
 
 #include "lfm/precision.h"
+#include "src/engine/plan.h"
 
 namespace lfm {
 
@@ -15,6 +17,12 @@ std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, in
 /// [oc][ic][4] -> for conv2x2_winograd: each 2x2 kernel transformed to nine points, in the kernel's stages
 /// (kernels/winograd_layout.h). The sums of two or four weights are rounded once.
 std::vector<float> pack_winograd(std::span<const float> weight, int oc, int ic);
+
+/// Copies packed values to their region of `memory`.
+template <typename Values>
+void put(std::byte* memory, const Region& region, const Values& values) {
+  std::memcpy(memory + region.offset, values.data(), region.bytes());
+}
 
 /// The way back from pack_weight().
 std::vector<float> unpack_weight(std::span<const float> packed, int oc, int ic, int taps);

@@ -3,40 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/tensor_layout.h"
-#include "kernels/winograd_layout.h"
+#include "src/engine/cuda/convolution.h"
 
 namespace lfm {
 
 namespace {
 
 constexpr double kAsGood = 0.01;
-
-constexpr int parts(int items, int of) { return (items + of - 1) / of; }
-
-/// Blocks of threads that convolve an image to `out`, which is pooled in all blocks of the network but the last.
-double blocks_of(const Recipe& recipe, int block, const MapSize& out) {
-  const bool last = block + 1 == kBlocks;
-  const int channels = kChannels[block + 1], positions = last ? 1 : 2;  // positions: of the convolution, across a value
-  switch (recipe.convolution) {
-    case BlockConvolution::tensor: {
-      using Tile = kernels::ConvTile;
-      const int columns = last && recipe.fuses_projection ? channels : Tile::kColumns;
-      return static_cast<double>(parts(positions * out.h, Tile::kHeight)) * parts(positions * out.w, Tile::kWidth) *
-             (channels / columns);
-    }
-    case BlockConvolution::winograd: {
-      using Tile = kernels::WinogradTile;
-      return static_cast<double>(parts(positions * out.h, 2 * Tile::kSide)) *
-             parts(positions * out.w, 2 * Tile::kSide) * (channels / Tile::kColumns);
-    }
-    case BlockConvolution::direct: {
-      constexpr double kTile = 128.0 * 128.0;  // conv2x2.cu
-      return static_cast<double>(positions * positions * out.area()) * channels / kTile;
-    }
-  }
-  return 1;
-}
 
 }  // namespace
 
@@ -45,7 +18,7 @@ std::vector<ImageGrid> convolution_grids(const Recipe& recipe, const NetworkShap
   for (int block = 1; block < kBlocks; ++block) {
     const MapSize& out = shape.out[block];
     const double positions = block + 1 == kBlocks ? out.area() : 4 * out.area();
-    grids.push_back({blocks_of(recipe, block, out), recipe.resident_blocks,
+    grids.push_back({thread_blocks(recipe, block, out), recipe.resident_blocks,
                      positions * 4 * kChannels[block] * kChannels[block + 1]});
   }
   return grids;

@@ -1,6 +1,6 @@
 // Which kernels compute the blocks of inference: a row a recipe. The choice is by the GPU's compute capability, the
 // precision and the user's options alone: no device is asked. A recipe's kernels are launched in inference.cpp, its
-// weights packed in weights.cpp, its buffers laid in plan.cpp.
+// weights packed and its blocks of threads counted in convolution.cpp, its buffers laid in plan.cpp.
 #pragma once
 
 #include <span>
@@ -15,7 +15,7 @@ inline constexpr int kNewestCapability = 999;
 
 /// How blocks 2 to 4 are convolved.
 enum class BlockConvolution {
-  direct,    ///< FFMA, with the products of the definition and no others (conv2x2.cu)
+  direct,    ///< FFMA, with the products of the definition and no others (conv2x2_direct.cu)
   winograd,  ///< FFMA, F(2x2, 2x2) (conv2x2_winograd.cu)
   tensor,    ///< tensor cores (conv2x2_tensor.cu, last_block_tensor.cu)
 };

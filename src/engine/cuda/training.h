@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kernels/batch_norm.h"
-#include "kernels/conv2x2_backward.h"
+#include "kernels/conv2x2_direct_training.h"
 #include "kernels/first_conv.h"
 #include "src/engine/cuda/collective.h"
 #include "src/engine/cuda/device.h"

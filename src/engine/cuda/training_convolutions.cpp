@@ -1,9 +1,9 @@
 // Training: the convolutions of blocks 2 to 4 and the 1x1, forward and backward, in FP32 or on tensor cores. Weights
 // are FP32 always; for tensor cores they are rounded and packed anew by every pass, as FP32's backward turns them
 // around.
-#include "kernels/conv2x2.h"
-#include "kernels/conv2x2_training_tensor.h"
-#include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/conv2x2_direct.h"
+#include "kernels/conv2x2_tensor_training.h"
+#include "kernels/conv2x2_tensor_weight.h"
 #include "kernels/projection.h"
 #include "kernels/projection_backward.h"
 #include "kernels/projection_tensor.h"
@@ -19,16 +19,16 @@ kernels::Conv2x2Shape CudaTraining::conv_shape(int b) const {
 template <>
 void CudaTraining::convolve<float>(int b) {
   const kernels::Conv2x2Shape s = conv_shape(b);
-  kernels::conv2x2({.output = at(plan_.conv[b]),
-                    .input = at(plan_.out[b - 1]),
-                    .weight = parameter_at(conv_weight(b)),
-                    .bias = parameter_at(conv_bias(b)),
-                    .n = s.n,
-                    .h = s.h,
-                    .w = s.w,
-                    .ic = s.ic,
-                    .oc = s.oc},
-                   kernels::Epilogue::bias, stream_.handle());
+  kernels::conv2x2_direct({.output = at(plan_.conv[b]),
+                           .input = at(plan_.out[b - 1]),
+                           .weight = parameter_at(conv_weight(b)),
+                           .bias = parameter_at(conv_bias(b)),
+                           .n = s.n,
+                           .h = s.h,
+                           .w = s.w,
+                           .ic = s.ic,
+                           .oc = s.oc},
+                          kernels::Epilogue::bias, stream_.handle());
 }
 
 template <typename T>
@@ -36,7 +36,7 @@ void CudaTraining::convolve(int b) {
   const kernels::Conv2x2Shape s = conv_shape(b);
   kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc,
                                 kernels::ConvDirection::forward, stream_.handle());
-  kernels::conv2x2_training_tensor<T>({.output = at(plan_.conv[b]),
+  kernels::conv2x2_tensor_training<T>({.output = at(plan_.conv[b]),
                                        .input = at<T>(plan_.out[b - 1]),
                                        .weight = at<T>(plan_.packed),
                                        .bias = parameter_at(conv_bias(b)),
@@ -114,11 +114,11 @@ void CudaTraining::backward_convolution<float>(int b, GradientMode mode) {
 template <typename T>
 void CudaTraining::backward_convolution(int b, GradientMode mode) {
   const kernels::Conv2x2Shape s = conv_shape(b);
-  kernels::conv2x2_weight_tensor(gradient_at(conv_weight(b)), at(plan_.scratch), at<T>(plan_.out[b - 1]),
+  kernels::conv2x2_tensor_weight(gradient_at(conv_weight(b)), at(plan_.scratch), at<T>(plan_.out[b - 1]),
                                  at<T>(plan_.grad_conv), s, mode == GradientMode::accumulate, stream_.handle());
   kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc,
                                 kernels::ConvDirection::backward, stream_.handle());
-  kernels::conv2x2_training_tensor<T>({.output = at(plan_.grad_out),
+  kernels::conv2x2_tensor_training<T>({.output = at(plan_.grad_out),
                                        .input = at<T>(plan_.grad_conv),
                                        .weight = at<T>(plan_.packed),
                                        .n = s.n,

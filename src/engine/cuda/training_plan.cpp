@@ -4,8 +4,8 @@
 
 #include "kernels/adam.h"
 #include "kernels/batch_norm.h"
-#include "kernels/conv2x2_backward.h"
-#include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/conv2x2_direct_training.h"
+#include "kernels/conv2x2_tensor_weight.h"
 #include "kernels/distillation.h"
 #include "kernels/first_conv.h"
 #include "kernels/projection_backward.h"
@@ -20,8 +20,8 @@ constexpr int kWidest = kChannels[kBlocks];
 
 std::size_t conv_weight_scratch(const kernels::Conv2x2Shape& shape, Precision precision) {
   switch (precision) {
-    case Precision::bf16: return kernels::conv2x2_weight_tensor_scratch<kernels::Bfloat16>(shape);
-    case Precision::tf32: return kernels::conv2x2_weight_tensor_scratch<kernels::Tf32>(shape);
+    case Precision::bf16: return kernels::conv2x2_tensor_weight_scratch<kernels::Bfloat16>(shape);
+    case Precision::tf32: return kernels::conv2x2_tensor_weight_scratch<kernels::Tf32>(shape);
     default: return kernels::conv2x2_backward_weight_scratch(shape);
   }
 }

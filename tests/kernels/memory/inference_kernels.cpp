@@ -1,5 +1,5 @@
 #include "kernels/average_pool.h"
-#include "kernels/conv2x2.h"
+#include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_tensor.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
@@ -43,7 +43,7 @@ void convolution(simt::MemoryChecker& checker) {
        {kernels::Epilogue::bias, kernels::Epilogue::bias_relu, kernels::Epilogue::bias_relu_pool}) {
     const int side = epilogue == kernels::Epilogue::bias_relu_pool ? 2 : 1;
     const Floats output(checker, "output", product({n, (h - 1) / side, (w - 1) / side, oc}));
-    kernels::conv2x2({output, input, weight, bias, n, h, w, ic, oc}, epilogue, nullptr);
+    kernels::conv2x2_direct({output, input, weight, bias, n, h, w, ic, oc}, epilogue, nullptr);
     const Floats small(checker, "output", product({1, 4 / side, 5 / side, oc}));
     kernels::conv2x2_naive({small, input, weight, bias, 1, 5, 6, 16, oc}, epilogue, nullptr);
   }

@@ -1,8 +1,8 @@
 #include "kernels/adam.h"
 #include "kernels/batch_norm.h"
-#include "kernels/conv2x2_backward.h"
-#include "kernels/conv2x2_training_tensor.h"
-#include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/conv2x2_direct_training.h"
+#include "kernels/conv2x2_tensor_training.h"
+#include "kernels/conv2x2_tensor_weight.h"
 #include "kernels/distillation.h"
 #include "kernels/first_conv.h"
 #include "kernels/head_training.h"
@@ -86,12 +86,12 @@ void tensor_cores(simt::MemoryChecker& checker) {
       grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic}));
   using kernels::ConvDirection;
   kernels::pack_training_weight<T>(packed, weight, 4, s.ic, s.oc, ConvDirection::forward, nullptr);
-  kernels::conv2x2_training_tensor<T>({output, input, packed, bias, s.n, s.h, s.w, s.ic, s.oc}, nullptr);
+  kernels::conv2x2_tensor_training<T>({output, input, packed, bias, s.n, s.h, s.w, s.ic, s.oc}, nullptr);
   kernels::pack_training_weight<T>(packed, weight, 4, s.ic, s.oc, ConvDirection::backward, nullptr);
-  kernels::conv2x2_training_tensor<T>({grad_input, grad, packed, nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, nullptr);
+  kernels::conv2x2_tensor_training<T>({grad_input, grad, packed, nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, nullptr);
   const Floats grad_weight(checker, "grad_weight", product({4, s.ic, s.oc})),
-      scratch(checker, "scratch", kernels::conv2x2_weight_tensor_scratch<T>(s));
-  kernels::conv2x2_weight_tensor<T>(grad_weight, scratch, input, grad, s, false, nullptr);
+      scratch(checker, "scratch", kernels::conv2x2_tensor_weight_scratch<T>(s));
+  kernels::conv2x2_tensor_weight<T>(grad_weight, scratch, input, grad, s, false, nullptr);
 }
 
 template <typename T>

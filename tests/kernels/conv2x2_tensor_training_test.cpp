@@ -1,6 +1,7 @@
 // The convolutions of training on tensor cores, in both formats that training knows.
-#include "kernels/conv2x2_training_tensor.h"
-#include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/conv2x2_tensor_training.h"
+
+#include "kernels/conv2x2_tensor_weight.h"
 #include "lfm/error.h"
 #include "tests/kernels/tensor_inputs.h"
 
@@ -102,7 +103,7 @@ struct ConvTensorTrainingTest : TensorKernelTest<T> {
     return result_of<float>(
         static_cast<std::size_t>(s.n) * (s.h - 1) * (s.w - 1) * s.oc, [&](float* output, kernels::Stream stream) {
           kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::forward, stream);
-          kernels::conv2x2_training_tensor<T>(
+          kernels::conv2x2_tensor_training<T>(
               {output, input.data(), packed.data(), bias.data(), s.n, s.h, s.w, s.ic, s.oc}, stream);
         });
   }
@@ -113,18 +114,18 @@ struct ConvTensorTrainingTest : TensorKernelTest<T> {
     const DeviceArray<float> weight(in.weight);
     return result_of<float>(in.input.size(), [&](float* output, kernels::Stream stream) {
       kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::backward, stream);
-      kernels::conv2x2_training_tensor<T>(
+      kernels::conv2x2_tensor_training<T>(
           {output, grad.data(), packed.data(), nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, stream);
     });
   }
 
   std::vector<float> run_weight(const Inputs<T>& in, int passes) const {
     const DeviceArray<T> input(rounded<T>(in.input)), grad(rounded<T>(in.grad));
-    const DeviceArray<float> scratch(kernels::conv2x2_weight_tensor_scratch<T>(in.s));
+    const DeviceArray<float> scratch(kernels::conv2x2_tensor_weight_scratch<T>(in.s));
     return result_of<float>(static_cast<std::size_t>(4) * in.s.ic * in.s.oc, [&](float* output,
                                                                                  kernels::Stream stream) {
       for (int pass = 0; pass < passes; ++pass) {
-        kernels::conv2x2_weight_tensor<T>(output, scratch.data(), input.data(), grad.data(), in.s, pass > 0, stream);
+        kernels::conv2x2_tensor_weight<T>(output, scratch.data(), input.data(), grad.data(), in.s, pass > 0, stream);
       }
     });
   }
@@ -206,20 +207,20 @@ TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.Rounds
 TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.RefusesShapesItCannotTile", "", Bfloat16,
                           Tf32) {
   using T = TestType;
-  CHECK_THROWS_AS(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 128}, nullptr),
+  CHECK_THROWS_AS(kernels::conv2x2_tensor_training<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 8, 128}, nullptr),
                   Error);
-  CHECK_THROWS_AS(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, 32}, nullptr),
+  CHECK_THROWS_AS(kernels::conv2x2_tensor_training<T>({nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, 32}, nullptr),
                   Error);
-  CHECK_THROWS_AS(kernels::conv2x2_training_tensor<T>({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, 128}, nullptr),
+  CHECK_THROWS_AS(kernels::conv2x2_tensor_training<T>({nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, 128}, nullptr),
                   Error);
   CHECK_THROWS_AS(kernels::pack_training_weight<T>(nullptr, nullptr, 4, 64, 32, ConvDirection::forward, nullptr),
                   Error);
   CHECK_THROWS_AS(
-      kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 8, 128}, false, nullptr), Error);
+      kernels::conv2x2_tensor_weight<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 8, 128}, false, nullptr), Error);
   CHECK_THROWS_AS(
-      kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 64, 64}, false, nullptr), Error);
+      kernels::conv2x2_tensor_weight<T>(nullptr, nullptr, nullptr, nullptr, {1, 4, 4, 64, 64}, false, nullptr), Error);
   CHECK_THROWS_AS(
-      kernels::conv2x2_weight_tensor<T>(nullptr, nullptr, nullptr, nullptr, {1, 1, 4, 64, 128}, false, nullptr), Error);
+      kernels::conv2x2_tensor_weight<T>(nullptr, nullptr, nullptr, nullptr, {1, 1, 4, 64, 128}, false, nullptr), Error);
 }
 
 }  // namespace

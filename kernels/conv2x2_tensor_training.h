@@ -13,7 +13,7 @@ namespace lfm::kernels::inline LFM_TARGET {
 /// the gradient of the output to that of the input, oc -> ic with the taps in reverse order.
 enum class ConvDirection { forward, backward };
 
-/// weight [taps][ic][oc] in FP32 -> packed, taps*ic*oc of T, rounded and in the order in which conv2x2_training_tensor
+/// weight [taps][ic][oc] in FP32 -> packed, taps*ic*oc of T, rounded and in the order in which conv2x2_tensor_training
 /// (taps = 4) or projection_tensor.h (taps = 1) consume it. Of ic and oc, the output's a multiple of 64, the other of
 /// 32 halves or 16 TF32.
 template <typename T>
@@ -24,7 +24,7 @@ void pack_training_weight(T* packed, const float* weight, int taps, int ic, int 
 /// pooled. For the gradient of an input, `input` is that of the output with its border of zeros and ic, oc change
 /// places.
 template <typename T>
-struct Conv2x2TrainingTensor {
+struct Conv2x2TensorTraining {
   float* output = nullptr;
   const T* input = nullptr;
   const T* weight = nullptr;
@@ -39,6 +39,6 @@ struct Conv2x2TrainingTensor {
 /// T: Bfloat16, Tf32, from compute capability 8.0 on. Arrays aligned to 16 bytes. The naive versions are conv2x2_naive
 /// and conv2x2_backward_input_naive.
 template <typename T>
-void conv2x2_training_tensor(const Conv2x2TrainingTensor<T>& conv, Stream stream);
+void conv2x2_tensor_training(const Conv2x2TensorTraining<T>& conv, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

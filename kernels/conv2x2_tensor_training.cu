@@ -1,6 +1,6 @@
-// conv2x2_training_tensor: y = conv2x2(x, w) + bias on tensor cores, in BF16 or TF32 with FP32 sums, stored in FP32 as
+// conv2x2_tensor_training: y = conv2x2(x, w) + bias on tensor cores, in BF16 or TF32 with FP32 sums, stored in FP32 as
 // batch norm reads it; and, of the gradient with its border of zeros and the weight turned around, the gradient of the
-// input (conv2x2_backward.cu tells why).
+// input (conv2x2_direct_training.cu tells why).
 //   x [n][h][w][ic]   weight packed in stages   bias [oc] or none   ->   y [n][h-1][w-1][oc]
 // Implicit GEMM (tensor_conv.cuh), as conv2x2_tensor's but for what follows the sums.
 //   grid   (n * ceil((h-1)/8) * ceil((w-1)/16), oc/128 or oc/64)
@@ -15,7 +15,7 @@
 // that Adam moves.
 #include <type_traits>
 
-#include "kernels/conv2x2_training_tensor.h"
+#include "kernels/conv2x2_tensor_training.h"
 #include "kernels/tensor_conv.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(kPackThreads)
 
 template <typename T, int kColumns>
 __global__ void __launch_bounds__(kTensorThreads, 2)
-    conv2x2_training_tensor_kernel(float* __restrict__ output, const T* __restrict__ input,
+    conv2x2_tensor_training_kernel(float* __restrict__ output, const T* __restrict__ input,
                                    const T* __restrict__ weight, const float* __restrict__ bias, int tiles_y,
                                    int tiles_x, int h, int w, int ic, int oc) {
   constexpr int kStageChunks = kColumns * ConvTile::kSlabChunks, kWarpColumns = kColumns / kWarpsAcross,
@@ -127,27 +127,27 @@ void pack_training_weight(T* packed, const float* weight, int taps, int ic, int 
 }
 
 template <typename T>
-void conv2x2_training_tensor(const Conv2x2TrainingTensor<T>& c, Stream stream) {
-  require(c.n > 0 && c.h > 1 && c.w > 1, "conv2x2_training_tensor: the output is empty");
+void conv2x2_tensor_training(const Conv2x2TensorTraining<T>& c, Stream stream) {
+  require(c.n > 0 && c.h > 1 && c.w > 1, "conv2x2_tensor_training: the output is empty");
   require(c.ic > 0 && c.ic % kSlab<T> == 0 && c.oc > 0 && c.oc % 64 == 0,
-          "conv2x2_training_tensor: ic must be a multiple of 64 bytes, oc of 64");
+          "conv2x2_tensor_training: ic must be a multiple of 64 bytes, oc of 64");
   const unsigned tiles_y = blocks_for(c.h - 1, ConvTile::kHeight), tiles_x = blocks_for(c.w - 1, ConvTile::kWidth);
   const std::int64_t tiles = static_cast<std::int64_t>(c.n) * tiles_y * tiles_x;
-  require(tiles <= INT32_MAX, "conv2x2_training_tensor: the batch is too large for one launch");
+  require(tiles <= INT32_MAX, "conv2x2_tensor_training: the batch is too large for one launch");
   const int columns = block_columns(c.oc);
-  launch({.kernel = "conv2x2_training_tensor",
+  launch({.kernel = "conv2x2_tensor_training",
           .blocks = {static_cast<unsigned>(tiles), static_cast<unsigned>(c.oc / columns)},
           .threads = kTensorThreads},
          stream,
-         columns == ConvTile::kColumns ? conv2x2_training_tensor_kernel<T, ConvTile::kColumns>
-                                       : conv2x2_training_tensor_kernel<T, ConvTile::kColumns / 2>,
+         columns == ConvTile::kColumns ? conv2x2_tensor_training_kernel<T, ConvTile::kColumns>
+                                       : conv2x2_tensor_training_kernel<T, ConvTile::kColumns / 2>,
          c.output, c.input, c.weight, c.bias, static_cast<int>(tiles_y), static_cast<int>(tiles_x), c.h, c.w, c.ic,
          c.oc);
 }
 
 template void pack_training_weight(Bfloat16*, const float*, int, int, int, ConvDirection, Stream);
 template void pack_training_weight(Tf32*, const float*, int, int, int, ConvDirection, Stream);
-template void conv2x2_training_tensor(const Conv2x2TrainingTensor<Bfloat16>&, Stream);
-template void conv2x2_training_tensor(const Conv2x2TrainingTensor<Tf32>&, Stream);
+template void conv2x2_tensor_training(const Conv2x2TensorTraining<Bfloat16>&, Stream);
+template void conv2x2_tensor_training(const Conv2x2TensorTraining<Tf32>&, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,4 +1,4 @@
-// conv2x2_weight_tensor: grad_w[2ky+kx][c][o] = sum over n, y, x of x[y+ky][x+kx][c] g[y][x][o] on tensor cores, in
+// conv2x2_tensor_weight: grad_w[2ky+kx][c][o] = sum over n, y, x of x[y+ky][x+kx][c] g[y][x][o] on tensor cores, in
 // BF16 or TF32 with FP32 sums.
 //   x [n][h][w][ic]   g [n][h+1][w+1][oc], bordered   ->   grad_w [4][ic][oc] in FP32
 // Implicit GEMM over positions, the forward convolution's mirror image: the same tiles of 16 x 8 positions, the same
@@ -9,7 +9,7 @@
 //   warp   the two taps of one ky x 64 columns: 4 x 8 mma of halves, 2 x 8 of TF32 (128 or 64 sums a thread)
 //   slice  tiles in order, summed by one thread; sum_partials() adds the slices in order: the same bits in every run
 // Where a tile reaches beyond the output, g is zeros.
-#include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/conv2x2_tensor_weight.h"
 #include "kernels/partial_sums.h"
 #include "kernels/tensor_positions.cuh"
 
@@ -92,7 +92,7 @@ __device__ __forceinline__ void load_taps(std::uint32_t (&a)[kTilesM<T>][4], Pat
 
 template <typename T>
 __global__ void __launch_bounds__(kTensorThreads, 2)
-    conv2x2_weight_tensor_kernel(float* __restrict__ partials, const T* __restrict__ input,
+    conv2x2_tensor_weight_kernel(float* __restrict__ partials, const T* __restrict__ input,
                                  const T* __restrict__ grad_output, Conv2x2Shape s, int tiles, int tiles_y, int tiles_x,
                                  int slice) {
   SHARED_ARRAY(Chunk, patches, 2, ConvTile::kPatchChunks);
@@ -144,40 +144,40 @@ struct Grid {
 
 template <typename T>
 Grid grid_of(const Conv2x2Shape& s) {
-  require(s.n > 0 && s.h > 1 && s.w > 1, "conv2x2_weight_tensor: the output is empty");
+  require(s.n > 0 && s.h > 1 && s.w > 1, "conv2x2_tensor_weight: the output is empty");
   require(s.ic > 0 && s.ic % kSlab<T> == 0 && s.oc > 0 && s.oc % ConvTile::kColumns == 0,
-          "conv2x2_weight_tensor: ic must be a multiple of 64 bytes, oc of 128");
+          "conv2x2_tensor_weight: ic must be a multiple of 64 bytes, oc of 128");
   const int tiles_y = static_cast<int>(blocks_for(s.h - 1, ConvTile::kHeight)),
             tiles_x = static_cast<int>(blocks_for(s.w - 1, ConvTile::kWidth));
   const std::int64_t tiles = static_cast<std::int64_t>(s.n) * tiles_y * tiles_x;
-  require(tiles <= INT32_MAX / 2, "conv2x2_weight_tensor: the batch is too large for one launch");
+  require(tiles <= INT32_MAX / 2, "conv2x2_tensor_weight: the batch is too large for one launch");
   return {tiles_y, tiles_x, static_cast<int>(tiles), slices_for(tiles, s.ic / kSlab<T> * (s.oc / ConvTile::kColumns))};
 }
 
 }  // namespace
 
 template <typename T>
-std::size_t conv2x2_weight_tensor_scratch(const Conv2x2Shape& s) {
+std::size_t conv2x2_tensor_weight_scratch(const Conv2x2Shape& s) {
   return static_cast<std::size_t>(grid_of<T>(s).slices) * 4 * s.ic * s.oc;
 }
 
 template <typename T>
-void conv2x2_weight_tensor(float* grad_weight, float* scratch, const T* input, const T* grad_output,
+void conv2x2_tensor_weight(float* grad_weight, float* scratch, const T* input, const T* grad_output,
                            const Conv2x2Shape& s, bool accumulate, Stream stream) {
   const Grid g = grid_of<T>(s);
-  launch({.kernel = "conv2x2_weight_tensor",
+  launch({.kernel = "conv2x2_tensor_weight",
           .blocks = {static_cast<unsigned>(s.ic / kSlab<T>), static_cast<unsigned>(s.oc / ConvTile::kColumns),
                      static_cast<unsigned>(g.slices)},
           .threads = kTensorThreads},
-         stream, conv2x2_weight_tensor_kernel<T>, scratch, input, grad_output, s, g.tiles, g.tiles_y, g.tiles_x,
+         stream, conv2x2_tensor_weight_kernel<T>, scratch, input, grad_output, s, g.tiles, g.tiles_y, g.tiles_x,
          static_cast<int>(blocks_for(g.tiles, g.slices)));
   sum_partials(grad_weight, scratch, g.slices, 4 * s.ic * s.oc, accumulate, stream);
 }
 
-template std::size_t conv2x2_weight_tensor_scratch<Bfloat16>(const Conv2x2Shape&);
-template std::size_t conv2x2_weight_tensor_scratch<Tf32>(const Conv2x2Shape&);
-template void conv2x2_weight_tensor(float*, float*, const Bfloat16*, const Bfloat16*, const Conv2x2Shape&, bool,
+template std::size_t conv2x2_tensor_weight_scratch<Bfloat16>(const Conv2x2Shape&);
+template std::size_t conv2x2_tensor_weight_scratch<Tf32>(const Conv2x2Shape&);
+template void conv2x2_tensor_weight(float*, float*, const Bfloat16*, const Bfloat16*, const Conv2x2Shape&, bool,
                                     Stream);
-template void conv2x2_weight_tensor(float*, float*, const Tf32*, const Tf32*, const Conv2x2Shape&, bool, Stream);
+template void conv2x2_tensor_weight(float*, float*, const Tf32*, const Tf32*, const Conv2x2Shape&, bool, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

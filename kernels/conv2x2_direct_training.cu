@@ -11,7 +11,7 @@
 //                                       so 128 rows are
 //          always contiguous. Slices are added in order by sum_partials().
 // transpose  32x32 tiles through shared memory, rows padded to 33: grid (oc/32, ic/32, 4), block 256 threads = 32 x 8.
-#include "kernels/conv2x2_backward.h"
+#include "kernels/conv2x2_direct_training.h"
 #include "kernels/device.cuh"
 #include "kernels/implicit_gemm.cuh"
 #include "kernels/launch.h"

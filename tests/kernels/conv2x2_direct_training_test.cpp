@@ -1,4 +1,4 @@
-#include "kernels/conv2x2_backward.h"
+#include "kernels/conv2x2_direct_training.h"
 
 #include "lfm/error.h"
 #include "tests/kernels/device_array.h"

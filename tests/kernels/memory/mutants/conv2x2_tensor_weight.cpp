@@ -1,4 +1,4 @@
-#include "kernels/conv2x2_weight_tensor.h"
+#include "kernels/conv2x2_tensor_weight.h"
 
 #include "tests/kernels/memory/mutants/mutant.h"
 #include "tests/kernels/memory/watched_array.h"
@@ -7,7 +7,7 @@ namespace lfm::test {
 
 using kernels::Bfloat16;
 
-const char* const kMutant = "conv2x2_weight_tensor";
+const char* const kMutant = "conv2x2_tensor_weight";
 const double kSectors = 1.0;
 
 double run_mutant(simt::MemoryChecker& checker) {
@@ -21,9 +21,9 @@ double run_mutant(simt::MemoryChecker& checker) {
   std::copy(values.begin(), values.end(), input.data());
   std::copy(gradients.begin(), gradients.end(), grad_output.data());
   const kernels::Conv2x2Shape shape{1, h, w, ic, oc};
-  const WatchedArray<float> scratch(checker, "scratch", kernels::conv2x2_weight_tensor_scratch<Bfloat16>(shape)),
+  const WatchedArray<float> scratch(checker, "scratch", kernels::conv2x2_tensor_weight_scratch<Bfloat16>(shape)),
       grad_weight(checker, "grad_weight", 4 * ic * oc);
-  kernels::conv2x2_weight_tensor<Bfloat16>(grad_weight, scratch, input, grad_output, shape, false, nullptr);
+  kernels::conv2x2_tensor_weight<Bfloat16>(grad_weight, scratch, input, grad_output, shape, false, nullptr);
 
   const std::vector<float> x = to_floats(values), g = to_floats(gradients);
   double worst = 0;

@@ -29,6 +29,6 @@ struct Conv2x2 {
 void conv2x2_naive(const Conv2x2& conv, Epilogue epilogue, Stream stream);
 
 /// Register-tiled implicit GEMM in FP32. ic a multiple of 8, oc of 128, arrays aligned to 16 bytes.
-void conv2x2(const Conv2x2& conv, Epilogue epilogue, Stream stream);
+void conv2x2_direct(const Conv2x2& conv, Epilogue epilogue, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,11 +1,12 @@
 // Top-k and average pooling.
+#include "kernels/topk_pool.h"
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
 #include <tuple>
 
 #include "kernels/average_pool.h"
-#include "kernels/topk_pool.h"
 #include "lfm/error.h"
 #include "tests/kernels/device_array.h"
 

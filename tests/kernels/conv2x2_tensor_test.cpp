@@ -1,8 +1,9 @@
 // The tensor-core convolutions: conv2x2_tensor and last_block_tensor, in every format.
+#include "kernels/conv2x2_tensor.h"
+
 #include <algorithm>
 #include <limits>
 
-#include "kernels/conv2x2_tensor.h"
 #include "kernels/last_block_tensor.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/tensor_pack.h"

@@ -1,4 +1,4 @@
-// conv2x2: y[y][x][o] = bias[o] + sum over ky, kx, c of x[y+ky][x+kx][c] w[2ky+kx][c][o], then ReLU, after 2x2/2
+// conv2x2_direct: y[y][x][o] = bias[o] + sum over ky, kx, c of x[y+ky][x+kx][c] w[2ky+kx][c][o], then ReLU, after 2x2/2
 // max-pooling.
 //   input [n][h][w][ic]   weight [4][ic][oc]   bias [oc]   ->
 //   output [n][h-1][w-1][oc] or, pooled, [n][(h-1)/2][(w-1)/2][oc]
@@ -9,7 +9,7 @@
 // are not stored. Channels are contiguous: eight lanes store 128 bytes of an output side by side.
 #include <limits>
 
-#include "kernels/conv2x2.h"
+#include "kernels/conv2x2_direct.h"
 #include "kernels/device.cuh"
 #include "kernels/implicit_gemm.cuh"
 #include "kernels/launch.h"
@@ -65,8 +65,8 @@ __device__ __forceinline__ float at_least(float least, float v) { return v < lea
 // kernel that knows.
 template <Epilogue kEpilogue>
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
-    conv2x2_kernel(float* __restrict__ output, const float* __restrict__ input, const float* __restrict__ weight,
-                   const float* __restrict__ bias, int rows, int h, int w, int ic, int oc, float least) {
+    conv2x2_direct_kernel(float* __restrict__ output, const float* __restrict__ input, const float* __restrict__ weight,
+                          const float* __restrict__ bias, int rows, int h, int w, int ic, int oc, float least) {
   constexpr bool kPooled = kEpilogue == Epilogue::bias_relu_pool;
   const int out_h = kPooled ? (h - 1) / 2 : h - 1, out_w = kPooled ? (w - 1) / 2 : w - 1;
   const int first_row = block_index() * GemmTile::kRows;
@@ -110,10 +110,11 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
 // Rows of the GEMM; checks the shape.
 std::int64_t rows_of(const Conv2x2& conv, Epilogue epilogue) {
   const int divisor = epilogue == Epilogue::bias_relu_pool ? 2 : 1;
-  require(conv.n > 0 && (conv.h - 1) / divisor > 0 && (conv.w - 1) / divisor > 0, "conv2x2: the output is empty");
+  require(conv.n > 0 && (conv.h - 1) / divisor > 0 && (conv.w - 1) / divisor > 0,
+          "conv2x2_direct: the output is empty");
   const std::int64_t outputs = static_cast<std::int64_t>(conv.n) * ((conv.h - 1) / divisor) * ((conv.w - 1) / divisor);
   const std::int64_t rows = outputs * divisor * divisor;
-  require(rows <= INT32_MAX - GemmTile::kRows, "conv2x2: the batch is too large for one launch");
+  require(rows <= INT32_MAX - GemmTile::kRows, "conv2x2_direct: the batch is too large for one launch");
   return rows;
 }
 
@@ -129,11 +130,11 @@ void launch_naive(const Conv2x2& c, std::int64_t rows, Stream stream) {
 
 template <Epilogue kEpilogue>
 void launch_tuned(const Conv2x2& c, std::int64_t rows, Stream stream) {
-  launch({.kernel = "conv2x2",
+  launch({.kernel = "conv2x2_direct",
           .blocks = {blocks_for(rows, GemmTile::kRows), static_cast<unsigned>(c.oc / kColumns)},
           .threads = GemmTile::kThreads},
-         stream, conv2x2_kernel<kEpilogue>, c.output, c.input, c.weight, c.bias, static_cast<int>(rows), c.h, c.w, c.ic,
-         c.oc, kEpilogue == Epilogue::bias ? -std::numeric_limits<float>::infinity() : 0.0f);
+         stream, conv2x2_direct_kernel<kEpilogue>, c.output, c.input, c.weight, c.bias, static_cast<int>(rows), c.h,
+         c.w, c.ic, c.oc, kEpilogue == Epilogue::bias ? -std::numeric_limits<float>::infinity() : 0.0f);
 }
 
 }  // namespace
@@ -147,8 +148,9 @@ void conv2x2_naive(const Conv2x2& conv, Epilogue epilogue, Stream stream) {
   }
 }
 
-void conv2x2(const Conv2x2& conv, Epilogue epilogue, Stream stream) {
-  require(conv.ic % GemmTile::kDepth == 0 && conv.oc % kColumns == 0, "conv2x2: ic must be a multiple of 8, oc of 128");
+void conv2x2_direct(const Conv2x2& conv, Epilogue epilogue, Stream stream) {
+  require(conv.ic % GemmTile::kDepth == 0 && conv.oc % kColumns == 0,
+          "conv2x2_direct: ic must be a multiple of 8, oc of 128");
   const std::int64_t rows = rows_of(conv, epilogue);
   switch (epilogue) {
     case Epilogue::bias: return launch_tuned<Epilogue::bias>(conv, rows, stream);

@@ -8,7 +8,7 @@
 
 namespace lfm::kernels::inline LFM_TARGET {
 
-/// The convolution's shape, as in conv2x2.h: input [n][h][w][ic], output [n][h-1][w-1][oc].
+/// The convolution's shape, as in conv2x2_direct.h: input [n][h][w][ic], output [n][h-1][w-1][oc].
 struct Conv2x2Shape {
   int n = 0;
   int h = 0;
