@@ -155,12 +155,19 @@ void add_train_command(CLI::App& app) {
       "  lfm-cuda train --data photos/ --val held-out/ --out run1      the paper's protocol\n"
       "  lfm-cuda train --resume --out run1                            after Ctrl-C or a crash\n"
       "  lfm-cuda train --data more/ --init run1/best.lfmw --lr 1e-5 --out run2\n"
+      "  lfm-cuda train --network npr --data photos/ --out npr         a rival's network, to score beside\n"
       "  lfm-cuda train --teacher reference.lfmw --data pictures/ --view native --crop 128 --out student    no labels "
       "needed\n"
       "  mpirun -np 4 --bind-to none lfm-cuda train --batch 8 ...      four processes share each step of 4 x 8 images\n"
       "Every folder holds .../0_real/* and .../1_fake/* at any depth; with a teacher, any pictures. Ctrl-C finishes "
       "the step and saves.\n");
   command->callback([command, arguments] {
+    if (!arguments->resume) {
+      apply_network(arguments->options, [command](const char* name) {
+        const CLI::Option* option = command->get_option_no_throw(std::string("--") + name);
+        return (option ? option : command->get_option(std::string("--no-") + name))->count() > 0;
+      });
+    }
     if (const ExitCode code = run(*command, *arguments); code != kSuccess) end_with(code);
   });
 }

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
+#include <numeric>
 #include <utility>
+#include <vector>
 
 #include "lfm/error.h"
 #include "src/image/augment.h"
@@ -24,7 +26,16 @@ constexpr int kMargin = 32;
 /// leaves the others' draws as they were.
 class Draws {
  public:
-  enum Block : std::uint32_t { kRescaleAndBlur = 0, kCompression = 1, kPlace = 2, kFlip = 3 };
+  enum Block : std::uint32_t {
+    kRescaleAndBlur = 0,
+    kCompression = 1,
+    kPlace = 2,
+    kFlip = 3,
+    kRotation = 4,
+    kJitter = 5,
+    kHueAndMask = 6,
+    kPatches = 16,  // and on: a word a patch
+  };
 
   explicit Draws(const ViewKey& key) : key_(key) {}
 
@@ -35,6 +46,17 @@ class Draws {
   int whole_within(Block block, int word, const Range& range) const {
     const int lowest = static_cast<int>(range.min), highest = static_cast<int>(range.max);
     return lowest + below(block, word, highest - lowest + 1);
+  }
+  /// Of [0, n), count different ones, in any order.
+  std::vector<int> some_of(Block first, int n, int count) const {
+    std::vector<int> all(static_cast<std::size_t>(n));
+    std::iota(all.begin(), all.end(), 0);
+    for (int i = 0; i < count; ++i) {
+      const Block block = static_cast<Block>(first + static_cast<std::uint32_t>(i) / 4);
+      std::swap(all[static_cast<std::size_t>(i)], all[static_cast<std::size_t>(i + below(block, i % 4, n - i))]);
+    }
+    all.resize(static_cast<std::size_t>(count));
+    return all;
   }
   int below(Block block, int word, int n) const {
     return static_cast<int>(uniform_below(bits(block, word), static_cast<std::uint32_t>(n)));
@@ -98,6 +120,36 @@ Image base_of(const Image& image, const ViewOptions& view, const RandomAugmentat
   return window;
 }
 
+ColourJitter jitter_of(const RandomAugmentation& augmentation, const Draws& draws) {
+  const auto factor = [&](int word) { return double{draws.within(Draws::kJitter, word, augmentation.jitter_factor)}; };
+  return {factor(1), factor(2), factor(3), double{draws.within(Draws::kHueAndMask, 0, augmentation.jitter_hue)}};
+}
+
+void mask(Image& square, const RandomAugmentation& augmentation, const Draws& draws) {
+  const int along = (square.width + augmentation.mask_patch - 1) / augmentation.mask_patch;  // the last may be cut
+  const float share = draws.within(Draws::kHueAndMask, 2, augmentation.mask_share);
+  const int count = static_cast<int>(std::lround(share * static_cast<float>(along * along)));
+  for (const int patch : draws.some_of(Draws::kPatches, along * along, count)) {
+    blacken(square, patch % along * augmentation.mask_patch, patch / along * augmentation.mask_patch,
+            augmentation.mask_patch);
+  }
+}
+
+/// Steps 7 to 9 of a square in place; only the first of an original.
+void finish(std::uint8_t* square, int side, const RandomAugmentation& augmentation, const Draws& draws,
+            bool is_original) {
+  const bool rotated = draws.happens(Draws::kRotation, 0, augmentation.rotate);
+  const bool jittered = !is_original && draws.happens(Draws::kJitter, 0, augmentation.jitter);
+  const bool masked = !is_original && draws.happens(Draws::kHueAndMask, 1, augmentation.mask);
+  if (!rotated && !jittered && !masked) return;
+  const std::size_t bytes = std::size_t{3} * static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
+  Image image{side, side, {square, square + bytes}};
+  if (rotated) image = rotate(image, double{draws.within(Draws::kRotation, 1, augmentation.rotate_angle)});
+  if (jittered) image = jitter_colours(image, jitter_of(augmentation, draws));
+  if (masked) mask(image, augmentation, draws);
+  std::copy_n(image.rgb.begin(), bytes, square);
+}
+
 void check_probability(const char* name, float p) {
   if (!(p >= 0 && p <= 1)) {
     throw Error(ErrorCode::usage, fmt::format("the probability of {} is {}; it must lie in [0, 1]", name, p));
@@ -134,11 +186,21 @@ void validate(const ViewOptions& view, const RandomAugmentation& augmentation) {
   check_probability("JPEG re-compression", augmentation.jpeg);
   check_probability("WebP re-compression", augmentation.webp);
   check_probability("rescaling", augmentation.rescale);
+  check_probability("rotation", augmentation.rotate);
+  check_probability("colour jitter", augmentation.jitter);
+  check_probability("masking", augmentation.mask);
   check_probability("untouched pictures", augmentation.untouched);
   check_range("blur's sigma", augmentation.blur_sigma, 0.0f, 20.0f);
   check_range("JPEG quality", augmentation.jpeg_quality, 1, 100);
   check_range("WebP quality", augmentation.webp_quality, 1, 100);
   check_range("the rescaling factor", augmentation.rescale_factor, 0.05f, 8.0f);
+  check_range("the rotation's angle", augmentation.rotate_angle, -360, 360);
+  check_range("the colour jitter's factors", augmentation.jitter_factor, 0, 10);
+  check_range("the colour jitter's hue", augmentation.jitter_hue, -0.5f, 0.5f);
+  check_range("the share of masked patches", augmentation.mask_share, 0, 1);
+  if (augmentation.mask_patch < 1)
+    throw Error(ErrorCode::usage,
+                fmt::format("a masked patch has a side of 1 or more, not {}", augmentation.mask_patch));
 }
 
 void training_view(const Image& image, const ViewOptions& view, const RandomAugmentation& augmentation,
@@ -155,11 +217,15 @@ void training_view(const Image& image, const ViewOptions& view, const RandomAugm
   const int x = draws.below(Draws::kPlace, 2, base.width - side + 1);
   const int y = draws.below(Draws::kPlace, 3, base.height - side + 1);
   const bool flip = draws.happens(Draws::kFlip, 0, augmentation.flip);
-  if (original) write_square(base, x, y, side, flip, original);
+  if (original) {
+    write_square(base, x, y, side, flip, original);
+    finish(original, side, augmentation, draws, true);
+  }
   if (blur) base = gaussian_blur(base, draws.within(Draws::kRescaleAndBlur, 3, augmentation.blur_sigma));
   if (jpeg) base = recompress_jpeg(base, draws.whole_within(Draws::kCompression, 1, augmentation.jpeg_quality));
   if (webp) base = recompress_webp(base, draws.whole_within(Draws::kCompression, 3, augmentation.webp_quality));
   write_square(base, x, y, side, flip, square);
+  finish(square, side, augmentation, draws, false);
 }
 
 void validation_view(const Image& image, const ViewOptions& view, std::uint8_t* square) {

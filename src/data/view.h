@@ -9,6 +9,9 @@
 //   first
 //                        enlarged, aspect ratio kept, until it covers it
 //   6. horizontal flip
+//   7. rotation          of the crop about its centre, black where the crop has nothing
+//   8. colour jitter     brightness, contrast, saturation and hue, each of its range
+//   9. masking           some patches of the crop turned black, a share of its range
 // Steps 3 and 4 come after the resize and before the crop, as in the reference's data pipeline. Without
 // resize only a window somewhat larger than the crop goes through steps 1, 3 and 4, so a 12-megapixel photo
 // costs little more than its decoding.
@@ -37,7 +40,15 @@ struct RandomAugmentation {
   Range webp_quality = {60, 100};
   float rescale = 0;
   Range rescale_factor = {0.5f, 1.5f};
-  float untouched = 0;  ///< that neither blur nor re-compression happens, whatever their own probabilities
+  float rotate = 0;
+  Range rotate_angle = {-180, 180};  ///< degrees
+  float jitter = 0;
+  Range jitter_factor = {0.8f, 1.2f};  ///< of brightness, contrast and saturation, each drawn by itself
+  Range jitter_hue = {-0.05f, 0.05f};  ///< parts of the circle
+  float mask = 0;
+  Range mask_share = {0, 0.75f};  ///< of the patches
+  int mask_patch = 16;            ///< side, in pixels
+  float untouched = 0;            ///< that neither blur nor re-compression happens, whatever their own probabilities
 };
 
 struct ViewOptions {
@@ -60,8 +71,8 @@ struct ViewKey {
   std::uint32_t position = 0;
 };
 
-/// Writes the augmented square [side][side][3]; and to `original`, where given, the same square without steps 3
-/// and 4.
+/// Writes the augmented square [side][side][3]; and to `original`, where given, the same square without steps 3,
+/// 4, 8 and 9.
 void training_view(const Image& image, const ViewOptions& view, const RandomAugmentation& augmentation,
                    const ViewKey& key, std::uint8_t* square, std::uint8_t* original = nullptr);
 

@@ -110,6 +110,57 @@ Image gaussian_blur(const Image& image, double sigma) {
   return blurred;
 }
 
+Image rotate(const Image& image, double degrees) {
+  const double angle = degrees * std::numbers::pi / 180, cosine = std::cos(angle), sine = std::sin(angle);
+  const double centre_x = (image.width - 1) / 2.0, centre_y = (image.height - 1) / 2.0;
+  Image turned{image.width, image.height, std::vector<std::uint8_t>(image.rgb.size())};
+  std::uint8_t* to = turned.rgb.data();
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width; ++x, to += 3) {
+      const double dx = x - centre_x, dy = y - centre_y;  // y grows downwards
+      const double from_x = std::round(centre_x + cosine * dx - sine * dy);
+      const double from_y = std::round(centre_y + sine * dx + cosine * dy);
+      if (from_x < 0 || from_y < 0 || from_x >= image.width || from_y >= image.height) continue;
+      const std::size_t at =
+          static_cast<std::size_t>(from_y) * static_cast<std::size_t>(image.width) + static_cast<std::size_t>(from_x);
+      std::copy_n(image.rgb.data() + 3 * at, 3, to);
+    }
+  }
+  return turned;
+}
+
+Image jitter_colours(const Image& image, const ColourJitter& jitter) {
+  const double turn = 2 * std::numbers::pi * jitter.hue;
+  const double cosine = jitter.saturation * std::cos(turn), sine = jitter.saturation * std::sin(turn);
+  const auto luma = [](const auto* p) { return 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]; };
+  double sum = 0;
+  for (std::size_t i = 0; i < image.rgb.size(); i += 3) sum += luma(&image.rgb[i]);
+  const double mean = 3 * sum / static_cast<double>(image.rgb.size());
+  const double gain = jitter.brightness * jitter.contrast, offset = jitter.brightness * mean * (1 - jitter.contrast);
+  Image result = image;
+  for (std::size_t i = 0; i < image.rgb.size(); i += 3) {
+    double p[3];
+    for (std::size_t c = 0; c < 3; ++c) p[c] = std::clamp(gain * image.rgb[i + c] + offset, 0.0, 255.0);
+    const double y = luma(p);
+    const double i0 = 0.595716 * p[0] - 0.274453 * p[1] - 0.321263 * p[2];
+    const double q0 = 0.211456 * p[0] - 0.522591 * p[1] + 0.311135 * p[2];
+    const double in_phase = cosine * i0 - sine * q0, quadrature = sine * i0 + cosine * q0;
+    result.rgb[i] = to_byte(static_cast<float>(y + 0.9563 * in_phase + 0.6210 * quadrature));
+    result.rgb[i + 1] = to_byte(static_cast<float>(y - 0.2721 * in_phase - 0.6474 * quadrature));
+    result.rgb[i + 2] = to_byte(static_cast<float>(y - 1.1070 * in_phase + 1.7046 * quadrature));
+  }
+  return result;
+}
+
+void blacken(Image& image, int x, int y, int side) {
+  const int width = std::min(side, image.width - x), last = std::min(y + side, image.height);
+  for (int row = y; row < last; ++row) {
+    const std::size_t at =
+        static_cast<std::size_t>(row) * static_cast<std::size_t>(image.width) + static_cast<std::size_t>(x);
+    std::fill_n(image.rgb.data() + 3 * at, 3 * static_cast<std::size_t>(width), std::uint8_t{0});
+  }
+}
+
 Image recompress_jpeg(const Image& image, int quality) { return decode_image(encode_jpeg(image, quality)); }
 
 Image recompress_webp(const Image& image, int quality) { return decode_image(encode_webp(image, quality)); }

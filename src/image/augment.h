@@ -38,6 +38,21 @@ Image rescale(const Image& image, double factor);
 /// rounded, but for float's precision.
 Image gaussian_blur(const Image& image, double sigma);
 
+/// Turned about its centre by an angle in degrees, counter-clockwise, its size kept: of each pixel the nearest of the
+/// picture's, black where there is none. No value is made up.
+Image rotate(const Image& image, double degrees);
+
+/// Factors; contrast is about the picture's mean luma, hue is turned by so many parts of the circle.
+struct ColourJitter {
+  double brightness = 1, contrast = 1, saturation = 1;
+  double hue = 0;
+};
+/// In that order; one rounding at the end. Saturation and hue are those of YIQ's chroma.
+Image jitter_colours(const Image& image, const ColourJitter& jitter);
+
+/// A square of the picture, as far as it lies in it.
+void blacken(Image& image, int x, int y, int side);
+
 /// Encoded (encode_jpeg, 4:2:0) and decoded again, in memory.
 Image recompress_jpeg(const Image& image, int quality);
 

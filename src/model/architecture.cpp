@@ -25,6 +25,22 @@ void check_positions(const Architecture& architecture, int height, int width, co
   }
 }
 
+const Contradiction* contradiction(const Architecture& architecture) {
+  static constexpr std::array<Contradiction, 3> rows = {{
+      {[](const Architecture& a) { return a.trunk == Trunk::snet && a.head == Head::softmax; },
+       "SNet's trunk and a softmax of two outputs, which no network of its kind has",
+       "--network safe with --trunk resnet; SAFE's residual on SNet is --network lfm --residual haar_hh"},
+      {[](const Architecture& a) { return a.trunk == Trunk::snet && a.normalisation == Normalisation::unit; },
+       "SNet's trunk and pixels that are only divided by 255, which is for differences of pixels and the ResNet trunk",
+       "--network lfm"},
+      {[](const Architecture& a) { return a.front_end == FrontEnd::none && a.normalisation == Normalisation::unit; },
+       "the pixels themselves, only divided by 255, which is for differences of pixels and the ResNet trunk",
+       "--network npr --residual none, whose pixels have mean and deviation taken away"},
+  }};
+  const auto found = std::ranges::find_if(rows, [&](const Contradiction& row) { return row.holds(architecture); });
+  return found == rows.end() ? nullptr : &*found;
+}
+
 NetworkShape network_shape(const Architecture& architecture, int height, int width) {
   check_image_size(height, width);
   NetworkShape shape;

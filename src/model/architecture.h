@@ -57,6 +57,15 @@ inline constexpr Architecture kNprNetwork = {
 inline constexpr Architecture kSafeNetwork = {Pooling::average,   1, FrontEnd::haar_hh, Trunk::resnet, Head::softmax,
                                               Normalisation::unit};
 
+/// Parts that go together in no network: what is wrong with them, and what `train` is told to ask for instead. Of an
+/// architecture that can be, null.
+struct Contradiction {
+  bool (*holds)(const Architecture&);
+  const char* what;  ///< "it has ..."
+  const char* remedy;
+};
+const Contradiction* contradiction(const Architecture& architecture);
+
 // ---- parameters ----
 
 /// Index into SNet's table; the order is the order in memory. Trainable parameters come first, as the stages are

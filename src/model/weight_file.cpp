@@ -318,13 +318,7 @@ void check_network(const Model& model, const std::string& source) {
   if (model.architecture.pooling == Pooling::average && model.architecture.k != 1) {
     fail(source, "it pools by averages, with k other than 1");
   }
-  if (model.architecture.trunk == Trunk::snet && model.architecture.head == Head::softmax) {
-    fail(source, "it has SNet's trunk and a softmax of two outputs, which no network of its kind has");
-  }
-  if (model.architecture.normalisation == Normalisation::unit &&
-      (model.architecture.trunk == Trunk::snet || model.architecture.front_end == FrontEnd::none)) {
-    fail(source, "its pixels are only divided by 255, which is for differences of pixels and the ResNet trunk");
-  }
+  if (const Contradiction* row = contradiction(model.architecture)) fail(source, fmt::format("it has {}", row->what));
   const ParameterTable table = parameter_table(model.architecture);
   if (model.values.size() != table.total_floats) {
     fail(source,

@@ -75,6 +75,22 @@ bool lies_in(const Range& range, float lowest, float highest) {
   return range.min >= lowest && range.min <= range.max && range.max <= highest;
 }
 
+Architecture architecture_of(Network network) {
+  switch (network) {
+    case Network::lfm: return {};
+    case Network::npr: return kNprNetwork;
+    case Network::safe: return kSafeNetwork;
+  }
+  return {};
+}
+
+/// What no option says by itself.
+void take_head(TrainOptions& o) {
+  const Architecture whole = architecture_of(o.network);
+  o.architecture.head = whole.head;
+  o.architecture.normalisation = whole.normalisation;
+}
+
 }  // namespace
 
 std::string distill_words() {
@@ -97,10 +113,49 @@ TrainOptions train_options_from_json(const json& object) {
   visit_options(options, [&](const OptionText& text, auto& value) {
     if (const auto found = object.find(text.name); found != object.end()) value_from_json(*found, value);
   });
+  take_head(options);
   return options;
 }
 
+TrainOptions network_defaults(Network network) {
+  TrainOptions o;
+  o.network = network;
+  if (network == Network::lfm) return o;
+  o.architecture = architecture_of(network);
+  o.architecture.k = Architecture{}.k;  // for who asks for top-k pooling
+  if (network == Network::npr) {
+    o.adam.learning_rate = 2e-4f;
+  } else {
+    o.view = View::center;
+    o.crop = 256;
+    o.augmentation.rotate = o.augmentation.jitter = o.augmentation.mask = 0.5f;
+  }
+  return o;
+}
+
+void apply_network(TrainOptions& options, const std::function<bool(const char* name)>& given) {
+  json all = to_json(options);
+  const json defaults = to_json(network_defaults(options.network));
+  visit_options(options, [&](const OptionText& text, const auto&) {
+    if (!given(text.name)) all[text.name] = defaults[text.name];
+  });
+  all["network"] = defaults["network"];
+  options = train_options_from_json(all);
+}
+
 void complete_options(TrainOptions& o) {
+  take_head(o);
+  if (const Contradiction* row = contradiction(o.architecture)) {
+    throw Error(ErrorCode::usage,
+                fmt::format("--network {} --residual {} --trunk {} asks for {}; use {}", word_of(o.network),
+                            word_of(o.architecture.front_end), word_of(o.architecture.trunk), row->what, row->remedy));
+  }
+  if (!o.teacher.empty() && o.architecture.trunk != Trunk::snet) {
+    throw Error(
+        ErrorCode::usage,
+        fmt::format("--teacher needs --trunk snet: a teacher's 64 maps can't be compared with the {} of --trunk {}",
+                    map_channels(o.architecture), word_of(o.architecture.trunk)));
+  }
   if (o.architecture.pooling == Pooling::average) {
     o.architecture.k = 1;
     o.regularisation.rbld = o.regularisation.rks = false;
@@ -148,6 +203,14 @@ void complete_options(TrainOptions& o) {
   require(lies_in(a.jpeg_quality, 1, 100), "jpeg-quality", "an ordered range within [1, 100]");
   require(lies_in(a.webp_quality, 1, 100), "webp-quality", "an ordered range within [1, 100]");
   require(lies_in(a.rescale_factor, 0.05f, 8), "rescale-factor", "an ordered range within [0.05, 8]");
+  require(is_probability(a.rotate), "rotate", "in [0, 1]");
+  require(is_probability(a.jitter), "jitter", "in [0, 1]");
+  require(is_probability(a.mask), "mask", "in [0, 1]");
+  require(lies_in(a.rotate_angle, -360, 360), "rotate-angle", "an ordered range within [-360, 360]");
+  require(lies_in(a.jitter_factor, 0, 10), "jitter-factor", "an ordered range within [0, 10]");
+  require(lies_in(a.jitter_hue, -0.5f, 0.5f), "jitter-hue", "an ordered range within [-0.5, 0.5]");
+  require(lies_in(a.mask_share, 0, 1), "mask-share", "an ordered range within [0, 1]");
+  require(a.mask_patch > 0 && a.mask_patch <= kMaxSide, "mask-patch", "between 1 and 16384");
   require(o.view != View::resize || (o.resize >= kMinImageSide && o.resize <= kMaxSide), "resize",
           "between 48 and 16384");
   require(o.crop <= kMaxSide && (o.crop >= kMinImageSide || (o.crop == 0 && o.view == View::resize)), "crop",

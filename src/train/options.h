@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -29,6 +30,15 @@ constexpr std::array<Word<BestBy>, 3> words(BestBy) {
 
 constexpr std::array<Word<RbldScale>, 3> words(RbldScale) {
   return {{{"none", RbldScale::none}, {"mean", RbldScale::mean}, {"rank", RbldScale::rank}}};
+}
+
+/// Whose network: what else has its value by default (network_defaults()).
+enum class Network { lfm, npr, safe };
+
+constexpr std::array<Word<Network>, 3> words(Network) {
+  return {{{"lfm", Network::lfm, "the Local Focus Mechanism"},
+           {"npr", Network::npr, "NPR's: signed residual, ResNet, average pooling"},
+           {"safe", Network::safe, "SAFE's: Haar band, ResNet, average pooling, a softmax of two"}}};
 }
 
 /// What can be compared with the teacher (TrainOptions::distill).
@@ -64,7 +74,8 @@ struct TrainOptions {
   bool balance = false;
   int cache_mb = 0;
 
-  Architecture architecture;
+  Network network = Network::lfm;
+  Architecture architecture;  ///< head and normalisation are the network's
   TrainingOptions regularisation;
 
   std::filesystem::path teacher;  ///< model to learn from; empty: none
@@ -150,8 +161,23 @@ void visit_options(Options& o, Visitor&& visit) {
   visit(Text{"untouched", "Images",
              "Share of images that are neither blurred nor re-compressed, whatever --blur, --jpeg and --webp say"},
         a.untouched);
+  visit(Text{"rotate", "Images", "Probability of a rotation of the crop; what lies outside is black"}, a.rotate);
+  visit(Text{"rotate-angle", "Images", "Range of its angle, in degrees"}, a.rotate_angle);
+  visit(Text{"jitter", "Images", "Probability of a colour jitter"}, a.jitter);
+  visit(Text{"jitter-factor", "Images", "Range of its factors of brightness, contrast and saturation"},
+        a.jitter_factor);
+  visit(Text{"jitter-hue", "Images", "Range of its turn of the hue, in parts of the circle"}, a.jitter_hue);
+  visit(Text{"mask", "Images", "Probability that patches of the crop are masked: black"}, a.mask);
+  visit(Text{"mask-share", "Images", "Range of the share of patches"}, a.mask_share);
+  visit(Text{"mask-patch", "Images", "Side of a patch"}, a.mask_patch);
 
+  visit(Text{"network", "Method",
+             "Whose: the defaults of --residual, --trunk and --pool, and of how a rival's authors train it"},
+        o.network);
   visit(Text{"residual", "Method", "What the network sees of the pixels"}, o.architecture.front_end);
+  visit(Text{"trunk", "Method",
+             "Its convolutions: LFM's SNet, or NPR's and SAFE's, which --device cpu and reference train"},
+        o.architecture.trunk);
   visit(Text{"pool", "Method", "average: global average pooling, without RBLD and RKS"}, o.architecture.pooling);
   visit(Text{"k", "Method", "Values kept per channel"}, o.architecture.k);
   visit(Text{"rbld", "Method", "Without rank-based linear dropout"}, o.regularisation.rbld);
@@ -196,6 +222,11 @@ inline std::vector<Word<Precision>> option_words(Precision) {
 nlohmann::json to_json(const TrainOptions& options);
 /// Options that the object doesn't name keep their defaults. Throws nlohmann::json exceptions and std::runtime_error.
 TrainOptions train_options_from_json(const nlohmann::json& object);
+
+/// What a network's authors give it: what its options are where they are not given. Of lfm, TrainOptions{}.
+TrainOptions network_defaults(Network network);
+/// Sets all options but the given ones, by their names, to the defaults of options.network.
+void apply_network(TrainOptions& options, const std::function<bool(const char* name)>& given);
 
 /// Settles what follows from other options (average pooling has k = 1 and neither RBLD nor RKS; val_crop's default).
 /// Throws Error{usage} naming the option that makes no sense.

@@ -57,7 +57,7 @@ LoaderOptions training_loader_options(const TrainOptions& o, const ProcessGroup&
   l.rank = group.communicator.rank;
   l.size = group.size();
   const RandomAugmentation& a = o.augmentation;
-  l.originals = !o.teacher.empty() && (a.blur > 0 || a.jpeg > 0 || a.webp > 0);
+  l.originals = !o.teacher.empty() && (a.blur > 0 || a.jpeg > 0 || a.webp > 0 || a.jitter > 0 || a.mask > 0);
   return l;
 }
 
@@ -75,18 +75,15 @@ Model initial_model(const TrainOptions& o) {
     model.values = initial_values(o.architecture, o.seed);
   } else {
     model = one_network(load_model(o.init), o.init.string());
-    if (model.architecture.trunk != o.architecture.trunk) {
-      throw Error(
-          ErrorCode::usage,
-          fmt::format("{}: its trunk is {}, which nothing trains yet; start from a model of LFM, or without --init",
-                      o.init.string(), word_of(model.architecture.trunk)));
-    }
-    if (model.architecture != o.architecture) {
-      throw Error(
-          ErrorCode::usage,
-          fmt::format("{}: the model has another residual or pooling than this run; use --residual {} --pool {} --k {}",
-                      o.init.string(), word_of(model.architecture.front_end), word_of(model.architecture.pooling),
-                      model.architecture.k));
+    if (const Architecture& a = model.architecture; a != o.architecture) {
+      const Network network = a.head == Head::softmax    ? Network::safe
+                              : a.trunk == Trunk::resnet ? Network::npr
+                                                         : Network::lfm;
+      throw Error(ErrorCode::usage,
+                  fmt::format("{}: the model has another residual, trunk, pooling or head than this run; use --network "
+                              "{} --residual {} --trunk {} --pool {} --k {}",
+                              o.init.string(), word_of(network), word_of(a.front_end), word_of(a.trunk),
+                              word_of(a.pooling), a.k));
     }
     // Fitted to the weights it came with:
     model.calibration = {};

@@ -188,12 +188,13 @@ TEST_CASE_METHOD(TrainCommand, "TrainCommand.CheckpointsThatCannotBeResumed") {
   other = start("new");
   other.insert(other.end(), {"--init", path("other.lfmw")});
   CHECK(run(other) == 2);
-  CHECK_THAT(text_, ContainsSubstring("other.lfmw: the model has another residual or pooling than this run") &&
-                        ContainsSubstring("--k 5"));
+  CHECK_THAT(text_,
+             ContainsSubstring("other.lfmw: the model has another residual, trunk, pooling or head than this run") &&
+                 ContainsSubstring("--k 5"));
   save_model(test::random_model(kNprNetwork, 1), folder_ / "npr.lfmw");
   other.back() = path("npr.lfmw");
   CHECK(run(other) == 2);
-  CHECK_THAT(text_, ContainsSubstring("npr.lfmw: its trunk is resnet, which nothing trains yet"));
+  CHECK_THAT(text_, ContainsSubstring("use --network npr --residual npr_signed --trunk resnet --pool average --k 1"));
 }
 
 TEST_CASE_METHOD(TrainCommand, "TrainCommand.CtrlCSavesAndSaysHowToGoOn") {
@@ -238,6 +239,31 @@ TEST_CASE_METHOD(TrainCommand, "TrainCommand.UsageErrors") {
   CHECK_THAT(text_, ContainsSubstring("no run to resume"));
   CHECK(run({"train", "--data", path("nowhere"), "--out", path("x")}) == 1);
   CHECK_THAT(text_, ContainsSubstring("nowhere"));
+}
+
+TEST_CASE_METHOD(TrainCommand, "TrainCommand.RivalsNetworksTrainAndScore") {
+  std::vector<std::string> arguments = start("npr");
+  arguments.insert(arguments.end(), {"--network", "npr", "--max-steps", "2"});
+  REQUIRE_MESSAGE(run(arguments) == 0, text_);
+  CHECK(load_model(folder_ / "npr" / "last.lfmw").architecture == kNprNetwork);
+  CHECK_MESSAGE(run({"detect", "--model", path("npr/last.lfmw"), "--view", "native", path("train")}) != 2, text_);
+  CHECK_THAT(text_, ContainsSubstring("images scored"));
+
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& reason,
+                           const char* device = "cpu") {
+    std::vector<std::string> all = start("refused");
+    std::ranges::replace(all, std::string("cpu"), std::string(device));
+    all.insert(all.end(), more.begin(), more.end());
+    CHECK_MESSAGE(run(all) == 2, text_);
+    CHECK_THAT(text_, ContainsSubstring(reason));
+    CHECK_FALSE(std::filesystem::exists(folder_ / "refused" / "last.lfmw"));
+  };
+  refused({"--network", "safe", "--trunk", "snet"}, "--network lfm --residual haar_hh");
+  refused({"--trunk", "resnet", "--teacher", path("npr/last.lfmw")}, "--teacher needs --trunk snet");
+  refused({"--network", "another"}, "--network");
+#if defined(LFM_HAVE_EMULATION)
+  refused({"--trunk", "resnet"}, "use --device cpu or --device reference", "emulated");
+#endif
 }
 
 TEST_CASE_METHOD(TrainCommand, "TrainCommand.WritesNoControlCharactersIntoAPipe") {

@@ -138,6 +138,62 @@ TEST_CASE("View.TheOriginalIsTheSameSquareBeforeBlurAndRecompression") {
   }
 }
 
+TEST_CASE("View.RotationJitterAndMasksHappenAtTheirProbability") {
+  const Image image = coordinates(64, 64);
+  const Square plain = train(image, kNative64, kNothing, 0);
+  const auto changed = [&](const RandomAugmentation& augmentation) {
+    int count = 0;
+    for (std::uint32_t i = 0; i < 200; ++i) {
+      const Square square = train(image, kNative64, augmentation, i);
+      count += square != plain;
+      REQUIRE(square == train(image, kNative64, augmentation, i));
+    }
+    return count;
+  };
+  RandomAugmentation rotated = kNothing, jittered = kNothing, masked = kNothing;
+  rotated.rotate = jittered.jitter = masked.mask = 0.3f;
+  masked.mask_share = {0.1f, 1};
+  CHECK_THAT_MESSAGE(changed(rotated), WithinAbs(60, 30), "4.6 standard deviations");
+  CHECK_THAT_MESSAGE(changed(jittered), WithinAbs(60, 30), "4.6 standard deviations");
+  CHECK_THAT_MESSAGE(changed(masked), WithinAbs(60, 30), "4.6 standard deviations");
+}
+
+TEST_CASE("View.MasksAreWholePatchesOfTheShareThatIsDrawn") {
+  const Image white{64, 64, std::vector<std::uint8_t>(64 * 64 * 3, 255)};
+  RandomAugmentation masked = kNothing;
+  masked.mask = 1;
+  masked.mask_share = {0.25f, 0.25f};
+  masked.mask_patch = 16;
+  std::set<Square> different;
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    const Square square = train(white, kNative64, masked, i);
+    different.insert(square);
+    int patches = 0;
+    for (std::size_t patch = 0; patch < 16; ++patch) {
+      const auto value = [&](std::size_t p) {
+        return square[3 * ((patch / 4 * 16 + p / 16) * 64 + patch % 4 * 16 + p % 16)];
+      };
+      for (std::size_t p = 1; p < 256; ++p) QUICK_REQUIRE(value(p) == value(0), p);
+      patches += value(0) == 0;
+    }
+    REQUIRE(patches == 4);
+  }
+  CHECK(different.size() > 15);
+}
+
+TEST_CASE("View.TheOriginalIsTurnedButNeitherJitteredNorMasked") {
+  const RandomAugmentation touched = {.flip = 0.5f, .rotate = 0.5f, .jitter = 1, .mask = 1, .mask_share = {0.5f, 0.5f}};
+  RandomAugmentation turned = touched;
+  turned.jitter = turned.mask = 0;
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    const Image image = coordinates(150, 140);
+    Square square = square_for(kNative64), original = square_for(kNative64);
+    training_view(image, kNative64, touched, {42, 0, i}, square.data(), original.data());
+    CHECK(original == train(image, kNative64, turned, i));
+    CHECK(square != original);
+  }
+}
+
 TEST_CASE("View.UntouchedImagesAreNeitherBlurredNorRecompressed") {
   const Image image = coordinates(256, 256);
   const ViewOptions view = {.view = View::resize, .resize = 256, .crop = 64};
@@ -161,6 +217,10 @@ TEST_CASE("View.RefusesWhatCannotBe") {
   CHECK_THROWS_AS(validate({}, {.untouched = -0.1f}), Error);
   CHECK_THROWS_AS(validate({}, {.jpeg_quality = {90, 80}}), Error);
   CHECK_THROWS_AS(validate({}, {.rescale_factor = {0, 1}}), Error);
+  CHECK_THROWS_AS(validate({}, {.rotate = 2}), Error);
+  CHECK_THROWS_AS(validate({}, {.jitter_hue = {-1, 0}}), Error);
+  CHECK_THROWS_AS(validate({}, {.mask_share = {0, 1.5f}}), Error);
+  CHECK_THROWS_AS(validate({}, {.mask_patch = 0}), Error);
 }
 
 }  // namespace

@@ -323,6 +323,47 @@ TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.Proje
   expect("sums of x", sum_x, sums_x);
 }
 
+// The passes of the ResNet trunk, with a norm on the shortcut and without.
+TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.PassesOfBottlenecks") {
+  constexpr std::size_t kPixels = 5, kCount = kPixels * kChannels64;
+  const Buffer x = noise(kCount, 1), other = noise(kCount, 2), grad = noise(kCount, 3);
+  const Buffer a = noise(kChannels64, 4), b = noise(kChannels64, 5), c = noise(kChannels64, 6),
+               d = noise(kChannels64, 7);
+  const auto channel = [](const Buffer& values, std::size_t i) { return double{values.data()[i % kChannels64]}; };
+  for (const bool normed : {false, true}) {
+    Buffer sum = filled(kChannels64, 1), sum_x = filled(kChannels64, 2), sum_other = filled(kChannels64, 3);
+    std::vector<double> sums(kChannels64, 1), sums_x(kChannels64, 2), sums_other(kChannels64, 3);
+    kernels_.channel_moments({kPixels, x.data(), sum.data(), sum_x.data()});
+    Buffer out = filled(kCount), masked = noise(kCount, 3), applied = filled(kCount);
+    kernels_.join({kPixels,
+                   x.data(),
+                   {a.data(), b.data()},
+                   other.data(),
+                   normed ? Affine{c.data(), d.data()} : Affine{},
+                   out.data()});
+    kernels_.join_grad({kPixels, out.data(), masked.data(), x.data(), normed ? other.data() : nullptr, sum.data(),
+                        sum_x.data(), sum_other.data()});
+    kernels_.norm_grad({kPixels, grad.data(), x.data(), a.data(), b.data(), c.data(), applied.data()});
+
+    std::vector<double> outs(kCount), grads(kCount), applies(kCount);
+    for (std::size_t i = 0; i < kCount; ++i) {
+      const double xi = x.data()[i], oi = other.data()[i], gi = grad.data()[i];
+      outs[i] = relu(channel(a, i) * xi + channel(b, i) + (normed ? channel(c, i) * oi + channel(d, i) : oi));
+      grads[i] = outs[i] > 0 ? gi : 0;
+      applies[i] = channel(a, i) * gi + channel(b, i) + channel(c, i) * xi;
+      sums[i % kChannels64] += xi + grads[i];
+      sums_x[i % kChannels64] += xi * xi + grads[i] * xi;
+      if (normed) sums_other[i % kChannels64] += grads[i] * oi;
+    }
+    expect("joined", out, outs);
+    expect("gradient", masked, grads);
+    expect("norm's gradient", applied, applies);
+    expect("sums", sum, sums);
+    expect("sums of x", sum_x, sums_x);
+    expect("sums of the shortcut", sum_other, sums_other);
+  }
+}
+
 TEST_CASE_METHOD_FOR_EACH(CpuTrainingKernels, paths(), "CpuTrainingKernels.Adam") {
   constexpr std::size_t kCount = 96;  // whole vectors of every instruction set
   const Buffer gradient = noise(kCount, 1), p0 = noise(kCount, 2), m0 = noise(kCount, 3);

@@ -111,6 +111,61 @@ TEST_CASE("Augment.NoiseHasItsMomentsAndItsSeed") {
   CHECK(gray.rgb == add_gaussian_noise(gray, 0, 42).rgb);
 }
 
+TEST_CASE("Augment.RotationByQuartersMovesPixelsAlone") {
+  const Image image = random_image(9, 9, 10);
+  const auto pixel = [](const Image& from, int x, int y) {
+    const auto* p = &from.rgb[3 * static_cast<std::size_t>(y * from.width + x)];
+    return std::array<int, 3>{p[0], p[1], p[2]};
+  };
+  const Image left = rotate(image, 90), right = rotate(image, -90), back = rotate(rotate(image, 180), 180);
+  for (int y = 0; y < 9; ++y) {
+    for (int x = 0; x < 9; ++x) {
+      REQUIRE(pixel(left, x, y) == pixel(image, 8 - y, x));  // counter-clockwise: the right side goes up
+      REQUIRE(pixel(right, x, y) == pixel(image, y, 8 - x));
+    }
+  }
+  CHECK(back.rgb == image.rgb);
+  CHECK(rotate(image, 0).rgb == image.rgb);
+}
+
+TEST_CASE("Augment.RotationMakesUpNoValueAndLeavesCornersBlack") {
+  const Image white{40, 30, std::vector<std::uint8_t>(40 * 30 * 3, 255)};
+  const Image turned = rotate(white, 45);
+  CHECK((turned.width == 40 && turned.height == 30));
+  CHECK(turned.rgb.front() == 0);
+  CHECK(turned.rgb[3 * (15 * 40 + 20)] == 255);
+  CHECK(std::ranges::all_of(turned.rgb, [](int value) { return value == 0 || value == 255; }));
+}
+
+TEST_CASE("Augment.ColourJitterDoesWhatItsFactorsSay") {
+  const Image image = random_image(21, 17, 11);
+  CHECK(jitter_colours(image, {}).rgb == image.rgb);
+  const Image brighter = jitter_colours({1, 1, {100, 60, 20}}, {.brightness = 1.5});
+  CHECK(brighter.rgb == std::vector<std::uint8_t>{150, 90, 30});
+  const Image flat = jitter_colours({2, 1, {100, 100, 100, 200, 200, 200}}, {.contrast = 0.5});
+  CHECK(flat.rgb == std::vector<std::uint8_t>{125, 125, 125, 175, 175, 175});
+  for (const double hue : {0.0, 0.3}) {
+    const Image grey = jitter_colours(image, {.saturation = 0, .hue = hue});
+    for (std::size_t i = 0; i < grey.rgb.size(); i += 3) {
+      const double luma = 0.299 * image.rgb[i] + 0.587 * image.rgb[i + 1] + 0.114 * image.rgb[i + 2];
+      for (std::size_t c = 0; c < 3; ++c) REQUIRE_THAT(grey.rgb[i + c], WithinAbs(luma, 0.51));
+    }
+  }
+  const Image soft{1, 1, {120, 100, 110}};  // no turn of its hue leaves the range
+  Image turned = soft;
+  for (int i = 0; i < 4; ++i) turned = jitter_colours(turned, {.hue = 0.25});
+  for (std::size_t c = 0; c < 3; ++c) CHECK_THAT(turned.rgb[c], WithinAbs(soft.rgb[c], 3));
+  CHECK(jitter_colours(soft, {.hue = 0.5}).rgb != soft.rgb);
+}
+
+TEST_CASE("Augment.BlackenedSquaresEndAtThePicturesBorder") {
+  Image image{5, 4, std::vector<std::uint8_t>(60, 9)};
+  blacken(image, 3, 2, 16);
+  for (int y = 0; y < 4; ++y) {
+    for (int x = 0; x < 5; ++x) CHECK(image.rgb[3 * static_cast<std::size_t>(y * 5 + x)] == (x >= 3 && y >= 2 ? 0 : 9));
+  }
+}
+
 TEST_CASE("Augment.StepsComeInTheStatedOrder") {
   const Image image = smooth_image(120, 100);
   const Augmentation a{.scale = 0.8,

@@ -1,7 +1,10 @@
 #include "src/train/options.h"
 
 #include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 
 #include "tests/catch.h"
 #include "tests/model/expect_error.h"
@@ -32,6 +35,10 @@ TEST_CASE("TrainOptions.SurviveJson") {
   options.distill = {"maps"};
   options.distill_weight = 0.3f;
   options.augmentation.untouched = 0.25f;
+  options.network = Network::npr;
+  options.architecture.trunk = Trunk::resnet;
+  options.augmentation.rotate_angle = {-30, 45};
+  options.augmentation.mask_patch = 8;
   const nlohmann::json written = nlohmann::json::parse(to_json(options).dump());
   const TrainOptions read = train_options_from_json(written);
   CHECK(to_json(read) == written);
@@ -46,6 +53,60 @@ TEST_CASE("TrainOptions.SurviveJson") {
   CHECK(read.distill == options.distill);
   CHECK(read.distill_weight == options.distill_weight);
   CHECK(read.augmentation.untouched == options.augmentation.untouched);
+  CHECK(read.network == options.network);
+  CHECK(read.augmentation.rotate_angle.max == 45);
+  CHECK(read.augmentation.mask_patch == 8);
+}
+
+TEST_CASE("TrainOptions.ANetworkBringsItsAuthorsProtocol") {
+  const auto of = [](Network network, const std::set<std::string>& given = {},
+                     const std::function<void(TrainOptions&)>& change = {}) {
+    TrainOptions o = sensible();
+    o.network = network;
+    if (change) change(o);
+    apply_network(o, [&](const char* name) {
+      return name == std::string("data") || name == std::string("out") || given.contains(name);
+    });
+    complete_options(o);
+    return o;
+  };
+  CHECK(of(Network::lfm).architecture == Architecture{});
+  CHECK(of(Network::npr).architecture == kNprNetwork);
+  CHECK(of(Network::npr).adam.learning_rate == 2e-4f);
+  CHECK_FALSE(of(Network::npr).regularisation.rks);
+  const TrainOptions safe = of(Network::safe);
+  CHECK(safe.architecture == kSafeNetwork);
+  CHECK((safe.view == View::center && safe.crop == 256));
+  CHECK((safe.augmentation.rotate > 0 && safe.augmentation.jitter > 0 && safe.augmentation.mask > 0));
+
+  // What is given stays; the paper's second row: NPR's residual and average pooling on SNet.
+  const TrainOptions mixed = of(Network::npr, {"trunk", "lr"}, [](TrainOptions& o) { o.adam.learning_rate = 3e-3f; });
+  CHECK(mixed.architecture == (Architecture{Pooling::average, 1, FrontEnd::npr_signed, Trunk::snet}));
+  CHECK(mixed.adam.learning_rate == 3e-3f);
+  const TrainOptions selecting = of(Network::safe, {"pool"});
+  CHECK((selecting.architecture.pooling == Pooling::topk && selecting.architecture.k == 16));
+  CHECK(selecting.architecture.head == Head::softmax);
+}
+
+TEST_CASE("TrainOptions.PartsThatNoNetworkHasTogetherAreRefused") {
+  const auto message = [](auto change) {
+    TrainOptions o = sensible();
+    change(o);
+    return test::error_of(ErrorCode::usage, [&] { complete_options(o); });
+  };
+  CHECK_THAT(message([](TrainOptions& o) { o.network = Network::safe; }),
+             ContainsSubstring("softmax") && ContainsSubstring("--network lfm --residual haar_hh"));
+  CHECK_THAT(message([](TrainOptions& o) {
+               o.network = Network::safe;
+               o.architecture.trunk = Trunk::resnet;
+               o.architecture.front_end = FrontEnd::none;
+             }),
+             ContainsSubstring("--network npr --residual none"));
+  CHECK_THAT(message([](TrainOptions& o) {
+               o.architecture.trunk = Trunk::resnet;
+               o.teacher = "reference.lfmw";
+             }),
+             ContainsSubstring("--teacher needs --trunk snet"));
 }
 
 TEST_CASE("TrainOptions.DefaultsAreThePapers") {

@@ -100,6 +100,34 @@ TEST_CASE_METHOD(Trainer, "Trainer.ResumedAfterEveryStepEqualsUninterrupted") {
   CHECK(whole.epochs()[1].validation->loss == pieces.epochs()[1].validation->loss);
 }
 
+// NPR's network and SAFE's: what they bring is drawn and kept as LFM's is.
+TEST_CASE_METHOD(Trainer, "Trainer.RivalsResumeBitForBit") {
+  for (const Network network : {Network::npr, Network::safe}) {
+    const std::string name(word_of(network));
+    const auto rival = [&](const std::string& out, int threads) {
+      TrainOptions o = network_defaults(network);
+      const TrainOptions small = options(out);
+      o.data = small.data;
+      o.val = small.val;
+      o.out = small.out;
+      o.device = "cpu";
+      o.view = View::native;
+      o.crop = o.val_crop = 48;
+      o.batch = 4;
+      o.max_steps = 3;
+      o.threads = threads;
+      return o;
+    };
+    start_training(rival(name, 1), {});
+    CHECK(start_training(rival(name + "-pieces", 2), interrupt_after(2)).end == TrainEnd::interrupted);
+    resume_training(folder_ / (name + "-pieces"), {}, {});
+    expect_same_run(saved(name + "-pieces"), saved(name));
+    const Model best = load_model(folder_ / name / "best.lfmw");
+    CHECK(best.architecture == (network == Network::npr ? kNprNetwork : kSafeNetwork));
+    CHECK_THAT(best.provenance, ContainsSubstring("\"network\":\"" + name + "\""));
+  }
+}
+
 TEST_CASE_METHOD(Trainer, "Trainer.LongerRunContinuesAFinishedOne") {
   TrainOptions longer = options("longer");
   longer.epochs = 3;
