@@ -177,12 +177,13 @@ class TrainingSteps {
       : engine_(subject.engine()),
         sets_(subject.batches(2, PixelMemory::pinned)),
         labels_(static_cast<std::size_t>(subject.batch())) {
+    options_.rbld = options_.rks = subject.architecture().pooling == Pooling::topk;  // they select among its values
     for (std::size_t i = 0; i < labels_.size(); ++i) labels_[i] = static_cast<std::uint8_t>(i % 2);
   }
   void run(const StageObserver& observe = {}) {
     const PixelBatch& batch = sets_[step_ % sets_.size()];
     const float loss_scale = 1.0f / static_cast<float>(batch.n);
-    forward_backward(engine_, {batch, labels_}, {}, {.seed = 1, .step = step_, .first_image = 0}, loss_scale,
+    forward_backward(engine_, {batch, labels_}, options_, {.seed = 1, .step = step_, .first_image = 0}, loss_scale,
                      GradientMode::overwrite, {}, observe);
     engine_.training().adam({}, ++step_);
   }
@@ -192,6 +193,7 @@ class TrainingSteps {
   Engine& engine_;
   std::vector<PixelBatch> sets_;
   std::vector<std::uint8_t> labels_;
+  TrainingOptions options_;
   std::uint64_t step_ = 0;
 };
 
