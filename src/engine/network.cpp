@@ -76,6 +76,10 @@ void check_step(const Engine& engine, const TrainingBatch& batch, const Training
   if (engine.architecture().pooling == Pooling::average && (options.rbld || options.rks)) {
     throw Error(ErrorCode::usage, "RBLD and RKS select among top-k values: average pooling trains without them");
   }
+  if (!batch.teacher.maps.empty() && engine.architecture().trunk != Trunk::snet) {
+    throw Error(ErrorCode::usage,
+                "a teacher's maps are SNet's 64: networks with another trunk can't be compared to them");
+  }
   if (batch.labels.size() != static_cast<std::size_t>(batch.pixels.n)) {
     throw Error(ErrorCode::usage, fmt::format("{} labels for {} images", batch.labels.size(), batch.pixels.n));
   }

@@ -50,15 +50,15 @@ TEST_CASE_METHOD_FOR_EACH(CpuResnetTraining, cpu::supported_kernels(), "CpuResne
   };
   for (const Architecture& architecture : {kSafeNetwork, kMixed}) {
     double best = 1;
-    for (unsigned seed = 0; seed < 6 && best > 1e-4; ++seed) {
-      const DrawnBatch batch(2, 49, 58, seed);
+    for (unsigned seed = 1; seed < 7 && best > 1e-4; ++seed) {
+      const DrawnBatch batch(2, 49, 54, seed);
       const auto parameters = random_parameters(architecture, 100 + seed);
       const double distance = relative_distance_of_gradients(
           gradients_of_one_pass(*tested, batch, parameters, architecture),
           gradients_of_one_pass(*reference, batch, parameters, architecture), architecture);
       fmt::print("  {} seed {}: relative distance {:.1e}\n", front_end(architecture).word, seed, distance);
       CHECK(distance <= 0.3);
-      if (seed == 0) expect_running_statistics(*reference, architecture);
+      if (seed == 1) expect_running_statistics(*reference, architecture);
       best = std::min(best, distance);
     }
     CHECK(best <= 1e-4);

@@ -278,7 +278,10 @@ void expect_gradients_of_network(const Architecture& architecture, const Trainin
   const ParameterTable& table = network.table;
   const std::vector<float> gradients = network.gradients();
   for (const Stage& stage : stage_table(architecture)) {
-    if (stage.parameters.count == 0 || stage.index < first) continue;
+    // Bottlenecks that keep their shape: the last one stands for all.
+    const bool keeps =
+        stage.kind == StageKind::bottleneck && !kBottlenecks[static_cast<std::size_t>(stage.block)].projects();
+    if (stage.parameters.count == 0 || stage.index < first || (first == 0 && keeps)) continue;
     std::vector<float> up = network.values, down = up;
     double along = 0;
     for (int id = stage.parameters.first; id < stage.parameters.first + stage.parameters.count; ++id) {
