@@ -298,7 +298,7 @@ struct Exporter {
 };
 constexpr Exporter kExporters[] = {{".lfmw", true, true, save_model},
                                    {".safetensors", false, false, export_safetensors},
-                                   {".onnx", false, false, export_onnx}};
+                                   {".onnx", false, true, export_onnx}};
 
 const Exporter& exporter_of(const std::filesystem::path& path) {
   for (const Exporter& exporter : kExporters) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -12,8 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "lfm/error.h"
-#include "lfm/words.h"
 #include "src/io/atomic_file.h"
 #include "src/model/architecture.h"
 #include "src/model/fold.h"
@@ -124,9 +123,8 @@ class Graph {
   Message graph_;
 };
 
-/// pixels -> "residual": x - up(down(x)), of SNet without its sign, as integers up to 255, NCHW, of the even part of
-/// the picture.
-void add_residual(Graph& graph, FrontEnd front_end) {
+/// "picture" -> "residual": x - up(down(x)), of SNet without its sign, of the even part of the picture.
+void add_nearest_residual(Graph& graph, bool has_sign) {
   graph.constant("two", {2});
   graph.constant("spatial_axes", {2, 3});
   graph.constant("origin", {0, 0});
@@ -134,8 +132,6 @@ void add_residual(Graph& graph, FrontEnd front_end) {
   graph.constant("first_spatial", {2});
   graph.constant("last_spatial", {4});
   graph.constant("shape_axis", {0});
-  graph.node("Cast", {"pixels"}, {"values"}, {attribute("to", kFloat)});
-  graph.node("Transpose", {"values"}, {"picture"}, {attribute("perm", Integers{0, 3, 1, 2})});
   // An odd last row or column is dropped.
   graph.node("Shape", {"picture"}, {"picture_shape"});
   graph.node("Slice", {"picture_shape", "first_spatial", "last_spatial", "shape_axis"}, {"size"});
@@ -148,9 +144,55 @@ void add_residual(Graph& graph, FrontEnd front_end) {
   graph.node("Resize", {"down", "", "scales"}, {"up"},
              {attribute("mode", "nearest"), attribute("coordinate_transformation_mode", "asymmetric"),
               attribute("nearest_mode", "floor")});
-  const bool has_sign = front_end == FrontEnd::npr_signed;
   graph.node("Sub", {"even", "up"}, {has_sign ? "residual" : "difference"});
   if (!has_sign) graph.node("Abs", {"difference"}, {"residual"});
+}
+
+/// The picture mirrored at both ends of an axis, by two values and by three; returns what it is called. No operator
+/// that pads repeats the values at the border.
+std::string add_mirrored(Graph& graph, const std::string& from, std::int64_t axis) {
+  const std::string name = axis == 2 ? "mirrored.rows" : "mirrored";
+  graph.constant(name + ".axis", {axis});
+  graph.node("Slice", {from, "second", "before_first", name + ".axis", "backwards"}, {name + ".before"});
+  graph.node("Slice", {from, "last", "fourth_from_last", name + ".axis", "backwards"}, {name + ".after"});
+  graph.node("Concat", {name + ".before", from, name + ".after"}, {name}, {attribute("axis", axis)});
+  return name;
+}
+
+/// "picture" -> "residual": the diagonal band of Haar's transform, at the picture's size again.
+void add_haar_residual(Graph& graph) {
+  graph.constant("second", {1});
+  graph.constant("before_first", {std::numeric_limits<std::int64_t>::min()});
+  graph.constant("last", {-1});
+  graph.constant("fourth_from_last", {-4});
+  graph.constant("backwards", {-1});
+  constexpr std::array<float, 12> taps = {0.5f, -0.5f, -0.5f, 0.5f, 0.5f, -0.5f, -0.5f, 0.5f, 0.5f, -0.5f, -0.5f, 0.5f};
+  graph.constant("haar.weight", {3, 1, 2, 2}, taps);
+  graph.node("Conv", {add_mirrored(graph, add_mirrored(graph, "picture", 2), 3), "haar.weight"}, {"band"},
+             {attribute("kernel_shape", Integers{2, 2}), attribute("strides", Integers{2, 2}), attribute("group", 3)});
+  graph.node("Shape", {"picture"}, {"picture_shape"});
+  graph.node("Resize", {"band", "", "", "picture_shape"}, {"residual"},
+             {attribute("mode", "linear"), attribute("coordinate_transformation_mode", "half_pixel")});
+}
+
+/// "picture" -> "residual": the picture itself, less the mean.
+void add_centred_picture(Graph& graph) {
+  std::array<float, 3> mean;
+  for (std::size_t c = 0; c < mean.size(); ++c) mean[c] = static_cast<float>(255 * kPixelMean[c]);
+  graph.constant("mean", {1, 3, 1, 1}, mean);
+  graph.node("Sub", {"picture", "mean"}, {"residual"});
+}
+
+/// pixels -> "residual", in grey levels, NCHW.
+void add_residual(Graph& graph, FrontEnd front_end) {
+  graph.node("Cast", {"pixels"}, {"values"}, {attribute("to", kFloat)});
+  graph.node("Transpose", {"values"}, {"picture"}, {attribute("perm", Integers{0, 3, 1, 2})});
+  switch (front_end) {
+    case FrontEnd::npr: return add_nearest_residual(graph, false);
+    case FrontEnd::npr_signed: return add_nearest_residual(graph, true);
+    case FrontEnd::haar_hh: return add_haar_residual(graph);
+    case FrontEnd::none: return add_centred_picture(graph);
+  }
 }
 
 /// "residual" -> "maps": four blocks and the 1x1 convolution.
@@ -225,11 +267,11 @@ void add_head(Graph& graph, const Architecture& architecture, std::span<const fl
   const LinearHead head = linear_head(architecture, values);
   const std::vector<float> weight(head.weight.begin(), head.weight.end());
   const float bias = static_cast<float>(head.bias);
-  graph.constant("flat_maps", {0, map_channels(architecture), -1});
   graph.constant("flat_features", {0, feature_count(architecture)});
   graph.constant("flat", {-1});
   if (architecture.pooling == Pooling::topk) {
     graph.constant("k", {architecture.k});
+    graph.constant("flat_maps", {0, map_channels(architecture), -1});
     graph.node("Reshape", {"maps", "flat_maps"}, {"positions"});
     graph.node("TopK", {"positions", "k"}, {"pooled", "places"},
                {attribute("axis", -1), attribute("largest", 1), attribute("sorted", 1)});
@@ -246,20 +288,11 @@ void add_head(Graph& graph, const Architecture& architecture, std::span<const fl
 }  // namespace
 
 void export_onnx(const Model& model, const std::filesystem::path& path) {
-  const FrontEnd front_end = model.architecture.front_end;
-  if (front_end != FrontEnd::npr && front_end != FrontEnd::npr_signed) {
-    throw Error(
-        ErrorCode::usage,
-        fmt::format(
-            "{}: the residual {} has no operators in ONNX that mirror a picture's border as it does; write an .lfmw or "
-            ".safetensors",
-            path.string(), word_of(front_end)));
-  }
   const ParameterTable table = parameter_table(model.architecture);
   Graph graph;
   graph.input("pixels", kUint8, {"batch", "height", "width", "3"});
   graph.output("logits", kFloat, {"batch"});
-  add_residual(graph, front_end);
+  add_residual(graph, model.architecture.front_end);
   if (model.architecture.trunk == Trunk::resnet) {
     add_resnet(graph, model.architecture, model.values);
   } else {

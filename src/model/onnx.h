@@ -13,7 +13,7 @@
 
 namespace lfm {
 
-/// Of a model whose residual is NPR's. Throws Error{output}.
+/// Of one network, whatever its parts. Throws Error{output}.
 void export_onnx(const Model& model, const std::filesystem::path& path);
 
 }  // namespace lfm
