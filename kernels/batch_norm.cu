@@ -5,6 +5,7 @@
 //   grad_shift = sum g     grad_scale = sum g x_hat
 //   grad_x = scale * inverse * (g - sum g / count - x_hat * sum (g x_hat) / count)
 // Which of a window's four was the largest is computed again from x by the same function, not stored: x is read anyway.
+// Its roundings are written out, so that three kernels agree on the largest, and on what is above zero.
 //
 // What is fused. Forward: normalisation, ReLU, pooling, and rounding to what the next convolution multiplies, in one
 // pass over x. Backward: the gradients of pooling, ReLU and batch norm, the border of zeros and the rounding, in two
@@ -170,7 +171,7 @@ struct Coefficients {
     for (int j = 0; j < 4; ++j) scale[j] *= inverse[j];
   }
   __device__ __forceinline__ float x_hat(float x, int j) const { return (x - mean[j]) * inverse[j]; }
-  __device__ __forceinline__ float y(float x, int j) const { return (x - mean[j]) * scale[j] + shift[j]; }
+  __device__ __forceinline__ float y(float x, int j) const { return multiply_add(x - mean[j], scale[j], shift[j]); }
 };
 
 // One channel of a window: the y that leaves it, and where it comes from.

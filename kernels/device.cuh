@@ -9,6 +9,8 @@
 //   load4, store4, load2, store2           128-bit accesses, aligned to 16 bytes; 64-bit, to 8
 //   thread_index(), warp_index(), ...      where a thread is: below, after the intrinsics
 //   maximum                        of two floats; NaN if either is
+//   multiply_add(a, b, c)          a b + c, rounded once: where kernels must agree in every bit, so that it is not left to
+//                                  the compiler what it contracts
 //   count_bits, lowest_bit, float_bits, bits_float
 #pragma once
 
@@ -73,6 +75,7 @@ __device__ __forceinline__ float maximum(float a, float b) {
   return a > b || a != a ? a : b;
 #endif
 }
+__device__ __forceinline__ float multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 __device__ __forceinline__ int count_bits(std::uint32_t v) { return __popc(v); }
 __device__ __forceinline__ int lowest_bit(std::uint32_t v) { return __ffs(static_cast<int>(v)) - 1; }
 __device__ __forceinline__ std::uint32_t float_bits(float v) { return __float_as_uint(v); }

@@ -182,6 +182,7 @@ inline void store2(float* p, const float2& v, const Site& site = Site::current()
 }
 
 inline float maximum(float a, float b) { return a > b || a != a ? a : b; }
+inline float multiply_add(float a, float b, float c) { return std::fma(a, b, c); }
 inline int count_bits(std::uint32_t v) { return std::popcount(v); }
 inline int lowest_bit(std::uint32_t v) { return std::countr_zero(v); }
 inline std::uint32_t float_bits(float v) { return std::bit_cast<std::uint32_t>(v); }

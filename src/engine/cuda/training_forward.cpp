@@ -1,5 +1,5 @@
 // Training, forward: batch statistics, RBLD, RKS, both losses.
-#include <cstring>
+#include <array>
 
 #include "kernels/average_pool.h"
 #include "kernels/distillation.h"
@@ -180,15 +180,21 @@ void CudaTraining::head() {
 }
 
 TrainingResult CudaTraining::end() {
-  std::vector<float> results(plan_.results.count());
-  download(results.data(), at(plan_.results), plan_.results.bytes());
-  const auto row = [&](int index) {
-    return std::span(results).subspan(static_cast<std::size_t>(index) * plan_.n, step_.labels.size());
-  };
+  // The rows that this step has written, no others.
+  const bool rks = step_.options.rks, logits_taught = !step_.teacher.logits.empty();
+  const std::array<bool, 6> written = {true, rks, true, rks, maps_taught_, logits_taught};
+  const std::size_t images = step_.labels.size();
+  auto* results = reinterpret_cast<float*>(transfer(written.size() * images * sizeof(float)));
+  const auto row = [&](int index) { return std::span(results + static_cast<std::size_t>(index) * images, images); };
+  for (int index = 0; index < static_cast<int>(written.size()); ++index) {
+    if (written[static_cast<std::size_t>(index)])
+      stream_.copy_to_host(row(index).data(), result_at(index), images * sizeof(float));
+  }
+  stream_.synchronize();
   TrainingResult result;
   result.logit_a.assign(row(0).begin(), row(0).end());
   for (const float loss : row(2)) result.loss_a += loss;
-  if (step_.options.rks) {
+  if (rks) {
     result.logit_b.assign(row(1).begin(), row(1).end());
     for (const float loss : row(3)) result.loss_b += loss;
   }
@@ -196,7 +202,7 @@ TrainingResult CudaTraining::end() {
     for (const float distance : row(4)) result.distance_maps += distance;
     result.distance_maps /= kMapChannels * plan_.shape.maps().area();
   }
-  if (!step_.teacher.logits.empty()) {
+  if (logits_taught) {
     for (const float distance : row(5)) result.distance_logits += distance;
   }
   return result;
