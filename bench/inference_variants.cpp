@@ -9,6 +9,7 @@
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
+#include "kernels/tensor_layout.h"
 #include "kernels/topk_pool.h"
 #include "src/model/architecture.h"
 
@@ -37,6 +38,11 @@ void time_tensor_block(KernelTimer& timer, int batch, int size, int block) {
     auto* maps = timer.array<float>(1.0 * batch * out.area() * kMapChannels);
     timer.time(variant, work, precision, [&](kernels::Stream s) {
       kernels::last_block_tensor<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc}, s);
+    });
+    const double tiles = 1.0 * batch * kernels::ConvTile::tiles(out.h, out.w);
+    auto* scratch = timer.array<T>(tiles * kernels::ConvTile::kWidth * kernels::ConvTile::kHeight * oc);
+    timer.time(variant + ", split", work, precision, [&](kernels::Stream s) {
+      kernels::last_block_tensor<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, scratch}, s);
     });
   }
   timer.free_arrays();

@@ -30,12 +30,13 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   const int stages = ic / kSlab<T> * ConvTile::kTaps;
   WeightStream weights(
       ring, static_cast<const Chunk*>(weight) + std::int64_t{block_row()} * stages * ConvTile::kStageChunks, stages);
-  start_copies(patches, weights, in);
+  const PatchCopy<T> copy(in);
+  start_copies(patches, weights, copy);
   const int warp_y = warp_index() / kWarpsAcross * kTilesM, warp_column = warp_index() % kWarpsAcross * kWarpColumns;
   float acc[kTilesM][kTilesN][4];
   zero(acc);
   int patch = 0;
-  convolve_tile<T, true>(acc, patches, ring, weights, in, patch, true, warp_y, warp_column);
+  convolve_tile<T, true>(acc, patches, ring, weights, copy, ic / kSlab<T>, patch, true, {warp_y, warp_column});
 
   constexpr int kMmas = kPerChunk<T> / 2;  // that fill a chunk
   const int ph = (h - 1) / 2, pw = (w - 1) / 2;

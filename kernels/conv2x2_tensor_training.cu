@@ -67,7 +67,7 @@ __global__ void __launch_bounds__(kPackThreads)
 }
 
 template <typename T, int kColumns>
-__global__ void __launch_bounds__(kTensorThreads, 2)
+__global__ void __launch_bounds__(kTensorThreads, kColumns == ConvTile::kColumns ? 2 : 4)
     conv2x2_tensor_training_kernel(float* __restrict__ output, const T* __restrict__ input,
                                    const T* __restrict__ weight, const float* __restrict__ bias, int tiles_y,
                                    int tiles_x, int h, int w, int ic, int oc) {
@@ -80,12 +80,14 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   const int stages = ic / kSlab<T> * ConvTile::kTaps;
   WeightStream<std::remove_reference_t<decltype(ring)>, kStageChunks> weights(
       ring, reinterpret_cast<const Chunk*>(weight) + std::int64_t{block_row()} * stages * kStageChunks, stages);
-  start_copies(patches, weights, in);
+  const PatchCopy<T> copy(in);
+  start_copies(patches, weights, copy);
   const int warp_y = warp_index() / kWarpsAcross * kTilesM, warp_column = warp_index() % kWarpsAcross * kWarpColumns;
   float acc[kTilesM][kTilesN][4];
   zero(acc);
   int patch = 0;
-  convolve_tile<T, true>(acc, patches, ring, weights, in, patch, true, warp_y, warp_column);
+  convolve_tile<T, kColumns == ConvTile::kColumns>(acc, patches, ring, weights, copy, ic / kSlab<T>, patch, true,
+                                                   {warp_y, warp_column});
 
   const int out_h = h - 1, out_w = w - 1, image = tile / (tiles_y * tiles_x);
   const int x = in.x + lane_index() / 4 * 2, channel = block_row() * kColumns + warp_column + lane_index() % 4 * 4;

@@ -43,8 +43,9 @@ class GradientStream {
     locate();
   }
 
-  __device__ __forceinline__ void copy_next() {
-    auto& slot = ring_[slots_.fill()];
+  __device__ __forceinline__ void copy_next() { copy_into(slots_.fill()); }
+  __device__ __forceinline__ void copy_into(int number) {
+    auto& slot = ring_[number];
     if (tile_ >= range_.last) return;
     copy_positions<T, kColumnChunks<T>>(slot, grad_, [&](int p) -> const T* {
       const int y = y_ + p / ConvTile::kWidth, x = x_ + p % ConvTile::kWidth;
@@ -103,10 +104,10 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   const auto patch_of = [&](int tile) { return tile_input(input, tile, tiles_y, tiles_x, s.h, s.w, s.ic); };
 
   GradientStream gradients(ring, grad_output + first_column, s, first, range);
-  if (first < range.last) copy_patch(patches[0], patch_of(first), slab);
+  if (first < range.last) PatchCopy<T>(patch_of(first)).copy(patches[0], slab);
   UNROLL
   for (int i = 0; i < kStages - 1; ++i) {
-    gradients.copy_next();
+    gradients.copy_into(i);
     commit_copies();
   }
 
@@ -119,7 +120,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
     for (int stage = 0; stage < kTileStages<T>; ++stage) {
       const int slot = gradients.arrive();
       gradients.copy_next();
-      if (stage == 0 && tile + 1 < range.last) copy_patch(patches[patch ^ 1], patch_of(tile + 1), slab);
+      if (stage == 0 && tile + 1 < range.last) PatchCopy<T>(patch_of(tile + 1)).copy(patches[patch ^ 1], slab);
       commit_copies();
       UNROLL
       for (int step = 0; step < kStageSteps; ++step) {

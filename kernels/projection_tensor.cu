@@ -33,8 +33,7 @@ __device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4],
   const int thread = thread_index(), lane = lane_index(), stages = depth / kSlab<T>;
   RingSlots slots;
   int copied = 0;
-  const auto copy_next = [&] {
-    const int slot = slots.fill();
+  const auto copy_into = [&](int slot) {
     if (copied < stages) {
       UNROLL
       for (int j = 0; j < kLeftChunks; j += kTensorThreads) {
@@ -54,7 +53,7 @@ __device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4],
     commit_copies();
   };
   UNROLL
-  for (int i = 0; i < kStages - 1; ++i) copy_next();
+  for (int i = 0; i < kStages - 1; ++i) copy_into(i);
 
   zero(acc);
   const int a_at = weight_chunk(warp_index() * kWarpRows + lane % 16, lane / 16);
@@ -62,7 +61,7 @@ __device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4],
   ROLLED
   for (int stage = 0; stage < stages; ++stage) {
     const int slot = slots.arrive();
-    copy_next();
+    copy_into(slots.fill());
     UNROLL
     for (int k = 0; k < ConvTile::kSlabChunks; k += 2) {
       std::uint32_t a[kTilesM][4];
@@ -148,8 +147,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   const int last = positions - first < slice ? positions : first + slice;
   RingSlots slots;
   int next = first;
-  const auto copy_next = [&] {
-    const int slot = slots.fill();
+  const auto copy_into = [&](int slot) {
     if (next < last) {
       const auto row_of = [&](const T* rows, int columns) {
         return [=](int p) { return next + p < last ? rows + static_cast<std::int64_t>(next + p) * columns : nullptr; };
@@ -161,7 +159,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
     commit_copies();
   };
   UNROLL
-  for (int i = 0; i < kStages - 1; ++i) copy_next();
+  for (int i = 0; i < kStages - 1; ++i) copy_into(i);
 
   float acc[kTilesM][kTilesN][4];
   zero(acc);
@@ -169,7 +167,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   ROLLED
   for (int p = first; p < last; p += kStagePositions<T>) {
     const int slot = slots.arrive();
-    copy_next();
+    copy_into(slots.fill());
     UNROLL
     for (int step = 0; step < kStageSteps; ++step) {
       const int x = row_of_step<T>(step) * ConvTile::kWidth + left_position<T>(step);

@@ -35,97 +35,158 @@ struct TileInput {
   int y, x;
 };
 
-/// Copies one slab of the tile's patch; positions beyond the image are zeros.
-template <typename T, typename Patch>
-__device__ __forceinline__ void copy_patch(Patch& patch, const TileInput<T>& in, int slab) {
-  ROLLED
-  for (int i = thread_index(); i < ConvTile::kPatchChunks; i += kTensorThreads) {
+/// Copies a tile's patch, a slab at a time. Where a thread's chunks come from and go to is the same for every slab, and
+/// computed once: where the first is, and a bit of each that tells how the next one is reached, and whether it is in the
+/// image. Positions beyond it are zeros; where they would lie is not read.
+template <typename T>
+class PatchCopy {
+ public:
+  __device__ __forceinline__ explicit PatchCopy(const TileInput<T>& in) : w_(in.w), ic_(in.ic) {
+    const unsigned thread = static_cast<unsigned>(thread_index()), chunk = thread % ConvTile::kSlabChunks;
     // Eight lanes take positions p and p+2, which share a line.
-    const int p = i / 16 * 4 + (i / 8 & 1) + (i / 4 & 1) * 2, chunk = i % 4;
-    const int y = in.y + p / ConvTile::kPatchWidth, x = in.x + p % ConvTile::kPatchWidth;
-    const bool inside = p < ConvTile::kPatchWidth * ConvTile::kPatchHeight && y < in.h && x < in.w;
-    const std::int64_t at =
-        inside ? (static_cast<std::int64_t>(y) * in.w + x) * in.ic + slab * kSlab<T> + chunk * kPerChunk<T> : 0;
-    copy_async(&patch[patch_chunk(p, chunk)], in.image + at, inside);
+    const unsigned first = thread / 16 * 4 + (thread / 8 & 1) + (thread / 4 & 1) * 2;
+    to_ = patch_chunk(static_cast<int>(first), static_cast<int>(chunk));
+    from_ = in.image + (static_cast<std::int64_t>(in.y + row(first)) * in.w + in.x + column(first)) * in.ic +
+            static_cast<int>(chunk) * kPerChunk<T>;
+    UNROLL
+    for (unsigned i = 0; i < kCopies; ++i) {
+      const unsigned p = first + i * kStride;
+      const bool inside =
+          p < ConvTile::kPatchWidth * ConvTile::kPatchHeight && in.y + row(p) < in.h && in.x + column(p) < in.w;
+      bits_ |= (inside ? 1u : 0u) << i;
+      bits_ |= (column(p) + kColumns < ConvTile::kPatchWidth ? 1u : 0u) << (kCopies + i);
+    }
   }
-}
 
-/// The order in which a ring's stages are filled and multiplied: one is multiplied while the next two arrive.
+  template <typename Patch>
+  __device__ __forceinline__ void copy(Patch& patch, int slab) const {
+    const int further = (kRows * w_ + kColumns) * ic_, next_row = further + (w_ - ConvTile::kPatchWidth) * ic_;
+    const T* from = from_ + slab * kSlab<T>;
+    UNROLL_COPIES
+    for (int i = 0; i < kCopies; ++i) {
+      if (i * kTensorThreads + thread_index() >= ConvTile::kPatchChunks) break;
+      copy_async(&patch[to_ + i * kTensorThreads], from, (bits_ >> i & 1) != 0);
+      from += (bits_ >> (kCopies + i) & 1) != 0 ? further : next_row;
+    }
+  }
+
+ private:
+  // From a thread's chunk to its next: positions, and as rows and columns of the patch. The next lies a whole number of
+  // lines further in shared memory.
+  static constexpr int kStride = kTensorThreads / ConvTile::kSlabChunks;
+  static constexpr int kRows = kStride / ConvTile::kPatchWidth, kColumns = kStride % ConvTile::kPatchWidth;
+  static constexpr int kCopies = (ConvTile::kPatchChunks + kTensorThreads - 1) / kTensorThreads;
+
+  __device__ __forceinline__ static int row(unsigned p) { return static_cast<int>(p / ConvTile::kPatchWidth); }
+  __device__ __forceinline__ static int column(unsigned p) { return static_cast<int>(p % ConvTile::kPatchWidth); }
+
+  const T* from_;
+  int to_;
+  unsigned bits_ = 0;  // of each chunk, whether it is in the image; then, whether the next is in the next row but none
+  int w_, ic_;
+};
+
+/// The order in which a ring's stages are filled and multiplied: one is multiplied while the next two arrive. Where the
+/// loop over stages is unrolled, turning the ring takes no instructions.
 class RingSlots {
  public:
-  /// The slot to copy the next stage into: the one after the last.
-  __device__ __forceinline__ int fill() {
-    const int slot = into_;
-    into_ = into_ + 1 == kStages ? 0 : into_ + 1;
-    return slot;
-  }
+  /// The slot to copy the next stage into, after arrive(): that of the stage multiplied last. The first two stages go into
+  /// slots 0 and 1.
+  __device__ __forceinline__ int fill() const { return slot_[kStages - 2]; }
 
   /// Waits for the oldest stage and returns its slot. Everything issued before its group has arrived too, and all
   /// threads have done with what they multiplied before.
   __device__ __forceinline__ int arrive() {
     wait_copies<kStages - 2>();
     sync_block();
-    const int slot = from_;
-    from_ = from_ + 1 == kStages ? 0 : from_ + 1;
+    const int slot = slot_[0];
+    UNROLL
+    for (int i = 0; i + 1 < kStages; ++i) slot_[i] = slot_[i + 1];
+    slot_[kStages - 1] = slot;
     return slot;
   }
 
  private:
-  int into_ = 0;
-  int from_ = 0;
+  int slot_[kStages] = {0, 1, 2};  // the oldest stage's first
 };
+static_assert(kStages == 3);
 
 /// The stages of the weights, on their way into a ring.
-template <typename Ring, int kChunks = ConvTile::kStageChunks>
+template <typename Ring, int kChunks = ConvTile::kStageChunks, int kDistance = kChunks>
 class WeightStream {
  public:
-  /// stages: consecutive in memory, of kChunks each.
+  /// stages: of kChunks each, which begin kDistance apart in memory.
   __device__ __forceinline__ WeightStream(Ring& ring, const void* weight, int stages)
-      : ring_(ring), next_(static_cast<const Chunk*>(weight) + thread_index()), left_(stages) {}
+      : ring_(ring), weight_(static_cast<const Chunk*>(weight)), at_(thread_index()), end_(stages * kDistance) {}
 
-  /// Starts the copy of the next stage. The caller closes the group.
-  __device__ __forceinline__ void copy_next() {
-    const int slot = slots_.fill();
-    if (left_ == 0) return;
-    UNROLL
+  /// Starts the copy of the next stage, one of the first two into its slot, and later ones, after arrive(), into that of
+  /// the stage multiplied last. The caller closes the group.
+  __device__ __forceinline__ void copy_next() { copy_into(slots_.fill()); }
+  __device__ __forceinline__ void copy_into(int slot) {
+    if (at_ >= end_) return;
+    UNROLL_COPIES
     for (int i = 0; i < kChunks; i += kTensorThreads) {
-      copy_async(&ring_[slot][i + thread_index()], next_ + i, true);
+      copy_async(&ring_[slot][i + thread_index()], weight_ + at_ + i, true);
     }
-    next_ += kChunks;
-    --left_;
+    at_ += kDistance;
   }
 
   __device__ __forceinline__ int arrive() { return slots_.arrive(); }
 
  private:
   Ring& ring_;
-  const Chunk* next_;
-  int left_;
+  const Chunk* weight_;
+  int at_, end_;  // this thread's first chunk of the next stage, and where the stages end
   RingSlots slots_;
 };
 
-/// acc += the patch, moved by the tap, times the stage. first_row: the warp's first image row of the tile;
-/// first_column: of the stage. Unrolled where registers allow it.
+/// Where the rows of the fragments lie that a lane names, in bytes of shared memory, for both of a slab's steps: computed
+/// once. An image row further in the patch is 17 positions further, of which 16 are a constant distance whatever the
+/// permutation; so there is an offset for each row + tap's x, and the constant goes into the instruction.
+template <int kTilesM>
+class FragmentPlaces {
+ public:
+  /// first_row: the warp's first image row of the tile; first_column: of the stage.
+  __device__ __forceinline__ FragmentPlaces(int first_row, int first_column) {
+    const unsigned lane = static_cast<unsigned>(lane_index());
+    const unsigned row_x = 2 * (lane % 8) + lane / 8 % 2, row_chunk = lane / 16;  // of the row of A
+    const unsigned column = lane % 8 + lane / 16 * 8, column_chunk = lane / 8 % 2;
+    UNROLL
+    for (int i = 0; i < kTilesM + 2; ++i) {
+      const int p = first_row * ConvTile::kPatchWidth + static_cast<int>(row_x) + i;
+      patch_[i] = bytes(patch_chunk(p, static_cast<int>(row_chunk)));
+    }
+    stage_ = bytes(weight_chunk(first_column + static_cast<int>(column), static_cast<int>(column_chunk)));
+  }
+
+  /// Of the patch: image row `row` of the warp's, moved to the right by x. k: the step's first chunk.
+  __device__ __forceinline__ unsigned of_patch(int row, int x, int k) const {
+    return (patch_[row + x] ^ bytes(k)) + bytes(row * ConvTile::kWidth * ConvTile::kSlabChunks);
+  }
+  /// Of the stage: columns from the n-th mma on.
+  __device__ __forceinline__ unsigned of_stage(int n, int k) const {
+    return (stage_ ^ bytes(k)) + bytes(n * 8 * ConvTile::kSlabChunks);
+  }
+
+ private:
+  __device__ __forceinline__ static unsigned bytes(int chunks) { return 16 * static_cast<unsigned>(chunks); }
+
+  unsigned patch_[kTilesM + 2];  // by row + x
+  unsigned stage_;
+};
+
+/// acc += the patch, moved by the tap, times the stage. Unrolled where registers allow it.
 template <typename T, bool kUnrolled, int kTilesM, int kTilesN, typename Patch, typename Stage>
 __device__ __forceinline__ void multiply_stage(float (&acc)[kTilesM][kTilesN][4], Patch& patch, Stage& stage, int tap,
-                                               int first_row, int first_column) {
-  const int lane = lane_index();
-  const int row_x = 2 * (lane % 8) + lane / 8 % 2, row_chunk = lane / 16;  // of the row of A that this lane names
-  const int column = first_column + lane % 8 + lane / 16 * 8, column_chunk = lane / 8 % 2;
-  const int b_at = weight_chunk(column, column_chunk);
-  int a_at[kTilesM];
-  UNROLL
-  for (int m = 0; m < kTilesM; ++m) {
-    a_at[m] = patch_chunk((first_row + m + tap / 2) * ConvTile::kPatchWidth + row_x + tap % 2, row_chunk);
-  }
+                                               const FragmentPlaces<kTilesM>& places) {
   const auto step = [&](int k) {
     std::uint32_t a[kTilesM][4];
     UNROLL
-    for (int m = 0; m < kTilesM; ++m) ldmatrix(a[m], &patch[a_at[m] ^ k]);
+    for (int m = 0; m < kTilesM; ++m) ldmatrix(a[m], chunk_at(patch, places.of_patch(m + tap / 2, tap % 2, k)));
     UNROLL
     for (int n = 0; n < kTilesN; n += 2) {
       std::uint32_t b[4];
-      ldmatrix(b, &stage[(b_at ^ k) + n * 8 * ConvTile::kSlabChunks]);
+      ldmatrix(b, chunk_at(stage, places.of_stage(n, k)));
       UNROLL
       for (int m = 0; m < kTilesM; ++m) {
         mma<T>(acc[m][n], a[m], b[0], b[1]);
@@ -154,34 +215,34 @@ __device__ __forceinline__ void zero(float (&acc)[kTilesM][kTilesN][4]) {
   }
 }
 
-/// acc += the convolution of the tile with the channels whose weights come next in the stream. `patches` counts the
-/// patches multiplied so far; the patch numbered so is in shared memory or on its way, and so is, afterwards, the next
-/// one: the first slab again, unless `last`.
+/// acc += the convolution of the tile with the channels whose weights come next in the stream, over so many slabs.
+/// `patch` counts the patches multiplied so far; the patch numbered so is in shared memory or on its way, and so is,
+/// afterwards, the next one: the first slab again, unless `last`. The four taps are unrolled, so that each reads its
+/// fragments at places known beforehand.
 template <typename T, bool kUnrolled, int kTilesM, int kTilesN, typename Patches, typename Ring, typename Weights>
 __device__ __forceinline__ void convolve_tile(float (&acc)[kTilesM][kTilesN][4], Patches& patches, Ring& ring,
-                                              Weights& weights, const TileInput<T>& in, int& patch, bool last,
-                                              int first_row, int first_column) {
-  const int slabs = in.ic / kSlab<T>;
+                                              Weights& weights, const PatchCopy<T>& copy, int slabs, int& patch,
+                                              bool last, const FragmentPlaces<kTilesM>& places) {
   for (int slab = 0; slab < slabs; ++slab, ++patch) {
-    ROLLED
+    UNROLL
     for (int tap = 0; tap < ConvTile::kTaps; ++tap) {
       const int slot = weights.arrive();
       weights.copy_next();
       if (tap == 0 && !(last && slab + 1 == slabs))
-        copy_patch(patches[(patch + 1) & 1], in, slab + 1 == slabs ? 0 : slab + 1);
+        copy.copy(patches[(patch + 1) & 1], slab + 1 == slabs ? 0 : slab + 1);
       commit_copies();
-      multiply_stage<T, kUnrolled>(acc, patches[patch & 1], ring[slot], tap, first_row, first_column);
+      multiply_stage<T, kUnrolled>(acc, patches[patch & 1], ring[slot], tap, places);
     }
   }
 }
 
 /// Starts the stream: the first patch and the first two stages.
 template <typename T, typename Patches, typename Weights>
-__device__ __forceinline__ void start_copies(Patches& patches, Weights& weights, const TileInput<T>& in) {
-  copy_patch(patches[0], in, 0);
+__device__ __forceinline__ void start_copies(Patches& patches, Weights& weights, const PatchCopy<T>& copy) {
+  copy.copy(patches[0], 0);
   UNROLL
   for (int i = 0; i < kStages - 1; ++i) {
-    weights.copy_next();
+    weights.copy_into(i);
     commit_copies();
   }
 }

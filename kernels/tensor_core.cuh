@@ -18,9 +18,13 @@
 //                                16 bytes to shared memory, zeros if not valid; visible to the thread that waited, and
 //                                to others after a barrier. sm_75 has none: there the copy is an ordinary one, through
 //                                registers.
+//   UNROLL_COPIES                before a loop of them: unrolled, but where each takes registers
 //   copy_async_cached            the same, and the sectors stay in L1: for those that are not used up
+//   chunk_at(chunks, bytes)      the chunk of a shared array that lies so many bytes, a multiple of 16, behind the first:
+//                                an offset kept in bytes is added by the instruction that uses it
 //   encode<T>(values)           4 / sizeof(T) floats, rounded, in a word
-//   store_chunk, store_words     16 bytes; two words
+//   load_chunk, store_chunk,
+//   store_words                  16 bytes of global memory; two words
 //   store_values                 four floats side by side, rounded to T, or as they are
 #pragma once
 
@@ -116,6 +120,11 @@ __device__ __forceinline__ std::uint32_t shared_address(const void* p) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(p));
 }
 
+template <typename Chunks>
+__device__ __forceinline__ const Chunk* chunk_at(Chunks& chunks, unsigned bytes) {
+  return reinterpret_cast<const Chunk*>(reinterpret_cast<const char*>(&chunks[0]) + bytes);
+}
+
 __device__ __forceinline__ void ldmatrix(std::uint32_t (&r)[1], const Chunk* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
                : "=r"(r[0])
@@ -154,6 +163,7 @@ __device__ __forceinline__ void ldmatrix_transposed(std::uint32_t (&r)[4], const
 }
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#define UNROLL_COPIES ROLLED
 __device__ __forceinline__ void copy_async(Chunk* shared, const void* global, bool valid) {
   uint4 v{};
   if (valid) v = *static_cast<const uint4*>(global);
@@ -166,6 +176,7 @@ __device__ __forceinline__ void commit_copies() {}
 template <int kPending>
 __device__ __forceinline__ void wait_copies() {}
 #else
+#define UNROLL_COPIES UNROLL
 __device__ __forceinline__ void copy_async(Chunk* shared, const void* global, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global),
                "r"(valid ? 16 : 0)
@@ -183,6 +194,10 @@ __device__ __forceinline__ void wait_copies() {
 }
 #endif
 
+__device__ __forceinline__ Chunk load_chunk(const void* p) {
+  const uint4 v = *static_cast<const uint4*>(p);
+  return {{v.x, v.y, v.z, v.w}};
+}
 __device__ __forceinline__ void store_chunk(void* p, const Chunk& v) {
   *static_cast<uint4*>(p) = make_uint4(v.word[0], v.word[1], v.word[2], v.word[3]);
 }

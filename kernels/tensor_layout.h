@@ -30,6 +30,9 @@ struct ConvTile {
   static constexpr int kPatchChunks = (kPatchWidth * kPatchHeight + 3) / 4 * 4 * kSlabChunks;
   static constexpr int kStageBytes = kColumns * kSlabBytes;
   static constexpr int kStageChunks = kStageBytes / 16;
+
+  /// Of an output of h x w positions.
+  static constexpr int tiles(int h, int w) { return (h + kHeight - 1) / kHeight * ((w + kWidth - 1) / kWidth); }
 };
 
 /// The 1x1 convolution to 64 maps that follows the last block: a stage holds, for 64 maps, 128 bytes of input channels.

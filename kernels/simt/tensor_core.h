@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <string>
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -80,6 +81,12 @@ inline void mma_k8(float (&c)[4], std::uint32_t a0, std::uint32_t a1, std::uint3
   simt::warp_collective("mma_k8", multiply_fragments<Half, 1>, kAllLanes, &own, site);
 }
 
+template <typename Chunks>
+const Chunk* chunk_at(Chunks& chunks, unsigned bytes, const Site& site = Site::current()) {
+  if (bytes % sizeof(Chunk) != 0) simt::fail("an offset of " + std::to_string(bytes) + " bytes, inside a chunk", site);
+  return &chunks[{bytes / sizeof(Chunk), site}];
+}
+
 struct LdmatrixOperands {
   const Chunk* row;
   std::uint32_t* r;
@@ -121,6 +128,8 @@ void ldmatrix_transposed(std::uint32_t (&r)[kMatrices], const Chunk* row, const 
   load_matrices<true>(r, row, site);
 }
 
+#define UNROLL_COPIES UNROLL
+
 inline void copy_async(Chunk* shared, const void* global, bool valid, const Site& site = Site::current()) {
   simt::copy_async(shared, global, valid, site);
 }
@@ -133,6 +142,11 @@ void wait_copies() {
   simt::wait_copies(kPending);
 }
 
+inline Chunk load_chunk(const void* p, const Site& site = Site::current()) {
+  Chunk v;
+  simt::load_vector(&v, p, sizeof v, site);
+  return v;
+}
 inline void store_chunk(void* p, const Chunk& v, const Site& site = Site::current()) {
   simt::store_vector(p, &v, sizeof v, site);
 }

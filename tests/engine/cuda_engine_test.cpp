@@ -254,6 +254,21 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WinogradCanBeSwitchedOff") {
   CHECK(maps[1] != maps[2]);
 }
 
+// What an image gives does not tell whether its last block was split: neither between engines nor between batches.
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.FewImagesSplitGiveTheSameBits") {
+  const auto pixels = random_pixels(3, 15);
+  const auto parameters = random_parameters({}, 15);
+  auto split = engine_under_test(0, Precision::fp16);
+  setenv("LFM_CUDA_SPLIT", "off", 1);
+  auto whole = engine_under_test(0, Precision::fp16);
+  unsetenv("LFM_CUDA_SPLIT");
+  CHECK(split.plan({1, kSide, kSide}).bytes > whole.plan({1, kSide, kSide}).bytes);
+  for (CudaEngine* engine : {&split, &whole}) engine->load({}, parameters);
+  const auto want = logits_of(whole, batch_of(pixels, 0, 3));
+  for (const int n : {1, 2, 3})
+    CHECK(logits_of(split, batch_of(pixels, 0, n)) == std::vector<float>(want.begin(), want.begin() + n));
+}
+
 #if defined(LFM_TARGET_EMULATED)  // whose memory can be made scarce, and is NaN until something is written there
 
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WithoutRoomForTheBatchHalvesItAndSaysSo") {

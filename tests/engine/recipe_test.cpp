@@ -129,6 +129,19 @@ TEST_CASE("PassSize.CountsTheLastBlocksWaves") {
   for (const int images : {63, 84}) CHECK(busy_share(last, images, 84) == 1);
 }
 
+TEST_CASE("PassSize.SplitsWhatLeavesHalfOfAGpuIdle") {
+  CHECK(images_that_are_split(8, 132) == 8);
+  CHECK(images_that_are_split(8, 84) == 5);
+  CHECK(images_that_are_split(8, 20) == 1);
+  CHECK(images_that_are_split(128, 132) == 0);  // a large image's tiles are enough
+  const InferencePlan few = plan_inference({}, 2, 256, 256, choose(90, Precision::fp16), 132);
+  CHECK(few.split_images == 8);
+  CHECK(few.scratch.bytes() == 2 * 8 * 128 * 512 * sizeof(std::uint16_t));
+  CHECK(plan_inference({}, 64, 256, 256, choose(90, Precision::fp16), 132).scratch.shape[0] == 8);
+  CHECK(plan_inference({}, 2, 256, 256, choose(90, Precision::fp16)).scratch.bytes() == 0);
+  CHECK(plan_inference({}, 2, 256, 256, choose(90, Precision::fp32), 132).scratch.bytes() == 0);
+}
+
 TEST_CASE("PassSize.StaysWithinItsBound") {
   for (const Recipe& row : recipes()) {
     for (const int side : {48, 256, 1024, 4000}) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/last_block_tensor.h"
+#include "kernels/tensor_layout.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/tensor_pack.h"
 #include "tests/kernels/tensor_inputs.h"
@@ -103,14 +104,17 @@ struct ConvTensorTest : TensorKernelTest<T> {
     return values;
   }
 
-  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in) const {
+  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in, bool split = false) const {
     const DeviceArray<T> input(rounded<T>(in.input)),
         weight(pack_tensor_last_block<T>(in.weight, in.projection, c.oc, c.ic));
     const DeviceArray<float> bias(in.bias);
+    const int tiles = split ? c.n * kernels::ConvTile::tiles(c.h - 1, c.w - 1) : 0;
+    const DeviceArray<T> scratch(static_cast<std::size_t>(tiles) * 128 * c.oc);
     return result_of<float>(static_cast<std::size_t>(c.n) * kMaps * (c.h - 1) * (c.w - 1),
                             [&](float* maps, kernels::Stream stream) {
-                              kernels::last_block_tensor<T>(
-                                  {maps, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc}, stream);
+                              kernels::last_block_tensor<T>({maps, input.data(), weight.data(), bias.data(), c.n, c.h,
+                                                             c.w, c.ic, c.oc, split ? scratch.data() : nullptr},
+                                                            stream);
                             });
   }
 
@@ -164,7 +168,9 @@ TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NumbersWithinTheirBoun
       want.push_back({r.value, kUnitRoundoff<TestType> * r.value + 2 * sum_bound(4.0 * c.ic + 1, r.magnitude)});
     }
     expect_within(this->run_conv2x2(c, in), want, this->name("conv2x2_tensor", c, seed));
-    expect_within(this->run_last_block(c, in), this->projected(c, in, conv), this->name("last_block_tensor", c, seed));
+    const auto maps = this->run_last_block(c, in);
+    expect_within(maps, this->projected(c, in, conv), this->name("last_block_tensor", c, seed));
+    CHECK_MESSAGE(this->run_last_block(c, in, true) == maps, this->name("last_block_tensor, split", c, seed));
   }
 }
 

@@ -238,7 +238,7 @@ class Report(unittest.TestCase):
         for name, answered in (("NVIDIA H100 80GB HBM3", True), ("NVIDIA GeForce RTX 4090", False)):
             call_row = {"row": "call", "device": {"name": name}}
             text = "\n".join(estimates.estimates([call_row, resident]))
-            self.assertEqual("| 85,000 to 120,000 | 64,000 | lower |" in text, answered)
+            self.assertEqual("| 105,000 to 140,000 | 64,000 | lower |" in text, answered)
 
     def test_of_nothing(self):
         self.assertEqual(markdown.report([[]]), "# On a GPU\n")

@@ -77,8 +77,7 @@ void pack_tensor(const Packing& to) {
 double tensor_blocks(const Grid& grid) {
   using Tile = kernels::ConvTile;
   const int columns = grid.fuses_projection ? grid.channels : Tile::kColumns;
-  return static_cast<double>(parts(grid.positions.h, Tile::kHeight)) * parts(grid.positions.w, Tile::kWidth) *
-         (grid.channels / columns);
+  return static_cast<double>(Tile::tiles(grid.positions.h, grid.positions.w)) * (grid.channels / columns);
 }
 
 struct Row {

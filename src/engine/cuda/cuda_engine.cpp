@@ -56,6 +56,7 @@ CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision
       note_(std::move(note)),
       use_graphs_(wanted("LFM_CUDA_GRAPHS")),
       recipe_(choose(context_.capability(), precision, {.winograd = wanted("LFM_CUDA_WINOGRAD")})),
+      splits_(wanted("LFM_CUDA_SPLIT")),
       upload_(context_),
       compute_(context_),
       slots_{Slot(context_), Slot(context_)},
@@ -113,7 +114,7 @@ void CudaEngine::make_room(const PlanRequest& request) {
   if (request.mode == PlanMode::training) return training().make_room(request);
   if (request.n <= plan_.n && request.height == plan_.height && request.width == plan_.width) return;
   context_.make_current();
-  const InferencePlan plan = plan_inference(architecture(), request.n, request.height, request.width, recipe_);
+  const InferencePlan plan = plan_pass(architecture(), request.n, request.height, request.width);
   wait(0);
   upload_.synchronize();
   compute_.synchronize();
@@ -148,16 +149,20 @@ void CudaEngine::take_memory(const InferencePlan& plan) {
   }
 }
 
+InferencePlan CudaEngine::plan_pass(const Architecture& architecture, int n, int height, int width) const {
+  return plan_inference(architecture, n, height, width, recipe_, splits_ ? context_.multiprocessors() : 0);
+}
+
 Plan CudaEngine::plan_for(const Architecture& architecture, const PlanRequest& request) const {
   if (request.mode == PlanMode::training) {
     return plan_training(architecture, request.n, request.height, request.width, training_precision_, request.teacher)
         .arena;
   }
-  return plan_inference(architecture, request.n, request.height, request.width, recipe_).arena;
+  return plan_pass(architecture, request.n, request.height, request.width).arena;
 }
 
 int CudaEngine::chunk(int height, int width) const {
-  const InferencePlan image = plan_inference(architecture(), 1, height, width, recipe_);
+  const InferencePlan image = plan_pass(architecture(), 1, height, width);
   const auto most = std::clamp<std::size_t>(kChunkBytes / image.arena.bytes, 1, static_cast<std::size_t>(chunk_limit_));
   return images_of_a_pass(convolution_grids(recipe_, image.shape), static_cast<int>(most), context_.multiprocessors());
 }

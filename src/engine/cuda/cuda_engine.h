@@ -79,6 +79,7 @@ class CudaEngine final : public Engine, public Inference {
   void refresh_weights();
   void forget_graphs() { graphs_.clear(); }
   InferencePass pass() const;
+  InferencePlan plan_pass(const Architecture& architecture, int n, int height, int width) const;
   void upload(Slot& slot, const PixelBatch& batch);
   void launch_stages();
   void launch_pass();
@@ -94,6 +95,7 @@ class CudaEngine final : public Engine, public Inference {
   bool
       use_graphs_;  // LFM_CUDA_GRAPHS=off launches kernels one by one, for profilers that should see NVTX ranges around them
   const Recipe& recipe_;  // of inference; LFM_CUDA_WINOGRAD=off: without Winograd
+  bool splits_;           // few images' last block; LFM_CUDA_SPLIT=off: never
   device::Stream upload_, compute_;
   std::vector<device::Timestamp> marks_;
   std::array<Slot, 2> slots_;

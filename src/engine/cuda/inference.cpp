@@ -69,7 +69,8 @@ class Stages {
     const MapSize& in = input_size(block);
     kernels::last_block_tensor<T>(
         {at<float>(plan_.maps), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
-         weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
+         weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1],
+         pass_.n <= plan_.split_images ? at<T>(plan_.scratch) : nullptr},
         stream_);
   }
 

@@ -43,4 +43,6 @@ int images_of_a_pass(const std::vector<ImageGrid>& grids, int most, int multipro
   return n;
 }
 
+int images_that_are_split(int tiles, int multiprocessors) { return multiprocessors / (2 * tiles); }
+
 }  // namespace lfm

@@ -29,4 +29,9 @@ double busy_share(const std::vector<ImageGrid>& grids, int n, int multiprocessor
 /// Among those that leave as little, up to one per cent, the largest: a launch costs the same whatever it carries.
 int images_of_a_pass(const std::vector<ImageGrid>& grids, int most, int multiprocessors);
 
+/// The last block's tiles are few. Where those of a pass are fewer than half of the multiprocessors, so that the others
+/// would have nothing to do, each is split over several blocks of threads (last_block_tensor.h). The images up to which
+/// that is so; tiles: of one.
+int images_that_are_split(int tiles, int multiprocessors);
+
 }  // namespace lfm

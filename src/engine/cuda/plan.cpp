@@ -1,10 +1,15 @@
 #include "src/engine/cuda/plan.h"
 
+#include <algorithm>
+
+#include "kernels/tensor_layout.h"
+#include "src/engine/cuda/pass_size.h"
 #include "src/model/front_end.h"
 
 namespace lfm {
 
-InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, const Recipe& recipe) {
+InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, const Recipe& recipe,
+                             int multiprocessors) {
   InferencePlan plan;
   plan.recipe = &recipe;
   plan.n = n, plan.height = height, plan.width = width;
@@ -21,6 +26,14 @@ InferencePlan plan_inference(const Architecture& architecture, int n, int height
         layout.add(block_stage(b).name, {fused ? 0 : n, out.h, out.w, kChannels[b + 1]}, item_bytes(recipe.precision));
   }
   const MapSize& maps = plan.shape.maps();
+  if (recipe.fuses_projection) {
+    using Tile = kernels::ConvTile;
+    const int tiles = Tile::tiles(maps.h, maps.w);
+    plan.split_images = images_that_are_split(tiles, multiprocessors);
+    plan.scratch = layout.add("block 4, split",
+                              {std::min(n, plan.split_images), tiles, Tile::kHeight * Tile::kWidth, kChannels[kBlocks]},
+                              item_bytes(recipe.precision));
+  }
   plan.maps = layout.add("maps", {n, kMapChannels, maps.h, maps.w}, sizeof(float));
   plan.features = layout.add("features", {n, kMapChannels, values_per_channel(architecture), 1}, sizeof(float));
   plan.logits = layout.add("logits", {n, 1, 1, 1}, sizeof(float));

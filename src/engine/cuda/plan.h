@@ -32,14 +32,18 @@ struct InferencePlan {
   Region residual;               ///< float [n][h][w][3]; empty where block 1 computes it on its way
   /// Of the precision, [n][h][w][c]; where the projection is fused the last is never in memory, and empty here.
   std::array<Region, kBlocks> blocks;
-  Region maps;      ///< float [n][64][h*w]
-  Region features;  ///< float [n][64][values per channel]
-  Region logits;    ///< float [n]
+  int split_images = 0;  ///< up to so many, the last block is computed in two launches: pass_size.h
+  Region scratch;        ///< of these images, of the precision, [images][tiles][positions of a tile][c]; or empty
+  Region maps;           ///< float [n][64][h*w]
+  Region features;       ///< float [n][64][values per channel]
+  Region logits;         ///< float [n]
   Plan arena;
 };
 
+/// multiprocessors: of the GPU; 0: nothing is split for few images.
 InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width,
-                             const Recipe& recipe = choose(kOldestCapability, Precision::fp32));
+                             const Recipe& recipe = choose(kOldestCapability, Precision::fp32),
+                             int multiprocessors = 0);
 
 /// The weights as the inference kernels read them.
 struct WeightPlan {

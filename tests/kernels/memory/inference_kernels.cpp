@@ -8,6 +8,7 @@
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
+#include "kernels/tensor_layout.h"
 #include "kernels/topk_pool.h"
 #include "tests/kernels/memory/every_kernel.h"
 #include "tests/kernels/memory/watched_array.h"
@@ -70,6 +71,10 @@ void tensor_cores(simt::MemoryChecker& checker) {
   kernels::conv2x2_tensor<T>({output, input, weight, bias, n, h, w, ic, oc}, nullptr);
   const Floats maps(checker, "maps", product({n, 64, h - 1, w - 1}));
   kernels::last_block_tensor<T>({maps, input, weight, bias, n, h, w, ic, oc}, nullptr);
+  const int tiles = n * kernels::ConvTile::tiles(h - 1, w - 1);
+  const WatchedArray<T> scratch(checker, "scratch", product({tiles, 128, oc}));
+  const Floats same_maps(checker, "maps", product({n, 64, h - 1, w - 1}));
+  kernels::last_block_tensor<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, nullptr);
 }
 
 void projection(simt::MemoryChecker& checker) {

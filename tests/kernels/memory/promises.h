@@ -45,6 +45,8 @@ inline constexpr Promise kPromises[] = {
     {"head", 3.95, 1.00},
     {"head_backward", 2.54, 4.00},
     {"head_of_maps", 1.99, 1.00},
+    {"last_block_convolve", 10.33, 16.00},
+    {"last_block_project", 10.67, 8.67, "words of eight maps; the other half of their sectors is loaded next"},
     {"last_block_tensor", 10.68, 8.67, "a row of a map begins anywhere in a sector"},
     {"mean", 8.00, 4.00},
     {"merge_backward_sums", 1.25, 1.00, "one channel of each slice; at most 1024 slices"},

@@ -35,17 +35,17 @@ def share_of_peak(row: dict) -> float:
     return row.get("share_of_bound", 0.0)
 
 
-# What was reckoned for an H100 or H200 before one was met.
+# What was reckoned for an H100 or H200 before one was met: docs/PROFILING.md, "Predicted".
 TENSOR_KERNELS = ("conv2x2_tensor, block 2", "conv2x2_tensor, block 3", "last_block_tensor")
 ESTIMATES = (
     *(
-        Estimate(f"{kernel}, FP16, share of the peak", 0.37, 0.53, "{:.0%}", of_kernel(kernel), share_of_peak)
+        Estimate(f"{kernel}, FP16, share of the peak", 0.42, 0.6, "{:.0%}", of_kernel(kernel), share_of_peak)
         for kernel in TENSOR_KERNELS
     ),
     Estimate(
         "pool_head, us of a batch of 64",
-        40,
-        55,
+        6,
+        14,
         "{:.1f}",
         {"mode": "kernels", "operation": "pool_head", "batch": 64},
         microseconds,
@@ -53,8 +53,8 @@ ESTIMATES = (
     Estimate("first_block, FP16, us of 64 images", 96, 122, "{:.0f}", of_kernel("first_block"), microseconds),
     Estimate(
         "resident, FP16, batch 64, images/s",
-        85e3,
-        120e3,
+        105e3,
+        140e3,
         "{:,.0f}",
         {"mode": "resident", "part": "batch", "precision": "fp16", "batch": 64},
         rate,
