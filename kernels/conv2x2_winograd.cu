@@ -1,4 +1,4 @@
-// conv2x2_winograd: the convolution of conv2x2_direct.cu, a 2x2 window of its output at a time, by Winograd's F(2x2, 2x2) on
+// conv2x2_winograd: conv2x2_direct.cu's convolution, a 2x2 window of its output at a time, by Winograd's F(2x2, 2x2) on
 // the points 0, -1 and infinity (Lavin & Gray 2016, section 4.1, for a kernel of two taps):
 //   Y = At [ (G g Gt) . (Bt d B) ] A       d: 3x3 inputs, g: 2x2 weights, Y: 2x2 outputs, which are a pooling window
 //   Bt d = (d0 - d1, d1, d2 - d1)          G g = (g0, g0 + g1, g1)          At m = (m0 + m1, m1 + m2)

@@ -9,8 +9,8 @@
 //   load4, store4, load2, store2           128-bit accesses, aligned to 16 bytes; 64-bit, to 8
 //   thread_index(), warp_index(), ...      where a thread is: below, after the intrinsics
 //   maximum                        of two floats; NaN if either is
-//   multiply_add(a, b, c)          a b + c, rounded once: where kernels must agree in every bit, so that it is not left to
-//                                  the compiler what it contracts
+//   multiply_add(a, b, c)          a b + c, rounded once: where kernels must agree in every bit, so that it is not left
+//                                  to the compiler what it contracts
 //   count_bits, lowest_bit, float_bits, bits_float
 #pragma once
 

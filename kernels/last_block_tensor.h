@@ -20,8 +20,8 @@ struct LastBlockTensor {
   int w = 0;
   int ic = 0;  ///< a multiple of 32 halves or 16 TF32
   int oc = 0;  ///< of the convolution; a multiple of 128
-  /// Null, or n * ConvTile::tiles(h-1, w-1) tiles of 128 positions x oc of T. With it the work is split over eight times
-  /// as many blocks, in two launches that leave there what the convolution gives: for few images. The same bits.
+  /// Null, or n * ConvTile::tiles(h-1, w-1) tiles of 128 positions x oc of T. With it the work is split over eight
+  /// times as many blocks, in two launches that leave there what the convolution gives: for few images. The same bits.
   T* scratch = nullptr;
 };
 

@@ -36,8 +36,8 @@ struct TileInput {
 };
 
 /// Copies a tile's patch, a slab at a time. Where a thread's chunks come from and go to is the same for every slab, and
-/// computed once: where the first is, and a bit of each that tells how the next one is reached, and whether it is in the
-/// image. Positions beyond it are zeros; where they would lie is not read.
+/// computed once: where the first is, and a bit of each that tells how the next one is reached, and whether it is in
+/// the image. Positions beyond it are zeros; where they would lie is not read.
 template <typename T>
 class PatchCopy {
  public:
@@ -90,8 +90,8 @@ class PatchCopy {
 /// loop over stages is unrolled, turning the ring takes no instructions.
 class RingSlots {
  public:
-  /// The slot to copy the next stage into, after arrive(): that of the stage multiplied last. The first two stages go into
-  /// slots 0 and 1.
+  /// The slot to copy the next stage into, after arrive(): that of the stage multiplied last. The first two stages go
+  /// into slots 0 and 1.
   __device__ __forceinline__ int fill() const { return slot_[kStages - 2]; }
 
   /// Waits for the oldest stage and returns its slot. Everything issued before its group has arrived too, and all
@@ -119,8 +119,8 @@ class WeightStream {
   __device__ __forceinline__ WeightStream(Ring& ring, const void* weight, int stages)
       : ring_(ring), weight_(static_cast<const Chunk*>(weight)), at_(thread_index()), end_(stages * kDistance) {}
 
-  /// Starts the copy of the next stage, one of the first two into its slot, and later ones, after arrive(), into that of
-  /// the stage multiplied last. The caller closes the group.
+  /// Starts the copy of the next stage, one of the first two into its slot, and later ones, after arrive(), into that
+  /// of the stage multiplied last. The caller closes the group.
   __device__ __forceinline__ void copy_next() { copy_into(slots_.fill()); }
   __device__ __forceinline__ void copy_into(int slot) {
     if (at_ >= end_) return;
@@ -140,9 +140,9 @@ class WeightStream {
   RingSlots slots_;
 };
 
-/// Where the rows of the fragments lie that a lane names, in bytes of shared memory, for both of a slab's steps: computed
-/// once. An image row further in the patch is 17 positions further, of which 16 are a constant distance whatever the
-/// permutation; so there is an offset for each row + tap's x, and the constant goes into the instruction.
+/// Where the rows of the fragments lie that a lane names, in bytes of shared memory, for both of a slab's steps:
+/// computed once. An image row further in the patch is 17 positions further, of which 16 are a constant distance
+/// whatever the permutation; so there is an offset for each row + tap's x, and the constant goes into the instruction.
 template <int kTilesM>
 class FragmentPlaces {
  public:

@@ -20,8 +20,8 @@
 //                                registers.
 //   UNROLL_COPIES                before a loop of them: unrolled, but where each takes registers
 //   copy_async_cached            the same, and the sectors stay in L1: for those that are not used up
-//   chunk_at(chunks, bytes)      the chunk of a shared array that lies so many bytes, a multiple of 16, behind the first:
-//                                an offset kept in bytes is added by the instruction that uses it
+//   chunk_at(chunks, bytes)      the chunk of a shared array that lies so many bytes, a multiple of 16, behind the
+//                                first: an offset kept in bytes is added by the instruction that uses it
 //   encode<T>(values)           4 / sizeof(T) floats, rounded, in a word
 //   load_chunk, store_chunk,
 //   store_words                  16 bytes of global memory; two words

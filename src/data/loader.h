@@ -42,7 +42,8 @@ struct LoaderOptions {
 
 struct Batch {
   std::vector<std::uint8_t> pixels;  ///< [n][height][width][3]
-  /// The same squares before blur, re-compression, jitter and masks (training_view), with LoaderOptions::originals; else empty.
+  /// The same squares before blur, re-compression, jitter and masks (training_view), with LoaderOptions::originals;
+  /// else empty.
   std::vector<std::uint8_t> originals;
   std::vector<std::uint8_t> labels;    ///< [n], as Sample's
   std::vector<std::uint32_t> samples;  ///< [n], indices into Dataset::samples, of the images that are really there

@@ -139,7 +139,6 @@ void apply_network(TrainOptions& options, const std::function<bool(const char* n
   visit_options(options, [&](const OptionText& text, const auto&) {
     if (!given(text.name)) all[text.name] = defaults[text.name];
   });
-  all["network"] = defaults["network"];
   options = train_options_from_json(all);
 }
 

@@ -25,8 +25,9 @@ std::vector<ImageGrid> convolution_grids(const Recipe& recipe, const NetworkShap
 /// that isn't full as one that is.
 double busy_share(const std::vector<ImageGrid>& grids, int n, int multiprocessors);
 
-/// The number of images, at most `most` and more than half of it, that leaves least of the multiprocessors' time unused.
-/// Among those that leave as little, up to one per cent, the largest: a launch costs the same whatever it carries.
+/// The number of images, at most `most` and more than half of it, that leaves least of the multiprocessors' time
+/// unused. Among those that leave as little, up to one per cent, the largest: a launch costs the same whatever it
+/// carries.
 int images_of_a_pass(const std::vector<ImageGrid>& grids, int most, int multiprocessors);
 
 /// The last block's tiles are few. Where those of a pass are fewer than half of the multiprocessors, so that the others
