@@ -2,12 +2,15 @@
 // and in the emulation (simt/device.h), which also checks it: masks, shared indices, alignment.
 //
 //   SHARED_ARRAY(float, tile, 8, 132)      __shared__ float tile[8][132], 16-byte aligned, at the top of a kernel
+//   dynamic_shared<Layout>()             the block's dynamic shared memory as a struct of Shared<float, 8, 132> and the
+//                                        like, aligned to 128 bytes; the launcher asks for sizeof(Layout)
 //   UNROLL, ROLLED                       before a loop of constant length; before one whose unrolling would take too
 //                                        many registers
 //   sync_block(), sync_warp(mask)        barriers
 //   shuffle, shuffle_up/down/xor, ballot the mask comes first; kAllLanes for a whole warp
 //   load4, store4, load2, store2           128-bit accesses, aligned to 16 bytes; 64-bit, to 8
 //   thread_index(), warp_index(), ...      where a thread is: below, after the intrinsics
+//   cluster_size(), cluster_rank()         the blocks of the block's cluster (launch.h), and its number among them
 //   maximum                        of two floats; NaN if either is
 //   multiply_add(a, b, c)          a b + c, rounded once: where kernels must agree in every bit, so that it is not left
 //                                  to the compiler what it contracts
@@ -37,6 +40,30 @@ struct ArrayOf<T, extent> {
 };
 
 inline namespace LFM_TARGET {
+
+template <typename T, int... extents>
+using Shared = typename ArrayOf<T, extents...>::type;
+
+template <typename Layout>
+__device__ __forceinline__ Layout& dynamic_shared() {
+  extern __shared__ __align__(128) unsigned char lfm_dynamic_shared[];
+  return *reinterpret_cast<Layout*>(lfm_dynamic_shared);
+}
+
+__device__ __forceinline__ int cluster_size() {
+  unsigned blocks = 1;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm("mov.u32 %0, %%cluster_nctaid.x;" : "=r"(blocks));
+#endif
+  return static_cast<int>(blocks);
+}
+__device__ __forceinline__ int cluster_rank() {
+  unsigned rank = 0;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm("mov.u32 %0, %%cluster_ctaid.x;" : "=r"(rank));
+#endif
+  return static_cast<int>(rank);
+}
 
 __device__ __forceinline__ void sync_block() { __syncthreads(); }
 __device__ __forceinline__ void sync_warp(std::uint32_t mask) { __syncwarp(mask); }

@@ -85,12 +85,23 @@ namespace lfm::kernels::inline LFM_TARGET {
 
 using simt::Site;
 
+template <typename T, int... extents>
+using Shared = simt::SharedArray<T, extents...>;
+
+template <typename Layout>
+Layout& dynamic_shared(const Site& site = Site::current()) {
+  return *static_cast<Layout*>(simt::dynamic_shared_memory(sizeof(Layout), site));
+}
+
 struct alignas(16) float4 {
   float x, y, z, w;
 };
 struct alignas(8) float2 {
   float x, y;
 };
+
+inline int cluster_size() { return static_cast<int>(simt::current_position->cluster); }
+inline int cluster_rank() { return static_cast<int>(blockIdx.x % simt::current_position->cluster); }
 
 inline void sync_block(const Site& site = Site::current()) { simt::sync_block(site); }
 

@@ -68,7 +68,8 @@ Extent unflatten(std::uint64_t index, const Extent& extent) {
           static_cast<unsigned>(index / extent.x / extent.y)};
 }
 
-// The shared memory of the block that runs: arrays in order of declaration, 16-byte aligned.
+// The shared memory of the block that runs: arrays in order of declaration, 16-byte aligned, and the dynamic part behind
+// where they may end, aligned to 128 bytes.
 class SharedMemory {
  public:
   void reset() {
@@ -86,10 +87,18 @@ class SharedMemory {
                        used_, kStaticSharedLimit),
            site);
     }
-    arrays_.push_back({key, name, begin, bytes});
-    std::memset(memory_.data() + begin, 0xff, bytes);  // NaN
-    if (observer) observer->shared_array(name, memory_.data() + begin, bytes);
-    return memory_.data() + begin;
+    return add({key, name, begin, bytes});
+  }
+  void* declare_dynamic(std::size_t bytes, std::size_t launched_with, const Site& site) {
+    if (bytes > launched_with) {
+      fail(fmt::format("{} bytes of dynamic shared memory are used, but the kernel was launched with {}", bytes,
+                       launched_with),
+           site);
+    }
+    for (const Array& array : arrays_) {
+      if (array.key == &kDynamic) return memory_.data() + array.begin;
+    }
+    return add({&kDynamic, "dynamic shared memory", kStaticSharedLimit, launched_with});
   }
   bool contains(const void* p) const {
     const auto* at = static_cast<const std::byte*>(p);
@@ -112,7 +121,16 @@ class SharedMemory {
     std::size_t begin;
     std::size_t bytes;
   };
-  alignas(128) std::array<std::byte, kStaticSharedLimit> memory_;
+  void* add(const Array& array) {
+    arrays_.push_back(array);
+    std::byte* const begin = memory_.data() + array.begin;
+    std::memset(begin, 0xff, array.bytes);  // NaN
+    if (observer) observer->shared_array(array.name, begin, array.bytes);
+    return begin;
+  }
+
+  static constexpr char kDynamic = 0;  // its address is the key
+  alignas(128) std::array<std::byte, kStaticSharedLimit + kSharedLimit> memory_;
   std::size_t used_ = 0;
   std::vector<Array> arrays_;
 };
@@ -186,6 +204,12 @@ void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const vo
     throw Failure(fmt::format("kernel {}: invalid launch of {} blocks of {} threads", grid.kernel, name_of(grid.blocks),
                               name_of(grid.threads)));
   }
+  if (grid.shared_bytes > kSharedLimit || grid.cluster == 0 || grid.cluster > kMaxCluster ||
+      grid.blocks.x % grid.cluster != 0) {
+    throw Failure(
+        fmt::format("kernel {}: invalid launch of {} blocks in clusters of {}, with {} bytes of shared memory",
+                    grid.kernel, name_of(grid.blocks), grid.cluster, grid.shared_bytes));
+  }
   if (current_position) throw Failure(fmt::format("kernel {}: launched from inside a kernel", grid.kernel));
   grid_ = &grid;
   thread_ = thread;
@@ -193,7 +217,7 @@ void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const vo
   threads_.clear();
   threads_.resize(threads);
   for (std::uint64_t i = 0; i < threads; ++i) {
-    threads_[i].position = {unflatten(i, grid.threads), {}, grid.threads, grid.blocks};
+    threads_[i].position = {unflatten(i, grid.threads), {}, grid.threads, grid.blocks, grid.cluster};
   }
   if (grid.synchronises) {
     fibers_.prepare(
@@ -429,6 +453,10 @@ void warp_collective(const char* name, WarpOperation operation, std::uint32_t ma
 
 void* shared_memory(const void* key, const char* name, std::size_t bytes, const Site& site) {
   return multiprocessor().shared().declare(key, name, bytes, site);
+}
+
+void* dynamic_shared_memory(std::size_t bytes, const Site& site) {
+  return multiprocessor().shared().declare_dynamic(bytes, multiprocessor().grid().shared_bytes, site);
 }
 
 void sync_warp(std::uint32_t mask, const Site& site) {

@@ -17,6 +17,8 @@ namespace lfm::simt {
 inline constexpr int kWarp = 32;
 inline constexpr int kMaxThreads = 1024;
 inline constexpr std::size_t kStaticSharedLimit = 48 * 1024;  // bytes a block may declare, as nvcc allows
+inline constexpr std::size_t kSharedLimit = 227 * 1024;       // with its dynamic ones, as sm_90 allows
+inline constexpr unsigned kMaxCluster = 8;                    // blocks, as any GPU with clusters allows
 
 struct Extent {
   unsigned x = 1;
@@ -55,7 +57,9 @@ struct Grid {
   const char* kernel = "";
   Extent blocks;
   Extent threads;
-  bool synchronises = true;  ///< false: threads run one after the other without fibers, and a barrier is a Failure
+  bool synchronises = true;      ///< false: threads run one after the other without fibers, and a barrier is a Failure
+  std::size_t shared_bytes = 0;  ///< of dynamic shared memory
+  unsigned cluster = 1;          ///< blocks along x; they know their rank, but run one after the other as any blocks do
 };
 
 /// Runs thread(arguments) for every thread of the grid. Throws Failure, or what the kernel throws.
@@ -68,6 +72,7 @@ struct Position {
   Extent block;
   Extent threads;
   Extent blocks;
+  unsigned cluster = 1;
 };
 extern thread_local constinit const Position* current_position;
 
@@ -105,6 +110,10 @@ void sync_warp(std::uint32_t mask, const Site& site);
 
 /// The block's shared array of this declaration (key), filled with NaN in each new block.
 void* shared_memory(const void* key, const char* name, std::size_t bytes, const Site& site);
+
+/// The block's dynamic shared memory, of which a kernel uses so many bytes; filled as shared arrays are. The same in
+/// every call.
+void* dynamic_shared_memory(std::size_t bytes, const Site& site);
 
 /// Vector accesses: `bytes` at an address that must be aligned to them, and inside one array if it lies in shared
 /// memory.

@@ -108,6 +108,23 @@ __global__ void unwritten_shared_kernel(float* out) {
   tile[threadIdx.x] = 1.0f;
 }
 
+constexpr int kBigRows = 600;  // of a line: more than shared arrays may take together
+
+struct BigTile {
+  Shared<float, kBigRows, kWarp> rows;
+  Shared<int, 2> last;
+};
+
+__global__ void big_shared_kernel(float* out, int rows) {
+  BigTile& tile = dynamic_shared<BigTile>();
+  const int t = thread_index();
+  for (int row = 0; row < rows; ++row) tile.rows[row][t] = static_cast<float>(row + t);
+  sync_block();
+  out[t] = tile.rows[rows - 1][kWarp - 1 - t];
+}
+
+__global__ void cluster_kernel(int* out) { out[block_index()] = 10 * cluster_size() + cluster_rank(); }
+
 template <typename... Parameters, typename... Arguments>
 void run(void (*kernel)(Parameters...), unsigned blocks, bool synchronises, Arguments... arguments) {
   launch({.kernel = "tested", .blocks = {blocks}, .threads = kThreads, .synchronises = synchronises}, nullptr, kernel,
@@ -221,6 +238,40 @@ TEST_CASE("Simt.SharedMemoryBounds") {
                        lfm::test::Says(ContainsSubstring("is not aligned")));
   CHECK_THROWS_MATCHES(run(too_much_shared_kernel, 1, false), simt::Failure,
                        lfm::test::Says(ContainsSubstring("over the limit")));
+}
+
+TEST_CASE("Simt.DynamicSharedMemoryIsAsLargeAsTheLauncherSays") {
+  std::vector<float> out(kWarp);
+  const auto launch_with = [&](unsigned bytes, int rows) {
+    launch({.kernel = "big", .blocks = {2}, .threads = kWarp, .shared_bytes = bytes}, nullptr, big_shared_kernel,
+           out.data(), rows);
+  };
+  for (const auto& schedule : kSchedules) {
+    const simt::ScopedSchedule scoped(schedule);
+    launch_with(sizeof(BigTile), kBigRows);
+    for (int t = 0; t < kWarp; ++t) REQUIRE(out[t] == static_cast<float>(kBigRows - 1 + kWarp - 1 - t));
+  }
+  CHECK_THROWS_MATCHES(launch_with(sizeof(BigTile), kBigRows + 1), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("index 600 of a shared array of 600")));
+  CHECK_THROWS_MATCHES(launch_with(sizeof(BigTile) - 4, 1), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("was launched with 76804")));
+  CHECK_THROWS_MATCHES(launch_with(simt::kSharedLimit + 1, 1), simt::Failure,
+                       lfm::test::Says(ContainsSubstring("invalid launch")));
+}
+
+TEST_CASE("Simt.BlocksKnowTheirCluster") {
+  std::vector<int> out(6);
+  const auto launch_in = [&](unsigned cluster) {
+    launch({.kernel = "cluster", .blocks = {6}, .threads = 1, .synchronises = false, .cluster = cluster}, nullptr,
+           cluster_kernel, out.data());
+  };
+  launch_in(1);
+  CHECK(out == std::vector<int>{10, 10, 10, 10, 10, 10});
+  launch_in(3);
+  CHECK(out == std::vector<int>{30, 31, 32, 30, 31, 32});
+  for (const unsigned cluster : {0u, 4u, 12u}) {
+    CHECK_THROWS_MATCHES(launch_in(cluster), simt::Failure, lfm::test::Says(ContainsSubstring("invalid launch")));
+  }
 }
 
 TEST_CASE("Simt.BarrierInAKernelLaunchedAsHavingNone") {
