@@ -4,6 +4,7 @@
 #include "kernels/conv2x2_tensor.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
+#include "kernels/first_block_tensor.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
 #include "kernels/pool_head.h"
@@ -109,6 +110,15 @@ void time_first_block(KernelTimer& timer, int batch, int size, const KernelWork&
   timer.time("fused", work, Precision::fp32, [&](kernels::Stream s) {
     kernels::first_block<float>(output, pixels, weight, bias, batch, size, size, s);
   });
+  const auto tensor = [&]<typename T>(const char* variant, T* rounded, Precision precision) {
+    if (!timer.runs(precision)) return;
+    timer.time(variant, inference_kernels(precision, size)[0], precision, [&](kernels::Stream s) {
+      kernels::first_block_tensor(rounded, pixels, weight, bias, batch, size, size, s);
+    });
+  };
+  tensor("fused, tensor cores, tf32", reinterpret_cast<kernels::Tf32*>(output), Precision::tf32);
+  tensor("fused, tensor cores, bf16", reinterpret_cast<kernels::Bfloat16*>(output), Precision::bf16);
+  tensor("fused, tensor cores, fp16", reinterpret_cast<kernels::Half*>(output), Precision::fp16);
   timer.free_arrays();
 }
 

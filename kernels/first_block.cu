@@ -19,9 +19,8 @@
 // Any other residual, from memory ([n][h][w][3] float): nine positions in rows of 28 floats, whose seven quarters fall
 // into different banks for eight lanes as they are; seven reads feed 192 multiply-adds.
 #include "kernels/first_block.h"
+#include "kernels/first_patch.cuh"
 #include "kernels/launch.h"
-#include "kernels/residual.cuh"
-#include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -31,43 +30,6 @@ constexpr int kThreads = 256;
 constexpr int kOutputs = 256;  // pooled outputs of a block
 constexpr int kChannelsOfThread = 4;
 constexpr int kThreadsAcross = kFirstBlockChannels / kChannelsOfThread;
-
-// The values of a 3x3 patch that are kept: all nine, or the five that are not always zero.
-template <typename Residual>
-struct Patch {
-  static constexpr bool kCornersAreZero =
-      Residual::is_zero(0, 0) && Residual::is_zero(0, 2) && Residual::is_zero(2, 0) && Residual::is_zero(2, 2);
-  static constexpr int kSlots = kCornersAreZero ? 5 : 9;
-  static constexpr int kQuarters = (kSlots * 3 + 3) / 4;  // of 4 floats
-  static constexpr int kFloats = 4 * kQuarters;
-
-  // Slot of the residual at (y, x), or -1 where it is zero.
-  static __device__ constexpr int slot_of(int y, int x) {
-    return Residual::is_zero(y, x) ? -1 : !kCornersAreZero ? 3 * y + x : y == 0 ? 0 : y == 1 ? 1 + x : 4;
-  }
-  // Where quarter q of output i's row lies in it.
-  static __device__ __forceinline__ int quarter(int q, int i) { return (kQuarters % 2 ? q : q ^ (i >> 1 & 3)) * 4; }
-};
-
-// The residuals of one pooled output, slot-major. corner: its patch's first pixel; stride: values of an image row.
-template <typename Residual>
-__device__ __forceinline__ void residuals(float (&r)[Patch<Residual>::kFloats],
-                                          const typename Residual::Source* __restrict__ corner, int stride) {
-  UNROLL
-  for (int y = 0; y < 3; ++y) {
-    UNROLL
-    for (int x = 0; x < 3; ++x) {
-      const int slot = Patch<Residual>::slot_of(y, x);
-      if (slot < 0) continue;
-      UNROLL
-      for (int c = 0; c < 3; ++c) {
-        const auto pixel = [&](int row, int column) { return +corner[row * stride + column * 3 + c]; };
-        r[slot * 3 + c] = Residual::at(pixel, y, x);
-      }
-    }
-  }
-  r[Patch<Residual>::kFloats - 1] = 0.0f;
-}
 
 template <typename T, typename Residual>
 __global__ void __launch_bounds__(kThreads, 2)
@@ -150,9 +112,6 @@ void first_block(T* output, const Source* pixels, const float* weight, const flo
 #define LFM_FIRST_BLOCK(T, Source) \
   template void first_block(T*, const Source*, const float*, const float*, int, int, int, Stream)
 LFM_FIRST_BLOCK(float, std::uint8_t);
-LFM_FIRST_BLOCK(Half, std::uint8_t);
-LFM_FIRST_BLOCK(Bfloat16, std::uint8_t);
-LFM_FIRST_BLOCK(Tf32, std::uint8_t);
 LFM_FIRST_BLOCK(float, float);
 LFM_FIRST_BLOCK(Half, float);
 LFM_FIRST_BLOCK(Bfloat16, float);

@@ -119,10 +119,8 @@ std::vector<std::string> training_stage_names(const Architecture& architecture) 
 }
 
 std::vector<BatchPart> parts_of_batch(int n, int chunk) {
-  const int passes = (n + chunk - 1) / chunk;
   std::vector<BatchPart> parts;
-  for (int i = 0, first = 0; i < passes; first += parts.back().n, ++i)
-    parts.push_back({first, n / passes + (i < n % passes ? 1 : 0)});
+  for (int first = 0; first < n; first += chunk) parts.push_back({first, std::min(chunk, n - first)});
   return parts;
 }
 

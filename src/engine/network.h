@@ -32,8 +32,7 @@ struct BatchPart {
   int first = 0;
   int n = 0;
 };
-/// A batch of n images in as few parts of at most `chunk` as there can be, all of one size or one image less: no pass
-/// carries a few images that the others left. The larger ones come first.
+/// A batch of n images in parts of `chunk`, the number that an engine computes best together, and one of what is left.
 std::vector<BatchPart> parts_of_batch(int n, int chunk);
 
 /// One pass of at most as many images as are reserved; what Inference::end() says of logits holds. Throws Error{usage}

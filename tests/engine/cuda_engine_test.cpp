@@ -362,7 +362,8 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.TensorCoresKeepTheLastBlockOnTh
   CHECK(engine.read(Activation::block3));
   CHECK(engine.read(Activation::block4) == std::nullopt);
   const auto fp32 = engine_under_test();
-  CHECK(2 * engine.plan({8, 256, 256}).bytes < fp32.plan({8, 256, 256}).bytes + std::size_t{8} * 4 * 3 * 256 * 256);
+  constexpr int n = 32;  // more than are split, whose sums do go through memory, on any GPU of today
+  CHECK(2 * engine.plan({n, 256, 256}).bytes < fp32.plan({n, 256, 256}).bytes + std::size_t{n} * 4 * 3 * 256 * 256);
 }
 
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.AveragePoolingAgreesWithTheReference") {

@@ -154,17 +154,17 @@ TEST_CASE("PassSize.StaysWithinItsBound") {
   }
 }
 
-TEST_CASE("PassSize.BatchesAreCutEvenly") {
+TEST_CASE("PassSize.BatchesAreCutIntoWholePasses") {
   for (int n = 1; n < 200; ++n) {
     for (int chunk = 1; chunk < 100; ++chunk) {
       const std::vector<BatchPart> parts = parts_of_batch(n, chunk);
       int next = 0;
-      bool even = static_cast<int>(parts.size()) == (n + chunk - 1) / chunk;
+      bool whole = static_cast<int>(parts.size()) == (n + chunk - 1) / chunk;
       for (const BatchPart& part : parts) {
-        even = even && part.first == next && part.n <= chunk && part.n <= parts[0].n && part.n >= parts[0].n - 1;
+        whole = whole && part.first == next && part.n > 0 && part.n == std::min(chunk, n - next);
         next += part.n;
       }
-      if (!even || next != n) FAIL("a batch of " << n << " in passes of " << chunk);
+      if (!whole || next != n) FAIL("a batch of " << n << " in passes of " << chunk);
     }
   }
 }

@@ -6,9 +6,10 @@
 #include <tuple>
 
 #include "kernels/conv2x2_direct.h"
+#include "kernels/first_block_tensor.h"
 #include "kernels/residual.h"
 #include "lfm/error.h"
-#include "tests/kernels/device_array.h"
+#include "tests/kernels/tensor_inputs.h"
 
 namespace lfm::test {
 namespace {
@@ -84,20 +85,69 @@ TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.EqualsTheDefinition") {
   }
 }
 
-// What goes to tensor cores is the FP32 result, rounded.
 template <typename T>
-std::vector<float> run_rounded(const FirstBlockTest& test) {
-  const DeviceArray<std::uint8_t> in(test.pixels);
-  const DeviceArray<float> packed(test.weight), shift(test.bias);
-  std::vector<float> values;
-  for (const T v : result_of<T>(static_cast<std::size_t>(test.n) * test.out_h * test.out_w * kChannels,
-                                [&](T*output, kernels::Stream stream) {
-                                  kernels::first_block(output, in.data(), packed.data(), shift.data(), test.n,
-                                                       test.height, test.width, stream);
-                                })) {
-    values.push_back(kernels::to_float(v));
+std::vector<float> floats_of(const std::vector<T>& values) {
+  if constexpr (std::is_same_v<T, float>) {
+    return values;
+  } else {
+    std::vector<float> floats;
+    for (const T v : values) floats.push_back(kernels::to_float(v));
+    return floats;
   }
-  return values;
+}
+
+template <typename T>
+struct FirstBlockTensorTest : FirstBlockTest {
+  FirstBlockTensorTest() { cases::skip_unless_device_runs(kPrecisionOf<T>); }
+
+  std::vector<float> run_tensor() const {
+    const DeviceArray<std::uint8_t> in(pixels);
+    const DeviceArray<float> packed(weight), shift(bias);
+    return floats_of(
+        result_of<T>(static_cast<std::size_t>(n) * out_h * out_w * kChannels, [&](T* output, kernels::Stream stream) {
+          kernels::first_block_tensor(output, in.data(), packed.data(), shift.data(), n, height, width, stream);
+        }));
+  }
+};
+
+#define FIRST_BLOCK_TENSOR_TEST(name) \
+  TEMPLATE_TEST_CASE_METHOD(FirstBlockTensorTest, name, "", kernels::Half, kernels::Bfloat16, kernels::Tf32)
+
+FIRST_BLOCK_TENSOR_TEST("FirstBlockTensorTest.EqualsTheDefinitionWithRoundedWeights") {
+  for (const auto& [images, image_height, image_width] : kCases) {
+    this->prepare(images, image_height, image_width);
+    for (float& value : this->weight) value = kernels::to_float(kernels::round_to<TestType>(256 * value)) / 256;
+    std::vector<Bounded> want;
+    for (const Reference& r : this->reference()) {
+      want.push_back({r.value, sum_bound(16, r.magnitude) + kernels::kUnitRoundoff<TestType> * std::abs(r.value)});
+    }
+    expect_within(this->run_tensor(), want,
+                  fmt::format("first_block_tensor {} {}x{}x{}, seed {}", format_name<TestType>(), this->n, this->height,
+                              this->width, this->seed));
+  }
+}
+
+// Many rounds of a block of threads, and its last outputs in the middle of one.
+FIRST_BLOCK_TENSOR_TEST("FirstBlockTensorTest.SameValuesWhereverAnImageLies") {
+  this->prepare(1, 14, 22);
+  const auto alone = this->run_tensor();
+  const std::vector<std::uint8_t> one = this->pixels;
+#if defined(LFM_TARGET_EMULATED)
+  constexpr int kImages = 3;
+#else
+  constexpr int kImages = 8200;
+#endif
+  this->pixels.clear();
+  for (int i = 0; i < kImages; ++i) this->pixels.insert(this->pixels.end(), one.begin(), one.end());
+  this->n = kImages;
+  const auto together = this->run_tensor();
+  for (std::size_t i = 0; i < together.size(); ++i) QUICK_REQUIRE(together[i] == alone[i % alone.size()], i);
+}
+
+FIRST_BLOCK_TENSOR_TEST("FirstBlockTensorTest.KeepsNaN") {
+  this->prepare(1, 6, 6);
+  std::fill(this->bias.begin(), this->bias.end(), std::numeric_limits<float>::quiet_NaN());
+  for (const float v : this->run_tensor()) REQUIRE(std::isnan(v));
 }
 
 template <typename T>
@@ -105,10 +155,21 @@ struct FirstBlockRoundingTest : FirstBlockTest {
   FirstBlockRoundingTest() { cases::skip_unless_device_runs(kPrecisionOf<T>); }
 };
 
+// What goes to tensor cores is the FP32 result, rounded.
 TEMPLATE_TEST_CASE_METHOD(FirstBlockRoundingTest, "FirstBlockRoundingTest.RoundsForTensorCores", "", kernels::Half,
                           kernels::Bfloat16, kernels::Tf32) {
   this->prepare(2, 11, 14);
-  const auto rounded = run_rounded<TestType>(*this), exact = this->run();
+  const auto values = uniform(static_cast<std::size_t>(this->n) * this->h * this->w * 3, 5, -255.0f, 255.0f);
+  const DeviceArray<float> residual(values), packed(this->weight), shift(this->bias);
+  const auto run = [&]<typename T>(T) {
+    return floats_of(result_of<T>(static_cast<std::size_t>(this->n) * this->out_h * this->out_w * kChannels,
+                                  [&](T* output, kernels::Stream stream) {
+                                    kernels::first_block(output, static_cast<const float*>(residual.data()),
+                                                         packed.data(), shift.data(), this->n, this->h, this->w,
+                                                         stream);
+                                  }));
+  };
+  const auto rounded = run(TestType{}), exact = run(float{});
   for (std::size_t i = 0; i < exact.size(); ++i) {
     QUICK_REQUIRE(rounded[i] == kernels::to_float(kernels::round_to<TestType>(exact[i])), i);
   }
@@ -151,6 +212,8 @@ TEST_CASE_METHOD(FirstBlockTest, "FirstBlockTest.RefusesImagesWithoutAnOutput") 
   const std::uint8_t* no_pixels = nullptr;
   CHECK_THROWS_AS(kernels::first_block<float>(nullptr, no_pixels, nullptr, nullptr, 1, 3, 8, nullptr), Error);
   CHECK_THROWS_AS(kernels::first_block<float>(nullptr, no_pixels, nullptr, nullptr, 0, 8, 8, nullptr), Error);
+  CHECK_THROWS_AS(kernels::first_block_tensor<kernels::Half>(nullptr, no_pixels, nullptr, nullptr, 1, 3, 8, nullptr),
+                  Error);
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 #include "src/engine/cuda/inference.h"
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/average_pool.h"
 #include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_tensor.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
+#include "kernels/first_block_tensor.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
 #include "kernels/pool_head.h"
@@ -30,12 +32,17 @@ class Stages {
   }
   template <typename T>
   void first_block() const {
-    const auto compute = [&](const auto* from, const MapSize& size) {
-      kernels::first_block(at<T>(plan_.blocks[0]), from, weight(weight_plan_.weight[0]), weight(weight_plan_.bias[0]),
-                           pass_.n, size.h, size.w, stream_);
-    };
-    if (lfm::is_fused(pass_.architecture.front_end)) return compute(pass_.pixels, {plan_.height, plan_.width});
-    compute(at<const float>(plan_.residual), plan_.shape.input);
+    T* const output = at<T>(plan_.blocks[0]);
+    const float *const w = weight(weight_plan_.weight[0]), *const bias = weight(weight_plan_.bias[0]);
+    if (!lfm::is_fused(pass_.architecture.front_end)) {
+      const MapSize& size = plan_.shape.input;
+      return kernels::first_block(output, at<const float>(plan_.residual), w, bias, pass_.n, size.h, size.w, stream_);
+    }
+    if constexpr (std::is_same_v<T, float>) {
+      kernels::first_block(output, pass_.pixels, w, bias, pass_.n, plan_.height, plan_.width, stream_);
+    } else {
+      kernels::first_block_tensor(output, pass_.pixels, w, bias, pass_.n, plan_.height, plan_.width, stream_);
+    }
   }
 
   // ---- FP32 ----

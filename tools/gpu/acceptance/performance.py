@@ -172,11 +172,11 @@ def steps(call: Call) -> list[Step]:
         Step("kernels", 25 * patience, kernels),
         Step("peers agree", 40 * patience, agree),
         Step("PyTorch, eager", 30 * patience, lambda call: call.peers.phase(call, "eager")),
-        Step("PyTorch, compiled", 60 * patience, lambda call: call.peers.phase(call, "compiled")),
-        Step("LibTorch", 30 * patience, lambda call: call.peers.libtorch(call)),
+        Step("LibTorch", 40 * patience, lambda call: call.peers.libtorch(call)),
         Step("training", 25 * patience, training),
-        Step("PyTorch, training", 30 * patience, lambda call: call.peers.phase(call, "training")),
         Step("counters", 60 * patience, counters.profile),
+        Step("PyTorch, training", 45 * patience, lambda call: call.peers.phase(call, "training")),
+        Step("PyTorch, compiled", 90 * patience, lambda call: call.peers.phase(call, "compiled")),
     ]
     return [
         Step(
