@@ -3,6 +3,7 @@
 #include "kernels/conv2x2_tensor.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
+#include "kernels/first_block_tensor.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
 #include "kernels/pool_head.h"
@@ -34,6 +35,15 @@ void first_block(simt::MemoryChecker& checker) {
   const Floats weight(checker, "weight", product({4, 3, 64}), 2), bias(checker, "bias", 64, 3);
   const Floats output(checker, "output", product({n, out_h, out_w, 64}));
   kernels::first_block<float, std::uint8_t>(output, pixels, weight, bias, n, height, width, nullptr);
+}
+
+template <typename T>
+void first_block_tensor(simt::MemoryChecker& checker) {
+  constexpr int n = 2, height = 47, width = 50, out_h = 22, out_w = 24;
+  const WatchedArray<std::uint8_t> pixels(checker, "pixels", product({n, height, width, 3}), 1);
+  const Floats weight(checker, "weight", product({4, 3, 64}), 2), bias(checker, "bias", 64, 3);
+  const WatchedArray<T> output(checker, "output", product({n, out_h, out_w, 64}));
+  kernels::first_block_tensor<T>(output, pixels, weight, bias, n, height, width, nullptr);
 }
 
 void convolution(simt::MemoryChecker& checker) {
@@ -101,6 +111,9 @@ void pooling_and_head(simt::MemoryChecker& checker) {
 
 void run_inference_kernels(simt::MemoryChecker& checker) {
   first_block(checker);
+  first_block_tensor<kernels::Half>(checker);
+  first_block_tensor<kernels::Bfloat16>(checker);
+  first_block_tensor<kernels::Tf32>(checker);
   convolution(checker);
   winograd(checker);
   tensor_cores<kernels::Half>(checker);

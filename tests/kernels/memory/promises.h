@@ -40,6 +40,7 @@ inline constexpr Promise kPromises[] = {
     {"distill_sums_naive", 6.17, 1.00, "from the definition: a thread reads a tile"},
     {"first_block", 7.77, 16.00,
      "bytes of a window, six apart from the neighbour's; all of a line is used within the warp's 15 loads"},
+    {"first_block_tensor", 5.64, 16.00, "bytes, as first_block; weights in the order in which fragments lie"},
     {"first_conv", 5.57, 15.99, "bytes of a window, three apart from the neighbour's, as above"},
     {"first_conv_backward_weight", 8.92, 4.00, "as first_conv"},
     {"head", 3.95, 1.00},
