@@ -2,6 +2,7 @@
 #include "bench/variants.h"
 #include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_tensor.h"
+#include "kernels/conv2x2_wgmma.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
 #include "kernels/first_block_tensor.h"
@@ -35,6 +36,13 @@ void time_tensor_block(KernelTimer& timer, int batch, int size, int block) {
     timer.time(variant, work, precision, [&](kernels::Stream s) {
       kernels::conv2x2_tensor<T>({output, input, weight, bias, batch, in.h, in.w, ic, oc}, s);
     });
+    for (const int warpgroups : {1, 2}) {
+      if (!timer.is_hopper()) continue;
+      timer.time(fmt::format("warpgroups, {} a block, {}", warpgroups, precision_name(precision)), work, precision,
+                 [&](kernels::Stream s) {
+                   kernels::conv2x2_wgmma<T>({output, input, weight, bias, batch, in.h, in.w, ic, oc}, warpgroups, s);
+                 });
+    }
   } else {
     auto* maps = timer.array<float>(1.0 * batch * out.area() * kMapChannels);
     timer.time(variant, work, precision, [&](kernels::Stream s) {

@@ -83,6 +83,9 @@ class KernelTimer {
     return false;
   }
 
+  /// Whether it has Hopper's own instructions.
+  bool is_hopper() const { return context_.capability() == 90; }
+
   /// A row of the table. `launch` gives its kernels to the stream.
   void time(const std::string& variant, const KernelWork& work, Precision precision,
             const std::function<void(kernels::Stream)>& launch) {

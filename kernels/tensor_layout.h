@@ -35,6 +35,26 @@ struct ConvTile {
   static constexpr int tiles(int h, int w) { return (h + kHeight - 1) / kHeight * ((w + kWidth - 1) / kWidth); }
 };
 
+/// The same tile, or two of them one below the other, as Hopper's warpgroups read it from shared memory: eight rows'
+/// chunks side by side. A stage has the first chunks of all columns, then the second ones, and so on; the patch the
+/// first chunks of all positions, row by row. Of a row the even positions come first: those that a product of 64 even,
+/// or 64 odd positions multiplies lie side by side whatever the tap, and what it leaves in a thread are the positions
+/// of a window. Four lanes copy a position's chunks and eight of them two positions', to eight different parts of a
+/// line: a row of first chunks and its second ones lie a line and a quarter of lines apart.
+template <int kWarpgroups>
+struct WarpgroupTile {
+  static constexpr int kHeight = ConvTile::kHeight * kWarpgroups;
+  static constexpr int kPatchHeight = kHeight + 1;
+  static constexpr int kPositions = ConvTile::kPatchWidth * kPatchHeight;
+  static constexpr int kPatchPlane = (kPositions + 5) / 8 * 8 + 2;  ///< chunks from a position's first to its second
+  static constexpr int kPatchChunks = kPatchPlane * ConvTile::kSlabChunks;
+  static constexpr int kOddPositions = (ConvTile::kPatchWidth + 1) / 2;  ///< where they begin
+  static_assert(kPatchPlane >= kPositions && kPatchPlane % 8 == 2);
+};
+
+/// Where chunk 0...3 of column n of a stage lies.
+LFM_HOST_DEVICE constexpr int warpgroup_weight_chunk(int n, int chunk) { return chunk * ConvTile::kColumns + n; }
+
 /// The 1x1 convolution to 64 maps that follows the last block: a stage holds, for 64 maps, 128 bytes of input channels.
 struct ProjectionTile {
   static constexpr int kMaps = 64;

@@ -12,9 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/simt/async_copies.h"
+#include "kernels/simt/async_groups.h"
+#include "kernels/simt/async_proxy.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/observer.h"
+#include "kernels/simt/shared_memory.h"
 
 namespace lfm::simt {
 
@@ -40,6 +42,8 @@ class Unobserved {
  private:
   Observer* watching_;
 };
+
+constexpr std::uint8_t kInitialised = 0x5a;  // of a barrier
 
 // The warp operation of sync_warp: nothing but the meeting.
 void order_memory(void* const*, std::uint32_t, const Site&) {}
@@ -68,73 +72,6 @@ Extent unflatten(std::uint64_t index, const Extent& extent) {
           static_cast<unsigned>(index / extent.x / extent.y)};
 }
 
-// The shared memory of the block that runs: arrays in order of declaration, 16-byte aligned, and the dynamic part behind
-// where they may end, aligned to 128 bytes.
-class SharedMemory {
- public:
-  void reset() {
-    used_ = 0;
-    arrays_.clear();
-  }
-  void* declare(const void* key, const char* name, std::size_t bytes, const Site& site) {
-    for (const Array& array : arrays_) {
-      if (array.key == key) return memory_.data() + array.begin;
-    }
-    const std::size_t begin = used_;
-    used_ = (begin + bytes + 15) / 16 * 16;
-    if (used_ > kStaticSharedLimit) {
-      fail(fmt::format("shared array {} of {} bytes takes the block to {} bytes, over the limit of {}", name, bytes,
-                       used_, kStaticSharedLimit),
-           site);
-    }
-    return add({key, name, begin, bytes});
-  }
-  void* declare_dynamic(std::size_t bytes, std::size_t launched_with, const Site& site) {
-    if (bytes > launched_with) {
-      fail(fmt::format("{} bytes of dynamic shared memory are used, but the kernel was launched with {}", bytes,
-                       launched_with),
-           site);
-    }
-    for (const Array& array : arrays_) {
-      if (array.key == &kDynamic) return memory_.data() + array.begin;
-    }
-    return add({&kDynamic, "dynamic shared memory", kStaticSharedLimit, launched_with});
-  }
-  bool contains(const void* p) const {
-    const auto* at = static_cast<const std::byte*>(p);
-    return at >= memory_.data() && at < memory_.data() + memory_.size();
-  }
-  void check(const void* p, std::size_t bytes, const Site& site) const {
-    const auto* at = static_cast<const std::byte*>(p);
-    if (!contains(p)) return;
-    const auto begin = static_cast<std::size_t>(at - memory_.data());
-    for (const Array& array : arrays_) {
-      if (begin >= array.begin && begin + bytes <= array.begin + array.bytes) return;
-    }
-    fail(fmt::format("a {}-byte access to shared memory crosses the end of its array", bytes), site);
-  }
-
- private:
-  struct Array {
-    const void* key;
-    const char* name;
-    std::size_t begin;
-    std::size_t bytes;
-  };
-  void* add(const Array& array) {
-    arrays_.push_back(array);
-    std::byte* const begin = memory_.data() + array.begin;
-    std::memset(begin, 0xff, array.bytes);  // NaN
-    if (observer) observer->shared_array(array.name, begin, array.bytes);
-    return begin;
-  }
-
-  static constexpr char kDynamic = 0;  // its address is the key
-  alignas(128) std::array<std::byte, kStaticSharedLimit + kSharedLimit> memory_;
-  std::size_t used_ = 0;
-  std::vector<Array> arrays_;
-};
-
 // Runs the blocks of one grid after the other; one per host thread.
 class Multiprocessor {
  public:
@@ -142,15 +79,25 @@ class Multiprocessor {
 
   const Grid& grid() const { return *grid_; }
   SharedMemory& shared() { return shared_; }
-  AsyncCopies& copies() { return running_->copies; }
-  bool copies_at_once() {
+  bool at_once() {
     return schedule.order == Order::descending || (schedule.order == Order::shuffled && random_() % 2 == 0);
   }
+  void copy_async(void* shared, const void* global, std::size_t bytes);
+  void commit_copies() { running_->copies.commit(); }
+  void wait_copies(std::size_t pending);
+  void begin_products() { running_->may_multiply = true; }
+  void issue_product(const Product& product, int rows, int columns, const Site& site);
+  void commit_products() { running_->products.commit(); }
+  void wait_products(std::size_t pending);
+  void fence_async_proxy() { ++running_->fences; }
+  void init_barrier(Barrier& barrier);
+  void copy_bulk(const AsyncCopy& copy, Barrier& barrier, const Site& site);
+  void wait_barrier(Barrier& barrier, unsigned parity, const Site& site);
   void sync_block(const Site& site);
   void warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands, const Site& site);
 
  private:
-  enum class State { ready, at_barrier, in_warp_operation, exited };
+  enum class State { ready, at_barrier, in_warp_operation, awaiting_bytes, exited };
   struct Thread {
     Position position;
     State state = State::ready;
@@ -160,7 +107,17 @@ class Multiprocessor {
     WarpOperation operation = nullptr;
     std::uint32_t mask = 0;
     void* operands = nullptr;
-    AsyncCopies copies;
+    AsyncGroups<AsyncCopy> copies;
+    AsyncGroups<Product, true> products;
+    bool may_multiply = false;
+    std::uint32_t fences = 0;  // between its stores and the async proxy
+    // of a phase that it waits for
+    Barrier* barrier = nullptr;
+    unsigned parity = 0;
+  };
+  struct BulkCopy {
+    AsyncCopy copy;
+    Barrier* barrier;
   };
 
   // Of the lanes of a warp that wait for all others.
@@ -173,6 +130,10 @@ class Multiprocessor {
 
   void run_block(Turns& turns);
   void run_fibers(Turns& turns);
+  int running() const { return static_cast<int>(running_ - threads_.data()); }
+  void check_async(const void* p, const Site& site);
+  bool has_ended(Barrier& barrier, unsigned parity);
+  void require_nothing_under_way() const;
   void fiber_body();
   void release_barrier();
   void wait();
@@ -185,11 +146,12 @@ class Multiprocessor {
   SharedMemory shared_;
   FiberPool fibers_;
   std::vector<Thread> threads_;
-  std::vector<Meeting> meetings_;  // by warp
+  std::vector<Meeting> meetings_;      // by warp
+  std::vector<BulkCopy> bulk_copies_;  // under way
   Thread* running_ = nullptr;
   int at_barrier_ = 0;
   int exited_ = 0;
-  std::minstd_rand random_;  // when asynchronous copies take place
+  std::minstd_rand random_;  // when asynchronous work takes place
   std::exception_ptr error_;
 };
 
@@ -236,7 +198,11 @@ void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const vo
       t.position.block = unflatten(block, grid.blocks);
       t.state = State::ready;
       t.copies.clear();
+      t.products.clear();
+      t.may_multiply = false;
+      t.fences = 0;
     }
+    bulk_copies_.clear();
     run_block(thread_turns);
   }
 }
@@ -266,7 +232,9 @@ void Multiprocessor::run_fibers(Turns& turns) {
   while (exited_ < count) {
     bool progress = false;
     for (const unsigned i : turns.next()) {
-      if (threads_[i].state != State::ready) continue;
+      Thread& t = threads_[i];
+      if (t.state == State::awaiting_bytes && has_ended(*t.barrier, t.parity)) t.state = State::ready;
+      if (t.state != State::ready) continue;
       progress = true;
       running_ = &threads_[i];
       current_position = &running_->position;
@@ -283,6 +251,7 @@ void Multiprocessor::run_fibers(Turns& turns) {
       report_deadlock();
     }
   }
+  require_nothing_under_way();
 }
 
 void Multiprocessor::fiber_body() {
@@ -328,7 +297,7 @@ void Multiprocessor::release_barrier() {
 void Multiprocessor::warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands,
                                      const Site& site) {
   if (!grid_->synchronises) fail(fmt::format("{} in a kernel that was launched without synchronisation", name), site);
-  const auto self = static_cast<int>(running_ - threads_.data());
+  const int self = running();
   const int first = self / kWarp * kWarp;
   const int lanes = std::min(kWarp, static_cast<int>(threads_.size()) - first);
   if ((mask >> (self - first) & 1u) == 0) {
@@ -395,6 +364,8 @@ std::string Multiprocessor::describe(const Thread& thread) const {
     case State::in_warp_operation:
       return fmt::format("{} waits in {} with mask {:#010x} at {}", who, thread.name, thread.mask,
                          name_of(thread.site));
+    case State::awaiting_bytes:
+      return fmt::format("{} waits for {} bytes at {}", who, thread.barrier->bytes, name_of(thread.site));
     case State::ready: break;
   }
   return who + " runs";
@@ -404,13 +375,13 @@ void Multiprocessor::report_deadlock() const {
   const auto find = [&](auto&& predicate) { return std::find_if(threads_.begin(), threads_.end(), predicate); };
   const auto waiting = find([](const Thread& t) { return t.state == State::at_barrier; });
   const auto other = find([&](const Thread& t) {
-    return waiting != threads_.end() ? t.state != State::at_barrier : t.state == State::in_warp_operation;
+    return waiting != threads_.end() ? t.state != State::at_barrier : t.state != State::exited;
   });
   const Thread& blocked = waiting != threads_.end() ? *waiting : *other;
   std::string cause = describe(blocked);
   if (waiting != threads_.end()) {
     cause += ", but " + describe(*other);
-  } else {
+  } else if (other->state == State::in_warp_operation) {
     const auto first = (other - threads_.begin()) / kWarp * kWarp;
     for (int lane = 0; lane < kWarp && first + lane < static_cast<long>(threads_.size()); ++lane) {
       const Thread& missing = threads_[static_cast<std::size_t>(first + lane)];
@@ -423,10 +394,97 @@ void Multiprocessor::report_deadlock() const {
   throw Failure(fmt::format("kernel {}, block {}: {}", grid_->kernel, name_of(blocked.position.block), cause));
 }
 
+void Multiprocessor::copy_async(void* shared, const void* global, std::size_t bytes) {
+  running_->copies.issue({shared, global, bytes}, at_once());
+  shared_.wrote(shared, running(), SharedMemory::kUnderWay);
+}
+
+void Multiprocessor::wait_copies(std::size_t pending) {
+  running_->copies.wait(pending, [&](const AsyncCopy& copy) { shared_.wrote(copy.to, running(), running_->fences); });
+}
+
+void Multiprocessor::check_async(const void* p, const Site& site) {
+  shared_.check_async(
+      p, [&](int thread) { return threads_[static_cast<std::size_t>(thread)].fences; }, site);
+}
+
+void Multiprocessor::issue_product(const Product& product, int rows, int columns, const Site& site) {
+  if (!running_->may_multiply) fail("a product without begin_products() since the last wait", site);
+  const auto check_row = [&](const Matrix& m, int row) {
+    for (int chunk = 0; chunk < 2; ++chunk) {
+      const std::byte* const p = m.chunk(row, chunk);
+      if (!shared_.contains(p)) fail("a matrix of a product lies outside of shared memory", site);
+      shared_.check(p, 16, site);
+      check_async(p, site);
+    }
+  };
+  // A warp's lanes share out what they read: its rows of a, and all of b.
+  const int lane = product.thread % kWarp, of_warp = rows / 4;
+  for (int row = lane; row < of_warp; row += kWarp) check_row(product.a, product.thread / kWarp * of_warp + row);
+  for (int column = lane; column < columns; column += kWarp) check_row(product.b, column);
+  const Unobserved reads;
+  running_->products.issue(product, at_once());
+}
+
+void Multiprocessor::wait_products(std::size_t pending) {
+  const Unobserved reads;
+  running_->products.wait(pending, [](const Product&) {});
+  running_->may_multiply = false;  // something may touch the sums now
+}
+
+void Multiprocessor::init_barrier(Barrier& barrier) {
+  barrier = {.bytes = 0, .initialised = kInitialised, .expecting = 0, .phases = 0, .unused = 0};
+  shared_.wrote(&barrier, running(), running_->fences);
+}
+
+void Multiprocessor::copy_bulk(const AsyncCopy& copy, Barrier& barrier, const Site& site) {
+  check_async(&barrier, site);
+  for (std::size_t i = 0; i < copy.bytes; i += 16) check_async(static_cast<std::byte*>(copy.to) + i, site);
+  bulk_copies_.push_back({copy, &barrier});
+  if (at_once()) static_cast<void>(has_ended(barrier, 0));
+}
+
+// All copies to the barrier take place now at the latest.
+bool Multiprocessor::has_ended(Barrier& barrier, unsigned parity) {
+  for (const BulkCopy& bulk : bulk_copies_) {
+    if (bulk.barrier != &barrier) continue;
+    bulk.copy.run();
+    barrier.bytes -= static_cast<std::int32_t>(bulk.copy.bytes);
+  }
+  std::erase_if(bulk_copies_, [&](const BulkCopy& bulk) { return bulk.barrier == &barrier; });
+  if (barrier.expecting != 0 && barrier.bytes == 0) {
+    barrier.expecting = 0;
+    barrier.phases ^= 1;
+  }
+  return barrier.phases != parity;
+}
+
+void Multiprocessor::wait_barrier(Barrier& barrier, unsigned parity, const Site& site) {
+  if (barrier.phases != parity || has_ended(barrier, parity)) return;
+  running_->state = State::awaiting_bytes;
+  running_->site = site;
+  running_->barrier = &barrier;
+  running_->parity = parity;
+  wait();
+}
+
+void Multiprocessor::require_nothing_under_way() const {
+  const bool products =
+      std::any_of(threads_.begin(), threads_.end(), [](const Thread& t) { return !t.products.empty(); });
+  if (!products && bulk_copies_.empty()) return;
+  throw Failure(fmt::format("kernel {}, block {}: ends with {} under way", grid_->kernel,
+                            name_of(threads_.front().position.block), products ? "products" : "bulk copies"));
+}
+
 void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
   if (reinterpret_cast<std::uintptr_t>(p) % bytes != 0)
     fail(fmt::format("a {}-byte access is not aligned", bytes), site);
   multiprocessor().shared().check(p, bytes, site);
+}
+
+void check_barrier(const Barrier& barrier, const Site& site) {
+  if (!multiprocessor().shared().contains(&barrier)) fail("a barrier lies outside of shared memory", site);
+  if (barrier.initialised != kInitialised) fail("a barrier that nobody has initialised", site);
 }
 
 int own_index() { return static_cast<int>(current_position->thread.x); }
@@ -489,17 +547,54 @@ void copy_async(void* shared, const void* global, bool valid, const Site& site) 
     check_vector_access(global, bytes, site);
     announce(Access::load, global, bytes, site);
   }
-  multiprocessor().copies().issue(shared, valid ? global : nullptr, bytes, multiprocessor().copies_at_once());
+  multiprocessor().copy_async(shared, valid ? global : nullptr, bytes);
 }
 
 void commit_copies() {
-  multiprocessor().copies().commit();
+  multiprocessor().commit_copies();
   if (observer) observer->copies_committed(own_index());
 }
 
 void wait_copies(int pending) {
-  multiprocessor().copies().wait(static_cast<std::size_t>(pending));
+  multiprocessor().wait_copies(static_cast<std::size_t>(pending));
   if (observer) observer->copies_awaited(own_index(), pending);
+}
+
+void begin_products() { multiprocessor().begin_products(); }
+void issue_product(const Product& product, int rows, int columns, const Site& site) {
+  multiprocessor().issue_product(product, rows, columns, site);
+}
+void commit_products() { multiprocessor().commit_products(); }
+void wait_products(int pending) { multiprocessor().wait_products(static_cast<std::size_t>(pending)); }
+
+void fence_async_proxy() { multiprocessor().fence_async_proxy(); }
+
+void init_barrier(Barrier& barrier, const Site& site) {
+  if (!multiprocessor().shared().contains(&barrier)) fail("a barrier lies outside of shared memory", site);
+  multiprocessor().init_barrier(barrier);
+}
+
+void expect_bytes(Barrier& barrier, unsigned bytes, const Site& site) {
+  check_barrier(barrier, site);
+  if (barrier.expecting != 0) fail("a barrier's phase that expects its bytes already", site);
+  barrier.expecting = 1;
+  barrier.bytes += static_cast<std::int32_t>(bytes);
+}
+
+void copy_bulk(void* shared, const void* global, unsigned bytes, Barrier& barrier, const Site& site) {
+  constexpr std::size_t unit = 16;
+  check_barrier(barrier, site);
+  check_shared_access(shared, unit, site);
+  check_vector_access(global, unit, site);
+  if (bytes % unit != 0) fail("a bulk copy of " + std::to_string(bytes) + " bytes", site);
+  multiprocessor().shared().check(shared, bytes, site);
+  if (observer) observer->bulk_copy(own_index(), shared, global, bytes, site);
+  multiprocessor().copy_bulk({shared, global, bytes}, barrier, site);
+}
+
+void wait_barrier(Barrier& barrier, unsigned parity, const Site& site) {
+  check_barrier(barrier, site);
+  multiprocessor().wait_barrier(barrier, parity, site);
 }
 
 void fail(const std::string& what, const Site& site) {

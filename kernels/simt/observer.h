@@ -35,6 +35,8 @@ class Observer {
   virtual void copy_begun(int thread, const void* p) = 0;
   virtual void copies_committed(int thread) = 0;
   virtual void copies_awaited(int thread, int pending) = 0;
+  /// A bulk copy begins, announced by no access(): `bytes` from global memory to shared memory.
+  virtual void bulk_copy(int thread, const void* to, const void* from, std::size_t bytes, const Site& site) = 0;
   virtual void enter_function(int thread, const void* caller) = 0;
   virtual void leave_function(int thread) = 0;
 };

@@ -254,6 +254,22 @@ TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WinogradCanBeSwitchedOff") {
   CHECK(maps[1] != maps[2]);
 }
 
+// Both sum the same products in FP32, and round what a block gives to FP16.
+TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.WarpgroupsComputeTheSame") {
+  const auto pixels = random_pixels(2, 16);
+  const auto parameters = random_parameters({}, 16);
+  std::vector<std::vector<float>> maps;
+  for (const char* wgmma : {"off", "on"}) {
+    setenv("LFM_CUDA_WGMMA", wgmma, 1);
+    auto engine = engine_under_test(0, Precision::fp16);
+    unsetenv("LFM_CUDA_WGMMA");
+    engine.load({}, parameters);
+    logits_of(engine, batch_of(pixels, 0, 2));
+    maps.push_back(*engine.inference().read(Activation::maps));
+  }
+  CHECK(cases::close_to_largest("warpgroups", maps[1], maps[0], 4 * cases::kRoundoffFp16));
+}
+
 // What an image gives does not tell whether its last block was split: neither between engines nor between batches.
 TEST_CASE_METHOD(CudaEngineTest, "CudaEngineTest.FewImagesSplitGiveTheSameBits") {
   const auto pixels = random_pixels(3, 15);

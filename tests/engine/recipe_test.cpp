@@ -44,11 +44,22 @@ TEST_CASE("Recipes.HalfPrecisionIsForTensorCoresThatHaveIt") {
   }
 }
 
+TEST_CASE("Recipes.WarpgroupsAreForHopperAlone") {
+  for (const Precision precision : {Precision::fp16, Precision::bf16, Precision::tf32}) {
+    for (const int capability : {kAmpere, kHopper, kBlackwell}) {
+      CHECK((choose(capability, precision, {.wgmma = true}).convolution == BlockConvolution::wgmma) ==
+            (capability == kHopper));
+      CHECK(choose(capability, precision, {.wgmma = false}).convolution == BlockConvolution::tensor);
+    }
+  }
+}
+
 // No GPU that the program takes is left without a recipe, and each row is reachable.
 TEST_CASE("Recipes.AreAllReachable") {
   for (const Recipe& row : recipes()) {
     CHECK_MESSAGE(row.capability_from <= row.capability_to, row.name);
-    const RecipeOptions options{.winograd = row.convolution != BlockConvolution::direct};
+    const RecipeOptions options{.winograd = row.convolution != BlockConvolution::direct,
+                                .wgmma = row.convolution == BlockConvolution::wgmma};
     CHECK_MESSAGE(&choose(row.capability_from, row.precision, options) == &row, row.name);
   }
 }
@@ -85,9 +96,9 @@ TEST_CASE("Recipes.KnowHowManyBlocksAMultiprocessorHolds") {
     const bool winograd = row.convolution == BlockConvolution::winograd;
     for (const int capability : {75, 80, 86, 89, 90, 100, 120}) {
       if (!row.runs_on(capability)) continue;
-      const std::string kernel = row.convolution == BlockConvolution::tensor ? "last_block_tensor_kernel<Half>"
-                                 : winograd                                  ? "conv2x2_winograd_kernel<false>"
-                                                                             : "conv2x2_direct_kernel<1>";
+      const std::string kernel = row.fuses_projection ? "last_block_tensor_kernel<Half>"
+                                 : winograd           ? "conv2x2_winograd_kernel<false>"
+                                                      : "conv2x2_direct_kernel<1>";
       CHECK_MESSAGE(row.resident_blocks == resident_blocks(capability, kernel), row.name << " on " << capability);
     }
   }

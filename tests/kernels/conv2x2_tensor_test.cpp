@@ -1,9 +1,10 @@
-// The tensor-core convolutions: conv2x2_tensor and last_block_tensor, in every format.
+// The tensor-core convolutions: conv2x2_tensor, conv2x2_wgmma and last_block_tensor, in every format.
 #include "kernels/conv2x2_tensor.h"
 
 #include <algorithm>
 #include <limits>
 
+#include "kernels/conv2x2_wgmma.h"
 #include "kernels/last_block_tensor.h"
 #include "kernels/tensor_layout.h"
 #include "lfm/error.h"
@@ -90,14 +91,18 @@ struct ConvTensorTest : TensorKernelTest<T> {
                        seed);
   }
 
-  std::vector<float> run_conv2x2(const Case& c, const Inputs<T>& in) const {
-    const DeviceArray<T> input(rounded<T>(in.input)), weight(pack_tensor_conv<T>(in.weight, c.oc, c.ic));
+  // warpgroups: of conv2x2_wgmma; 0: by conv2x2_tensor.
+  std::vector<float> run_conv2x2(const Case& c, const Inputs<T>& in, int warpgroups = 0) const {
+    const auto pack = warpgroups > 0 ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
+    const DeviceArray<T> input(rounded<T>(in.input)), weight(pack(in.weight, c.oc, c.ic));
     const DeviceArray<float> bias(in.bias);
     const std::size_t count = static_cast<std::size_t>(c.n) * ((c.h - 1) / 2) * ((c.w - 1) / 2) * c.oc;
     std::vector<float> values;
     for (const T v : result_of<T>(count, [&](T*output, kernels::Stream stream) {
-           kernels::conv2x2_tensor<T>({output, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc},
-                                      stream);
+           const kernels::Conv2x2Tensor<T> conv{output, input.data(), weight.data(), bias.data(), c.n,
+                                                c.h,    c.w,          c.ic,          c.oc};
+           warpgroups > 0 ? kernels::conv2x2_wgmma<T>(conv, warpgroups, stream)
+                          : kernels::conv2x2_tensor<T>(conv, stream);
          })) {
       values.push_back(to_float(v));
     }
@@ -172,6 +177,47 @@ TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NumbersWithinTheirBoun
     expect_within(maps, this->projected(c, in, conv), this->name("last_block_tensor", c, seed));
     CHECK_MESSAGE(this->run_last_block(c, in, true) == maps, this->name("last_block_tensor, split", c, seed));
   }
+}
+
+// By warpgroups: one slab and one window; an even number of slabs and tiles cut off below and to the right; an odd one,
+// so that the ring and the patches come round; two groups of channels.
+constexpr Case kWarpgroupCases[] = {{1, 3, 3, 32, 128}, {2, 11, 18, 64, 128}, {1, 19, 19, 96, 256}};
+
+template <typename T>
+struct WarpgroupTest : ConvTensorTest<T> {
+  WarpgroupTest() {
+#if !defined(LFM_TARGET_EMULATED)
+    constexpr int hopper = 90;
+    if (context().capability() != hopper) SKIP("no GPU of compute capability 9.0");
+#endif
+  }
+};
+
+TEMPLATE_TEST_CASE_METHOD(WarpgroupTest, "WarpgroupTest.IntegersExactly", "", Half, Bfloat16, Tf32) {
+  for (const Case& c : kWarpgroupCases) {
+    const unsigned seed = static_cast<unsigned>(c.h);
+    const Inputs<TestType> in(c, seed, true);
+    const auto want = pooled<TestType>(c, convolved(c, in));
+    for (const int warpgroups : {1, 2}) {
+      const auto got = this->run_conv2x2(c, in, warpgroups);
+      REQUIRE(got.size() == want.size());
+      for (std::size_t i = 0; i < got.size(); ++i)
+        QUICK_REQUIRE(got[i] == want[i].value, this->name("conv2x2_wgmma", c, seed)
+                                                   << " by " << warpgroups << " warpgroups at " << i);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE_METHOD(WarpgroupTest, "WarpgroupTest.NumbersWithinTheirBound", "", Half, Bfloat16, Tf32) {
+  const Case c{1, 11, 19, 64, 128};
+  const Inputs<TestType> in(c, 200, false);
+  std::vector<Bounded> want;
+  for (const Reference& r : pooled<TestType>(c, convolved(c, in))) {
+    want.push_back({r.value, kUnitRoundoff<TestType> * r.value + 2 * sum_bound(4.0 * c.ic + 1, r.magnitude)});
+  }
+  const auto one = this->run_conv2x2(c, in, 1);
+  expect_within(one, want, this->name("conv2x2_wgmma", c, 200));
+  CHECK_MESSAGE(this->run_conv2x2(c, in, 2) == one, "two warpgroups sum in the order of one");
 }
 
 TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NotANumberComesThrough", "", Half, Bfloat16, Tf32) {

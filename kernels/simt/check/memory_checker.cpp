@@ -157,6 +157,20 @@ void MemoryChecker::copies_awaited(int thread, int pending) {
   }
 }
 
+// What it reads lies in one array, what it writes counts as stored; the emulation itself looks after its order.
+void MemoryChecker::bulk_copy(int thread, const void* to, const void* from, std::size_t bytes, const Site& site) {
+  const Array* const global = find(arrays_, number(from));
+  if (!global || !global->contains(number(from) + bytes - 1)) {
+    AccessRecord record{};
+    record.address = number(from), record.file = site.file_name(), record.line = site.line(), record.bytes = 16;
+    return report(FindingKind::out_of_bounds, record, thread, "from where a bulk copy leaves its array");
+  }
+  if (Array* const shared = find(shared_, number(to))) {
+    const auto first = shared->stored.begin() + static_cast<std::ptrdiff_t>(number(to) - shared->begin);
+    std::fill(first, first + static_cast<std::ptrdiff_t>(bytes), 1u);
+  }
+}
+
 void MemoryChecker::enter_function(int thread, const void* caller) {
   auto& calls = calls_[static_cast<std::size_t>(thread)];
   calls.push_back(mix(calls.back(), number(caller)));

@@ -90,6 +90,7 @@ class MemoryChecker final : public Observer {
   void copy_begun(int thread, const void* p) override;
   void copies_committed(int thread) override;
   void copies_awaited(int thread, int pending) override;
+  void bulk_copy(int thread, const void* to, const void* from, std::size_t bytes, const Site& site) override;
   void enter_function(int thread, const void* caller) override;
   void leave_function(int thread) override;
 

@@ -55,13 +55,14 @@ double winograd_blocks(const Grid& grid) {
          (grid.channels / Tile::kColumns);
 }
 
-// ---- tensor cores (conv2x2_tensor.cu, last_block_tensor.cu) ----
+// ---- tensor cores (conv2x2_tensor.cu, last_block_tensor.cu), by warpgroups too (conv2x2_wgmma.cu) ----
 
 template <typename T>
 void pack_tensor_as(const Packing& to) {
   constexpr int last = kBlocks - 1;
+  const auto pack = to.plan.recipe->convolution == BlockConvolution::wgmma ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
   for (int b = 1; b < last; ++b)
-    put(to.memory, to.plan.weight[b], pack_tensor_conv<T>(to.blocks[b].weight, kChannels[b + 1], kChannels[b]));
+    put(to.memory, to.plan.weight[b], pack(to.blocks[b].weight, kChannels[b + 1], kChannels[b]));
   put(to.memory, to.plan.weight[last],
       pack_tensor_last_block<T>(to.blocks[last].weight, to.projection, kChannels[kBlocks], kChannels[last]));
 }
@@ -90,6 +91,7 @@ constexpr Row kRows[] = {
     {BlockConvolution::direct, pack_direct, direct_blocks},
     {BlockConvolution::winograd, pack_by_winograd, winograd_blocks},
     {BlockConvolution::tensor, pack_tensor, tensor_blocks},
+    {BlockConvolution::wgmma, pack_tensor, tensor_blocks},
 };
 
 const Row& row_of(const Recipe& recipe) { return *std::ranges::find(kRows, recipe.convolution, &Row::convolution); }

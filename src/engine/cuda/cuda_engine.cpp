@@ -40,9 +40,10 @@ void for_each_run(const PixelBatch& batch, Copy copy) {
   }
 }
 
-bool wanted(const char* variable) {
+bool wanted(const char* variable, bool otherwise = true) {
   const char* value = std::getenv(variable);
-  return !value || std::string_view(value) != "off";
+  if (!value) return otherwise;
+  return otherwise ? std::string_view(value) != "off" : std::string_view(value) == "on";
 }
 
 }  // namespace
@@ -55,7 +56,9 @@ CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision
       training_precision_(training),
       note_(std::move(note)),
       use_graphs_(wanted("LFM_CUDA_GRAPHS")),
-      recipe_(choose(context_.capability(), precision, {.winograd = wanted("LFM_CUDA_WINOGRAD")})),
+      recipe_(
+          choose(context_.capability(), precision,
+                 {.winograd = wanted("LFM_CUDA_WINOGRAD"), .wgmma = wanted("LFM_CUDA_WGMMA", RecipeOptions{}.wgmma)})),
       splits_(wanted("LFM_CUDA_SPLIT")),
       upload_(context_),
       compute_(context_),

@@ -94,7 +94,7 @@ class CudaEngine final : public Engine, public Inference {
   std::function<void(const std::string&)> note_;
   bool
       use_graphs_;  // LFM_CUDA_GRAPHS=off launches kernels one by one, for profilers that should see NVTX ranges around them
-  const Recipe& recipe_;  // of inference; LFM_CUDA_WINOGRAD=off: without Winograd
+  const Recipe& recipe_;  // of inference; LFM_CUDA_WINOGRAD, LFM_CUDA_WGMMA: options of the choice
   bool splits_;           // few images' last block; LFM_CUDA_SPLIT=off: never
   device::Stream upload_, compute_;
   std::vector<device::Timestamp> marks_;

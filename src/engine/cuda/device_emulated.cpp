@@ -16,7 +16,7 @@ namespace lfm::device::inline LFM_TARGET {
 namespace {
 
 constexpr std::align_val_t kAlignment{256};
-constexpr int kCapability = 80;      // the newest whose instructions kernels/simt has
+constexpr int kCapability = 90;      // the newest whose instructions kernels/simt has
 constexpr int kMultiprocessors = 4;  // as many as small tests fill
 
 // Filled with NaN, so that reading what was never written shows.

@@ -6,6 +6,7 @@
 #include "kernels/average_pool.h"
 #include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_tensor.h"
+#include "kernels/conv2x2_wgmma.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
 #include "kernels/first_block_tensor.h"
@@ -65,10 +66,17 @@ class Stages {
   template <typename T>
   void convolve_tensor(int block) const {
     const MapSize& in = input_size(block);
-    kernels::conv2x2_tensor<T>(
-        {at<T>(plan_.blocks[block]), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
-         weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1]},
-        stream_);
+    const kernels::Conv2x2Tensor<T> conv{at<T>(plan_.blocks[block]),
+                                         at<T>(plan_.blocks[block - 1]),
+                                         weight(weight_plan_.weight[block]),
+                                         weight(weight_plan_.bias[block]),
+                                         pass_.n,
+                                         in.h,
+                                         in.w,
+                                         kChannels[block],
+                                         kChannels[block + 1]};
+    if (plan_.recipe->convolution == BlockConvolution::wgmma) return kernels::conv2x2_wgmma<T>(conv, 1, stream_);
+    kernels::conv2x2_tensor<T>(conv, stream_);
   }
   template <typename T>
   void last_block_tensor() const {

@@ -12,7 +12,7 @@ namespace lfm {
 
 namespace {
 
-constexpr int kAmpere = 80, kOldest = kOldestCapability, kNewest = kNewestCapability;
+constexpr int kAmpere = 80, kHopper = 90, kOldest = kOldestCapability, kNewest = kNewestCapability;
 constexpr int kTurings = kAmpere - 1;
 
 // clang-format off
@@ -21,6 +21,9 @@ constexpr std::array kRecipes = {
     Recipe{"FFMA, Winograd",             Precision::fp32, kOldest, kNewest,  BlockConvolution::winograd, 9,  false, 1},
     Recipe{"FFMA, direct",               Precision::fp32, kOldest, kNewest,  BlockConvolution::direct,   4,  false, 2},
     Recipe{"tensor cores, FP16, Turing", Precision::fp16, kOldest, kTurings, BlockConvolution::tensor,   4,  true,  1},
+    Recipe{"warpgroups, FP16",           Precision::fp16, kHopper, kHopper,  BlockConvolution::wgmma,    4,  true,  2},
+    Recipe{"warpgroups, BF16",           Precision::bf16, kHopper, kHopper,  BlockConvolution::wgmma,    4,  true,  2},
+    Recipe{"warpgroups, TF32",           Precision::tf32, kHopper, kHopper,  BlockConvolution::wgmma,    4,  true,  2},
     Recipe{"tensor cores, FP16",         Precision::fp16, kAmpere, kNewest,  BlockConvolution::tensor,   4,  true,  2},
     Recipe{"tensor cores, BF16",         Precision::bf16, kAmpere, kNewest,  BlockConvolution::tensor,   4,  true,  2},
     Recipe{"tensor cores, TF32",         Precision::tf32, kAmpere, kNewest,  BlockConvolution::tensor,   4,  true,  2},
@@ -39,7 +42,8 @@ bool multiplies(int capability, Precision precision) {
 const Recipe& choose(int capability, Precision precision, const RecipeOptions& options) {
   const auto fits = [&](const Recipe& r) {
     return r.precision == precision && r.runs_on(capability) &&
-           (options.winograd || r.convolution != BlockConvolution::winograd);
+           (options.winograd || r.convolution != BlockConvolution::winograd) &&
+           (options.wgmma || r.convolution != BlockConvolution::wgmma);
   };
   const auto found = std::ranges::find_if(kRecipes, fits);
   if (found != kRecipes.end()) return *found;

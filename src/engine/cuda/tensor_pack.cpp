@@ -13,16 +13,18 @@ using kernels::ProjectionTile;
 template <typename T>
 constexpr int kPerStage = ConvTile::kStageBytes / static_cast<int>(sizeof(T));
 
-/// One tap of one slab: column n of the stage is output channel channel(n).
+using ChunkPlace = int (*)(int column, int chunk);
+
+/// One tap of one slab: column n of the stage is output channel channel(n), and its chunks lie where `place` says.
 template <typename T, typename Channel>
 void append_conv_stage(std::vector<T>& packed, std::span<const float> weight, int ic, int slab, int tap,
-                       Channel channel) {
+                       Channel channel, ChunkPlace place = kernels::weight_chunk) {
   const std::size_t first = packed.size();
   packed.resize(first + kPerStage<T>);
   for (int n = 0; n < ConvTile::kColumns; ++n) {
     for (int c = 0; c < ConvTile::kSlabChunks * kPerChunk<T>; ++c) {
       const int input = slab * ConvTile::kSlabChunks * kPerChunk<T> + c;
-      const int chunk = kernels::weight_chunk(n, c / kPerChunk<T>);
+      const int chunk = place(n, c / kPerChunk<T>);
       packed[first + static_cast<std::size_t>(chunk * kPerChunk<T> + c % kPerChunk<T>)] =
           kernels::round_to<T>(weight[(static_cast<std::size_t>(channel(n)) * ic + input) * ConvTile::kTaps + tap]);
     }
@@ -45,10 +47,8 @@ void append_projection_stage(std::vector<T>& packed, std::span<const float> proj
   }
 }
 
-}  // namespace
-
 template <typename T>
-std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic) {
+std::vector<T> pack_pooled(std::span<const float> weight, int oc, int ic, ChunkPlace place) {
   std::vector<T> packed;
   packed.reserve(weight.size());
   for (int group = 0; group < oc; group += ConvTile::kColumns) {
@@ -56,10 +56,22 @@ std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic) {
       return group + n / 64 * 64 + kernels::channel_of_column(n % 64, kPerChunk<T> / 2);
     };
     for (int slab = 0; slab < ic / (ConvTile::kSlabChunks * kPerChunk<T>); ++slab) {
-      for (int tap = 0; tap < ConvTile::kTaps; ++tap) append_conv_stage(packed, weight, ic, slab, tap, channel);
+      for (int tap = 0; tap < ConvTile::kTaps; ++tap) append_conv_stage(packed, weight, ic, slab, tap, channel, place);
     }
   }
   return packed;
+}
+
+}  // namespace
+
+template <typename T>
+std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic) {
+  return pack_pooled<T>(weight, oc, ic, kernels::weight_chunk);
+}
+
+template <typename T>
+std::vector<T> pack_wgmma_conv(std::span<const float> weight, int oc, int ic) {
+  return pack_pooled<T>(weight, oc, ic, kernels::warpgroup_weight_chunk);
 }
 
 template <typename T>
@@ -86,6 +98,9 @@ using kernels::Tf32;
 template std::vector<Half> pack_tensor_conv(std::span<const float>, int, int);
 template std::vector<Bfloat16> pack_tensor_conv(std::span<const float>, int, int);
 template std::vector<Tf32> pack_tensor_conv(std::span<const float>, int, int);
+template std::vector<Half> pack_wgmma_conv(std::span<const float>, int, int);
+template std::vector<Bfloat16> pack_wgmma_conv(std::span<const float>, int, int);
+template std::vector<Tf32> pack_wgmma_conv(std::span<const float>, int, int);
 template std::vector<Half> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);
 template std::vector<Bfloat16> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);
 template std::vector<Tf32> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);

@@ -14,6 +14,10 @@ namespace lfm {
 template <typename T>
 std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic);
 
+/// The same stages as conv2x2_wgmma reads them.
+template <typename T>
+std::vector<T> pack_wgmma_conv(std::span<const float> weight, int oc, int ic);
+
 /// weight [oc][ic][2][2], projection [64][oc] -> stages [oc/128]([slab][tap], then the projection of those 128
 /// channels), for last_block_tensor.
 template <typename T>

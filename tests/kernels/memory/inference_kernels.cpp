@@ -1,6 +1,7 @@
 #include "kernels/average_pool.h"
 #include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_tensor.h"
+#include "kernels/conv2x2_wgmma.h"
 #include "kernels/conv2x2_winograd.h"
 #include "kernels/first_block.h"
 #include "kernels/first_block_tensor.h"
@@ -79,6 +80,9 @@ void tensor_cores(simt::MemoryChecker& checker) {
   const Floats bias(checker, "bias", oc, 3);
   const WatchedArray<T> output(checker, "output", product({n, (h - 1) / 2, (w - 1) / 2, oc}));
   kernels::conv2x2_tensor<T>({output, input, weight, bias, n, h, w, ic, oc}, nullptr);
+  const WatchedArray<T> same_output(checker, "output", product({n, (h - 1) / 2, (w - 1) / 2, oc}));
+  for (const int warpgroups : {1, 2})
+    kernels::conv2x2_wgmma<T>({same_output, input, weight, bias, n, h, w, ic, oc}, warpgroups, nullptr);
   const Floats maps(checker, "maps", product({n, 64, h - 1, w - 1}));
   kernels::last_block_tensor<T>({maps, input, weight, bias, n, h, w, ic, oc}, nullptr);
   const int tiles = n * kernels::ConvTile::tiles(h - 1, w - 1);

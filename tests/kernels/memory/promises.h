@@ -32,6 +32,7 @@ inline constexpr Promise kPromises[] = {
     {"conv2x2_transpose_weight", 4.00, 4.00},
     {"conv2x2_tensor_weight", 15.63, 16.00,
      "of TF32, a thread's eight sums in a row are two stores, each half of their sector"},
+    {"conv2x2_wgmma", 9.30, 11.33, "as conv2x2_tensor; weights come by bulk copies, which are not counted"},
     {"conv2x2_winograd", 15.27, 14.81,
      "half a sector of a position's channels a slab; the next slab takes the other half from L1"},
     {"distill_gradient_naive", 3.00, 32.00, "from the definition: a thread's neighbours write other positions"},
