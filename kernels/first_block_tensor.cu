@@ -47,7 +47,7 @@ struct Layout {
   static constexpr int kChunks = kDepth * static_cast<int>(sizeof(T)) / 16;  // of a row of A
   static constexpr int kSteps = kChunks / 2;                                 // mma that a row's depth takes
   static constexpr int kPerChunk = 4 * kPerWord<T>;
-  static constexpr int kFragments = kTiles * kSteps;  // of B, a position and warp: two words a lane each
+  static constexpr int kFragments = kTiles * kSteps;        // of B, a position and warp: two words a lane each
   static constexpr int kResident = sizeof(T) == 2 ? 3 : 2;  // blocks of a multiprocessor, by B's registers
   static constexpr int kFragmentChunks = 2 * kPositions * (kFragments / 2) * kWarp;
 
@@ -59,7 +59,9 @@ struct Layout {
     return ((half * kPositions + position) * (kFragments / 2) + pair) * kWarp + lane;
   }
   /// The channel that column n of a warp's 32 stands for: a thread's channels are 16 bytes side by side.
-  static __device__ constexpr int channel(int half, int n) { return half * kHalf + channel_of_column(n, kPerChunk / 2); }
+  static __device__ constexpr int channel(int half, int n) {
+    return half * kHalf + channel_of_column(n, kPerChunk / 2);
+  }
 };
 
 /// The weight of a channel at one of the positions that are pooled, for the residual at `depth` of a row.
@@ -210,10 +212,11 @@ void first_block_tensor(T* output, const std::uint8_t* pixels, const float* weig
   const int out_h = (FusedNpr::whole_cells(height) - 1) / 2, out_w = (FusedNpr::whole_cells(width) - 1) / 2;
   require(n > 0 && out_h > 0 && out_w > 0, "first_block_tensor: the output is empty");
   const std::int64_t outputs = static_cast<std::int64_t>(n) * out_h * out_w;
-  require(outputs <= INT32_MAX - kMostRounds * kOutputs,
-          "first_block_tensor: the batch is too large for one launch");
+  require(outputs <= INT32_MAX - kMostRounds * kOutputs, "first_block_tensor: the batch is too large for one launch");
   const int groups = static_cast<int>(blocks_for(outputs, kOutputs));
-  const int rounds = groups < kBlocksWanted ? 1 : groups / kBlocksWanted < kMostRounds ? groups / kBlocksWanted : kMostRounds;
+  const int rounds = groups < kBlocksWanted                 ? 1
+                     : groups / kBlocksWanted < kMostRounds ? groups / kBlocksWanted
+                                                            : kMostRounds;
   launch({.kernel = "first_block_tensor", .blocks = {blocks_for(groups, rounds)}, .threads = kThreads}, stream,
          first_block_tensor_kernel<T>, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h,
          out_w, rounds);
