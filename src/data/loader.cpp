@@ -33,6 +33,8 @@ struct Failure {
 
 /// A batch in the making. Threads write its images without a lock: each has its own place.
 struct Slot {
+  explicit Slot(std::pmr::memory_resource* pixel_memory) : batch(pixel_memory) {}
+
   Batch batch;
   std::shared_ptr<const Order> order;
   std::size_t first = 0;                       ///< place in the epoch of the first image
@@ -181,7 +183,7 @@ void Loader::Impl::open_slot() {
     order = std::make_shared<const Order>(training_order(dataset, options.seed, next_epoch, options.balance));
     order_epoch = next_epoch;
   }
-  auto slot = spare ? std::move(spare) : std::make_unique<Slot>();
+  auto slot = spare ? std::move(spare) : std::make_unique<Slot>(options.pixel_memory);
   const auto step = static_cast<std::size_t>(next_step);
   const ImageRange all = cut.global(step), mine = cut.of_rank(step, static_cast<std::size_t>(options.rank));
   const auto side = static_cast<std::size_t>(served_side(options.view));

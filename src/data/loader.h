@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,10 @@ struct LoaderOptions {
   bool drop_last = true;   ///< leaves out an epoch's last, smaller batch (the order changes every epoch, so
                            ///< nothing is left out for good)
 
-  int threads = 0;              ///< 0: all cores this process may use
-  int prefetch = 3;             ///< batches ready or in the making; bounds the memory
+  int threads = 0;   ///< 0: all cores this process may use
+  int prefetch = 3;  ///< batches ready or in the making; bounds the memory
+  /// Of the batches' pixels; outlives the loader and its batches.
+  std::pmr::memory_resource* pixel_memory = std::pmr::new_delete_resource();
   std::size_t cache_bytes = 0;  ///< decoded (and, with View::resize and no rescaling, resized) images kept in memory
 
   /// Data-parallel runs: of each global batch of n images this process is served [n*rank/size, n*(rank +
@@ -41,10 +44,14 @@ struct LoaderOptions {
 };
 
 struct Batch {
-  std::vector<std::uint8_t> pixels;  ///< [n][height][width][3]
+  Batch() = default;
+  /// pixel_memory: the loader's, so that next() need not copy.
+  explicit Batch(std::pmr::memory_resource* pixel_memory) : pixels(pixel_memory), originals(pixel_memory) {}
+
+  std::pmr::vector<std::uint8_t> pixels;  ///< [n][height][width][3]
   /// The same squares before blur, re-compression, jitter and masks (training_view), with LoaderOptions::originals;
   /// else empty.
-  std::vector<std::uint8_t> originals;
+  std::pmr::vector<std::uint8_t> originals;
   std::vector<std::uint8_t> labels;    ///< [n], as Sample's
   std::vector<std::uint32_t> samples;  ///< [n], indices into Dataset::samples, of the images that are really there
   int n = 0;

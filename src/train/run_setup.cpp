@@ -51,8 +51,10 @@ std::string count_text(const Dataset& data) {
 
 int thread_count(const TrainOptions& o, const ProcessGroup& group) { return o.threads > 0 ? o.threads : group.threads; }
 
-LoaderOptions training_loader_options(const TrainOptions& o, const ProcessGroup& group) {
+LoaderOptions training_loader_options(const TrainOptions& o, const ProcessGroup& group,
+                                      std::pmr::memory_resource* pixel_memory) {
   LoaderOptions l = loader_options(o, group);
+  l.pixel_memory = pixel_memory;
   l.batch *= group.size();
   l.rank = group.communicator.rank;
   l.size = group.size();

@@ -32,8 +32,9 @@ void share_model(const ProcessGroup& group, Model& model);
 /// Of this process: its share of the host's cores unless the user says otherwise.
 int thread_count(const TrainOptions& options, const ProcessGroup& group);
 
-/// Of this process's share of each step.
-LoaderOptions training_loader_options(const TrainOptions& options, const ProcessGroup& group);
+/// Of this process's share of each step; its batches lie in pixel_memory.
+LoaderOptions training_loader_options(const TrainOptions& options, const ProcessGroup& group,
+                                      std::pmr::memory_resource* pixel_memory);
 /// Of the root, which validates alone.
 LoaderOptions validation_loader_options(const TrainOptions& options, const ProcessGroup& group);
 

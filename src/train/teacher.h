@@ -50,7 +50,7 @@ class Teacher {
 };
 
 /// The squares as the teacher sees them: before blur and re-compression.
-inline const std::vector<std::uint8_t>& teacher_pixels(const Batch& batch) {
+inline const std::pmr::vector<std::uint8_t>& teacher_pixels(const Batch& batch) {
   return batch.originals.empty() ? batch.pixels : batch.originals;
 }
 

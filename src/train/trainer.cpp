@@ -19,6 +19,7 @@
 #include "src/image/file.h"
 #include "src/model/label.h"
 #include "src/train/curves_page.h"
+#include "src/train/pixel_memory.h"
 #include "src/train/provenance.h"
 #include "src/train/run_folder.h"
 #include "src/train/run_log.h"
@@ -53,12 +54,13 @@ class Run {
         hooks_(hooks),
         state_(std::move(saved.state)),
         model_(std::move(saved.model)),
-        loader_(training_data(o_), training_loader_options(o_, group)),
+        loader_(training_data(o_), training_loader_options(o_, group, &pixel_memory_)),
         saved_step_(state_.step) {
     check_data(resumed);
     const Device device = device_of(o_, group_);
     engine_ = make_engine(device, {thread_count(o_, group_), Precision::fp32,
                                    [this](const std::string& text) { say(text); }, o_.precision});
+    pixel_memory_.use(*engine_);
     o_.precision = engine_->precision(PlanMode::training);  // checkpoints and models tell what was done
     engine_->set_communicator(group_.communicator);
     engine_->load(model_.architecture, model_.values);
@@ -88,7 +90,7 @@ class Run {
     const double seconds_before = state_.seconds;
     loader_.start(state_.epoch, state_.epoch_step, static_cast<std::uint64_t>(o_.epochs));
     TrainEnd end = TrainEnd::finished;
-    Batch batch;
+    Batch batch(&pixel_memory_);
     while (!reached_end() && !out_of_patience()) {
       next_batch(batch);
       train_on(batch);
@@ -207,8 +209,9 @@ class Run {
     BatchSums sums;
     for (int part = 0; part < parts; ++part) {
       const int first = batch.n * part / parts, end = batch.n * (part + 1) / parts;
-      const auto part_of = [&](const std::vector<std::uint8_t>& pixels) {
-        return PixelBatch{pixels.data() + first * image_bytes, end - first, batch.height, batch.width};
+      const auto part_of = [&](const std::pmr::vector<std::uint8_t>& pixels) {
+        return PixelBatch{pixels.data() + first * image_bytes, end - first, batch.height, batch.width,
+                          pixel_memory_.kind()};
       };
       TrainingBatch images{part_of(batch.pixels), std::span(batch.labels).subspan(first, end - first)};
       if (teacher_) images.teacher = teacher_->teach(part_of(teacher_pixels(batch)), o_.distill_weight * image_share);
@@ -402,8 +405,9 @@ class Run {
   const TrainHooks& hooks_;
   RunState state_;
   Model model_;
-  Loader loader_;
   std::unique_ptr<Engine> engine_;
+  PixelMemoryOf pixel_memory_;  // the engine's
+  Loader loader_;
   std::optional<Teacher> teacher_;
   std::vector<float> distillation_scale_;
 

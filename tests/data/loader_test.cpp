@@ -187,7 +187,7 @@ TEST_CASE_METHOD(LoaderTest, "LoaderTest.RanksTogetherServeTheGlobalBatch") {
     REQUIRE_MESSAGE(parts.back().size() == 3u, "the last batch's one image can't be split over three");
   }
   for (std::size_t step = 0; step < 3; ++step) {
-    std::vector<std::uint8_t> pixels;
+    std::pmr::vector<std::uint8_t> pixels;
     int images = 0;
     for (const auto& part : parts) {
       CHECK(part[step].first_image == images);

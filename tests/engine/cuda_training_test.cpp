@@ -94,6 +94,27 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.InferenceFollowsTraining") 
   CHECK_MESSAGE(trained.read(Activation::grad_maps) == std::nullopt, "the last pass was inference");
 }
 
+TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.PixelsAreReadWhereTheyLie") {
+  const DrawnBatch batch(2, 48, 50, 12);
+  const auto parameters = random_parameters({}, 13);
+  auto engine = engine_under_test();
+  const auto expected = gradients_of_one_pass(engine, batch, parameters);
+  TrainingBatch images = batch.images(0, 2);
+  const std::size_t bytes = images.pixels.bytes();
+  PixelBuffer held = engine.host_memory(bytes);
+  std::copy_n(images.pixels.pixels, bytes, held.get());
+  for (const PixelMemory memory : {PixelMemory::pinned, PixelMemory::device}) {
+    if (memory == PixelMemory::device) held = engine.place(images.pixels);
+    images.pixels.pixels = held.get();
+    images.pixels.memory = memory;
+    engine.load({}, parameters);
+    forward_backward(engine, images, options_for({}), {1, 2, 3}, 0.5f, GradientMode::overwrite);
+    std::vector<float> got(parameter_table({}).trainable_floats);
+    engine.training().read_gradients(got);
+    CHECK_MESSAGE(got == expected, static_cast<int>(memory));
+  }
+}
+
 TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.StateContinuesElsewhere") {
   const DrawnBatch batch(2, 48, 48, 9);
   const ParameterTable table = parameter_table({});

@@ -80,8 +80,7 @@ class CudaTraining final : public Training {
     kernels::ResidualScale scale;
     for (std::size_t c = 0; c < 3; ++c) scale.channel[c] = static_cast<float>(front_end(architecture_).scale(c));
     if (is_fused(architecture_.front_end)) {
-      return f(
-          kernels::FirstConvInput<std::uint8_t>{at<std::uint8_t>(plan_.pixels), n_, plan_.height, plan_.width, scale});
+      return f(kernels::FirstConvInput<std::uint8_t>{pixels_, n_, plan_.height, plan_.width, scale});
     }
     f(kernels::FirstConvInput<float>{at(plan_.residual), n_, plan_.shape.input.h, plan_.shape.input.w, scale});
   }
@@ -133,8 +132,9 @@ class CudaTraining final : public Training {
   device::PinnedMemory inputs_;  // mirrors the inputs at the arena's start
   device::Event uploaded_;       // the inputs have left the pinned memory
   device::PinnedMemory transfer_;
-  int n_ = 0;          // images of the pass under way, at most plan_.n
-  double images_ = 0;  // of all processes
+  const std::uint8_t* pixels_ = nullptr;  // of the pass under way, on the device
+  int n_ = 0;                             // its images, at most plan_.n
+  double images_ = 0;                     // of all processes
   TrainingStep step_;
   std::uint64_t changes_ = 0;
   bool maps_taught_ = false;             // the maps' gradient already has a teacher's part

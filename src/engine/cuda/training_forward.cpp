@@ -35,8 +35,14 @@ void CudaTraining::begin(const PixelBatch& batch, const TrainingStep& step) {
   n_ = batch.n;
   images_ = batch.n;
   communicator_.sum({&images_, 1});
+  if (batch.memory == PixelMemory::device) {
+    pixels_ = batch.pixels;
+    return;
+  }
+  pixels_ = at<std::uint8_t>(plan_.pixels);
   uploaded_.synchronize();
-  upload(plan_.pixels, batch.pixels, batch.bytes());
+  if (batch.memory == PixelMemory::host) return upload(plan_.pixels, batch.pixels, batch.bytes());
+  stream_.copy_to_device(arena_.data() + plan_.pixels.offset, batch.pixels, batch.bytes());
 }
 
 void CudaTraining::forward(const Stage& stage) {
@@ -44,8 +50,8 @@ void CudaTraining::forward(const Stage& stage) {
     case StageKind::front_end: {
       if (is_fused(architecture_.front_end)) return;  // block 1 computes it
       const device::Range range("forward residual", n_, stage.index);
-      return kernels::residual(architecture_.front_end, at(plan_.residual), at<std::uint8_t>(plan_.pixels), n_,
-                               plan_.height, plan_.width, stream_.handle());
+      return kernels::residual(architecture_.front_end, at(plan_.residual), pixels_, n_, plan_.height, plan_.width,
+                               stream_.handle());
     }
     case StageKind::block: {
       const device::Range range("forward block", n_, stage.index);
