@@ -231,6 +231,10 @@ class Report(unittest.TestCase):
         self.assertIn("| lfm-cuda, resident | fp16 | 32,000 (25,600–40,000) |", text)
         self.assertIn("| fp16 | 64 | 32,000 | 16,000 (PyTorch, eager) | 2.00x |", text)
         self.assertIn("* block 2, cuDNN, fp16: not supported", text)
+        again = {**ours, "milliseconds": {**times, "median": 1.0}, "images_per_second": 64000.0}
+        text = markdown.report([[ours, peer], [again]])
+        self.assertIn("| fp16 | 64 | 64,000 | 16,000 (PyTorch, eager) | 4.00x |", text)
+        self.assertNotIn("32,000", text)
 
     def test_what_was_reckoned_is_answered_on_such_a_gpu_alone(self):
         resident = {"row": "measured", "mode": "resident", "part": "batch", "operation": "batch", "precision": "fp16"}

@@ -35,12 +35,22 @@ def share_of_peak(row: dict) -> float:
     return row.get("share_of_bound", 0.0)
 
 
-# What was reckoned for an H100 or H200 before one was met: docs/PROFILING.md, "Predicted".
-TENSOR_KERNELS = ("conv2x2_tensor, block 2", "conv2x2_tensor, block 3", "last_block_tensor")
+def by_warpgroups(operation: str) -> dict:
+    return {**of_kernel(operation), "variant": "warpgroups, 2 a block, fp16"}
+
+
+# What was reckoned for an H100 or H200 before the kernels that stand here now had met one: docs/PROFILING.md.
 ESTIMATES = (
     *(
-        Estimate(f"{kernel}, FP16, share of the peak", 0.42, 0.6, "{:.0%}", of_kernel(kernel), share_of_peak)
-        for kernel in TENSOR_KERNELS
+        Estimate(
+            f"conv2x2_wgmma, block {block}, FP16, share of the peak",
+            0.5,
+            0.65,
+            "{:.0%}",
+            by_warpgroups(f"conv2x2_tensor, block {block}"),
+            share_of_peak,
+        )
+        for block in (2, 3)
     ),
     Estimate(
         "pool_head, us of a batch of 64",
@@ -50,7 +60,15 @@ ESTIMATES = (
         {"mode": "kernels", "operation": "pool_head", "batch": 64},
         microseconds,
     ),
-    Estimate("first_block, FP16, us of 64 images", 96, 122, "{:.0f}", of_kernel("first_block"), microseconds),
+    Estimate("first_block_tensor, FP16, us of 64 images", 48, 75, "{:.0f}", of_kernel("first_block"), microseconds),
+    Estimate(
+        "resident, FP16, one image, images/s",
+        20e3,
+        26e3,
+        "{:,.0f}",
+        {"mode": "resident", "part": "batch", "precision": "fp16", "batch": 1},
+        rate,
+    ),
     Estimate(
         "resident, FP16, batch 64, images/s",
         105e3,
@@ -61,7 +79,7 @@ ESTIMATES = (
     ),
     Estimate(
         "training, BF16, batch 256, images/s",
-        9e3,
+        9.3e3,
         11e3,
         "{:,.0f}",
         {"mode": "training", "precision": "bf16", "batch": 256},

@@ -9,14 +9,37 @@ from .tables import cell, of, table
 def report(calls: list[list[dict]]) -> str:
     calls = [rows for rows in calls if rows]
     lines = ["# On a GPU", ""]
+    if len(calls) > 1:
+        lines += ["Where two calls measured the same, the later one's figure stands.", ""]
     if any(call["emulated"] for rows in calls for call in of(rows, "call")):
         lines = ["# Dry run on the emulated device: no figure here is a GPU's", ""]
     for rows in calls:
         lines += header(rows)
-    every = [row for rows in calls for row in rows]
+    every = newest([row for rows in calls for row in rows])
     for part in (states, *correctness_report.PARTS, *performance_report.PARTS, notes):
         lines += part(every)
     return "\n".join(lines).rstrip() + "\n"
+
+
+# What two rows of a kind have in common that measured the same.
+SAME = {
+    "measured": ("mode", "part", "operation", "variant", "precision", "batch", "size"),
+    "peer": ("phase", "peer", "precision", "batch"),
+    "tests": ("program",),
+    "sanitizer": ("tool", "program"),
+    "samples": ("precision",),
+    "curve": ("device", "precision"),
+    "counters": ("of", "kernel", "grid"),
+}
+
+
+def newest(rows: list[dict]) -> list[dict]:
+    """Where a call measured again what one before it had, its figure stands, in the place of the other's."""
+    kept: dict[tuple, dict] = {}
+    for place, row in enumerate(rows):
+        names = SAME.get(row["row"])
+        kept[(row["row"], *(row.get(name) for name in names)) if names else ("", place)] = row
+    return list(kept.values())
 
 
 def header(rows: list[dict]) -> list[str]:
