@@ -8,6 +8,7 @@
 #include "kernels/first_block_tensor.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
+#include "kernels/last_block_wgmma.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
@@ -53,6 +54,13 @@ void time_tensor_block(KernelTimer& timer, int batch, int size, int block) {
     timer.time(variant + ", split", work, precision, [&](kernels::Stream s) {
       kernels::last_block_tensor<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, scratch}, s);
     });
+    for (T* const split : {static_cast<T*>(nullptr), scratch}) {
+      if (!timer.is_hopper()) continue;
+      timer.time(fmt::format("warpgroups, {}{}", precision_name(precision), split ? ", split" : ""), work, precision,
+                 [&](kernels::Stream s) {
+                   kernels::last_block_wgmma<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, split}, s);
+                 });
+    }
   }
   timer.free_arrays();
 }

@@ -75,6 +75,11 @@ LFM_HOST_DEVICE constexpr int weight_chunk(int n, int chunk) { return n * 4 + (c
 /// Where chunk 0...7 of a map's row of a projection stage lies.
 LFM_HOST_DEVICE constexpr int projection_chunk(int map, int chunk) { return map * 8 + (chunk ^ map % 8); }
 
+/// Where chunk 0...3 of a map's row of a projection stage lies that a warpgroup reads, which is half as long.
+LFM_HOST_DEVICE constexpr int warpgroup_projection_chunk(int map, int chunk) {
+  return chunk * ProjectionTile::kMaps + map;
+}
+
 /// The output channel, of the 64 that a warp computes, that column n of its tile stands for. An mma leaves columns 2t
 /// and 2t+1 of every eight in one thread; this order makes those of `tiles` mma consecutive channels of 16 bytes, and
 /// the four threads of a row store 64 bytes side by side. tiles: 4 for halves, 2 for TF32.

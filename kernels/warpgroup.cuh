@@ -9,6 +9,8 @@
 //                                  chunks. matrix + n: the same n chunks further
 //   multiply_async<T>(c, a, b)     c[64][128] += a[64][K] b[128][K]^T, K = 32 bytes. Warp i of the warpgroup has rows 16i
 //                                  to 16i + 15, eight columns in four consecutive sums, as mma has them
+//   multiply_async<T>(c, words, b) c[64][64] += a[64][K] b[64][K]^T, a in words of registers as mma has them, which stay
+//                                  as they are until waited for
 //   begin_products()               before the first of some products, after anything else that touched sums
 //   commit_products(), wait_products<pending>(sums...)
 //                                  closes a group; waits for all but so many groups. Until then neither sums nor the
@@ -117,6 +119,29 @@ __device__ __forceinline__ void multiply_async<Bfloat16>(float (&c)[64], const M
 template <>
 __device__ __forceinline__ void multiply_async<Tf32>(float (&c)[64], const Matrix& a, const Matrix& b) {
   LFM_WGMMA("m64n128k8.f32.tf32.tf32", ", 1, 1");
+}
+#undef LFM_WGMMA
+
+#define LFM_WGMMA(shape_and_types, signs_and_orders)                                                                  \
+  asm volatile("wgmma.mma_async.sync.aligned." shape_and_types                                                        \
+               " {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26," \
+               "%27,%28,%29,%30,%31}, {%32,%33,%34,%35}, %36, 1" signs_and_orders ";"                                 \
+               : LFM_SUMS_8(0), LFM_SUMS_8(8), LFM_SUMS_8(16), LFM_SUMS_8(24)                                         \
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.descriptor))
+
+template <typename T>
+__device__ __forceinline__ void multiply_async(float (&c)[32], const std::uint32_t (&a)[4], const Matrix& b);
+template <>
+__device__ __forceinline__ void multiply_async<Half>(float (&c)[32], const std::uint32_t (&a)[4], const Matrix& b) {
+  LFM_WGMMA("m64n64k16.f32.f16.f16", ", 1, 1, 0");
+}
+template <>
+__device__ __forceinline__ void multiply_async<Bfloat16>(float (&c)[32], const std::uint32_t (&a)[4], const Matrix& b) {
+  LFM_WGMMA("m64n64k16.f32.bf16.bf16", ", 1, 1, 0");
+}
+template <>
+__device__ __forceinline__ void multiply_async<Tf32>(float (&c)[32], const std::uint32_t (&a)[4], const Matrix& b) {
+  LFM_WGMMA("m64n64k8.f32.tf32.tf32", ", 1, 1");
 }
 #undef LFM_WGMMA
 #undef LFM_SUMS_8

@@ -38,13 +38,17 @@ struct Matrix {
 struct Product {
   void (*multiply)(const Product& product);
   float* sums;
-  Matrix a, b;
+  Matrix a;
+  Matrix b;
   int thread;  ///< of the warpgroup
+  /// Where a is in registers: the thread's own, which must not change before the wait, and the words of its two rows.
+  const std::uint32_t* registers = nullptr;
+  std::uint32_t words[2][8] = {};
   void run() const { multiply(*this); }
 };
 
 void begin_products();
-/// rows, columns: of a and b, each of two chunks.
+/// rows, columns: of a, unless it is in registers, and of b, each of two chunks.
 void issue_product(const Product& product, int rows, int columns, const Site& site);
 void commit_products();
 void wait_products(int pending);

@@ -420,7 +420,8 @@ void Multiprocessor::issue_product(const Product& product, int rows, int columns
   };
   // A warp's lanes share out what they read: its rows of a, and all of b.
   const int lane = product.thread % kWarp, of_warp = rows / 4;
-  for (int row = lane; row < of_warp; row += kWarp) check_row(product.a, product.thread / kWarp * of_warp + row);
+  for (int row = lane; row < of_warp && !product.registers; row += kWarp)
+    check_row(product.a, product.thread / kWarp * of_warp + row);
   for (int column = lane; column < columns; column += kWarp) check_row(product.b, column);
   const Unobserved reads;
   running_->products.issue(product, at_once());

@@ -28,10 +28,6 @@ inline Matrix matrix(const Chunk* first, int of_chunks, int of_rows) {
 }
 inline Matrix operator+(const Matrix& m, int chunks) { return {m.first + 16 * chunks, m.of_chunks, m.of_rows}; }
 
-struct ProductOperands {
-  Matrix a, b;
-};
-
 inline void begin_products(const Site& site = Site::current()) {
   simt::warp_collective(
       "begin_products", [](void* const*, std::uint32_t, const Site&) {}, kAllLanes, nullptr, site);
@@ -43,23 +39,41 @@ void wait_products(Sums&...) {
   simt::wait_products(kPending);
 }
 
-/// The sums of two rows and 32 columns: cut off as mma's are.
 template <typename T>
+void decode_words(float* to, const void* words, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes / sizeof(T); ++i) {
+    T element;
+    std::memcpy(&element, static_cast<const std::byte*>(words) + i * sizeof(T), sizeof element);
+    to[i] = to_float(element);
+  }
+}
+
+/// A thread's sums, of two rows and a quarter of the columns: cut off as mma's are.
+template <typename T, int kColumns>
 void multiply_rows(const simt::Product& p) {
   constexpr int kChunk = kPerChunk<T>, kDepth = 2 * kChunk;
-  const auto decode = [](float(&to)[kDepth], const Matrix& m, int row) {
-    for (int chunk = 0; chunk < 2; ++chunk) {
-      std::array<T, kChunk> elements;
-      std::memcpy(elements.data(), m.chunk(row, chunk), sizeof elements);
-      for (int i = 0; i < kChunk; ++i) to[chunk * kChunk + i] = to_float(elements[static_cast<std::size_t>(i)]);
-    }
-  };
   const int g = p.thread % kWarp / 4, t = p.thread % 4;
   float rows[2][kDepth];
-  for (int i = 0; i < 2; ++i) decode(rows[i], p.a, p.thread / kWarp * 16 + 8 * i + g);
-  for (int column = 0; column < kProductColumns / 4; ++column) {
+  for (int i = 0; i < 2; ++i) {
+    if (p.registers) {
+      for (int half = 0; half < 2; ++half) {
+        if (p.registers[2 * half + i] != p.words[i][4 * half + t])
+          simt::fail("registers that a product reads were changed before it was waited for", Site::current());
+      }
+      decode_words<T>(rows[i], p.words[i], sizeof p.words[i]);
+      continue;
+    }
+    for (int chunk = 0; chunk < 2; ++chunk) {
+      const int row = p.thread / kWarp * 16 + 8 * i + g;
+      decode_words<T>(&rows[i][chunk * kChunk], p.a.chunk(row, chunk), sizeof(Chunk));
+    }
+  }
+  for (int column = 0; column < kColumns / 4; ++column) {
     float weights[kDepth];
-    decode(weights, p.b, column / 2 * 8 + 2 * t + column % 2);
+    for (int chunk = 0; chunk < 2; ++chunk) {
+      const int row = column / 2 * 8 + 2 * t + column % 2;
+      decode_words<T>(&weights[chunk * kChunk], p.b.chunk(row, chunk), sizeof(Chunk));
+    }
     for (int i = 0; i < 2; ++i) {
       float& sum = p.sums[column / 2 * 4 + 2 * i + column % 2];
       double exact = static_cast<double>(sum);
@@ -69,14 +83,15 @@ void multiply_rows(const simt::Product& p) {
   }
 }
 
-template <typename T>
-void multiply_async(float (&c)[kProductColumns / 2], const Matrix& a, const Matrix& b,
-                    const Site& site = Site::current()) {
-  ProductOperands own{a, b};
+/// All lanes of a warp, and nobody else, name the same matrices.
+inline void meet(const Matrix& a, const Matrix& b, const Site& site) {
+  struct Operands {
+    Matrix a, b;
+  } own{a, b};
   simt::warp_collective(
       "multiply_async",
       [](void* const* operands, std::uint32_t, const Site& where) {
-        const auto of = [&](int lane) { return *static_cast<const ProductOperands*>(operands[lane]); };
+        const auto of = [&](int lane) { return *static_cast<const Operands*>(operands[lane]); };
         const auto same = [](const Matrix& m, const Matrix& n) {
           return m.first == n.first && m.of_chunks == n.of_chunks && m.of_rows == n.of_rows;
         };
@@ -87,7 +102,41 @@ void multiply_async(float (&c)[kProductColumns / 2], const Matrix& a, const Matr
         }
       },
       kAllLanes, &own, site);
-  simt::issue_product({multiply_rows<T>, c, a, b, thread_index() % kWarpgroup}, kProductRows, kProductColumns, site);
+}
+
+template <typename T>
+void multiply_async(float (&c)[kProductColumns / 2], const Matrix& a, const Matrix& b,
+                    const Site& site = Site::current()) {
+  meet(a, b, site);
+  simt::issue_product({multiply_rows<T, kProductColumns>, c, a, b, thread_index() % kWarpgroup}, kProductRows,
+                      kProductColumns, site);
+}
+
+// What a lane brings of a product whose left side is in registers.
+struct RegisterOperands {
+  const std::uint32_t* own;
+  std::uint32_t (*rows)[8];
+};
+
+template <typename T>
+void multiply_async(float (&c)[kProductColumns / 4], const std::uint32_t (&a)[4], const Matrix& b,
+                    const Site& site = Site::current()) {
+  meet(b, b, site);
+  simt::Product product{multiply_rows<T, kProductColumns / 2>, c, {}, b, thread_index() % kWarpgroup, a, {}};
+  RegisterOperands own{a, product.words};
+  simt::warp_collective(
+      "multiply_async",
+      [](void* const* operands, std::uint32_t, const Site&) {
+        const auto of = [&](int lane) { return *static_cast<const RegisterOperands*>(operands[lane]); };
+        for (int lane = 0; lane < simt::kWarp; ++lane) {
+          for (int i = 0; i < 16; ++i) {  // two rows of two halves of four words
+            const int row = i / 8, half = i / 4 % 2, t = i % 4;
+            of(lane).rows[row][4 * half + t] = of(lane / 4 * 4 + t).own[2 * half + row];
+          }
+        }
+      },
+      kAllLanes, &own, site);
+  simt::issue_product(product, kProductRows, kProductColumns / 2, site);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

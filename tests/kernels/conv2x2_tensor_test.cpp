@@ -1,4 +1,4 @@
-// The tensor-core convolutions: conv2x2_tensor, conv2x2_wgmma and last_block_tensor, in every format.
+// The tensor-core convolutions: conv2x2 and last_block, by warps and by warpgroups, in every format.
 #include "kernels/conv2x2_tensor.h"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 
 #include "kernels/conv2x2_wgmma.h"
 #include "kernels/last_block_tensor.h"
+#include "kernels/last_block_wgmma.h"
 #include "kernels/tensor_layout.h"
 #include "lfm/error.h"
 #include "src/engine/cuda/tensor_pack.h"
@@ -109,17 +110,18 @@ struct ConvTensorTest : TensorKernelTest<T> {
     return values;
   }
 
-  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in, bool split = false) const {
-    const DeviceArray<T> input(rounded<T>(in.input)),
-        weight(pack_tensor_last_block<T>(in.weight, in.projection, c.oc, c.ic));
+  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in, bool split = false, bool wgmma = false) const {
+    const auto pack = wgmma ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
+    const auto kernel = wgmma ? kernels::last_block_wgmma<T> : kernels::last_block_tensor<T>;
+    const DeviceArray<T> input(rounded<T>(in.input)), weight(pack(in.weight, in.projection, c.oc, c.ic));
     const DeviceArray<float> bias(in.bias);
     const int tiles = split ? c.n * kernels::ConvTile::tiles(c.h - 1, c.w - 1) : 0;
     const DeviceArray<T> scratch(static_cast<std::size_t>(tiles) * 128 * c.oc);
     return result_of<float>(static_cast<std::size_t>(c.n) * kMaps * (c.h - 1) * (c.w - 1),
                             [&](float* maps, kernels::Stream stream) {
-                              kernels::last_block_tensor<T>({maps, input.data(), weight.data(), bias.data(), c.n, c.h,
-                                                             c.w, c.ic, c.oc, split ? scratch.data() : nullptr},
-                                                            stream);
+                              kernel({maps, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc,
+                                      split ? scratch.data() : nullptr},
+                                     stream);
                             });
   }
 
@@ -181,7 +183,7 @@ TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NumbersWithinTheirBoun
 
 // By warpgroups: one slab and one window; an even number of slabs and tiles cut off below and to the right; an odd one,
 // so that the ring and the patches come round; two groups of channels.
-constexpr Case kWarpgroupCases[] = {{1, 3, 3, 32, 128}, {2, 11, 18, 64, 128}, {1, 19, 19, 96, 256}};
+constexpr Case kWarpgroupCases[] = {{1, 3, 3, 32, 128}, {2, 11, 18, 64, 128}, {1, 11, 19, 96, 256}};
 
 template <typename T>
 struct WarpgroupTest : ConvTensorTest<T> {
@@ -205,6 +207,9 @@ TEMPLATE_TEST_CASE_METHOD(WarpgroupTest, "WarpgroupTest.IntegersExactly", "", Ha
         QUICK_REQUIRE(got[i] == want[i].value, this->name("conv2x2_wgmma", c, seed)
                                                    << " by " << warpgroups << " warpgroups at " << i);
     }
+    const auto maps = this->run_last_block(c, in, false, true), want_maps = this->run_last_block(c, in);
+    CHECK_MESSAGE(maps == want_maps, this->name("last_block_wgmma", c, seed));
+    CHECK_MESSAGE(this->run_last_block(c, in, true, true) == maps, this->name("last_block_wgmma, split", c, seed));
   }
 }
 
@@ -218,6 +223,9 @@ TEMPLATE_TEST_CASE_METHOD(WarpgroupTest, "WarpgroupTest.NumbersWithinTheirBound"
   const auto one = this->run_conv2x2(c, in, 1);
   expect_within(one, want, this->name("conv2x2_wgmma", c, 200));
   CHECK_MESSAGE(this->run_conv2x2(c, in, 2) == one, "two warpgroups sum in the order of one");
+  const auto maps = this->run_last_block(c, in, false, true);
+  expect_within(maps, this->projected(c, in, convolved(c, in)), this->name("last_block_wgmma", c, 200));
+  CHECK_MESSAGE(this->run_last_block(c, in, true, true) == maps, this->name("last_block_wgmma, split", c, 200));
 }
 
 TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NotANumberComesThrough", "", Half, Bfloat16, Tf32) {

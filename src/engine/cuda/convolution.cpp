@@ -60,11 +60,13 @@ double winograd_blocks(const Grid& grid) {
 template <typename T>
 void pack_tensor_as(const Packing& to) {
   constexpr int last = kBlocks - 1;
-  const auto pack = to.plan.recipe->convolution == BlockConvolution::wgmma ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
+  const bool wgmma = to.plan.recipe->convolution == BlockConvolution::wgmma;
+  const auto pack = wgmma ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
+  const auto pack_last = wgmma ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
   for (int b = 1; b < last; ++b)
     put(to.memory, to.plan.weight[b], pack(to.blocks[b].weight, kChannels[b + 1], kChannels[b]));
   put(to.memory, to.plan.weight[last],
-      pack_tensor_last_block<T>(to.blocks[last].weight, to.projection, kChannels[kBlocks], kChannels[last]));
+      pack_last(to.blocks[last].weight, to.projection, kChannels[kBlocks], kChannels[last]));
 }
 
 void pack_tensor(const Packing& to) {

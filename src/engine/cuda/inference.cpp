@@ -12,6 +12,7 @@
 #include "kernels/first_block_tensor.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
+#include "kernels/last_block_wgmma.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
@@ -82,11 +83,13 @@ class Stages {
   void last_block_tensor() const {
     constexpr int block = kBlocks - 1;
     const MapSize& in = input_size(block);
-    kernels::last_block_tensor<T>(
-        {at<float>(plan_.maps), at<T>(plan_.blocks[block - 1]), weight(weight_plan_.weight[block]),
-         weight(weight_plan_.bias[block]), pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1],
-         pass_.n <= plan_.split_images ? at<T>(plan_.scratch) : nullptr},
-        stream_);
+    const bool wgmma = plan_.recipe->convolution == BlockConvolution::wgmma;
+    (wgmma ? kernels::last_block_wgmma<T>
+           : kernels::last_block_tensor<T>)({at<float>(plan_.maps), at<T>(plan_.blocks[block - 1]),
+                                             weight(weight_plan_.weight[block]), weight(weight_plan_.bias[block]),
+                                             pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1],
+                                             pass_.n <= plan_.split_images ? at<T>(plan_.scratch) : nullptr},
+                                            stream_);
   }
 
   // ---- pooling and head, in FP32 always ----

@@ -18,7 +18,7 @@ enum class BlockConvolution {
   direct,    ///< FFMA, with the products of the definition and no others (conv2x2_direct.cu)
   winograd,  ///< FFMA, F(2x2, 2x2) (conv2x2_winograd.cu)
   tensor,    ///< tensor cores (conv2x2_tensor.cu, last_block_tensor.cu)
-  wgmma,     ///< Hopper's by warpgroups (conv2x2_wgmma.cu; last_block_tensor.cu)
+  wgmma,     ///< Hopper's by warpgroups (conv2x2_wgmma.cu, last_block_wgmma.cu)
 };
 
 struct Recipe {

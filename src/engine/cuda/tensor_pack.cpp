@@ -18,7 +18,7 @@ using ChunkPlace = int (*)(int column, int chunk);
 /// One tap of one slab: column n of the stage is output channel channel(n), and its chunks lie where `place` says.
 template <typename T, typename Channel>
 void append_conv_stage(std::vector<T>& packed, std::span<const float> weight, int ic, int slab, int tap,
-                       Channel channel, ChunkPlace place = kernels::weight_chunk) {
+                       Channel channel, ChunkPlace place) {
   const std::size_t first = packed.size();
   packed.resize(first + kPerStage<T>);
   for (int n = 0; n < ConvTile::kColumns; ++n) {
@@ -31,16 +31,17 @@ void append_conv_stage(std::vector<T>& packed, std::span<const float> weight, in
   }
 }
 
-/// The 128 bytes of input channels from `first_channel` on, for all maps.
+/// So many chunks of input channels from `first_channel` on, for all maps, where `place` says.
 template <typename T>
-void append_projection_stage(std::vector<T>& packed, std::span<const float> projection, int oc, int first_channel) {
+void append_projection_stage(std::vector<T>& packed, std::span<const float> projection, int oc, int first_channel,
+                             int chunks, ChunkPlace place) {
   const std::size_t first = packed.size();
-  packed.resize(first + kPerStage<T>);
+  packed.resize(first + static_cast<std::size_t>(ProjectionTile::kMaps * chunks * kPerChunk<T>));
   for (int map = 0; map < ProjectionTile::kMaps; ++map) {
-    for (int c = 0; c < ProjectionTile::kRowChunks * kPerChunk<T>; ++c) {
+    for (int c = 0; c < chunks * kPerChunk<T>; ++c) {
       // The kernel takes columns 2t and 2t+1 of eight TF32 as depth t and t+4 (last_block_tensor.cu).
       const int channel = sizeof(T) == 4 ? c / 8 * 8 + c % 4 * 2 + c % 8 / 4 : c;
-      const int chunk = kernels::projection_chunk(map, c / kPerChunk<T>);
+      const int chunk = place(map, c / kPerChunk<T>);
       packed[first + static_cast<std::size_t>(chunk * kPerChunk<T> + c % kPerChunk<T>)] =
           kernels::round_to<T>(projection[static_cast<std::size_t>(map) * oc + first_channel + channel]);
     }
@@ -62,6 +63,23 @@ std::vector<T> pack_pooled(std::span<const float> weight, int oc, int ic, ChunkP
   return packed;
 }
 
+template <typename T>
+std::vector<T> pack_with_projection(std::span<const float> weight, std::span<const float> projection, int oc, int ic,
+                                    ChunkPlace place, int chunks, ChunkPlace projection_place) {
+  std::vector<T> packed;
+  packed.reserve(weight.size() + projection.size());
+  for (int group = 0; group < oc; group += ConvTile::kColumns) {
+    const auto channel = [group](int n) { return group + n; };
+    for (int slab = 0; slab < ic / (ConvTile::kSlabChunks * kPerChunk<T>); ++slab) {
+      for (int tap = 0; tap < ConvTile::kTaps; ++tap) append_conv_stage(packed, weight, ic, slab, tap, channel, place);
+    }
+    for (int c = 0; c < ConvTile::kColumns; c += chunks * kPerChunk<T>) {
+      append_projection_stage(packed, projection, oc, group + c, chunks, projection_place);
+    }
+  }
+  return packed;
+}
+
 }  // namespace
 
 template <typename T>
@@ -77,18 +95,14 @@ std::vector<T> pack_wgmma_conv(std::span<const float> weight, int oc, int ic) {
 template <typename T>
 std::vector<T> pack_tensor_last_block(std::span<const float> weight, std::span<const float> projection, int oc,
                                       int ic) {
-  std::vector<T> packed;
-  packed.reserve(weight.size() + projection.size());
-  for (int group = 0; group < oc; group += ConvTile::kColumns) {
-    const auto channel = [group](int n) { return group + n; };
-    for (int slab = 0; slab < ic / (ConvTile::kSlabChunks * kPerChunk<T>); ++slab) {
-      for (int tap = 0; tap < ConvTile::kTaps; ++tap) append_conv_stage(packed, weight, ic, slab, tap, channel);
-    }
-    for (int c = 0; c < ConvTile::kColumns; c += ProjectionTile::kRowChunks * kPerChunk<T>) {
-      append_projection_stage(packed, projection, oc, group + c);
-    }
-  }
-  return packed;
+  return pack_with_projection<T>(weight, projection, oc, ic, kernels::weight_chunk, ProjectionTile::kRowChunks,
+                                 kernels::projection_chunk);
+}
+
+template <typename T>
+std::vector<T> pack_wgmma_last_block(std::span<const float> weight, std::span<const float> projection, int oc, int ic) {
+  return pack_with_projection<T>(weight, projection, oc, ic, kernels::warpgroup_weight_chunk, ConvTile::kSlabChunks,
+                                 kernels::warpgroup_projection_chunk);
 }
 
 using kernels::Bfloat16;
@@ -104,5 +118,8 @@ template std::vector<Tf32> pack_wgmma_conv(std::span<const float>, int, int);
 template std::vector<Half> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);
 template std::vector<Bfloat16> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);
 template std::vector<Tf32> pack_tensor_last_block(std::span<const float>, std::span<const float>, int, int);
+template std::vector<Half> pack_wgmma_last_block(std::span<const float>, std::span<const float>, int, int);
+template std::vector<Bfloat16> pack_wgmma_last_block(std::span<const float>, std::span<const float>, int, int);
+template std::vector<Tf32> pack_wgmma_last_block(std::span<const float>, std::span<const float>, int, int);
 
 }  // namespace lfm

@@ -23,4 +23,8 @@ std::vector<T> pack_wgmma_conv(std::span<const float> weight, int oc, int ic);
 template <typename T>
 std::vector<T> pack_tensor_last_block(std::span<const float> weight, std::span<const float> projection, int oc, int ic);
 
+/// The same as last_block_wgmma reads them: the projection in stages half as long.
+template <typename T>
+std::vector<T> pack_wgmma_last_block(std::span<const float> weight, std::span<const float> projection, int oc, int ic);
+
 }  // namespace lfm

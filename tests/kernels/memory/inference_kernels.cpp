@@ -7,6 +7,7 @@
 #include "kernels/first_block_tensor.h"
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
+#include "kernels/last_block_wgmma.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
@@ -89,6 +90,8 @@ void tensor_cores(simt::MemoryChecker& checker) {
   const WatchedArray<T> scratch(checker, "scratch", product({tiles, 128, oc}));
   const Floats same_maps(checker, "maps", product({n, 64, h - 1, w - 1}));
   kernels::last_block_tensor<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, nullptr);
+  kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc}, nullptr);
+  kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, nullptr);
 }
 
 void projection(simt::MemoryChecker& checker) {
