@@ -94,7 +94,7 @@ BenchReport dry_run_ceilings(const Gpu& gpu) {
 namespace {
 
 template <typename T>
-void time_product(KernelTimer& timer, CublasProduct& cublas, Precision precision, int side) {
+void time_product(KernelTimer& timer, Cublas& cublas, Precision precision, int side) {
   if (!timer.runs(precision)) return;
   const double items = 1.0 * side * side;
   auto *c = timer.array<T>(items), *a = timer.array<T>(items), *b = timer.array<T>(items);
@@ -102,8 +102,10 @@ void time_product(KernelTimer& timer, CublasProduct& cublas, Precision precision
                         .flops = 2.0 * side * side * side,
                         .activation_bytes = 3 * items * sizeof(T),
                         .tensor_cores = precision != Precision::fp32};
-  timer.time(fmt::format("cuBLAS, {0}, {1} x {1} x {1}", precision_name(precision), side), work, precision,
-             [&](kernels::Stream stream) { cublas.launch(c, a, b, side, side, side, precision, stream); });
+  time_library<CublasProduct>(timer, cublas,
+                              ProductProblem{.rows = side, .columns = side, .depth = side, .precision = precision},
+                              CublasProduct::Arrays{c, a, b, nullptr, nullptr},
+                              fmt::format("cuBLAS, {0}, {1} x {1} x {1}", precision_name(precision), side), work);
   timer.free_arrays();
 }
 
@@ -132,19 +134,19 @@ BenchReport time_ceilings(const Gpu& gpu, const CudaDevice& device, int samples)
   constexpr double kSampleMicroseconds = 10000;
   KernelTimer timer(kPart, gpu, device, 1, 0, samples, kSampleMicroseconds);
   time_common(timer, {.copied_floats = std::size_t{1} << 28, .blocks = 1 << 17, .fma_rounds = 32, .mma_rounds = 32});
-  CublasProduct cublas;
-  if (cublas.missing().empty()) {
-    time_product<kernels::Half>(timer, cublas, Precision::fp16, 8192);
-    time_product<kernels::Bfloat16>(timer, cublas, Precision::bf16, 8192);
-    time_product<float>(timer, cublas, Precision::tf32, 8192);
-    time_product<float>(timer, cublas, Precision::fp32, 4096);
+  OptionalLibrary<Cublas> cublas;
+  if (cublas.library) {
+    time_product<kernels::Half>(timer, *cublas.library, Precision::fp16, 8192);
+    time_product<kernels::Bfloat16>(timer, *cublas.library, Precision::bf16, 8192);
+    time_product<float>(timer, *cublas.library, Precision::tf32, 8192);
+    time_product<float>(timer, *cublas.library, Precision::fp32, 4096);
   }
   time_bus(timer, device);
   BenchReport report = report_of(gpu, device, timer);
   for (Measurement& row : report.rows) {
     if (row.operation.ends_with("the host")) row.share_of_bound = 0;
   }
-  if (!cublas.missing().empty()) report.notes.push_back("cuBLAS was not timed: " + cublas.missing());
+  if (!cublas.library) report.notes.push_back("cuBLAS was not timed: " + cublas.missing);
   return report;
 }
 

@@ -87,27 +87,30 @@ void time_libraries(KernelTimer& timer, Libraries& libraries, int batch, int siz
   auto *output = timer.array<T>(1.0 * outputs * oc), *weight = timer.array<T>(4.0 * ic * oc);
   const auto* bias = timer.array<T>(oc);
   const std::string_view name = precision_name(precision);
-  if (libraries.cudnn.missing().empty()) {
+  if (libraries.cudnn.library) {
     auto* input = timer.array<T>(1.0 * batch * in.area() * ic);
-    time_cudnn(timer, libraries.cudnn, {CudnnPass::forward, batch, in.h, in.w, ic, oc, precision},
-               {input, weight, output, bias, nullptr}, fmt::format("cuDNN, {}, not pooled", name), work);
+    time_library<CudnnConvolution>(timer, *libraries.cudnn.library,
+                                   ConvolutionProblem{ConvolutionPass::forward, batch, in.h, in.w, ic, oc, precision},
+                                   CudnnConvolution::Arrays{input, weight, output, bias, nullptr},
+                                   fmt::format("cuDNN, {}, not pooled", name), work);
   }
-  if (libraries.cublas.missing().empty()) {
+  if (libraries.cublas.library) {
     const auto* unrolled = timer.array<T>(4.0 * outputs * ic);
     work.activation_bytes = 1.0 * outputs / batch * (4.0 * ic + oc) * sizeof(T);
-    timer.time(fmt::format("cuBLAS, {}, the product alone", name), work, precision, [&](kernels::Stream s) {
-      libraries.cublas.launch(output, unrolled, weight, outputs, oc, 4 * ic, precision, s);
-    });
+    time_library<CublasProduct>(timer, *libraries.cublas.library,
+                                ProductProblem{.rows = oc, .columns = outputs, .depth = 4 * ic, .precision = precision},
+                                CublasProduct::Arrays{output, weight, unrolled, nullptr, nullptr},
+                                fmt::format("cuBLAS, {}, the product alone", name), work);
   }
   timer.free_arrays();
 }
 
 void time_projection_library(KernelTimer& timer, Libraries& libraries, float* maps, const float* input,
                              const float* weight, int positions, const KernelWork& work) {
-  if (!libraries.cublas.missing().empty()) return;
-  timer.time("cuBLAS, fp32", work, Precision::fp32, [&](kernels::Stream s) {
-    libraries.cublas.launch(maps, input, weight, positions, kMapChannels, kChannels[kBlocks], Precision::fp32, s);
-  });
+  if (!libraries.cublas.library) return;
+  time_library<CublasProduct>(timer, *libraries.cublas.library,
+                              ProductProblem{.rows = positions, .columns = kMapChannels, .depth = kChannels[kBlocks]},
+                              CublasProduct::Arrays{maps, input, weight, nullptr, nullptr}, "cuBLAS, fp32", work);
 }
 
 #endif

@@ -60,7 +60,7 @@ BenchReport time_kernel_variants(const Gpu& gpu, const CudaDevice& device, int b
                      .notes = {}};
   time_both(report, inference, training, libraries, batch, size, kTrainingSize);
   for (const auto& [name, missing] :
-       {std::pair("cuDNN", libraries.cudnn.missing()), std::pair("cuBLAS", libraries.cublas.missing())}) {
+       {std::pair("cuDNN", libraries.cudnn.missing), std::pair("cuBLAS", libraries.cublas.missing)}) {
     if (!missing.empty()) report.notes.push_back(fmt::format("{} was not timed: {}", name, missing));
   }
   return report;

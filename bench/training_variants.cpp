@@ -103,18 +103,19 @@ void time_cudnn_passes(KernelTimer&, Libraries&, const Convolution&, Precision) 
 // All arrays of the precision, the gradient without a border; forward with ReLU, which costs nothing.
 template <typename T>
 void time_cudnn_passes(KernelTimer& timer, Libraries& libraries, const Convolution& c, Precision precision) {
-  if (!libraries.cudnn.missing().empty() || !timer.runs(precision)) return;
+  if (!libraries.cudnn.library || !timer.runs(precision)) return;
   for (const TrainingPass pass : {TrainingPass::forward, TrainingPass::input_gradient, TrainingPass::weight_gradient}) {
-    const auto cudnn_pass = pass == TrainingPass::forward          ? CudnnPass::forward
-                            : pass == TrainingPass::input_gradient ? CudnnPass::input_gradient
-                                                                   : CudnnPass::weight_gradient;
+    const auto cudnn_pass = pass == TrainingPass::forward          ? ConvolutionPass::forward
+                            : pass == TrainingPass::input_gradient ? ConvolutionPass::input_gradient
+                                                                   : ConvolutionPass::weight_gradient;
     const CudnnConvolution::Arrays arrays{timer.array<T>(c.inputs()), timer.array<T>(c.weights()),
                                           timer.array<T>(c.outputs()), timer.array<T>(c.s.oc), nullptr};
     KernelWork work = c.work(pass, precision);
     work.activation_bytes = (c.inputs() + c.outputs()) * sizeof(T) / c.batch;
     work.weight_bytes = c.weights() * sizeof(T);
-    time_cudnn(timer, libraries.cudnn, {cudnn_pass, c.s.n, c.s.h, c.s.w, c.s.ic, c.s.oc, precision}, arrays,
-               fmt::format("cuDNN, {}", precision_name(precision)), work);
+    time_library<CudnnConvolution>(timer, *libraries.cudnn.library,
+                                   ConvolutionProblem{cudnn_pass, c.s.n, c.s.h, c.s.w, c.s.ic, c.s.oc, precision},
+                                   arrays, fmt::format("cuDNN, {}", precision_name(precision)), work);
     timer.free_arrays();
   }
 }

@@ -3,7 +3,11 @@
 
 #include "bench/kernel_timer.h"
 #if !defined(LFM_TARGET_EMULATED)
-#include "bench/library_kernels.h"
+#include <optional>
+
+#include "src/engine/cuda/cublas.h"
+#include "src/engine/cuda/cudnn.h"
+#include "src/engine/cuda/plan.h"
 #endif
 
 namespace lfm::bench::inline LFM_TARGET {
@@ -15,21 +19,38 @@ struct Libraries {};
 
 #else
 
-struct Libraries {
-  CudnnConvolution cudnn;
-  CublasProduct cublas;
+/// A library, or why it can't be timed.
+template <typename Library>
+struct OptionalLibrary {
+  std::optional<Library> library;
+  std::string missing;
+
+  OptionalLibrary() {
+    try {
+      library.emplace();
+    } catch (const Error& error) {
+      missing = error.what();
+    }
+  }
 };
 
-/// A row of cuDNN's; a convolution that it does not support costs that row alone. Takes the workspace itself.
-inline void time_cudnn(KernelTimer& timer, CudnnConvolution& cudnn, const CudnnConvolution::Problem& problem,
-                       CudnnConvolution::Arrays arrays, const std::string& variant, const KernelWork& work) {
+struct Libraries {
+  OptionalLibrary<Cudnn> cudnn;
+  OptionalLibrary<Cublas> cublas;
+};
+
+/// A row of a library's; what it does not support costs that row alone. Takes the workspace itself.
+template <typename Plan, typename Library, typename Problem, typename Arrays>
+void time_library(KernelTimer& timer, Library& library, const Problem& problem, Arrays arrays,
+                  const std::string& variant, const KernelWork& work) {
+  std::optional<Plan> plan;
   try {
-    const std::size_t bytes = cudnn.prepare(problem);
-    arrays.workspace = timer.array<std::uint8_t>(std::max(1.0, static_cast<double>(bytes)));
+    plan.emplace(library, problem, kLibraryWorkspace);
+    arrays.workspace = timer.array<std::uint8_t>(std::max(1.0, static_cast<double>(plan->workspace())));
   } catch (const Error& error) {
     return timer.fail(variant, work, problem.precision, error.what());
   }
-  timer.time(variant, work, problem.precision, [&](kernels::Stream stream) { cudnn.launch(arrays, stream); });
+  timer.time(variant, work, problem.precision, [&](kernels::Stream stream) { plan->launch(arrays, stream); });
 }
 
 #endif

@@ -42,6 +42,9 @@ std::filesystem::path find_model(const std::string& name = "");
 struct DetectorOptions {
   std::string device = "auto";                 ///< auto, cpu, cuda, cuda:N, cuda:all, reference or emulated
   Precision precision = Precision::automatic;  ///< refused with Error{usage} where the device lacks it
+  /// Of a GPU, whose kernels compute which stage: "own", "cudnn", "cublas", or a stage each,
+  /// "block3=cudnn,projection=cublas". Throws Error{device} where a library is missing.
+  std::string kernels = "own";
   int threads = 0;                 ///< for decoding and for the CPU engine; 0: all cores this process may use
   int batch = 0;                   ///< images that go through the network together; 0: what suits the device
   std::optional<View> view;        ///< how an image becomes the network's input; the model's own by default

@@ -16,6 +16,7 @@
 #include "src/engine/device.h"
 #include "src/engine/network.h"
 #include "src/engine/precision.h"
+#include "src/engine/registry.h"
 #include "src/model/combination.h"
 #include "src/model/initialise.h"
 #include "src/report/terminal.h"
@@ -81,7 +82,8 @@ void add_layers(BenchReport& report, const BenchSubject& subject, std::span<cons
   const std::size_t first = report.rows.size();
   double all = 0;
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    report.rows.push_back(row_of(subject, "layer", layers[i].name, "", samples[i], flops_of(layers[i])));
+    const std::string library = subject.training() ? "" : subject.computed_by(i);
+    report.rows.push_back(row_of(subject, "layer", layers[i].name, library, samples[i], flops_of(layers[i])));
     report.rows.back().images_per_second = 0;  // of the whole alone
     all += report.rows.back().milliseconds->median;
   }
@@ -215,9 +217,21 @@ BenchSubject::BenchSubject(const BenchOptions& options) : options_(options) {
   } else if (precision != Precision::automatic) {
     engine.training = precision;
   }
+  engine.kernels = parse_providers(options.kernels);
   engine.note = [](const std::string& note) { tell(stderr, "lfm-cuda: {}\n", note); };
   engine_ = make_engine(parse_device(options.device), engine);
   engine_->load(model_.architecture, model_.values);
+}
+
+std::string BenchSubject::computed_by(std::size_t observed) const {
+  std::string names;
+  std::size_t at = 0;
+  for (const Stage& stage : stage_table(architecture())) {
+    const std::string name = at == observed ? engine_->computed_by(stage) : "";
+    if (!name.empty() && names != name) names += (names.empty() ? "" : ", ") + name;
+    if (!stage.joined) ++at;
+  }
+  return names;
 }
 
 std::vector<PixelBatch> BenchSubject::batches(std::size_t count, PixelMemory memory) {
@@ -290,6 +304,53 @@ BenchReport time_resident(BenchSubject& subject) {
                     pixels / 1000000, engine.cache_bytes() / 1000000));
   }
   return report;
+}
+
+BenchReport compare_kernels(const BenchOptions& options) {
+  const DeviceKind kind = parse_device(options.device).kind;
+  if (kind != DeviceKind::automatic && !engine_row(kind).takes_libraries) {
+    throw Error(ErrorCode::usage,
+                fmt::format("--compare-kernels: {} computes every stage itself; cuDNN and cuBLAS are a "
+                            "GPU's: choose --device cuda",
+                            engine_row(kind).who));
+  }
+  BenchReport all;
+  for (const ProviderRow& provider : provider_rows()) {
+    BenchOptions these = options;
+    if (kind == DeviceKind::automatic) these.device = "cuda";
+    these.kernels = provider.word;
+    const std::string name(provider.name);
+    try {
+      BenchSubject subject(these);
+      BenchReport report = time_resident(subject);
+      for (Measurement& row : report.rows) {
+        // Stages that this library has nothing for were timed with its others around them.
+        if (row.part == "batch") row.variant = name;
+        if (row.variant.empty()) row.variant = std::string(provider_name(Provider::own));
+      }
+      if (all.rows.empty()) {
+        all = std::move(report);
+        all.mode = "compare-kernels";
+        continue;
+      }
+      for (Measurement& row : report.rows) {
+        if (row.part == "batch" || row.variant != provider_name(Provider::own)) all.rows.push_back(std::move(row));
+      }
+      all.notes.push_back(fmt::format("with {}: {}", name, report.device));
+    } catch (const Error& error) {
+      if (provider.provider == Provider::own || error.code() != ErrorCode::device) throw;
+      Measurement row = all.rows[0];
+      row = {.part = row.part,
+             .operation = row.operation,
+             .variant = name,
+             .precision = row.precision,
+             .batch = row.batch,
+             .size = row.size};
+      row.error = error.what();
+      all.rows.push_back(row);
+    }
+  }
+  return all;
 }
 
 BenchReport time_training(BenchSubject& subject) {

@@ -15,10 +15,11 @@ namespace lfm {
 struct BenchOptions {
   std::string device = "auto";
   std::string precision = "auto";
+  std::string kernels = "own";
   std::filesystem::path model;
   int batch = 64, size = 256, iterations = 50, warm_up = 10, threads = 0;
   int profile = 0;  ///< batches a profiler sees; 0: time instead
-  bool resident = false, training = false, json = false;
+  bool resident = false, training = false, compare_kernels = false, json = false;
 };
 
 /// An engine, and batches of random pixels for it.
@@ -31,7 +32,10 @@ class BenchSubject {
   int batch() const { return options_.batch; }
   int size() const { return options_.size; }
   int iterations() const { return options_.iterations; }
+  bool training() const { return options_.training; }
   int warm_up() const { return options_.warm_up; }
+  /// The library that computes an observed stage, "cuDNN", or libraries, "cuDNN, cuBLAS"; empty where the engine does.
+  std::string computed_by(std::size_t observed) const;
   Precision precision() const {
     return engine_->precision(options_.training ? PlanMode::training : PlanMode::inference);
   }
@@ -51,6 +55,9 @@ class BenchSubject {
 BenchReport time_end_to_end(BenchSubject& subject);
 /// Batches from pixels on the device to logits there, and a pass's layers.
 BenchReport time_resident(BenchSubject& subject);
+/// The same with the engine's own kernels and with each library's; a library that can't be had is a row that says why.
+/// Throws where the engine's own can't be timed, and as its device takes no libraries.
+BenchReport compare_kernels(const BenchOptions& options);
 /// Training steps, from pixels in the host's memory to moved parameters, and their stages.
 BenchReport time_training(BenchSubject& subject);
 

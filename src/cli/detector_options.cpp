@@ -32,6 +32,7 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
                         "needs AVX512_BF16, "
                         "is faster, and moves logits by some 0.05 (default: auto)",
                         [a](Precision precision) { a->detector.precision = precision; });
+  add_kernels_option(command, a->detector.kernels);
   command
       .add_option("-b,--batch", a->detector.batch,
                   "Images that go through the network together\n(default: what suits the device)")
@@ -68,6 +69,15 @@ void add_scoring_options(CLI::App& command, ScoringArguments& arguments) {
   a->detector.note = [a](const std::string& note) {
     if (!a->quiet) tell(stderr, "lfm-cuda: {}\n", printable(note));
   };
+}
+
+void add_kernels_option(CLI::App& command, std::string& kernels) {
+  command
+      .add_option("--kernels", kernels,
+                  wrapped("Whose kernels compute on a GPU: lfm-cuda's own, or cuDNN's or cuBLAS's wherever they can "
+                          "(cudnn: blocks 2 to 4; cublas: these unfolded, the projection and the head); or a stage "
+                          "each: block3=cudnn,projection=cublas (default: own)"))
+      ->type_name("own|cudnn|cublas|STAGE=...");
 }
 
 std::string wrapped(std::string_view text) {

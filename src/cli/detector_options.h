@@ -38,6 +38,9 @@ ChosenModel choose_model(const ScoringArguments& arguments);
 /// They write into `arguments`, which must outlive the parsing.
 void add_scoring_options(CLI::App& command, ScoringArguments& arguments);
 
+/// --kernels, as parse_providers() takes it.
+void add_kernels_option(CLI::App& command, std::string& kernels);
+
 /// --combine, for models of several members.
 void add_combine_option(CLI::App& command, std::optional<Combination>& combination);
 

@@ -22,9 +22,17 @@ void require_training(const EngineRow& row, const EngineOptions& options) {
                           row.who, fmt::join(names, ", "), precision_name(options.training)));
 }
 
+void require_kernels(const EngineRow& row, const EngineOptions& options) {
+  if (row.takes_libraries || options.kernels.all_own()) return;
+  throw Error(ErrorCode::usage, fmt::format("{} computes every stage itself: cuDNN and cuBLAS are a GPU's; leave out "
+                                            "--kernels, or choose --device cuda",
+                                            row.who));
+}
+
 std::unique_ptr<Engine> make(DeviceKind kind, int index, const EngineOptions& options) {
   const EngineRow& row = engine_row(kind);
   require_training(row, options);
+  require_kernels(row, options);
   return row.make(index, options);
 }
 
@@ -33,7 +41,7 @@ std::unique_ptr<Engine> make_automatic(const EngineOptions& options) {
   try {
     return make(DeviceKind::cuda, 0, options);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::device) throw;
+    if (error.code() != ErrorCode::device || !options.kernels.all_own()) throw;
     if (options.note) options.note(fmt::format("using the CPU: {}", error.what()));
     return make(DeviceKind::cpu, 0, options);
   }
@@ -86,7 +94,8 @@ std::vector<std::unique_ptr<Engine>> make_engines(const Device& device, const En
   std::vector<std::unique_ptr<Engine>> engines;
   if (device.all) {
     for (const CudaDevice& gpu : cuda_devices().devices)
-      engines.push_back(make_cuda_engine(gpu.ordinal, options.precision, options.note));
+      engines.push_back(
+          make_cuda_engine(gpu.ordinal, options.precision, options.note, Precision::fp32, options.kernels));
   }
   if (engines.empty()) engines.push_back(make_engine({device.kind, device.index}, options));  // without GPUs, says why
   return engines;

@@ -44,6 +44,7 @@ struct EngineOptions {
   std::function<void(const std::string&)> note;
   Precision training =
       Precision::fp32;  ///< of training's convolutions: fp32, tf32 or bf16; note is told where a GPU falls back to fp32
+  Providers kernels = {};  ///< of a GPU's inference: whose kernels compute which stage
 };
 
 /// Throws Error{device} where the asked engine is not in this build or its device is missing, Error{usage} where the

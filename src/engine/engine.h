@@ -19,6 +19,7 @@
 
 #include "lfm/model.h"
 #include "lfm/precision.h"
+#include "src/engine/cuda/provider.h"
 #include "src/engine/plan.h"
 #include "src/model/architecture.h"
 #include "src/model/label.h"
@@ -265,6 +266,9 @@ class Engine {
   /// Bytes of the last cache before the device's memory; 0: pixels in a cache make no difference.
   virtual std::size_t cache_bytes() const { return 0; }
 
+  /// The library that computes a stage of SNet's inference; empty where the engine does.
+  virtual std::string computed_by(const Stage&) const { return ""; }
+
   // ---- time, for benchmarks ----
 
   /// Takes the time when all work asked for before is done: by an event on a GPU, by the host's clock elsewhere. Never
@@ -294,12 +298,12 @@ std::vector<Precision> cpu_precisions();  ///< what make_cpu_engine takes on thi
 /// lacks it trains in FP32, and note is told.
 std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic,
                                          std::function<void(const std::string&)> note = {},
-                                         Precision training = Precision::fp32);
+                                         Precision training = Precision::fp32, const Providers& providers = {});
 #if defined(LFM_HAVE_EMULATION)
 /// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow.
 std::unique_ptr<Engine> make_emulated_engine(Precision precision = Precision::automatic,
                                              std::function<void(const std::string&)> note = {},
-                                             Precision training = Precision::fp32);
+                                             Precision training = Precision::fp32, const Providers& providers = {});
 #endif
 
 }  // namespace lfm

@@ -31,7 +31,7 @@ std::unique_ptr<Engine> reference(const EngineOptions& options) {
 
 std::unique_ptr<Engine> emulated([[maybe_unused]] const EngineOptions& options) {
 #if defined(LFM_HAVE_EMULATION)
-  return make_emulated_engine(options.precision, options.note, options.training);
+  return make_emulated_engine(options.precision, options.note, options.training, options.kernels);
 #else
   throw Error(ErrorCode::device, why_no_emulation());
 #endif
@@ -45,6 +45,7 @@ std::span<const EngineRow> engine_rows() {
        "cpu",
        "the CPU engine",
        false,
+       false,
        cpu_precisions,
        {Precision::fp32},
        nothing,
@@ -53,13 +54,17 @@ std::span<const EngineRow> engine_rows() {
        "cuda",
        "the CUDA engine",
        true,
+       true,
        tensor_precisions,
        {Precision::fp32, Precision::tf32, Precision::bf16},
        [] { return cuda_devices().reason; },
-       [](int index, const EngineOptions& o) { return make_cuda_engine(index, o.precision, o.note, o.training); }},
+       [](int index, const EngineOptions& o) {
+         return make_cuda_engine(index, o.precision, o.note, o.training, o.kernels);
+       }},
       {DeviceKind::reference,
        "reference",
        "the reference engine",
+       false,
        false,
        fp32_alone,
        {Precision::fp32},
@@ -69,6 +74,7 @@ std::span<const EngineRow> engine_rows() {
        "emulated",
        "the emulated device",
        false,
+       true,
        tensor_precisions,
        {Precision::fp32, Precision::tf32, Precision::bf16},
        why_no_emulation,

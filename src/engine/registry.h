@@ -16,6 +16,7 @@ struct EngineRow {
   std::string_view name;                  ///< as --device takes it
   std::string_view who;                   ///< in sentences: "the CPU engine"
   bool numbered;                          ///< --device takes name:N too, and name:all
+  bool takes_libraries;                   ///< EngineOptions::kernels other than its own
   std::vector<Precision> (*inference)();  ///< what it infers in; the first is `automatic`'s. A device may lack some
   std::vector<Precision> training;        ///< what it trains in
   std::string (*missing)();               ///< why it can't be used here; empty where it can

@@ -120,6 +120,7 @@ Detector::Detector(const std::filesystem::path& model, const DetectorOptions& op
 
 Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(std::make_unique<Impl>()) {
   const Device device = parse_device(options.device);
+  const Providers kernels = parse_providers(options.kernels);
   const int threads = options.threads > 0 ? options.threads : usable_cores();
   if (options.batch < 0) throw Error(ErrorCode::usage, "a batch has at least one image");
   StreamOptions& stream = impl_->stream;
@@ -128,7 +129,10 @@ Detector::Detector(const Model& model, const DetectorOptions& options) : impl_(s
   for (Model& member : impl_->model.members.empty() ? std::span(&impl_->model, 1) : std::span(impl_->model.members)) {
     const bool is_first = stream.members.empty();
     // What is to be noted is the same for every member: once is enough.
-    auto engines = make_engines(device, {threads, options.precision, is_first ? options.note : nullptr});
+    auto engines = make_engines(device, {.threads = threads,
+                                         .precision = options.precision,
+                                         .note = is_first ? options.note : nullptr,
+                                         .kernels = kernels});
     impl_->sets.resize(engines.size());
     for (std::size_t i = 0; i < engines.size(); ++i) {
       engines[i]->load(member.architecture, member.values);

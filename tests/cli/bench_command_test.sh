@@ -27,6 +27,11 @@ contains "$("$program" bench --device cpu --training "${small[@]}" --json)" '"mo
 
 [[ $("$program" bench --device cpu --batch 1 --size 48 --warm-up 1 --profile 3) == *': 3 batches of 1 images of 48x48 between profiler start and stop, after 1' ]]
 refused --device nothing
+refused --device cpu --kernels cudnn
+refused --device cpu --compare-kernels
+refused --device emulated --kernels block9=cudnn
+refused --device emulated --training --kernels cublas
+refused --device emulated --compare-kernels --kernels cudnn
 refused --device cpu --resident --training
 refused --device cpu --training --precision fp16
 refused --device cpu --training --precision bf16
@@ -35,6 +40,10 @@ if "$program" bench --device emulated --batch 1 --size 48 --iterations 1 --warm-
   contains "$("$program" bench --device emulated "${small[@]}" --json)" '"variant": "overlapping"' '"variant": "alone"' '"precision": "fp16"'
   contains "$("$program" bench --device emulated --resident "${small[@]}" --json)" '"mode": "resident"' '"input_sets": 2' '"operation": "block 4 and projection"'
   contains "$("$program" bench --device emulated --training --precision bf16 "${small[@]}" --json)" '"mode": "training"' '"precision": "bf16"'
+  contains "$("$program" bench --device emulated --resident --kernels block3=cudnn,head=cublas --batch 1 --size 48 --iterations 1 --warm-up 1)" \
+    'block 3 by cuDNN, head by cuBLAS' 'block 3, cuDNN' 'head, cuBLAS'
+  contains "$("$program" bench --device emulated --compare-kernels --precision fp32 --batch 1 --size 48 --iterations 1 --warm-up 1)" \
+    'ours     cuDNN    cuBLAS' 'block 4 and projection' 'with cuDNN: emulated (emulated, fp32; block 2 by cuDNN'
   for mode in '' --resident --training; do
     contains "$("$program" bench --device emulated $mode "${small[@]}" --profile 2)" ': 2 batches of 2 images'
   done

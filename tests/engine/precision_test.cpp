@@ -10,11 +10,13 @@
 
 #include "src/engine/precision.h"
 
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "lfm/image.h"
 #include "src/engine/network.h"
+#include "src/model/initialise.h"
 #include "src/model/safetensors.h"
 #include "tests/cases/cases.h"
 #include "tests/cases/deviation.h"
@@ -66,6 +68,74 @@ TEST_CASE_METHOD_FOR_EACH(PrecisionTest, kTensorCores, "PrecisionTest.RandomNetw
     CHECK(cases::close_relative("logits " + to_string(c), got, expected, limit(kLogitLimit)));
     CHECK(cases::close_relative("features " + to_string(c), got_features, expected_features, limit(kFeatureLimit)));
   }
+}
+
+/// Stages given to libraries: on a GPU to cuDNN and cuBLAS, emulated to what stands in for them.
+struct LibraryCase {
+  const char* kernels;
+  Precision precision;
+};
+constexpr LibraryCase kLibraryCases[] = {
+    {"cudnn", Precision::fp32},
+    {"cublas", Precision::fp32},
+    {"block2=cublas,block3=cudnn,projection=cublas", Precision::fp32},
+    {"cudnn", Precision::fp16},
+    {"cublas", Precision::fp16},
+    {"block3=cudnn,head=cublas", Precision::fp16},
+    {"block2=cudnn,projection=cublas", Precision::bf16},
+    {"block3=cublas,block4=cudnn", Precision::tf32},
+};
+std::string case_name(const LibraryCase& c) { return std::string(precision_name(c.precision)) + " " + c.kernels; }
+
+TEST_CASE_FOR_EACH(const LibraryCase& c, kLibraryCases, "PrecisionTest.StagesOfLibraries") {
+  cases::skip_unless_device_runs(c.precision);
+  const Providers providers = parse_providers(c.kernels);
+#if defined(LFM_TARGET_EMULATED)
+  const auto engine = make_emulated_engine(c.precision, {}, Precision::fp32, providers);
+#else
+  std::unique_ptr<Engine> engine;
+  try {
+    engine = make_cuda_engine(0, c.precision, {}, Precision::fp32, providers);
+  } catch (const Error& error) {
+    if (std::getenv("LFM_REQUIRE") && std::string(std::getenv("LFM_REQUIRE")).find("libraries") != std::string::npos)
+      throw;
+    SKIP(error.what());
+  }
+#endif
+  const auto reference = make_reference_engine();
+  const double unit = c.precision == Precision::fp32 ? 2e-4 / kFeatureLimit : unit_roundoff(c.precision);
+  constexpr unsigned kNetwork = 2;  // of those above
+  const cases::NetworkCase& sizes = cases::kNetworkTests[kNetwork];
+  const auto network = cases::random_network(sizes, kNetwork);
+  // A pass of fewer images than there is room for has calls of its own; the last comes as a graph. A top-k model's head
+  // is ours with the pooling, an average's is a kernel by itself.
+  const std::pair<Pooling, std::vector<int>> passes[] = {{Pooling::topk, {2, 1, 2}}, {Pooling::average, {2}}};
+  for (const auto& [pooling, counts] : passes) {
+    Architecture architecture;
+    architecture.pooling = pooling;
+    if (pooling == Pooling::average) architecture.k = 1;
+    const std::vector<float> values = pooling == Pooling::topk ? network.values : initial_values(architecture, 5);
+    engine->load(architecture, values);
+    reference->load(architecture, values);
+    const auto pass = [&](Engine& any, int n) {
+      const auto count = static_cast<std::size_t>(n);
+      std::vector<float> logits(count), features(count * static_cast<std::size_t>(feature_count(architecture)));
+      infer(any, architecture, {network.pixels.data(), n, sizes.h, sizes.w}, logits, features);
+      return std::pair(logits, features);
+    };
+    const auto expected = pass(*reference, sizes.n);
+    for (const int n : counts) {
+      const auto got = pass(*engine, n);
+      const auto first = [](const std::vector<float>& all, std::size_t count) {
+        return std::vector<float>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count));
+      };
+      CHECK(cases::close_relative("logits", got.first, first(expected.first, got.first.size()), unit * kLogitLimit));
+      CHECK(cases::close_relative("features", got.second, first(expected.second, got.second.size()),
+                                  unit * kFeatureLimit));
+    }
+  }
+  CHECK(engine->computed_by(stage_of(StageKind::pooling)).empty());
+  CHECK_THAT(engine->description(), ContainsSubstring(" by cu"));
 }
 
 TEST_CASE_METHOD_FOR_EACH(PrecisionTest, kTensorCores, "PrecisionTest.OfficialWeightsOnAPhotograph") {

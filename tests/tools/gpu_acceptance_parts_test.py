@@ -236,6 +236,29 @@ class Report(unittest.TestCase):
         self.assertIn("| fp16 | 64 | 64,000 | 16,000 (PyTorch, eager) | 4.00x |", text)
         self.assertNotIn("32,000", text)
 
+    def test_of_stages_by_libraries(self):
+        def row(part: str, operation: str, variant: str, milliseconds: float) -> dict:
+            return {
+                "row": "measured",
+                "mode": "compare-kernels",
+                "part": part,
+                "operation": operation,
+                "variant": variant,
+                "precision": "fp16",
+                "batch": 64,
+                "milliseconds": {"median": milliseconds},
+            }
+
+        rows = [row("batch", "batch", "ours", 0.5), row("layer", "block 2", "ours", 0.1)]
+        rows += [row("batch", "batch", "cuDNN", 0.75), row("layer", "block 2", "cuDNN", 0.2)]
+        rows.append({**row("batch", "batch", "cuBLAS", 0), "error": "it is missing"})
+        del rows[-1]["milliseconds"]
+        text = markdown.report([rows])
+        self.assertIn("| precision | batch |  | ours | cuDNN | cuBLAS |", text)
+        self.assertIn("| fp16 | 64 | batch | 500.0 | 750.0 |  |", text)
+        self.assertIn("| fp16 | 64 | block 2 | 100.0 | 200.0 |  |", text)
+        self.assertIn("* batch, cuBLAS: it is missing", text)
+
     def test_what_was_reckoned_is_answered_on_such_a_gpu_alone(self):
         resident = {"row": "measured", "mode": "resident", "part": "batch", "operation": "batch", "precision": "fp16"}
         resident |= {"batch": 64, "milliseconds": {"median": 1.0, "p10": 1.0, "p90": 1.0}, "images_per_second": 64000.0}

@@ -29,14 +29,8 @@ constexpr int parts(int items, int of) { return (items + of - 1) / of; }
 
 // ---- direct (conv2x2_direct.cu) ----
 
-void pack_fp32(const Packing& to, std::vector<float> (*pack)(std::span<const float> weight, int oc, int ic)) {
-  for (int b = 1; b < kBlocks; ++b)
-    put(to.memory, to.plan.weight[b], pack(to.blocks[b].weight, kChannels[b + 1], kChannels[b]));
-  put(to.memory, to.plan.projection, pack_weight(to.projection, kMapChannels, kChannels[kBlocks], 1));
-}
-
-void pack_direct(const Packing& to) {
-  pack_fp32(to, [](std::span<const float> weight, int oc, int ic) { return pack_weight(weight, oc, ic, 4); });
+void pack_direct(const Packing& to, int b) {
+  put(to.memory, to.plan.weight[b], pack_weight(to.blocks[b].weight, kChannels[b + 1], kChannels[b], 4));
 }
 
 double direct_blocks(const Grid& grid) {
@@ -46,7 +40,9 @@ double direct_blocks(const Grid& grid) {
 
 // ---- Winograd (conv2x2_winograd.cu) ----
 
-void pack_by_winograd(const Packing& to) { pack_fp32(to, pack_winograd); }
+void pack_by_winograd(const Packing& to, int b) {
+  put(to.memory, to.plan.weight[b], pack_winograd(to.blocks[b].weight, kChannels[b + 1], kChannels[b]));
+}
 
 double winograd_blocks(const Grid& grid) {
   using Tile = kernels::WinogradTile;
@@ -58,22 +54,24 @@ double winograd_blocks(const Grid& grid) {
 // ---- tensor cores (conv2x2_tensor.cu, last_block_tensor.cu), by warpgroups too (conv2x2_wgmma.cu) ----
 
 template <typename T>
-void pack_tensor_as(const Packing& to) {
-  constexpr int last = kBlocks - 1;
+void pack_tensor_as(const Packing& to, int b) {
+  const std::span<const float> weight = to.blocks[b].weight;
+  const int oc = kChannels[b + 1], ic = kChannels[b];
   const bool wgmma = to.plan.recipe->convolution == BlockConvolution::wgmma;
-  const auto pack = wgmma ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
-  const auto pack_last = wgmma ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
-  for (int b = 1; b < last; ++b)
-    put(to.memory, to.plan.weight[b], pack(to.blocks[b].weight, kChannels[b + 1], kChannels[b]));
-  put(to.memory, to.plan.weight[last],
-      pack_last(to.blocks[last].weight, to.projection, kChannels[kBlocks], kChannels[last]));
+  if (b + 1 < kBlocks) {
+    const auto pack = wgmma ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
+    put(to.memory, to.plan.weight[b], pack(weight, oc, ic));
+  } else {
+    const auto pack = wgmma ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
+    put(to.memory, to.plan.weight[b], pack(weight, to.projection, oc, ic));
+  }
 }
 
-void pack_tensor(const Packing& to) {
+void pack_tensor(const Packing& to, int b) {
   switch (to.plan.recipe->precision) {
-    case Precision::fp16: return pack_tensor_as<kernels::Half>(to);
-    case Precision::bf16: return pack_tensor_as<kernels::Bfloat16>(to);
-    default: return pack_tensor_as<kernels::Tf32>(to);
+    case Precision::fp16: return pack_tensor_as<kernels::Half>(to, b);
+    case Precision::bf16: return pack_tensor_as<kernels::Bfloat16>(to, b);
+    default: return pack_tensor_as<kernels::Tf32>(to, b);
   }
 }
 
@@ -83,9 +81,27 @@ double tensor_blocks(const Grid& grid) {
   return static_cast<double>(Tile::tiles(grid.positions.h, grid.positions.w)) * (grid.channels / columns);
 }
 
+// ---- libraries (library_stages.h) ----
+
+void pack_for_library(const Packing& to, int b) {
+  const Precision precision = to.plan.recipe->precision;
+  const std::vector<float> weight = pack_channels_last(to.blocks[b].weight, kChannels[b + 1], kChannels[b], 4);
+  put(to.memory, to.plan.weight[b], from_floats(weight, precision));
+  put(to.memory, to.plan.bias[b], from_floats(to.blocks[b].bias, precision));
+}
+
+// Of a projection that is not fused with block 4.
+void pack_projection(const Packing& to) {
+  if (to.plan.recipe->providers.projection() == Provider::own) {
+    put(to.memory, to.plan.projection, pack_weight(to.projection, kMapChannels, kChannels[kBlocks], 1));
+  } else {
+    put(to.memory, to.plan.projection, from_floats(to.projection, to.plan.recipe->precision));
+  }
+}
+
 struct Row {
   BlockConvolution convolution;
-  void (*pack)(const Packing&);
+  void (*pack)(const Packing&, int block);
   double (*blocks)(const Grid&);
 };
 
@@ -102,7 +118,16 @@ const Row& row_of(const Recipe& recipe) { return *std::ranges::find(kRows, recip
 
 void pack_convolutions(std::byte* memory, const WeightPlan& plan, std::span<const FoldedBlock> blocks,
                        std::span<const float> projection) {
-  row_of(*plan.recipe).pack({memory, plan, blocks, projection});
+  const Packing to{memory, plan, blocks, projection};
+  for (int b = 1; b < kBlocks; ++b) {
+    if (plan.recipe->providers.block(b) != Provider::own) {
+      pack_for_library(to, b);
+      continue;
+    }
+    row_of(*plan.recipe).pack(to, b);
+    put(memory, plan.bias[b], blocks[b].bias);
+  }
+  if (!plan.recipe->fuses_projection) pack_projection(to);
 }
 
 double thread_blocks(const Recipe& recipe, int block, const MapSize& out) {

@@ -49,22 +49,24 @@ bool wanted(const char* variable, bool otherwise = true) {
 }  // namespace
 
 CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision,
-                       std::function<void(const std::string&)> note, Precision training)
+                       std::function<void(const std::string&)> note, Precision training, const Providers& providers)
     : context_(ordinal),
       description_(std::move(description)),
       precision_(precision),
       training_precision_(training),
       note_(std::move(note)),
       use_graphs_(wanted("LFM_CUDA_GRAPHS")),
-      recipe_(
+      recipe_(with_providers(
           choose(context_.capability(), precision,
-                 {.winograd = wanted("LFM_CUDA_WINOGRAD"), .wgmma = wanted("LFM_CUDA_WGMMA", RecipeOptions{}.wgmma)})),
+                 {.winograd = wanted("LFM_CUDA_WINOGRAD"), .wgmma = wanted("LFM_CUDA_WGMMA", RecipeOptions{}.wgmma)}),
+          providers)),
       splits_(wanted("LFM_CUDA_SPLIT")),
       upload_(context_),
       compute_(context_),
       slots_{Slot(context_), Slot(context_)},
       chunk_limit_(kMaxChunk) {
   require_precision(training, "training", {Precision::fp32, Precision::tf32, Precision::bf16});
+  if (!recipe_.providers.all_own()) libraries_.emplace(recipe_.providers);
 }
 
 // Work under way uses the memory that goes now.
@@ -81,7 +83,14 @@ std::string CudaEngine::description() const {
   const std::string training = training_precision_ == Precision::fp32
                                    ? ""
                                    : fmt::format(", training in {}", precision_name(training_precision_));
-  return fmt::format("{} ({}, {}{})", description_, context_.name(), precision_name(precision_), training);
+  const std::string libraries = description_of(recipe_.providers);
+  return fmt::format("{} ({}, {}{}{}{})", description_, context_.name(), precision_name(precision_), training,
+                     libraries.empty() ? "" : "; ", libraries);
+}
+
+std::string CudaEngine::computed_by(const Stage& stage) const {
+  const Provider provider = recipe_.providers[stage];
+  return provider == Provider::own ? "" : std::string(provider_name(provider));
 }
 
 void CudaEngine::take_model(const Architecture& architecture, std::span<const float> values) {
@@ -98,6 +107,7 @@ void CudaEngine::take_model(const Architecture& architecture, std::span<const fl
   n_ = 0;
   waiting_ = 0;
   if (architecture != this->architecture()) plan_ = {};
+  if (libraries_) libraries_->forget();
   parameters_.assign(values.begin(), values.end());
   upload_weights(architecture, values);
 }
@@ -122,6 +132,7 @@ void CudaEngine::make_room(const PlanRequest& request) {
   upload_.synchronize();
   compute_.synchronize();
   plan_ = {};  // nothing is planned should an allocation fail
+  if (libraries_) libraries_->forget();
   n_ = 0;
   waiting_ = 0;
   forget_graphs();
@@ -134,6 +145,7 @@ void CudaEngine::make_room(const PlanRequest& request) {
     throw;
   }
   plan_ = plan;
+  if (libraries_) libraries_->prepare(plan_, architecture(), plan_.n);
 }
 
 void CudaEngine::take_memory(const InferencePlan& plan) {
@@ -166,18 +178,23 @@ Plan CudaEngine::plan_for(const Architecture& architecture, const PlanRequest& r
 
 int CudaEngine::chunk(int height, int width) const {
   const InferencePlan image = plan_pass(architecture(), 1, height, width);
-  const auto most = std::clamp<std::size_t>(kChunkBytes / image.arena.bytes, 1, static_cast<std::size_t>(chunk_limit_));
+  const std::size_t bytes = image.arena.bytes - image.workspace.bytes();
+  const auto most = std::clamp<std::size_t>(kChunkBytes / bytes, 1, static_cast<std::size_t>(chunk_limit_));
   return images_of_a_pass(convolution_grids(recipe_, image.shape), static_cast<int>(most), context_.multiprocessors());
 }
 
 InferencePass CudaEngine::pass() const {
-  return {&plan_, arena_.data(), &weight_plan_, weights_.data(), architecture(), n_, pixels_};
+  return {&plan_,         arena_.data(),
+          &weight_plan_,  weights_.data(),
+          architecture(), n_,
+          pixels_,        libraries_ ? &*libraries_ : nullptr};
 }
 
 void CudaEngine::begin(const PixelBatch& batch) {
   context_.make_current();
   launch_stages();  // of a pass that was left in the middle
   refresh_weights();
+  if (libraries_) libraries_->prepare(plan_, architecture(), batch.n);
   n_ = batch.n;
   slot_ ^= 1;
   Slot& slot = slots_[slot_];
@@ -251,7 +268,7 @@ void CudaEngine::launch_stages() {
   const InferencePass work = pass();
   for (const Stage& stage : kStages) {
     if ((waiting >> stage.index & 1u) == 0 || is_fused(work, stage)) continue;
-    const device::Range range(stage.name, n_, stage.index);
+    const device::Range range(range_name(stage, recipe_.providers[stage]), n_, stage.index);
     launch_stage(work, stage, compute_.handle());
     if (stage.block == 0) slots_[slot_].consumed.record(compute_);
   }
@@ -364,15 +381,15 @@ namespace lfm {
 #if defined(LFM_TARGET_EMULATED)
 
 std::unique_ptr<Engine> make_emulated_engine(Precision precision, std::function<void(const std::string&)> note,
-                                             Precision training) {
+                                             Precision training, const Providers& providers) {
   return std::make_unique<CudaEngine>(0, "emulated", precision == Precision::automatic ? Precision::fp16 : precision,
-                                      std::move(note), training);
+                                      std::move(note), training, providers);
 }
 
 #else
 
 std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::function<void(const std::string&)> note,
-                                         Precision training) {
+                                         Precision training, const Providers& providers) {
   const CudaDevices found = cuda_devices();
   if (found.devices.empty()) {
     throw Error(ErrorCode::device,
@@ -389,7 +406,7 @@ std::unique_ptr<Engine> make_cuda_engine(int device, Precision precision, std::f
   const EnginePrecisions chosen = engine_precisions(*known, precision, training);
   if (note && !chosen.note.empty()) note(chosen.note);
   return std::make_unique<CudaEngine>(device, fmt::format("cuda:{}", device), chosen.inference, std::move(note),
-                                      chosen.training);
+                                      chosen.training, providers);
 }
 
 #endif

@@ -15,6 +15,7 @@
 #include "src/engine/cuda/collective.h"
 #include "src/engine/cuda/device.h"
 #include "src/engine/cuda/inference.h"
+#include "src/engine/cuda/library_stages.h"
 #include "src/engine/cuda/plan.h"
 #include "src/engine/cuda/training.h"
 #include "src/engine/engine.h"
@@ -24,9 +25,10 @@ namespace lfm::inline LFM_TARGET {
 class CudaEngine final : public Engine, public Inference {
  public:
   /// ordinal: as device::Context takes it. precision: of inference, not automatic. note is told when memory does not
-  /// suffice. training: FP32, TF32 or BF16.
+  /// suffice. training: FP32, TF32 or BF16. providers: of inference's stages; a library that is missing is Error{device}.
   CudaEngine(int ordinal, std::string description, Precision precision = Precision::fp32,
-             std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32);
+             std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32,
+             const Providers& providers = {});
   ~CudaEngine() override;
 
   std::string description() const override;
@@ -46,6 +48,7 @@ class CudaEngine final : public Engine, public Inference {
 
   void mark(std::size_t index) override;
   double milliseconds_between(std::size_t from, std::size_t to) override;
+  std::string computed_by(const Stage& stage) const override;
   const char* clock() const override { return device::Timestamp::clock(); }
 
   void begin(const PixelBatch& batch) override;
@@ -94,10 +97,11 @@ class CudaEngine final : public Engine, public Inference {
   std::function<void(const std::string&)> note_;
   bool
       use_graphs_;  // LFM_CUDA_GRAPHS=off launches kernels one by one, for profilers that should see NVTX ranges around them
-  const Recipe& recipe_;  // of inference; LFM_CUDA_WINOGRAD, LFM_CUDA_WGMMA: options of the choice
-  bool splits_;           // few images' last block; LFM_CUDA_SPLIT=off: never
+  const Recipe recipe_;  // of inference; LFM_CUDA_WINOGRAD, LFM_CUDA_WGMMA: options of the choice
+  bool splits_;          // few images' last block; LFM_CUDA_SPLIT=off: never
   device::Stream upload_, compute_;
   std::vector<device::Timestamp> marks_;
+  std::optional<LibraryStages> libraries_;  // where any stage is a library's
   std::array<Slot, 2> slots_;
   std::size_t slot_ = 0;  // of the pass under way
 

@@ -16,6 +16,8 @@
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
+#include "kernels/topk_pool.h"
+#include "src/engine/cuda/library_stages.h"
 #include "src/model/front_end.h"
 
 namespace lfm::inline LFM_TARGET {
@@ -95,13 +97,16 @@ class Stages {
   // ---- pooling and head, in FP32 always ----
 
   void pool() const {
-    const int area = plan_.shape.maps().area();
-    if (pass_.architecture.pooling == Pooling::topk) {
+    const int area = plan_.shape.maps().area(), rows = pass_.n * kMapChannels;
+    if (pass_.architecture.pooling == Pooling::topk && plan_.recipe->providers.head() != Provider::own) {
+      kernels::topk_pool(at<float>(plan_.features), nullptr, at<float>(plan_.maps), rows, area, pass_.architecture.k,
+                         stream_);
+    } else if (pass_.architecture.pooling == Pooling::topk) {
       kernels::pool_head(at<float>(plan_.logits), at<float>(plan_.features), at<float>(plan_.maps),
                          weight(weight_plan_.head_weight), weight(weight_plan_.head_bias), pass_.n, kMapChannels, area,
                          pass_.architecture.k, stream_);
     } else {
-      kernels::average_pool(at<float>(plan_.features), at<float>(plan_.maps), pass_.n * kMapChannels, area, stream_);
+      kernels::average_pool(at<float>(plan_.features), at<float>(plan_.maps), rows, area, stream_);
     }
   }
   void head() const {
@@ -147,7 +152,8 @@ bool is_fused(const InferencePass& pass, const Stage& stage) {
     case StageKind::front_end: return lfm::is_fused(pass.architecture.front_end);  // in block 1
     case StageKind::block:
       return pass.plan->recipe->fuses_projection && stage.block + 1 == kBlocks;  // in the projection
-    case StageKind::head: return pass.architecture.pooling == Pooling::topk;     // in pooling
+    case StageKind::head:                                                        // in pooling
+      return pass.architecture.pooling == Pooling::topk && pass.plan->recipe->providers.head() == Provider::own;
     case StageKind::projection:
     case StageKind::pooling:
     case StageKind::stem:
@@ -158,6 +164,7 @@ bool is_fused(const InferencePass& pass, const Stage& stage) {
 
 void launch_stage(const InferencePass& pass, const Stage& stage, kernels::Stream stream) {
   if (is_fused(pass, stage)) return;
+  if (pass.plan->recipe->providers[stage] != Provider::own) return pass.libraries->launch(pass, stage, stream);
   const Stages stages(pass, stream);
   if (stage.kind == StageKind::front_end) return stages.residual();
   if (stage.kind == StageKind::pooling) return stages.pool();

@@ -9,6 +9,8 @@
 
 namespace lfm::inline LFM_TARGET {
 
+class LibraryStages;
+
 /// Where a pass finds its buffers. The plans and memory outlive the work it launches.
 struct InferencePass {
   const InferencePlan* plan = nullptr;
@@ -16,8 +18,9 @@ struct InferencePass {
   const WeightPlan* weight_plan = nullptr;
   std::byte* weights = nullptr;
   Architecture architecture;
-  int n = 0;                             ///< images, at most the plan's
-  const std::uint8_t* pixels = nullptr;  ///< on the device, [n][height][width][3]
+  int n = 0;                                 ///< images, at most the plan's
+  const std::uint8_t* pixels = nullptr;      ///< on the device, [n][height][width][3]
+  const LibraryStages* libraries = nullptr;  ///< prepared for n images; null where all stages are the engine's own
 };
 
 /// Whether the precision computes the stage as part of another, and launches nothing for it.

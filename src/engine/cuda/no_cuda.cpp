@@ -13,7 +13,8 @@ void start_profiler() {}
 void stop_profiler() {}
 
 // NOLINTNEXTLINE(performance-unnecessary-value-param): one signature with the build that has an engine
-std::unique_ptr<Engine> make_cuda_engine(int, Precision, std::function<void(const std::string&)>, Precision) {
+std::unique_ptr<Engine> make_cuda_engine(int, Precision, std::function<void(const std::string&)>, Precision,
+                                         const Providers&) {
   throw Error(
       ErrorCode::device,
       "this build has no CUDA engine; use --device cpu, or build with the CUDA toolkit installed (-DLFM_CUDA=ON)");

@@ -20,6 +20,16 @@ std::vector<float> decode(std::span<const std::byte> values) {
   return floats;
 }
 
+template <typename T>
+std::vector<std::byte> encode(std::span<const float> values) {
+  std::vector<std::byte> elements(values.size() * sizeof(T));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const T element = kernels::round_to<T>(values[i]);
+    std::memcpy(elements.data() + i * sizeof(T), &element, sizeof(T));
+  }
+  return elements;
+}
+
 }  // namespace
 
 std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, int taps) {
@@ -27,6 +37,16 @@ std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, in
   for (int o = 0; o < oc; ++o) {
     for (int i = 0; i < ic; ++i) {
       for (int t = 0; t < taps; ++t) packed[(t * ic + i) * oc + o] = weight[(o * ic + i) * taps + t];
+    }
+  }
+  return packed;
+}
+
+std::vector<float> pack_channels_last(std::span<const float> weight, int oc, int ic, int taps) {
+  std::vector<float> packed(weight.size());
+  for (int o = 0; o < oc; ++o) {
+    for (int i = 0; i < ic; ++i) {
+      for (int t = 0; t < taps; ++t) packed[(o * taps + t) * ic + i] = weight[(o * ic + i) * taps + t];
     }
   }
   return packed;
@@ -64,6 +84,18 @@ std::vector<float> to_floats(std::span<const std::byte> values, Precision precis
     case Precision::fp16: return decode<kernels::Half>(values);
     case Precision::bf16: return decode<kernels::Bfloat16>(values);
     default: return decode<kernels::Tf32>(values);  // TF32 is FP32 with zeros at its end
+  }
+}
+
+std::vector<std::byte> from_floats(std::span<const float> values, Precision precision) {
+  switch (precision) {
+    case Precision::fp16: return encode<kernels::Half>(values);
+    case Precision::bf16: return encode<kernels::Bfloat16>(values);
+    case Precision::tf32: return encode<kernels::Tf32>(values);
+    default: {
+      const std::span<const std::byte> bytes = std::as_bytes(values);
+      return {bytes.begin(), bytes.end()};
+    }
   }
 }
 

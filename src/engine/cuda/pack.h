@@ -14,6 +14,9 @@ namespace lfm {
 /// [oc][ic][taps] -> [tap][ic][oc], so that a GEMM reads consecutive output channels. taps: 4 for 2x2, 1 for 1x1.
 std::vector<float> pack_weight(std::span<const float> weight, int oc, int ic, int taps);
 
+/// [oc][ic][taps] -> [oc][tap][ic], as libraries read it.
+std::vector<float> pack_channels_last(std::span<const float> weight, int oc, int ic, int taps);
+
 /// [oc][ic][4] -> for conv2x2_winograd: each 2x2 kernel transformed to nine points, in the kernel's stages
 /// (kernels/winograd_layout.h). The sums of two or four weights are rounded once.
 std::vector<float> pack_winograd(std::span<const float> weight, int oc, int ic);
@@ -29,6 +32,9 @@ std::vector<float> unpack_weight(std::span<const float> packed, int oc, int ic, 
 
 /// Activations as they lie on a device of this precision.
 std::vector<float> to_floats(std::span<const std::byte> values, Precision precision);
+
+/// Values as they lie on a device of this precision, rounded.
+std::vector<std::byte> from_floats(std::span<const float> values, Precision precision);
 
 /// [n][area][c] -> [n][c][area].
 std::vector<float> channels_first(std::span<const float> values, int n, int area, int c);

@@ -16,6 +16,7 @@ constexpr double kAsGood = 0.01;
 std::vector<ImageGrid> convolution_grids(const Recipe& recipe, const NetworkShape& shape) {
   std::vector<ImageGrid> grids;
   for (int block = 1; block < kBlocks; ++block) {
+    if (recipe.providers.block(block) != Provider::own) continue;
     const MapSize& out = shape.out[block];
     const double positions = block + 1 == kBlocks ? out.area() : 4 * out.area();
     grids.push_back({thread_blocks(recipe, block, out), recipe.resident_blocks,
@@ -35,6 +36,7 @@ double busy_share(const std::vector<ImageGrid>& grids, int n, int multiprocessor
 }
 
 int images_of_a_pass(const std::vector<ImageGrid>& grids, int most, int multiprocessors) {
+  if (grids.empty()) return most;  // libraries convolve, whose grids are theirs
   const auto share = [&](int n) { return busy_share(grids, n, multiprocessors); };
   double best = 0;
   for (int n = most / 2 + 1; n <= most; ++n) best = std::max(best, share(n));

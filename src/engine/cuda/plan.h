@@ -17,6 +17,9 @@ constexpr std::size_t item_bytes(Precision precision) {
   return precision == Precision::fp16 || precision == Precision::bf16 ? 2 : 4;
 }
 
+/// What libraries may take for a while. cuBLAS's own are as large on Hopper, smaller before.
+inline constexpr std::size_t kLibraryWorkspace = std::size_t{32} << 20;
+
 /// Alignment of regions in device memory.
 inline constexpr std::size_t kDeviceAlignment = 256;
 
@@ -34,6 +37,9 @@ struct InferencePlan {
   std::array<Region, kBlocks> blocks;
   int split_images = 0;  ///< up to so many, the last block is computed in two launches: pass_size.h
   Region scratch;        ///< of these images, of the precision, [images][tiles][positions of a tile][c]; or empty
+  Region unpooled;       ///< of the precision: what a library convolved, [n][h][w][c] of the largest; or empty
+  Region unfolded;       ///< of the precision: what it multiplies, [n][h][w][4*c] of the largest; or empty
+  Region workspace;      ///< bytes, of libraries; or empty
   Region maps;           ///< float [n][64][h*w]
   Region features;       ///< float [n][64][values per channel]
   Region logits;         ///< float [n]
@@ -49,10 +55,10 @@ InferencePlan plan_inference(const Architecture& architecture, int n, int height
 struct WeightPlan {
   const Recipe* recipe = nullptr;
   /// float [4][ic][oc]; but in blocks 2 to 4, unless they are direct, in stages: transformed (pack_winograd), or for
-  /// tensor cores (tensor_pack.h), the last with the projection among them
+  /// tensor cores (tensor_pack.h), the last with the projection among them. For libraries [oc][4][ic] of the precision.
   std::array<Region, kBlocks> weight;
-  std::array<Region, kBlocks> bias;  ///< float [oc]
-  Region projection;                 ///< float [512][64], or empty
+  std::array<Region, kBlocks> bias;  ///< float [oc]; for libraries of the precision
+  Region projection;                 ///< float [512][64], or empty; for libraries [64][512] of the precision
   Region head_weight;                ///< float [features]
   Region head_bias;                  ///< float [1]
   Plan arena;

@@ -51,4 +51,17 @@ const Recipe& choose(int capability, Precision precision, const RecipeOptions& o
                                             precision_name(precision), capability / 10, capability % 10));
 }
 
+Recipe with_providers(Recipe recipe, const Providers& providers) {
+  recipe.providers = providers;
+  if (!recipe.fuses_projection) return recipe;
+  Provider& block = recipe.providers.of[static_cast<std::size_t>(block_stage(kBlocks - 1).index)];
+  Provider& projection = recipe.providers.of[static_cast<std::size_t>(stage_of(StageKind::projection).index)];
+  if (block == Provider::own && projection == Provider::own) return recipe;
+  for (Provider* one : {&block, &projection}) {
+    if (*one == Provider::own) *one = Provider::cublas;
+  }
+  recipe.fuses_projection = false;
+  return recipe;
+}
+
 }  // namespace lfm

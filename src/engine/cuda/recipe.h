@@ -6,6 +6,7 @@
 #include <span>
 
 #include "lfm/precision.h"
+#include "src/engine/cuda/provider.h"
 
 namespace lfm {
 
@@ -29,6 +30,7 @@ struct Recipe {
   int weight_factors;     ///< that a pair of channels is packed as: four taps, or nine points
   bool fuses_projection;  ///< with block 4, whose maps then are never in memory
   int resident_blocks;    ///< blocks of threads of its convolutions on a multiprocessor: docs/KERNEL-RESOURCES.md
+  Providers providers{};  ///< of stages that a library computes in place of these kernels
 
   constexpr bool runs_on(int capability) const { return capability >= capability_from && capability <= capability_to; }
 };
@@ -47,5 +49,9 @@ bool multiplies(int capability, Precision precision);
 /// The first recipe of the precision that runs there and that the options allow. Throws Error{usage} where there is
 /// none.
 const Recipe& choose(int capability, Precision precision, const RecipeOptions& options = {});
+
+/// The recipe with stages of libraries in it. Where block 4 and the projection are one kernel, both are a library's or
+/// neither: beside a library's, cuBLAS computes the other.
+Recipe with_providers(Recipe recipe, const Providers& providers);
 
 }  // namespace lfm

@@ -12,7 +12,7 @@ void pack_weights(std::byte* memory, const WeightPlan& plan, const Architecture&
   const auto blocks = fold_blocks(architecture, values);
   const auto projection = parameter(values, table, kProjection);
   put(memory, plan.weight[0], pack_weight(blocks[0].weight, kChannels[1], kChannels[0], 4));
-  for (int b = 0; b < kBlocks; ++b) put(memory, plan.bias[b], blocks[b].bias);
+  put(memory, plan.bias[0], blocks[0].bias);
   pack_convolutions(memory, plan, blocks, projection);
   put(memory, plan.head_weight, parameter(values, table, kHeadWeight));
   put(memory, plan.head_bias, parameter(values, table, kHeadBias));

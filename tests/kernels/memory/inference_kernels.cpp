@@ -8,11 +8,13 @@
 #include "kernels/head.h"
 #include "kernels/last_block_tensor.h"
 #include "kernels/last_block_wgmma.h"
+#include "kernels/max_pool.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
 #include "kernels/tensor_layout.h"
 #include "kernels/topk_pool.h"
+#include "kernels/unfold.h"
 #include "tests/kernels/memory/every_kernel.h"
 #include "tests/kernels/memory/watched_array.h"
 
@@ -114,6 +116,14 @@ void pooling_and_head(simt::MemoryChecker& checker) {
   kernels::pool_head(logits, values, maps, weight, bias, n, 64, area, k, nullptr);
 }
 
+void around_libraries(simt::MemoryChecker& checker) {
+  constexpr int n = 2, h = 5, w = 8, c = 64;
+  const Floats input(checker, "input", product({n, h, w, c}), 1), unfolded(checker, "output", product({n, 4, 7, 4, c}));
+  kernels::unfold(unfolded, input, n, h, w, c * static_cast<int>(sizeof(float)), nullptr);
+  const Floats pooled(checker, "output", product({n, 2, 4, c}));
+  kernels::max_pool_of_relu(pooled, input, n, h, w, c, sizeof(float), nullptr);
+}
+
 }  // namespace
 
 void run_inference_kernels(simt::MemoryChecker& checker) {
@@ -128,6 +138,7 @@ void run_inference_kernels(simt::MemoryChecker& checker) {
   tensor_cores<kernels::Tf32>(checker);
   projection(checker);
   pooling_and_head(checker);
+  around_libraries(checker);
 }
 
 }  // namespace lfm::test

@@ -53,6 +53,7 @@ inline constexpr Promise kPromises[] = {
     {"last_block_wgmma", 5.23, 8.67, "as last_block_tensor"},
     {"last_block_wgmma_convolve", 5.23, 16.00},
     {"last_block_wgmma_project", 16.00, 8.67, "as last_block_tensor"},
+    {"max_pool", 16.00, 16.00},
     {"mean", 8.00, 4.00},
     {"merge_backward_sums", 1.25, 1.00, "one channel of each slice; at most 1024 slices"},
     {"merge_moments", 2.00, 1.00, "as merge_backward_sums"},
@@ -78,6 +79,7 @@ inline constexpr Promise kPromises[] = {
     {"slice_moments", 15.92, 4.00},
     {"sum_partials", 4.00, 4.00},
     {"topk_pool", 3.62, 2.00, "a map begins anywhere in a sector"},
+    {"unfold", 16.00, 16.00},
 };
 
 }  // namespace lfm::test

@@ -66,6 +66,18 @@ def kernels(call: Call) -> None:
     )
 
 
+def compare_kernels(call: Call) -> None:
+    """Each stage with our kernels, cuDNN's and cuBLAS's; what these can't do is a row that says why."""
+    emulated = call.bundle.emulated
+    choices = [("fp16", 1)] if emulated else [(precision, 64) for precision in PRECISIONS] + [("fp16", 1)]
+    sizes = ["--size", 48, "--iterations", 1, "--warm-up", 1] if emulated else ["--iterations", 20, "--warm-up", 5]
+    for precision, batch in choices:
+        command = [call.bundle.program("lfm-cuda"), "bench", "--compare-kernels", "--json"]
+        command += ["--device", call.bundle.device, "--precision", precision, "--batch", batch, *sizes]
+        environment = with_cuda_libraries(call.environment, call.python)
+        measured(call, f"bench --compare-kernels {precision} {batch}", command, environment)
+
+
 def bench(*mode: str):
     def work(call: Call) -> None:
         choices = (
@@ -170,6 +182,7 @@ def steps(call: Call) -> list[Step]:
         Step("resident", 45 * patience, bench("--resident")),
         Step("end to end", 45 * patience, bench()),
         Step("kernels", 25 * patience, kernels),
+        Step("kernels of libraries", 25 * patience, compare_kernels),
         Step("peers agree", 40 * patience, agree),
         Step("PyTorch, eager", 30 * patience, lambda call: call.peers.phase(call, "eager")),
         Step("LibTorch", 40 * patience, lambda call: call.peers.libtorch(call)),

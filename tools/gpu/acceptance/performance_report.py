@@ -144,6 +144,24 @@ def layers(rows: list[dict]) -> list[str]:
     )
 
 
+def libraries(rows: list[dict]) -> list[str]:
+    """A line a stage, precision and batch, a column a run: rows follow the batch of their run."""
+    found = measured(rows, "compare-kernels")
+    cells: dict[tuple, dict[str, str]] = {}
+    run = ""
+    for row in found:
+        run = row.get("variant", run) if row["part"] == "batch" else run
+        if "milliseconds" in row:
+            key = (row["precision"], row["batch"], row["operation"])
+            cells.setdefault(key, {})[run] = f"{1e3 * row['milliseconds']['median']:.1f}"
+    if not found:
+        return []
+    runs = list(dict.fromkeys(row["variant"] for row in found if row["part"] == "batch"))
+    head = ["precision", "batch", "", *runs]
+    lines = [[*key, *[cell.get(name) for name in runs]] for key, cell in cells.items()]
+    return ["### Stages by libraries, resident: microseconds", ""] + table(head, lines, 3) + errors(found)
+
+
 def peers(rows: list[dict]) -> list[str]:
     found = [row for row in of(rows, "peer") if "deviation" in row]
     compiled = [row for row in of(rows, "peer") if "compile_seconds" in row]
@@ -245,4 +263,4 @@ def counters(rows: list[dict]) -> list[str]:
     )
 
 
-PARTS = (estimates, ceilings, inference, layers, peers, training, kernels, counters)
+PARTS = (estimates, ceilings, inference, layers, libraries, peers, training, kernels, counters)
