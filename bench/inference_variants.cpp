@@ -54,13 +54,16 @@ void time_tensor_block(KernelTimer& timer, int batch, int size, int block) {
     timer.time(variant + ", split", work, precision, [&](kernels::Stream s) {
       kernels::last_block_tensor<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, scratch}, s);
     });
-    for (T* const split : {static_cast<T*>(nullptr), scratch}) {
-      if (!timer.is_hopper()) continue;
-      timer.time(fmt::format("warpgroups, {}{}", precision_name(precision), split ? ", split" : ""), work, precision,
-                 [&](kernels::Stream s) {
-                   kernels::last_block_wgmma<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, split}, s);
-                 });
-    }
+    const auto time_wgmma = [&](const std::string& how, int warpgroups, T* split) {
+      if (!timer.is_hopper()) return;
+      timer.time(
+          fmt::format("warpgroups, {}, {}", how, precision_name(precision)), work, precision, [&](kernels::Stream s) {
+            kernels::last_block_wgmma<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, split}, warpgroups, s);
+          });
+    };
+    time_wgmma("1 a block", 1, nullptr);
+    time_wgmma("2 a block", 2, nullptr);
+    time_wgmma("split", 1, scratch);
   }
   timer.free_arrays();
 }

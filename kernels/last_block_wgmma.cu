@@ -1,14 +1,14 @@
 // last_block_wgmma: maps = P max(0, conv2x2(x, w) + bias) by Hopper's warpgroup products, as last_block_tensor.
 //   input [n][h][w][ic]   weight packed in stages   bias [oc]   ->   maps [n][64][(h-1)(w-1)]
-//   grid   (n * ceil((h-1)/8) * ceil((w-1)/16))    block 128 threads, 16 x 8 positions, all channels, all maps
+//   grid   (n * ceil((h-1)/8G) * ceil((w-1)/16))    block 128 G threads, 16 x 8G positions, all channels, all maps
 // For each 128 channels: the convolution (warpgroup_conv.cuh) upon the bias, then ReLU and rounding in registers, where
 // a thread's sums are, as they stand, its words of the next product's left side: of halves, columns 8n to 8n + 15; of
 // TF32, columns 2t and 2t+1 of eight are taken as t and t+4, and the packed projection is permuted alike. The sums of
 // the maps live through the kernel. The projection's weights follow the convolution's, in stages half as long.
 //
 // For few images the same in two launches, every sum in the same order:
-//   convolve   grid (tiles, oc/128); the words go to scratch [tile][stage of the projection][product][thread]
-//   project    grid (tiles); a thread loads its own words again
+//   convolve   grid (tiles, oc/128), G = 1; the words go to scratch [tile][stage of the projection][product][thread]
+//   project    grid (tiles), block 128 threads; a thread loads its own words again
 #include "kernels/last_block_wgmma.h"
 #include "kernels/warpgroup_conv.cuh"
 
@@ -24,8 +24,10 @@ constexpr int kTailStages = ConvTile::kColumns* static_cast<int>(sizeof(T)) / Co
 constexpr int kTailChunks = ConvTile::kStageChunks / 2;
 static_assert(kTailStages<Half> % kSlots == 0 && kMaps * ConvTile::kSlabChunks == kTailChunks);
 
-using Buffers = WarpgroupBuffers<1>;
-static_assert(sizeof(Buffers) == 52512);  // last_block_wgmma_kernel<T, (true|false)>
+template <int kWarpgroups>
+using Buffers = WarpgroupBuffers<kWarpgroups>;
+static_assert(sizeof(Buffers<1>) == 52512);  // last_block_wgmma_kernel<T, 1, (true|false)>
+static_assert(sizeof(Buffers<2>) == 69920);  // last_block_wgmma_kernel<T, 2, false>
 
 // A thread's left side of a stage of the projection: of even positions and of odd ones, of its two products in depth.
 struct Words {
@@ -109,21 +111,22 @@ __device__ __forceinline__ int group_chunks(int stages) {
   return stages * ConvTile::kStageChunks + kTailStages<T> * kTailChunks;
 }
 
-template <typename T, bool kSplit>
-__global__ void __launch_bounds__(kWarpgroup, 2)
+template <typename T, int kWarpgroups, bool kSplit>
+__global__ void __launch_bounds__(kWarpgroup* kWarpgroups, 2 / kWarpgroups)
     last_block_wgmma_kernel(float* __restrict__ maps, Chunk* __restrict__ scratch, const T* __restrict__ input,
                             const Chunk* __restrict__ weight, const float* __restrict__ bias, int tiles_y, int tiles_x,
                             int h, int w, int ic, int oc) {
-  auto& buffers = dynamic_shared<Buffers>();
+  auto& buffers = dynamic_shared<Buffers<kWarpgroups>>();
   const int tile = block_index();
-  const auto in = warpgroup_tile_input<T, 1>(input, tile, tiles_y, tiles_x, h, w, ic);
+  const auto in = warpgroup_tile_input<T, kWarpgroups>(input, tile, tiles_y, tiles_x, h, w, ic);
   const int slabs = ic / kSlab<T>, stages = slabs * ConvTile::kTaps;
   const int first = kSplit ? block_row() : 0, groups = kSplit ? 1 : oc / ConvTile::kColumns;
-  const WarpgroupPatchCopy<T, 1> copy(in);
+  const WarpgroupPatchCopy<T, kWarpgroups> copy(in);
   copy.copy(buffers.patches[0], 0);
   commit_copies();
   constexpr int kTail = kSplit ? 0 : kTailStages<T>;
-  BulkStream<Buffers, kTail> stream(buffers, weight + std::int64_t{first} * group_chunks<T>(stages), stages, groups);
+  BulkStream<Buffers<kWarpgroups>, kTail> stream(buffers, weight + std::int64_t{first} * group_chunks<T>(stages),
+                                                 stages, groups);
   stream.start();
   sync_block();
 
@@ -229,41 +232,63 @@ __global__ void __launch_bounds__(kWarpgroup)
              tile / tiles_x % tiles_y * ConvTile::kHeight, tile % tiles_x * ConvTile::kWidth, out_h, out_w);
 }
 
+template <typename T>
+struct Tiles {
+  explicit Tiles(const LastBlockTensor<T>& b, int warpgroups)
+      : y(static_cast<int>(blocks_for(b.h - 1, ConvTile::kHeight * warpgroups))),
+        x(static_cast<int>(blocks_for(b.w - 1, ConvTile::kWidth))) {
+    const std::int64_t tiles = std::int64_t{b.n} * y * x;
+    require(tiles <= INT32_MAX, "last_block_wgmma: the batch is too large for one launch");
+    all = static_cast<unsigned>(tiles);
+  }
+  int y, x;
+  unsigned all;
+};
+
+template <typename T, int kWarpgroups>
+void launch_whole(const LastBlockTensor<T>& b, Stream stream) {
+  const Tiles tiles(b, kWarpgroups);
+  launch({.kernel = "last_block_wgmma",
+          .blocks = {tiles.all},
+          .threads = kWarpgroup * kWarpgroups,
+          .shared_bytes = sizeof(Buffers<kWarpgroups>)},
+         stream, last_block_wgmma_kernel<T, kWarpgroups, false>, b.maps, nullptr, b.input,
+         static_cast<const Chunk*>(b.weight), b.bias, tiles.y, tiles.x, b.h, b.w, b.ic, b.oc);
+}
+
+template <typename T>
+void launch_split(const LastBlockTensor<T>& b, Stream stream) {
+  const Tiles tiles(b, 1);
+  const auto* weight = static_cast<const Chunk*>(b.weight);
+  auto* scratch = reinterpret_cast<Chunk*>(b.scratch);
+  launch({.kernel = "last_block_wgmma_convolve",
+          .blocks = {tiles.all, static_cast<unsigned>(b.oc / ConvTile::kColumns)},
+          .threads = kWarpgroup,
+          .shared_bytes = sizeof(Buffers<1>)},
+         stream, last_block_wgmma_kernel<T, 1, true>, b.maps, scratch, b.input, weight, b.bias, tiles.y, tiles.x, b.h,
+         b.w, b.ic, b.oc);
+  launch({.kernel = "last_block_wgmma_project",
+          .blocks = {tiles.all},
+          .threads = kWarpgroup,
+          .shared_bytes = sizeof(ProjectBuffers<T>)},
+         stream, last_block_wgmma_project_kernel<T>, b.maps, scratch, weight, tiles.y, tiles.x, b.h - 1, b.w - 1, b.ic,
+         b.oc);
+}
+
 }  // namespace
 
 template <typename T>
-void last_block_wgmma(const LastBlockTensor<T>& b, Stream stream) {
+void last_block_wgmma(const LastBlockTensor<T>& b, int warpgroups, Stream stream) {
   require(b.n > 0 && b.h > 1 && b.w > 1, "last_block_wgmma: the output is empty");
   require(b.ic > 0 && b.ic % kSlab<T> == 0 && b.oc > 0 && b.oc % ConvTile::kColumns == 0,
           "last_block_wgmma: ic must be a multiple of 64 bytes, oc of 128");
-  const unsigned tiles_y = blocks_for(b.h - 1, ConvTile::kHeight), tiles_x = blocks_for(b.w - 1, ConvTile::kWidth);
-  const std::int64_t tiles = static_cast<std::int64_t>(b.n) * tiles_y * tiles_x;
-  require(tiles <= INT32_MAX, "last_block_wgmma: the batch is too large for one launch");
-  const auto* weight = static_cast<const Chunk*>(b.weight);
-  auto* scratch = reinterpret_cast<Chunk*>(b.scratch);
-  const auto y = static_cast<int>(tiles_y), x = static_cast<int>(tiles_x);
-  const auto blocks = static_cast<unsigned>(tiles);
-  if (!b.scratch) {
-    launch({.kernel = "last_block_wgmma", .blocks = {blocks}, .threads = kWarpgroup, .shared_bytes = sizeof(Buffers)},
-           stream, last_block_wgmma_kernel<T, false>, b.maps, scratch, b.input, weight, b.bias, y, x, b.h, b.w, b.ic,
-           b.oc);
-    return;
-  }
-  launch({.kernel = "last_block_wgmma_convolve",
-          .blocks = {blocks, static_cast<unsigned>(b.oc / ConvTile::kColumns)},
-          .threads = kWarpgroup,
-          .shared_bytes = sizeof(Buffers)},
-         stream, last_block_wgmma_kernel<T, true>, b.maps, scratch, b.input, weight, b.bias, y, x, b.h, b.w, b.ic,
-         b.oc);
-  launch({.kernel = "last_block_wgmma_project",
-          .blocks = {blocks},
-          .threads = kWarpgroup,
-          .shared_bytes = sizeof(ProjectBuffers<T>)},
-         stream, last_block_wgmma_project_kernel<T>, b.maps, scratch, weight, y, x, b.h - 1, b.w - 1, b.ic, b.oc);
+  require(warpgroups == 1 || warpgroups == 2, "last_block_wgmma: a block has one warpgroup or two");
+  if (b.scratch) return launch_split(b, stream);
+  warpgroups == 1 ? launch_whole<T, 1>(b, stream) : launch_whole<T, 2>(b, stream);
 }
 
-template void last_block_wgmma(const LastBlockTensor<Half>&, Stream);
-template void last_block_wgmma(const LastBlockTensor<Bfloat16>&, Stream);
-template void last_block_wgmma(const LastBlockTensor<Tf32>&, Stream);
+template void last_block_wgmma(const LastBlockTensor<Half>&, int, Stream);
+template void last_block_wgmma(const LastBlockTensor<Bfloat16>&, int, Stream);
+template void last_block_wgmma(const LastBlockTensor<Tf32>&, int, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

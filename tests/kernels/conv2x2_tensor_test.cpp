@@ -92,7 +92,7 @@ struct ConvTensorTest : TensorKernelTest<T> {
                        seed);
   }
 
-  // warpgroups: of conv2x2_wgmma; 0: by conv2x2_tensor.
+  // warpgroups: of a block of conv2x2_wgmma, last_block_wgmma; 0: by conv2x2_tensor, last_block_tensor.
   std::vector<float> run_conv2x2(const Case& c, const Inputs<T>& in, int warpgroups = 0) const {
     const auto pack = warpgroups > 0 ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
     const DeviceArray<T> input(rounded<T>(in.input)), weight(pack(in.weight, c.oc, c.ic));
@@ -110,19 +110,19 @@ struct ConvTensorTest : TensorKernelTest<T> {
     return values;
   }
 
-  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in, bool split = false, bool wgmma = false) const {
-    const auto pack = wgmma ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
-    const auto kernel = wgmma ? kernels::last_block_wgmma<T> : kernels::last_block_tensor<T>;
+  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in, bool split = false, int warpgroups = 0) const {
+    const auto pack = warpgroups > 0 ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
     const DeviceArray<T> input(rounded<T>(in.input)), weight(pack(in.weight, in.projection, c.oc, c.ic));
     const DeviceArray<float> bias(in.bias);
     const int tiles = split ? c.n * kernels::ConvTile::tiles(c.h - 1, c.w - 1) : 0;
     const DeviceArray<T> scratch(static_cast<std::size_t>(tiles) * 128 * c.oc);
-    return result_of<float>(static_cast<std::size_t>(c.n) * kMaps * (c.h - 1) * (c.w - 1),
-                            [&](float* maps, kernels::Stream stream) {
-                              kernel({maps, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc,
-                                      split ? scratch.data() : nullptr},
-                                     stream);
-                            });
+    return result_of<float>(static_cast<std::size_t>(c.n) * kMaps * (c.h - 1) * (c.w - 1), [&](float* maps,
+                                                                                               kernels::Stream stream) {
+      const kernels::LastBlockTensor<T> block{
+          maps, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc, split ? scratch.data() : nullptr};
+      warpgroups > 0 ? kernels::last_block_wgmma<T>(block, warpgroups, stream)
+                     : kernels::last_block_tensor<T>(block, stream);
+    });
   }
 
   // maps [n][64][h-1][w-1] of what the convolution gave, which the kernel rounds to T.
@@ -207,9 +207,8 @@ TEMPLATE_TEST_CASE_METHOD(WarpgroupTest, "WarpgroupTest.IntegersExactly", "", Ha
         QUICK_REQUIRE(got[i] == want[i].value, this->name("conv2x2_wgmma", c, seed)
                                                    << " by " << warpgroups << " warpgroups at " << i);
     }
-    const auto maps = this->run_last_block(c, in, false, true), want_maps = this->run_last_block(c, in);
+    const auto maps = this->run_last_block(c, in, false, 1), want_maps = this->run_last_block(c, in);
     CHECK_MESSAGE(maps == want_maps, this->name("last_block_wgmma", c, seed));
-    CHECK_MESSAGE(this->run_last_block(c, in, true, true) == maps, this->name("last_block_wgmma, split", c, seed));
   }
 }
 
@@ -223,9 +222,10 @@ TEMPLATE_TEST_CASE_METHOD(WarpgroupTest, "WarpgroupTest.NumbersWithinTheirBound"
   const auto one = this->run_conv2x2(c, in, 1);
   expect_within(one, want, this->name("conv2x2_wgmma", c, 200));
   CHECK_MESSAGE(this->run_conv2x2(c, in, 2) == one, "two warpgroups sum in the order of one");
-  const auto maps = this->run_last_block(c, in, false, true);
+  const auto maps = this->run_last_block(c, in, false, 1);
   expect_within(maps, this->projected(c, in, convolved(c, in)), this->name("last_block_wgmma", c, 200));
-  CHECK_MESSAGE(this->run_last_block(c, in, true, true) == maps, this->name("last_block_wgmma, split", c, 200));
+  CHECK_MESSAGE(this->run_last_block(c, in, false, 2) == maps, this->name("last_block_wgmma, two", c, 200));
+  CHECK_MESSAGE(this->run_last_block(c, in, true, 1) == maps, this->name("last_block_wgmma, split", c, 200));
 }
 
 TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NotANumberComesThrough", "", Half, Bfloat16, Tf32) {

@@ -66,6 +66,8 @@ class Stages {
 
   // ---- tensor cores ----
 
+  static constexpr int kWarpgroups = 1;  // of a block of threads, where they multiply together
+
   template <typename T>
   void convolve_tensor(int block) const {
     const MapSize& in = input_size(block);
@@ -78,20 +80,28 @@ class Stages {
                                          in.w,
                                          kChannels[block],
                                          kChannels[block + 1]};
-    if (plan_.recipe->convolution == BlockConvolution::wgmma) return kernels::conv2x2_wgmma<T>(conv, 1, stream_);
+    if (plan_.recipe->convolution == BlockConvolution::wgmma)
+      return kernels::conv2x2_wgmma<T>(conv, kWarpgroups, stream_);
     kernels::conv2x2_tensor<T>(conv, stream_);
   }
   template <typename T>
   void last_block_tensor() const {
     constexpr int block = kBlocks - 1;
     const MapSize& in = input_size(block);
-    const bool wgmma = plan_.recipe->convolution == BlockConvolution::wgmma;
-    (wgmma ? kernels::last_block_wgmma<T>
-           : kernels::last_block_tensor<T>)({at<float>(plan_.maps), at<T>(plan_.blocks[block - 1]),
-                                             weight(weight_plan_.weight[block]), weight(weight_plan_.bias[block]),
-                                             pass_.n, in.h, in.w, kChannels[block], kChannels[block + 1],
-                                             pass_.n <= plan_.split_images ? at<T>(plan_.scratch) : nullptr},
-                                            stream_);
+    const kernels::LastBlockTensor<T> last{at<float>(plan_.maps),
+                                           at<T>(plan_.blocks[block - 1]),
+                                           weight(weight_plan_.weight[block]),
+                                           weight(weight_plan_.bias[block]),
+                                           pass_.n,
+                                           in.h,
+                                           in.w,
+                                           kChannels[block],
+                                           kChannels[block + 1],
+                                           pass_.n <= plan_.split_images ? at<T>(plan_.scratch) : nullptr};
+    if (plan_.recipe->convolution == BlockConvolution::wgmma) {
+      return kernels::last_block_wgmma<T>(last, kWarpgroups, stream_);
+    }
+    kernels::last_block_tensor<T>(last, stream_);
   }
 
   // ---- pooling and head, in FP32 always ----

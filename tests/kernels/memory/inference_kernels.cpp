@@ -92,8 +92,9 @@ void tensor_cores(simt::MemoryChecker& checker) {
   const WatchedArray<T> scratch(checker, "scratch", product({tiles, 128, oc}));
   const Floats same_maps(checker, "maps", product({n, 64, h - 1, w - 1}));
   kernels::last_block_tensor<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, nullptr);
-  kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc}, nullptr);
-  kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, nullptr);
+  for (const int warpgroups : {1, 2})
+    kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc}, warpgroups, nullptr);
+  kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, 1, nullptr);
 }
 
 void projection(simt::MemoryChecker& checker) {

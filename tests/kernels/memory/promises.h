@@ -50,7 +50,7 @@ inline constexpr Promise kPromises[] = {
     {"last_block_convolve", 10.33, 16.00},
     {"last_block_project", 10.67, 8.67, "words of eight maps; the other half of their sectors is loaded next"},
     {"last_block_tensor", 10.68, 8.67, "a row of a map begins anywhere in a sector"},
-    {"last_block_wgmma", 5.23, 8.67, "as last_block_tensor"},
+    {"last_block_wgmma", 4.72, 8.67, "as last_block_tensor"},
     {"last_block_wgmma_convolve", 5.23, 16.00},
     {"last_block_wgmma_project", 16.00, 8.67, "as last_block_tensor"},
     {"max_pool", 16.00, 16.00},
