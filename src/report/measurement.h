@@ -37,7 +37,7 @@ struct Measurement {
 };
 
 struct BenchReport {
-  std::string mode;             ///< "end-to-end", "resident", "training" or "kernels"
+  std::string mode;             ///< "end-to-end", "resident", "training", "compare-kernels" or "kernels"
   std::string device;           ///< for people: the engine, or the GPU
   std::string clock;            ///< what measured: "host" or "device events"
   std::string data_sheet = {};  ///< the GPU that share_of_bound is of

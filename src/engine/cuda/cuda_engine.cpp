@@ -178,7 +178,9 @@ Plan CudaEngine::plan_for(const Architecture& architecture, const PlanRequest& r
 
 int CudaEngine::chunk(int height, int width) const {
   const InferencePlan image = plan_pass(architecture(), 1, height, width);
-  const std::size_t bytes = image.arena.bytes - image.workspace.bytes();
+  // What libraries take beside counts not: with them a pass has as many images as without.
+  const std::size_t bytes =
+      image.arena.bytes - image.workspace.bytes() - image.unpooled.bytes() - image.unfolded.bytes();
   const auto most = std::clamp<std::size_t>(kChunkBytes / bytes, 1, static_cast<std::size_t>(chunk_limit_));
   return images_of_a_pass(convolution_grids(recipe_, image.shape), static_cast<int>(most), context_.multiprocessors());
 }
