@@ -12,11 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/simt/async_groups.h"
-#include "kernels/simt/async_proxy.h"
-#include "kernels/simt/fiber.h"
-#include "kernels/simt/observer.h"
-#include "kernels/simt/shared_memory.h"
+#include "kernels/simt/multiprocessor.h"
 
 namespace lfm::simt {
 
@@ -27,26 +23,15 @@ namespace {
 
 thread_local constinit Schedule schedule;
 
-std::string name_of(const Site& site) { return fmt::format("{}:{}", site.file_name(), site.line()); }
-
-std::string name_of(const Extent& e) { return fmt::format("({}, {}, {})", e.x, e.y, e.z); }
-
-// What runs while one of these lives is not watched.
-class Unobserved {
- public:
-  Unobserved() : watching_(std::exchange(observer, nullptr)) {}
-  ~Unobserved() { observer = watching_; }
-  Unobserved(const Unobserved&) = delete;
-  Unobserved& operator=(const Unobserved&) = delete;
-
- private:
-  Observer* watching_;
-};
-
-constexpr std::uint8_t kInitialised = 0x5a;  // of a barrier
-
 // The warp operation of sync_warp: nothing but the meeting.
 void order_memory(void* const*, std::uint32_t, const Site&) {}
+
+Extent unflatten(std::uint64_t index, const Extent& extent) {
+  return {static_cast<unsigned>(index % extent.x), static_cast<unsigned>(index / extent.x % extent.y),
+          static_cast<unsigned>(index / extent.x / extent.y)};
+}
+
+}  // namespace
 
 // The order of `count` items; shuffled anew at each call.
 class Turns {
@@ -67,97 +52,13 @@ class Turns {
   std::mt19937_64 random_;
 };
 
-Extent unflatten(std::uint64_t index, const Extent& extent) {
-  return {static_cast<unsigned>(index % extent.x), static_cast<unsigned>(index / extent.x % extent.y),
-          static_cast<unsigned>(index / extent.x / extent.y)};
-}
-
-// Runs the blocks of one grid after the other; one per host thread.
-class Multiprocessor {
- public:
-  void run(const Grid& grid, void (*thread)(const void*), const void* arguments);
-
-  const Grid& grid() const { return *grid_; }
-  SharedMemory& shared() { return shared_; }
-  bool at_once() {
-    return schedule.order == Order::descending || (schedule.order == Order::shuffled && random_() % 2 == 0);
-  }
-  void copy_async(void* shared, const void* global, std::size_t bytes);
-  void commit_copies() { running_->copies.commit(); }
-  void wait_copies(std::size_t pending);
-  void begin_products() { running_->may_multiply = true; }
-  void issue_product(const Product& product, int rows, int columns, const Site& site);
-  void commit_products() { running_->products.commit(); }
-  void wait_products(std::size_t pending);
-  void fence_async_proxy() { ++running_->fences; }
-  void init_barrier(Barrier& barrier);
-  void copy_bulk(const AsyncCopy& copy, Barrier& barrier, const Site& site);
-  void wait_barrier(Barrier& barrier, unsigned parity, const Site& site);
-  void sync_block(const Site& site);
-  void warp_collective(const char* name, WarpOperation operation, std::uint32_t mask, void* operands, const Site& site);
-
- private:
-  enum class State { ready, at_barrier, in_warp_operation, awaiting_bytes, exited };
-  struct Thread {
-    Position position;
-    State state = State::ready;
-    Site site;
-    // of a warp operation that waits for its other lanes
-    const char* name = nullptr;
-    WarpOperation operation = nullptr;
-    std::uint32_t mask = 0;
-    void* operands = nullptr;
-    AsyncGroups<AsyncCopy> copies;
-    AsyncGroups<Product, true> products;
-    bool may_multiply = false;
-    std::uint32_t fences = 0;  // between its stores and the async proxy
-    // of a phase that it waits for
-    Barrier* barrier = nullptr;
-    unsigned parity = 0;
-  };
-  struct BulkCopy {
-    AsyncCopy copy;
-    Barrier* barrier;
-  };
-
-  // Of the lanes of a warp that wait for all others.
-  struct Meeting {
-    int arrived = 0;
-    WarpOperation operation = nullptr;
-    std::uint_least32_t line = 0;
-  };
-  static constexpr std::uint32_t kAllOfWarp = 0xffffffffu;
-
-  void run_block(Turns& turns);
-  void run_fibers(Turns& turns);
-  int running() const { return static_cast<int>(running_ - threads_.data()); }
-  void check_async(const void* p, const Site& site);
-  bool has_ended(Barrier& barrier, unsigned parity);
-  void require_nothing_under_way() const;
-  void fiber_body();
-  void release_barrier();
-  void wait();
-  [[noreturn]] void report_deadlock() const;
-  std::string describe(const Thread& thread) const;
-
-  const Grid* grid_ = nullptr;
-  void (*thread_)(const void*) = nullptr;
-  const void* arguments_ = nullptr;
-  SharedMemory shared_;
-  FiberPool fibers_;
-  std::vector<Thread> threads_;
-  std::vector<Meeting> meetings_;      // by warp
-  std::vector<BulkCopy> bulk_copies_;  // under way
-  Thread* running_ = nullptr;
-  int at_barrier_ = 0;
-  int exited_ = 0;
-  std::minstd_rand random_;  // when asynchronous work takes place
-  std::exception_ptr error_;
-};
-
 Multiprocessor& multiprocessor() {
   thread_local auto instance = std::make_unique<Multiprocessor>();
   return *instance;
+}
+
+bool Multiprocessor::at_once() {
+  return schedule.order == Order::descending || (schedule.order == Order::shuffled && random_() % 2 == 0);
 }
 
 void Multiprocessor::run(const Grid& grid, void (*thread)(const void*), const void* arguments) {
@@ -403,89 +304,10 @@ void Multiprocessor::wait_copies(std::size_t pending) {
   running_->copies.wait(pending, [&](const AsyncCopy& copy) { shared_.wrote(copy.to, running(), running_->fences); });
 }
 
-void Multiprocessor::check_async(const void* p, const Site& site) {
-  shared_.check_async(
-      p, [&](int thread) { return threads_[static_cast<std::size_t>(thread)].fences; }, site);
-}
-
-void Multiprocessor::issue_product(const Product& product, int rows, int columns, const Site& site) {
-  if (!running_->may_multiply) fail("a product without begin_products() since the last wait", site);
-  const auto check_row = [&](const Matrix& m, int row) {
-    for (int chunk = 0; chunk < 2; ++chunk) {
-      const std::byte* const p = m.chunk(row, chunk);
-      if (!shared_.contains(p)) fail("a matrix of a product lies outside of shared memory", site);
-      shared_.check(p, 16, site);
-      check_async(p, site);
-    }
-  };
-  // A warp's lanes share out what they read: its rows of a, and all of b.
-  const int lane = product.thread % kWarp, of_warp = rows / 4;
-  for (int row = lane; row < of_warp && !product.registers; row += kWarp)
-    check_row(product.a, product.thread / kWarp * of_warp + row);
-  for (int column = lane; column < columns; column += kWarp) check_row(product.b, column);
-  const Unobserved reads;
-  running_->products.issue(product, at_once());
-}
-
-void Multiprocessor::wait_products(std::size_t pending) {
-  const Unobserved reads;
-  running_->products.wait(pending, [](const Product&) {});
-  running_->may_multiply = false;  // something may touch the sums now
-}
-
-void Multiprocessor::init_barrier(Barrier& barrier) {
-  barrier = {.bytes = 0, .initialised = kInitialised, .expecting = 0, .phases = 0, .unused = 0};
-  shared_.wrote(&barrier, running(), running_->fences);
-}
-
-void Multiprocessor::copy_bulk(const AsyncCopy& copy, Barrier& barrier, const Site& site) {
-  check_async(&barrier, site);
-  for (std::size_t i = 0; i < copy.bytes; i += 16) check_async(static_cast<std::byte*>(copy.to) + i, site);
-  bulk_copies_.push_back({copy, &barrier});
-  if (at_once()) static_cast<void>(has_ended(barrier, 0));
-}
-
-// All copies to the barrier take place now at the latest.
-bool Multiprocessor::has_ended(Barrier& barrier, unsigned parity) {
-  for (const BulkCopy& bulk : bulk_copies_) {
-    if (bulk.barrier != &barrier) continue;
-    bulk.copy.run();
-    barrier.bytes -= static_cast<std::int32_t>(bulk.copy.bytes);
-  }
-  std::erase_if(bulk_copies_, [&](const BulkCopy& bulk) { return bulk.barrier == &barrier; });
-  if (barrier.expecting != 0 && barrier.bytes == 0) {
-    barrier.expecting = 0;
-    barrier.phases ^= 1;
-  }
-  return barrier.phases != parity;
-}
-
-void Multiprocessor::wait_barrier(Barrier& barrier, unsigned parity, const Site& site) {
-  if (barrier.phases != parity || has_ended(barrier, parity)) return;
-  running_->state = State::awaiting_bytes;
-  running_->site = site;
-  running_->barrier = &barrier;
-  running_->parity = parity;
-  wait();
-}
-
-void Multiprocessor::require_nothing_under_way() const {
-  const bool products =
-      std::any_of(threads_.begin(), threads_.end(), [](const Thread& t) { return !t.products.empty(); });
-  if (!products && bulk_copies_.empty()) return;
-  throw Failure(fmt::format("kernel {}, block {}: ends with {} under way", grid_->kernel,
-                            name_of(threads_.front().position.block), products ? "products" : "bulk copies"));
-}
-
 void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
   if (reinterpret_cast<std::uintptr_t>(p) % bytes != 0)
     fail(fmt::format("a {}-byte access is not aligned", bytes), site);
   multiprocessor().shared().check(p, bytes, site);
-}
-
-void check_barrier(const Barrier& barrier, const Site& site) {
-  if (!multiprocessor().shared().contains(&barrier)) fail("a barrier lies outside of shared memory", site);
-  if (barrier.initialised != kInitialised) fail("a barrier that nobody has initialised", site);
 }
 
 int own_index() { return static_cast<int>(current_position->thread.x); }
@@ -494,8 +316,6 @@ void check_shared_access(const void* p, std::size_t bytes, const Site& site) {
   if (!multiprocessor().shared().contains(p)) fail("an access to shared memory lies elsewhere", site);
   check_vector_access(p, bytes, site);
 }
-
-}  // namespace
 
 ScopedSchedule::ScopedSchedule(const Schedule& next) : previous_(std::exchange(schedule, next)) {}
 ScopedSchedule::~ScopedSchedule() { schedule = previous_; }
@@ -559,43 +379,6 @@ void commit_copies() {
 void wait_copies(int pending) {
   multiprocessor().wait_copies(static_cast<std::size_t>(pending));
   if (observer) observer->copies_awaited(own_index(), pending);
-}
-
-void begin_products() { multiprocessor().begin_products(); }
-void issue_product(const Product& product, int rows, int columns, const Site& site) {
-  multiprocessor().issue_product(product, rows, columns, site);
-}
-void commit_products() { multiprocessor().commit_products(); }
-void wait_products(int pending) { multiprocessor().wait_products(static_cast<std::size_t>(pending)); }
-
-void fence_async_proxy() { multiprocessor().fence_async_proxy(); }
-
-void init_barrier(Barrier& barrier, const Site& site) {
-  if (!multiprocessor().shared().contains(&barrier)) fail("a barrier lies outside of shared memory", site);
-  multiprocessor().init_barrier(barrier);
-}
-
-void expect_bytes(Barrier& barrier, unsigned bytes, const Site& site) {
-  check_barrier(barrier, site);
-  if (barrier.expecting != 0) fail("a barrier's phase that expects its bytes already", site);
-  barrier.expecting = 1;
-  barrier.bytes += static_cast<std::int32_t>(bytes);
-}
-
-void copy_bulk(void* shared, const void* global, unsigned bytes, Barrier& barrier, const Site& site) {
-  constexpr std::size_t unit = 16;
-  check_barrier(barrier, site);
-  check_shared_access(shared, unit, site);
-  check_vector_access(global, unit, site);
-  if (bytes % unit != 0) fail("a bulk copy of " + std::to_string(bytes) + " bytes", site);
-  multiprocessor().shared().check(shared, bytes, site);
-  if (observer) observer->bulk_copy(own_index(), shared, global, bytes, site);
-  multiprocessor().copy_bulk({shared, global, bytes}, barrier, site);
-}
-
-void wait_barrier(Barrier& barrier, unsigned parity, const Site& site) {
-  check_barrier(barrier, site);
-  multiprocessor().wait_barrier(barrier, parity, site);
 }
 
 void fail(const std::string& what, const Site& site) {
