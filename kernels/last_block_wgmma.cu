@@ -161,7 +161,7 @@ __global__ void __launch_bounds__(kWarpgroup* kWarpgroups, 2 / kWarpgroups)
         activate<T>(words[stage % 2], acc, stage);
         wait_barrier(buffers.arrived[slot], (turn + stage / kSlots) & 1);
         sync_block();
-        stream.copy_next((slot + kAhead) % kSlots);
+        stream.copy_next((slot + kStagesAhead) % kSlots);
         begin_products();
         project_stage<T>(map_acc, words[stage % 2], &buffers.ring[slot][0]);
         commit_products();

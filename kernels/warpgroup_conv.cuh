@@ -17,7 +17,7 @@
 namespace lfm::kernels::inline LFM_TARGET {
 
 inline constexpr int kSlots = ConvTile::kTaps;
-inline constexpr int kAhead = kSlots - 2;  // stages on their way
+inline constexpr int kStagesAhead = kSlots - 2;  // stages on their way
 
 template <int kWarpgroups>
 struct WarpgroupBuffers {
@@ -87,7 +87,7 @@ class BulkStream {
     if (thread_index() > 0) return;
     for (int slot = 0; slot < kSlots; ++slot) init_barrier(buffers_.arrived[slot]);
     fence_async_proxy();
-    for (int slot = 0; slot < kAhead; ++slot) copy_next(slot);
+    for (int slot = 0; slot < kStagesAhead; ++slot) copy_next(slot);
   }
   /// By all threads, after the barrier that frees the slot.
   __device__ __forceinline__ void copy_next(int slot) {
@@ -133,7 +133,7 @@ __device__ __forceinline__ void multiply_slab(float (&acc)[2][kProductColumns / 
     }
     wait_barrier(buffers.arrived[tap], turn & 1);
     sync_block();
-    stream.copy_next((tap + kAhead) % kSlots);
+    stream.copy_next((tap + kStagesAhead) % kSlots);
     if (tap == 1 && next_slab >= 0) {
       copy.copy(buffers.patches[(patch + 1) & 1], next_slab);
       commit_copies();
