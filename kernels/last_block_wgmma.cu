@@ -190,17 +190,17 @@ __global__ void __launch_bounds__(kWarpgroup)
     last_block_wgmma_project_kernel(float* __restrict__ maps, const Chunk* __restrict__ scratch,
                                     const Chunk* __restrict__ weight, int tiles_y, int tiles_x, int out_h, int out_w,
                                     int ic, int oc) {
-  auto& [slots, arrived] = dynamic_shared<ProjectBuffers<T>>();
+  auto& buffers = dynamic_shared<ProjectBuffers<T>>();
   const int tile = block_index(), groups = oc / ConvTile::kColumns, stages = ic / kSlab<T> * ConvTile::kTaps;
   const auto copy_group = [&](int group) {
     if (thread_index() > 0 || group >= groups) return;
     constexpr unsigned kBytes = kTailStages<T> * kTailChunks * sizeof(Chunk);
     const Chunk* from = weight + std::int64_t{group} * group_chunks<T>(stages) + stages * ConvTile::kStageChunks;
-    expect_bytes(arrived[group & 1], kBytes);
-    copy_bulk(&slots[group & 1][0], from, kBytes, arrived[group & 1]);
+    expect_bytes(buffers.arrived[group & 1], kBytes);
+    copy_bulk(&buffers.groups[group & 1][0], from, kBytes, buffers.arrived[group & 1]);
   };
   if (thread_index() == 0) {
-    for (int slot = 0; slot < 2; ++slot) init_barrier(arrived[slot]);
+    for (int slot = 0; slot < 2; ++slot) init_barrier(buffers.arrived[slot]);
     fence_async_proxy();
   }
   copy_group(0);
@@ -217,11 +217,11 @@ __global__ void __launch_bounds__(kWarpgroup)
       UNROLL
       for (int j = 0; j < 4; ++j) words[i / 4].of[i % 2][i / 2 % 2][j] = own.word[j];
     }
-    wait_barrier(arrived[group & 1], group / 2 & 1);
+    wait_barrier(buffers.arrived[group & 1], group / 2 & 1);
     begin_products();
     UNROLL
     for (int stage = 0; stage < kTailStages<T>; ++stage)
-      project_stage<T>(acc, words[stage], &slots[group & 1][stage * kTailChunks]);
+      project_stage<T>(acc, words[stage], &buffers.groups[group & 1][stage * kTailChunks]);
     commit_products();
     wait_products<0>(acc[0], acc[1]);
     sync_block();

@@ -42,20 +42,21 @@ enum class Left {
 // c[64][128] = sum over rounds of rows[round] columns[round]^T: the rows copied by all threads, the columns by one.
 template <typename T, Left kLeft>
 __global__ void pipeline_kernel(float* c, const Chunk* rows, const Chunk* columns) {
-  auto& [row_slots, column_slots, arrived] = dynamic_shared<PipelineBuffers>();
+  auto& buffers = dynamic_shared<PipelineBuffers>();
   const int t = thread_index();
   if (t == 0) {
-    for (int slot = 0; slot < 2; ++slot) init_barrier(arrived[slot]);
+    for (int slot = 0; slot < 2; ++slot) init_barrier(buffers.arrived[slot]);
     if (kLeft != Left::barrier_fence) fence_async_proxy();
   }
   sync_block();
   const auto copy = [&](int round) {
     if (round >= kPipelineRounds) return;
-    copy_async(&row_slots[round % 2][t], rows + round * kRowChunks + t, true);
+    copy_async(&buffers.rows[round % 2][t], rows + round * kRowChunks + t, true);
     commit_copies();
     if (t > 0) return;
-    expect_bytes(arrived[round % 2], 16 * kColumnChunks);
-    copy_bulk(&column_slots[round % 2][0], columns + round * kColumnChunks, 16 * kColumnChunks, arrived[round % 2]);
+    expect_bytes(buffers.arrived[round % 2], 16 * kColumnChunks);
+    copy_bulk(&buffers.columns[round % 2][0], columns + round * kColumnChunks, 16 * kColumnChunks,
+              buffers.arrived[round % 2]);
   };
   float acc[kColumns / 2] = {};
   copy(0);
@@ -63,11 +64,12 @@ __global__ void pipeline_kernel(float* c, const Chunk* rows, const Chunk* column
     if (kLeft != Left::copy_wait) wait_copies<0>();
     if (kLeft != Left::proxy_fence) fence_async_proxy();
     const unsigned parity = static_cast<unsigned>(round / 2 % 2);
-    if (kLeft != Left::phase_wait) wait_barrier(arrived[round % 2], kLeft == Left::right_phase ? 1 - parity : parity);
+    if (kLeft != Left::phase_wait)
+      wait_barrier(buffers.arrived[round % 2], kLeft == Left::right_phase ? 1 - parity : parity);
     sync_block();
     if (kLeft != Left::products_begin) begin_products();
-    multiply_async<T>(acc, matrix(&row_slots[round % 2][0], kRows, 8),
-                      matrix(&column_slots[round % 2][0], kColumns, 8));
+    multiply_async<T>(acc, matrix(&buffers.rows[round % 2][0], kRows, 8),
+                      matrix(&buffers.columns[round % 2][0], kColumns, 8));
     if (kLeft != Left::products_commit) commit_products();
     kLeft == Left::slot_wait ? wait_products<2>(acc) : wait_products<1>(acc);
     if (kLeft != Left::slot_barrier) sync_block();
@@ -140,6 +142,34 @@ TEST_CASE("Warpgroup.MissingFencesCommitsAndWaitsAreTold") {
 TEST_CASE("Warpgroup.SlotsOverwrittenTooEarlyShowInResults") {
   CHECK_FALSE(multiplies_rightly<Half, Left::slot_wait>());
   CHECK_FALSE(multiplies_rightly<Half, Left::slot_barrier>());
+}
+
+// c[64][64] = rows of ones in registers times columns of ones.
+__global__ void register_kernel(float* c, bool changes) {
+  auto& buffers = dynamic_shared<PipelineBuffers>();
+  constexpr std::uint32_t kOnes = 0x3c003c00u;  // two halves
+  buffers.columns[0][thread_index()] = {{kOnes, kOnes, kOnes, kOnes}};
+  fence_async_proxy();
+  sync_block();
+  std::uint32_t a[4] = {kOnes, kOnes, kOnes, kOnes};
+  float acc[kProductColumns / 4] = {};
+  begin_products();
+  multiply_async<Half>(acc, a, matrix(&buffers.columns[0][0], kProductColumns / 2, 8));
+  commit_products();
+  if (changes) a[thread_index() % 4] = 0;
+  wait_products<0>(acc);
+  for (int i = 0; i < kProductColumns / 4; ++i) c[thread_index() * (kProductColumns / 4) + i] = acc[i];
+}
+
+TEST_CASE("Warpgroup.RegistersStayUntilTheProductIsWaitedFor") {
+  const auto run = [](bool changes) {
+    std::vector<float> c(kRows * kProductColumns / 2);
+    launch({.kernel = "tested", .blocks = {1}, .threads = kWarpgroup, .shared_bytes = sizeof(PipelineBuffers)}, nullptr,
+           register_kernel, c.data(), changes);
+    return c;
+  };
+  CHECK(run(false) == std::vector<float>(kRows * kProductColumns / 2, 16.0f));
+  CHECK_THROWS_MATCHES(run(true), simt::Failure, lfm::test::Says(ContainsSubstring("registers that a product reads")));
 }
 
 __global__ void uninitialised_barrier_kernel() { wait_barrier(dynamic_shared<PipelineBuffers>().arrived[0], 0); }
