@@ -82,7 +82,10 @@ std::string text_of_comparison(const BenchReport& report, const BenchOptions& op
   for (const Measurement& row : report.rows) {
     add(operations, row.operation);
     if (row.part == "batch") add(columns, row.variant);
-    if (row.milliseconds) cells[{row.operation, columns.back()}] = fmt::format("{:.3f}", row.milliseconds->median);
+    if (!row.milliseconds) continue;
+    const std::string time = fmt::format("{:.3f}", row.milliseconds->median);
+    const bool is_ours_there = columns.size() > 1 && row.variant == columns[0];
+    cells[{row.operation, columns.back()}] = is_ours_there ? "(" + time + ")" : time;
   }
   std::string text =
       fmt::format("{}, resident: batches of {} images of {}x{}, {} after {}, clock: {}\n", report.device, options.batch,
@@ -100,6 +103,7 @@ std::string text_of_comparison(const BenchReport& report, const BenchOptions& op
   for (const Measurement& row : report.rows) {
     if (!row.error.empty()) text += fmt::format("{}: {}\n", row.variant, row.error);
   }
+  text += "In parentheses: lfm-cuda's own kernels in a library's run.\n";
   for (const std::string& note : report.notes) text += note + "\n";
   return text;
 }

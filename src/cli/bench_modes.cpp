@@ -324,7 +324,6 @@ BenchReport compare_kernels(const BenchOptions& options) {
       BenchSubject subject(these);
       BenchReport report = time_resident(subject);
       for (Measurement& row : report.rows) {
-        // Stages that this library has nothing for were timed with its others around them.
         if (row.part == "batch") row.variant = name;
         if (row.variant.empty()) row.variant = std::string(provider_name(Provider::own));
       }
@@ -333,9 +332,7 @@ BenchReport compare_kernels(const BenchOptions& options) {
         all.mode = "compare-kernels";
         continue;
       }
-      for (Measurement& row : report.rows) {
-        if (row.part == "batch" || row.variant != provider_name(Provider::own)) all.rows.push_back(std::move(row));
-      }
+      for (Measurement& row : report.rows) all.rows.push_back(std::move(row));
       all.notes.push_back(fmt::format("with {}: {}", name, report.device));
     } catch (const Error& error) {
       if (provider.provider == Provider::own || error.code() != ErrorCode::device) throw;

@@ -251,12 +251,14 @@ class Report(unittest.TestCase):
 
         rows = [row("batch", "batch", "ours", 0.5), row("layer", "block 2", "ours", 0.1)]
         rows += [row("batch", "batch", "cuDNN", 0.75), row("layer", "block 2", "cuDNN", 0.2)]
+        rows.append(row("layer", "pooling", "ours", 0.01))
         rows.append({**row("batch", "batch", "cuBLAS", 0), "error": "it is missing"})
         del rows[-1]["milliseconds"]
         text = markdown.report([rows])
         self.assertIn("| precision | batch |  | ours | cuDNN | cuBLAS |", text)
         self.assertIn("| fp16 | 64 | batch | 500.0 | 750.0 |  |", text)
         self.assertIn("| fp16 | 64 | block 2 | 100.0 | 200.0 |  |", text)
+        self.assertIn("| fp16 | 64 | pooling |  | (10.0) |  |", text)
         self.assertIn("* batch, cuBLAS: it is missing", text)
 
     def test_what_was_reckoned_is_answered_on_such_a_gpu_alone(self):

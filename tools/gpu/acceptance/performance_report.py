@@ -153,13 +153,15 @@ def libraries(rows: list[dict]) -> list[str]:
         run = row.get("variant", run) if row["part"] == "batch" else run
         if "milliseconds" in row:
             key = (row["precision"], row["batch"], row["operation"])
-            cells.setdefault(key, {})[run] = f"{1e3 * row['milliseconds']['median']:.1f}"
+            told = f"{1e3 * row['milliseconds']['median']:.1f}"
+            cells.setdefault(key, {})[run] = f"({told})" if row["variant"] == "ours" != run else told
     if not found:
         return []
     runs = list(dict.fromkeys(row["variant"] for row in found if row["part"] == "batch"))
     head = ["precision", "batch", "", *runs]
     lines = [[*key, *[cell.get(name) for name in runs]] for key, cell in cells.items()]
-    return ["### Stages by libraries, resident: microseconds", ""] + table(head, lines, 3) + errors(found)
+    told = "In parentheses what our kernels computed in a library's run."
+    return ["### Stages by libraries, resident: microseconds", "", told, ""] + table(head, lines, 3) + errors(found)
 
 
 def peers(rows: list[dict]) -> list[str]:
