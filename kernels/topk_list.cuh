@@ -57,16 +57,28 @@ struct SortedList {
     }
   }
 
+  /// A lane's positions from `first` on, 0 behind the row's end. No load waits for another, nor for what is inserted:
+  /// all are made, of the last position where there is none, for a branch around each would put them in a row.
+  static __device__ __forceinline__ void read(std::uint32_t (&own)[kAhead], const float* __restrict__ row, int first,
+                                              int area) {
+    float value[kAhead];
+    UNROLL
+    for (int i = 0; i < kAhead; ++i) {
+      const int at = first + i * kWarp + lane_index();
+      value[i] = row[at < area ? at : area - 1];
+    }
+    UNROLL
+    for (int i = 0; i < kAhead; ++i) own[i] = first + i * kWarp + lane_index() < area ? key_of(value[i]) : 0;
+  }
+
   /// What at least k values of the row reach, k <= 32: the k-th largest of the lanes' largest values.
   static __device__ __forceinline__ std::uint32_t floor_of(const float* __restrict__ row, int area, int k) {
     std::uint32_t largest = 0;
     for (int first = 0; first < area; first += kAhead * kWarp) {
+      std::uint32_t own[kAhead];
+      read(own, row, first, area);
       UNROLL
-      for (int i = 0; i < kAhead; ++i) {
-        const int at = first + i * kWarp + lane_index();
-        const std::uint32_t key = at < area ? key_of(row[at]) : 0;
-        largest = key > largest ? key : largest;
-      }
+      for (int i = 0; i < kAhead; ++i) largest = own[i] > largest ? own[i] : largest;
     }
     int before = 0;  // lanes whose value is larger, or as large and of a lower lane
     UNROLL
@@ -85,12 +97,8 @@ struct SortedList {
       threshold = floor == 0 ? 0 : floor - 1;
     }
     for (int first = 0; first < area; first += kAhead * kWarp) {
-      std::uint32_t own[kAhead];  // loads that do not wait for each other, nor for what is inserted
-      UNROLL
-      for (int i = 0; i < kAhead; ++i) {
-        const int at = first + i * kWarp + lane_index();
-        own[i] = at < area ? key_of(row[at]) : 0;
-      }
+      std::uint32_t own[kAhead];
+      read(own, row, first, area);
       UNROLL
       for (int i = 0; i < kAhead; ++i) {
         std::uint32_t candidates = ballot(kAllLanes, own[i] > threshold);
