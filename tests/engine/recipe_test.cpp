@@ -28,9 +28,8 @@ TEST_CASE("Recipes.Fp32ConvolvesByWinogradUnlessToldOtherwise") {
 
 TEST_CASE("Recipes.HalfPrecisionIsForTensorCoresThatHaveIt") {
   for (const int capability : {kTuring, kAmpere, kHopper, kBlackwell}) {
-    const bool by_warpgroups = capability == kHopper && RecipeOptions{}.wgmma;
     CHECK(choose(capability, Precision::fp16).convolution ==
-          (by_warpgroups ? BlockConvolution::wgmma : BlockConvolution::tensor));
+          (capability == kHopper ? BlockConvolution::wgmma : BlockConvolution::tensor));
     for (const Precision precision : {Precision::bf16, Precision::tf32}) {
       CHECK(multiplies(capability, precision) == (capability >= kAmpere));
       if (capability < kAmpere) {

@@ -56,10 +56,9 @@ CudaEngine::CudaEngine(int ordinal, std::string description, Precision precision
       training_precision_(training),
       note_(std::move(note)),
       use_graphs_(wanted("LFM_CUDA_GRAPHS")),
-      recipe_(with_providers(
-          choose(context_.capability(), precision,
-                 {.winograd = wanted("LFM_CUDA_WINOGRAD"), .wgmma = wanted("LFM_CUDA_WGMMA", RecipeOptions{}.wgmma)}),
-          providers)),
+      recipe_(with_providers(choose(context_.capability(), precision,
+                                    {.winograd = wanted("LFM_CUDA_WINOGRAD"), .wgmma = wanted("LFM_CUDA_WGMMA")}),
+                             providers)),
       splits_(wanted("LFM_CUDA_SPLIT")),
       upload_(context_),
       compute_(context_),

@@ -37,7 +37,7 @@ struct Recipe {
 
 struct RecipeOptions {
   bool winograd = true;
-  bool wgmma = false;  ///< until a GPU has shown that it is faster
+  bool wgmma = true;
 };
 
 /// The better come first.

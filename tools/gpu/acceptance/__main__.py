@@ -47,6 +47,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         call.add_argument("--programs", default="", metavar="REGEX", help="only the test programs whose name matches")
     report = calls.add_parser("report", help="One report of several calls' rows, Markdown")
     report.add_argument("rows", nargs="+", type=pathlib.Path, help="CALL.jsonl files")
+    report.add_argument("--note", action="append", default=[], metavar="TEXT", help="to add; may be repeated")
     report.add_argument("--output", type=pathlib.Path, help="where to (default: standard output)")
     return parser.parse_args(arguments)
 
@@ -59,7 +60,8 @@ def ended_from_outside(number: int, _) -> None:
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     if options.call == "report":
-        text = markdown.report([read_rows(path) for path in options.rows])
+        calls = [read_rows(path) for path in options.rows]
+        text = markdown.report([*calls, [{"row": "note", "text": text} for text in options.note]])
         if options.output:
             options.output.write_text(text, encoding="utf-8")
         else:

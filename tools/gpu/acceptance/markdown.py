@@ -9,7 +9,7 @@ from .tables import cell, of, table
 def report(calls: list[list[dict]]) -> str:
     calls = [rows for rows in calls if rows]
     lines = ["# On a GPU", ""]
-    if len(calls) > 1:
+    if sum(bool(of(rows, "call")) for rows in calls) > 1:
         lines += ["Where two calls measured the same, the later one's figure stands.", ""]
     if any(call["emulated"] for rows in calls for call in of(rows, "call")):
         lines = ["# Dry run on the emulated device: no figure here is a GPU's", ""]
