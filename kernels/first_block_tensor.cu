@@ -37,6 +37,12 @@ constexpr int kHalf = kFirstBlockChannels / 2;  // channels of a warp
 constexpr int kTiles = kHalf / 8;               // mma beside each other
 constexpr float kShift = 256.0f;
 constexpr int kBlocksWanted = 1024;
+// Blocks of a multiprocessor: three where the compiler finds room for B in 80 registers.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 && __CUDA_ARCH__ < 1000
+constexpr int kHalfResident = 3;
+#else
+constexpr int kHalfResident = 2;
+#endif
 constexpr int kMostRounds = 4;
 
 using Residuals = Patch<FusedNpr>;
@@ -47,8 +53,8 @@ struct Layout {
   static constexpr int kChunks = kDepth * static_cast<int>(sizeof(T)) / 16;  // of a row of A
   static constexpr int kSteps = kChunks / 2;                                 // mma that a row's depth takes
   static constexpr int kPerChunk = 4 * kPerWord<T>;
-  static constexpr int kFragments = kTiles * kSteps;        // of B, a position and warp: two words a lane each
-  static constexpr int kResident = sizeof(T) == 2 ? 3 : 2;  // blocks of a multiprocessor, by B's registers
+  static constexpr int kFragments = kTiles * kSteps;  // of B, a position and warp: two words a lane each
+  static constexpr int kResident = sizeof(T) == 2 ? kHalfResident : 2;
   static constexpr int kFragmentChunks = 2 * kPositions * (kFragments / 2) * kWarp;
 
   static __device__ constexpr int row_chunk(int row, int chunk) {
