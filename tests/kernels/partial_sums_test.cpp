@@ -14,7 +14,8 @@ TEST_CASE_METHOD(PartialSumsTest, "PartialSumsTest.AddsSlicesInOrder") {
     for (const bool accumulate : {false, true}) {
       constexpr int count = 300;
       const auto seed = static_cast<unsigned>(slices);
-      const std::vector<float> values = uniform(static_cast<std::size_t>(slices) * count, seed), before = uniform(count, 1);
+      const std::vector<float> values = uniform(static_cast<std::size_t>(slices) * count, seed),
+                               before = uniform(count, 1);
       const DeviceArray<float> partials(values);
       std::vector<float> expected;
       for (std::size_t i = 0; i < count; ++i) {
