@@ -31,18 +31,17 @@ void time_tensor_block(KernelTimer& timer, int batch, int size, int block) {
   const auto* input = timer.array<T>(1.0 * batch * in.area() * ic);
   const auto* weight = timer.array<T>(4.0 * ic * oc + 1.0 * oc * kMapChannels);
   const auto* bias = timer.array<float>(oc);
-  const std::string variant = fmt::format("tensor cores, {}", precision_name(precision));
+  const std::string variant = fmt::format("tensor cores, {}", precision_name(precision)),
+                    by_warpgroups = fmt::format("warpgroups, {}", precision_name(precision));
   if (block + 1 < kBlocks) {
     auto* output = timer.array<T>(1.0 * batch * out.area() * oc);
     timer.time(variant, work, precision, [&](kernels::Stream s) {
       kernels::conv2x2_tensor<T>({output, input, weight, bias, batch, in.h, in.w, ic, oc}, s);
     });
-    for (const int warpgroups : {1, 2}) {
-      if (!timer.is_hopper()) continue;
-      timer.time(fmt::format("warpgroups, {} a block, {}", warpgroups, precision_name(precision)), work, precision,
-                 [&](kernels::Stream s) {
-                   kernels::conv2x2_wgmma<T>({output, input, weight, bias, batch, in.h, in.w, ic, oc}, warpgroups, s);
-                 });
+    if (timer.is_hopper()) {
+      timer.time(by_warpgroups, work, precision, [&](kernels::Stream s) {
+        kernels::conv2x2_wgmma<T>({output, input, weight, bias, batch, in.h, in.w, ic, oc}, s);
+      });
     }
   } else {
     auto* maps = timer.array<float>(1.0 * batch * out.area() * kMapChannels);
@@ -54,16 +53,14 @@ void time_tensor_block(KernelTimer& timer, int batch, int size, int block) {
     timer.time(variant + ", split", work, precision, [&](kernels::Stream s) {
       kernels::last_block_tensor<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, scratch}, s);
     });
-    const auto time_wgmma = [&](const std::string& how, int warpgroups, T* split) {
+    const auto time_wgmma = [&](const std::string& name, T* split) {
       if (!timer.is_hopper()) return;
-      timer.time(
-          fmt::format("warpgroups, {}, {}", how, precision_name(precision)), work, precision, [&](kernels::Stream s) {
-            kernels::last_block_wgmma<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, split}, warpgroups, s);
-          });
+      timer.time(name, work, precision, [&](kernels::Stream s) {
+        kernels::last_block_wgmma<T>({maps, input, weight, bias, batch, in.h, in.w, ic, oc, split}, s);
+      });
     };
-    time_wgmma("1 a block", 1, nullptr);
-    time_wgmma("2 a block", 2, nullptr);
-    time_wgmma("split", 1, scratch);
+    time_wgmma(by_warpgroups, nullptr);
+    time_wgmma(by_warpgroups + ", split", scratch);
   }
   timer.free_arrays();
 }

@@ -1,9 +1,9 @@
 // conv2x2_wgmma: y = max(0, maxpool2x2(conv2x2(x, w)) + bias) by Hopper's warpgroup products, as conv2x2_tensor.
 //   input [n][h][w][ic]   weight packed in stages   bias [oc]   ->   output [n][ph][pw][oc],
 //   ph = (h-1)/2, pw = (w-1)/2
-//   grid       (n * ceil(ph/4G) * ceil(pw/8), oc/128)    block 128 G threads, 8 x 4G windows x 128 channels
-//   warpgroup  8 x 4 windows: one product for the 64 even positions of its eight image rows, one for the odd ones
-//   warp       a row of windows: rows g and g+8 of its 16 are positions of two image rows
+//   grid   (n * ceil(ph/4) * ceil(pw/8), oc/128)    block 128 threads, 8 x 4 windows x 128 channels: one product for the
+//          64 even positions of its eight image rows, one for the odd ones
+//   warp   a row of windows: rows g and g+8 of its 16 are positions of two image rows
 // So a window's four positions are sums of one thread, of two products and two rows; channels as in conv2x2_tensor.
 #include "kernels/conv2x2_wgmma.h"
 #include "kernels/warpgroup_conv.cuh"
@@ -12,28 +12,24 @@ namespace lfm::kernels::inline LFM_TARGET {
 
 namespace {
 
-constexpr int kWindowsX = ConvTile::kWidth / 2;
+constexpr int kWindowsX = ConvTile::kWidth / 2, kWindowsY = ConvTile::kHeight / 2;
 
-template <int kWarpgroups>
-using Buffers = WarpgroupBuffers<kWarpgroups>;
-// tools/check-kernels reads these.
-static_assert(sizeof(Buffers<1>) == 52512);  // conv2x2_wgmma_kernel<T, 1>
-static_assert(sizeof(Buffers<2>) == 69920);  // conv2x2_wgmma_kernel<T, 2>
+// tools/check-kernels reads this.
+static_assert(sizeof(WarpgroupBuffers) == 52512);  // conv2x2_wgmma_kernel<T>
 
-template <typename T, int kWarpgroups>
-__global__ void __launch_bounds__(kWarpgroup* kWarpgroups, kWarpgroups == 1 ? 3 : 1)
+template <typename T>
+__global__ void __launch_bounds__(kWarpgroup, 3)
     conv2x2_wgmma_kernel(T* __restrict__ output, const T* __restrict__ input, const Chunk* __restrict__ weight,
                          const float* __restrict__ bias, int tiles_y, int tiles_x, int h, int w, int ic, int oc) {
-  auto& buffers = dynamic_shared<Buffers<kWarpgroups>>();
+  auto& buffers = dynamic_shared<WarpgroupBuffers>();
   const int tile = block_index(), first_channel = block_row() * ConvTile::kColumns;
   const int image = tile / (tiles_y * tiles_x);
-  const auto in = warpgroup_tile_input<T, kWarpgroups>(input, tile, tiles_y, tiles_x, h, w, ic);
+  const TileInput<T> in = tile_input(input, tile, tiles_y, tiles_x, h, w, ic);
   const int slabs = ic / kSlab<T>, stages = slabs * ConvTile::kTaps;
-  const WarpgroupPatchCopy<T, kWarpgroups> copy(in);
+  const WarpgroupPatchCopy<T> copy(in);
   copy.copy(buffers.patches[0], 0);
   commit_copies();
-  BulkStream<Buffers<kWarpgroups>> stream(buffers, weight + std::int64_t{block_row()} * stages * ConvTile::kStageChunks,
-                                          stages, 1);
+  BulkStream<> stream(buffers, weight + std::int64_t{block_row()} * stages * ConvTile::kStageChunks, stages, 1);
   stream.start();
   sync_block();
 
@@ -75,33 +71,27 @@ __global__ void __launch_bounds__(kWarpgroup* kWarpgroups, kWarpgroups == 1 ? 3 
   }
 }
 
-template <typename T, int kWarpgroups>
-void launch_with(const Conv2x2Tensor<T>& c, Stream stream) {
+}  // namespace
+
+template <typename T>
+void conv2x2_wgmma(const Conv2x2Tensor<T>& c, Stream stream) {
   const int ph = (c.h - 1) / 2, pw = (c.w - 1) / 2;
-  const unsigned tiles_y = blocks_for(ph, WarpgroupTile<kWarpgroups>::kHeight / 2), tiles_x = blocks_for(pw, kWindowsX);
+  require(c.n > 0 && ph > 0 && pw > 0, "conv2x2_wgmma: the output is empty");
+  require(c.ic > 0 && c.ic % kSlab<T> == 0 && c.oc > 0 && c.oc % ConvTile::kColumns == 0,
+          "conv2x2_wgmma: ic must be a multiple of 64 bytes, oc of 128");
+  const unsigned tiles_y = blocks_for(ph, kWindowsY), tiles_x = blocks_for(pw, kWindowsX);
   const std::int64_t tiles = static_cast<std::int64_t>(c.n) * tiles_y * tiles_x;
   require(tiles <= INT32_MAX, "conv2x2_wgmma: the batch is too large for one launch");
   launch({.kernel = "conv2x2_wgmma",
           .blocks = {static_cast<unsigned>(tiles), static_cast<unsigned>(c.oc / ConvTile::kColumns)},
-          .threads = kWarpgroup * kWarpgroups,
-          .shared_bytes = sizeof(Buffers<kWarpgroups>)},
-         stream, conv2x2_wgmma_kernel<T, kWarpgroups>, c.output, c.input, static_cast<const Chunk*>(c.weight), c.bias,
+          .threads = kWarpgroup,
+          .shared_bytes = sizeof(WarpgroupBuffers)},
+         stream, conv2x2_wgmma_kernel<T>, c.output, c.input, static_cast<const Chunk*>(c.weight), c.bias,
          static_cast<int>(tiles_y), static_cast<int>(tiles_x), c.h, c.w, c.ic, c.oc);
 }
 
-}  // namespace
-
-template <typename T>
-void conv2x2_wgmma(const Conv2x2Tensor<T>& c, int warpgroups, Stream stream) {
-  require(c.n > 0 && (c.h - 1) / 2 > 0 && (c.w - 1) / 2 > 0, "conv2x2_wgmma: the output is empty");
-  require(c.ic > 0 && c.ic % kSlab<T> == 0 && c.oc > 0 && c.oc % ConvTile::kColumns == 0,
-          "conv2x2_wgmma: ic must be a multiple of 64 bytes, oc of 128");
-  require(warpgroups == 1 || warpgroups == 2, "conv2x2_wgmma: a block has one warpgroup or two");
-  warpgroups == 1 ? launch_with<T, 1>(c, stream) : launch_with<T, 2>(c, stream);
-}
-
-template void conv2x2_wgmma(const Conv2x2Tensor<Half>&, int, Stream);
-template void conv2x2_wgmma(const Conv2x2Tensor<Bfloat16>&, int, Stream);
-template void conv2x2_wgmma(const Conv2x2Tensor<Tf32>&, int, Stream);
+template void conv2x2_wgmma(const Conv2x2Tensor<Half>&, Stream);
+template void conv2x2_wgmma(const Conv2x2Tensor<Bfloat16>&, Stream);
+template void conv2x2_wgmma(const Conv2x2Tensor<Tf32>&, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

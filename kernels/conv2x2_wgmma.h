@@ -7,8 +7,7 @@ namespace lfm::kernels::inline LFM_TARGET {
 
 /// What conv2x2_tensor computes, from weights packed by pack_wgmma_conv (src/engine/cuda/tensor_pack.h). Compiled for
 /// compute capability 9.0 alone (sm_90a); elsewhere the launch throws Error{device}.
-/// warpgroups: of a block, 1 or 2, which share the weights they read.
 template <typename T>
-void conv2x2_wgmma(const Conv2x2Tensor<T>& conv, int warpgroups, Stream stream);
+void conv2x2_wgmma(const Conv2x2Tensor<T>& conv, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

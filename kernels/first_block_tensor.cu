@@ -9,7 +9,7 @@
 //    A  16 residuals        [ 64 | 64 | 64 | 64 ]         a pooled output = the largest of its four columns: all four
 //       of 16 outputs                                     sums lie in one thread
 //
-//   grid   about kBlocksWanted or more; a block takes up to kMostRounds times 256 consecutive pooled outputs
+//   grid   blocks_wanted or more, if there is work for them; a block takes up to kMostRounds times 256 consecutive pooled outputs
 //   block  256 threads = 8 warps. A warp multiplies 16 outputs at a time by 32 of the channels, whose part of B stays
 //          in its registers; warps 2p and 2p+1 take the two halves of the channels of the same outputs
 //   first  the block writes B, rounded, to shared memory in the order of the fragments, each warp loads its own
@@ -19,6 +19,8 @@
 // the size they have in the network's own units, where Half has its full precision.
 // shared: a row of 16 residuals is 2 (Tf32: 4) chunks, permuted so that the eight rows that ldmatrix reads at a time
 // lie in different sixteenths of a 128-byte line.
+#include <algorithm>
+
 #include "kernels/first_block_tensor.h"
 #include "kernels/first_patch.cuh"
 #include "kernels/launch.h"
@@ -36,7 +38,6 @@ constexpr int kPositions = 4;
 constexpr int kHalf = kFirstBlockChannels / 2;  // channels of a warp
 constexpr int kTiles = kHalf / 8;               // mma beside each other
 constexpr float kShift = 256.0f;
-constexpr int kBlocksWanted = 1024;
 // Blocks of a multiprocessor: three where the compiler finds room for B in 80 registers.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 && __CUDA_ARCH__ < 1000
 constexpr int kHalfResident = 3;
@@ -214,22 +215,20 @@ __global__ void __launch_bounds__(kThreads, Layout<T>::kResident)
 
 template <typename T>
 void first_block_tensor(T* output, const std::uint8_t* pixels, const float* weight, const float* bias, int n,
-                        int height, int width, Stream stream) {
+                        int height, int width, Stream stream, int blocks_wanted) {
   const int out_h = (FusedNpr::whole_cells(height) - 1) / 2, out_w = (FusedNpr::whole_cells(width) - 1) / 2;
   require(n > 0 && out_h > 0 && out_w > 0, "first_block_tensor: the output is empty");
   const std::int64_t outputs = static_cast<std::int64_t>(n) * out_h * out_w;
   require(outputs <= INT32_MAX - kMostRounds * kOutputs, "first_block_tensor: the batch is too large for one launch");
   const int groups = static_cast<int>(blocks_for(outputs, kOutputs));
-  const int rounds = groups < kBlocksWanted                 ? 1
-                     : groups / kBlocksWanted < kMostRounds ? groups / kBlocksWanted
-                                                            : kMostRounds;
+  const int rounds = std::clamp(groups / blocks_wanted, 1, kMostRounds);
   launch({.kernel = "first_block_tensor", .blocks = {blocks_for(groups, rounds)}, .threads = kThreads}, stream,
          first_block_tensor_kernel<T>, output, pixels, weight, bias, static_cast<int>(outputs), height, width, out_h,
          out_w, rounds);
 }
 
 #define LFM_FIRST_BLOCK_TENSOR(T) \
-  template void first_block_tensor(T*, const std::uint8_t*, const float*, const float*, int, int, int, Stream)
+  template void first_block_tensor(T*, const std::uint8_t*, const float*, const float*, int, int, int, Stream, int)
 LFM_FIRST_BLOCK_TENSOR(Half);
 LFM_FIRST_BLOCK_TENSOR(Bfloat16);
 LFM_FIRST_BLOCK_TENSOR(Tf32);

@@ -1,14 +1,14 @@
 // last_block_wgmma: maps = P max(0, conv2x2(x, w) + bias) by Hopper's warpgroup products, as last_block_tensor.
 //   input [n][h][w][ic]   weight packed in stages   bias [oc]   ->   maps [n][64][(h-1)(w-1)]
-//   grid   (n * ceil((h-1)/8G) * ceil((w-1)/16))    block 128 G threads, 16 x 8G positions, all channels, all maps
+//   grid   (n * ceil((h-1)/8) * ceil((w-1)/16))    block 128 threads, 16 x 8 positions, all channels, all maps
 // For each 128 channels: the convolution (warpgroup_conv.cuh) upon the bias, then ReLU and rounding in registers, where
 // a thread's sums are, as they stand, its words of the next product's left side: of halves, columns 8n to 8n + 15; of
 // TF32, columns 2t and 2t+1 of eight are taken as t and t+4, and the packed projection is permuted alike. The sums of
 // the maps live through the kernel. The projection's weights follow the convolution's, in stages half as long.
 //
 // For few images the same in two launches, every sum in the same order:
-//   convolve   grid (tiles, oc/128), G = 1; the words go to scratch [tile][stage of the projection][product][thread]
-//   project    grid (tiles), block 128 threads; a thread loads its own words again
+//   convolve   grid (tiles, oc/128); the words go to scratch [tile][stage of the projection][product][thread]
+//   project    grid (tiles); a thread loads its own words again
 #include "kernels/last_block_wgmma.h"
 #include "kernels/warpgroup_conv.cuh"
 
@@ -24,10 +24,7 @@ constexpr int kTailStages = ConvTile::kColumns* static_cast<int>(sizeof(T)) / Co
 constexpr int kTailChunks = ConvTile::kStageChunks / 2;
 static_assert(kTailStages<Half> % kSlots == 0 && kMaps * ConvTile::kSlabChunks == kTailChunks);
 
-template <int kWarpgroups>
-using Buffers = WarpgroupBuffers<kWarpgroups>;
-static_assert(sizeof(Buffers<1>) == 52512);  // last_block_wgmma_kernel<T, 1, (true|false)>
-static_assert(sizeof(Buffers<2>) == 69920);  // last_block_wgmma_kernel<T, 2, false>
+static_assert(sizeof(WarpgroupBuffers) == 52512);  // last_block_wgmma_kernel<T, (true|false)>
 
 // A thread's left side of a stage of the projection: of even positions and of odd ones, of its two products in depth.
 struct Words {
@@ -111,22 +108,21 @@ __device__ __forceinline__ int group_chunks(int stages) {
   return stages * ConvTile::kStageChunks + kTailStages<T> * kTailChunks;
 }
 
-template <typename T, int kWarpgroups, bool kSplit>
-__global__ void __launch_bounds__(kWarpgroup* kWarpgroups, 2 / kWarpgroups)
+template <typename T, bool kSplit>
+__global__ void __launch_bounds__(kWarpgroup, 2)
     last_block_wgmma_kernel(float* __restrict__ maps, Chunk* __restrict__ scratch, const T* __restrict__ input,
                             const Chunk* __restrict__ weight, const float* __restrict__ bias, int tiles_y, int tiles_x,
                             int h, int w, int ic, int oc) {
-  auto& buffers = dynamic_shared<Buffers<kWarpgroups>>();
+  auto& buffers = dynamic_shared<WarpgroupBuffers>();
   const int tile = block_index();
-  const auto in = warpgroup_tile_input<T, kWarpgroups>(input, tile, tiles_y, tiles_x, h, w, ic);
+  const TileInput<T> in = tile_input(input, tile, tiles_y, tiles_x, h, w, ic);
   const int slabs = ic / kSlab<T>, stages = slabs * ConvTile::kTaps;
   const int first = kSplit ? block_row() : 0, groups = kSplit ? 1 : oc / ConvTile::kColumns;
-  const WarpgroupPatchCopy<T, kWarpgroups> copy(in);
+  const WarpgroupPatchCopy<T> copy(in);
   copy.copy(buffers.patches[0], 0);
   commit_copies();
   constexpr int kTail = kSplit ? 0 : kTailStages<T>;
-  BulkStream<Buffers<kWarpgroups>, kTail> stream(buffers, weight + std::int64_t{first} * group_chunks<T>(stages),
-                                                 stages, groups);
+  BulkStream<kTail> stream(buffers, weight + std::int64_t{first} * group_chunks<T>(stages), stages, groups);
   stream.start();
   sync_block();
 
@@ -234,8 +230,8 @@ __global__ void __launch_bounds__(kWarpgroup)
 
 template <typename T>
 struct Tiles {
-  explicit Tiles(const LastBlockTensor<T>& b, int warpgroups)
-      : y(static_cast<int>(blocks_for(b.h - 1, ConvTile::kHeight * warpgroups))),
+  explicit Tiles(const LastBlockTensor<T>& b)
+      : y(static_cast<int>(blocks_for(b.h - 1, ConvTile::kHeight))),
         x(static_cast<int>(blocks_for(b.w - 1, ConvTile::kWidth))) {
     const std::int64_t tiles = std::int64_t{b.n} * y * x;
     require(tiles <= INT32_MAX, "last_block_wgmma: the batch is too large for one launch");
@@ -245,28 +241,28 @@ struct Tiles {
   unsigned all;
 };
 
-template <typename T, int kWarpgroups>
+template <typename T>
 void launch_whole(const LastBlockTensor<T>& b, Stream stream) {
-  const Tiles tiles(b, kWarpgroups);
+  const Tiles tiles(b);
   launch({.kernel = "last_block_wgmma",
           .blocks = {tiles.all},
-          .threads = kWarpgroup * kWarpgroups,
-          .shared_bytes = sizeof(Buffers<kWarpgroups>)},
-         stream, last_block_wgmma_kernel<T, kWarpgroups, false>, b.maps, nullptr, b.input,
-         static_cast<const Chunk*>(b.weight), b.bias, tiles.y, tiles.x, b.h, b.w, b.ic, b.oc);
+          .threads = kWarpgroup,
+          .shared_bytes = sizeof(WarpgroupBuffers)},
+         stream, last_block_wgmma_kernel<T, false>, b.maps, nullptr, b.input, static_cast<const Chunk*>(b.weight),
+         b.bias, tiles.y, tiles.x, b.h, b.w, b.ic, b.oc);
 }
 
 template <typename T>
 void launch_split(const LastBlockTensor<T>& b, Stream stream) {
-  const Tiles tiles(b, 1);
+  const Tiles tiles(b);
   const auto* weight = static_cast<const Chunk*>(b.weight);
   auto* scratch = reinterpret_cast<Chunk*>(b.scratch);
   launch({.kernel = "last_block_wgmma_convolve",
           .blocks = {tiles.all, static_cast<unsigned>(b.oc / ConvTile::kColumns)},
           .threads = kWarpgroup,
-          .shared_bytes = sizeof(Buffers<1>)},
-         stream, last_block_wgmma_kernel<T, 1, true>, b.maps, scratch, b.input, weight, b.bias, tiles.y, tiles.x, b.h,
-         b.w, b.ic, b.oc);
+          .shared_bytes = sizeof(WarpgroupBuffers)},
+         stream, last_block_wgmma_kernel<T, true>, b.maps, scratch, b.input, weight, b.bias, tiles.y, tiles.x, b.h, b.w,
+         b.ic, b.oc);
   launch({.kernel = "last_block_wgmma_project",
           .blocks = {tiles.all},
           .threads = kWarpgroup,
@@ -278,17 +274,15 @@ void launch_split(const LastBlockTensor<T>& b, Stream stream) {
 }  // namespace
 
 template <typename T>
-void last_block_wgmma(const LastBlockTensor<T>& b, int warpgroups, Stream stream) {
+void last_block_wgmma(const LastBlockTensor<T>& b, Stream stream) {
   require(b.n > 0 && b.h > 1 && b.w > 1, "last_block_wgmma: the output is empty");
   require(b.ic > 0 && b.ic % kSlab<T> == 0 && b.oc > 0 && b.oc % ConvTile::kColumns == 0,
           "last_block_wgmma: ic must be a multiple of 64 bytes, oc of 128");
-  require(warpgroups == 1 || warpgroups == 2, "last_block_wgmma: a block has one warpgroup or two");
-  if (b.scratch) return launch_split(b, stream);
-  warpgroups == 1 ? launch_whole<T, 1>(b, stream) : launch_whole<T, 2>(b, stream);
+  b.scratch ? launch_split(b, stream) : launch_whole(b, stream);
 }
 
-template void last_block_wgmma(const LastBlockTensor<Half>&, int, Stream);
-template void last_block_wgmma(const LastBlockTensor<Bfloat16>&, int, Stream);
-template void last_block_wgmma(const LastBlockTensor<Tf32>&, int, Stream);
+template void last_block_wgmma(const LastBlockTensor<Half>&, Stream);
+template void last_block_wgmma(const LastBlockTensor<Bfloat16>&, Stream);
+template void last_block_wgmma(const LastBlockTensor<Tf32>&, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

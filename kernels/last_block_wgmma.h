@@ -8,8 +8,7 @@ namespace lfm::kernels::inline LFM_TARGET {
 /// What last_block_tensor computes, from weights packed by pack_wgmma_last_block (src/engine/cuda/tensor_pack.h).
 /// Compiled for compute capability 9.0 alone (sm_90a); elsewhere the launch throws Error{device}. With scratch, of the
 /// same size, the work is split over as many times as many blocks as there are groups of 128 channels: the same bits.
-/// warpgroups: of a block that is not split, 1 or 2, which share the weights they read; the same bits.
 template <typename T>
-void last_block_wgmma(const LastBlockTensor<T>& block, int warpgroups, Stream stream);
+void last_block_wgmma(const LastBlockTensor<T>& block, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,7 +1,7 @@
 // The main loop that the convolutions by Hopper's warpgroup products share; tensor_layout.h describes its tiles.
 //
-//   block      128 G threads = G warpgroups; 16 x 8G positions x 128 channels
-//   warpgroup  16 x 8 positions: one product for the 64 even positions of its eight image rows, one for the odd ones
+//   block      128 threads = a warpgroup; 16 x 8 positions x 128 channels, as one product for the 64 even positions of
+//              its eight image rows, and one for the odd ones
 //   warp       two image rows: rows g and g+8 of its 16 of a product. So the sums of one thread hold whole pooling
 //              windows: acc[odd][4n + 2r + e] is of position 2g + odd of row r, column 8n + 2t + e
 //
@@ -19,28 +19,16 @@ namespace lfm::kernels::inline LFM_TARGET {
 inline constexpr int kSlots = ConvTile::kTaps;
 inline constexpr int kStagesAhead = kSlots - 2;  // stages on their way
 
-template <int kWarpgroups>
 struct WarpgroupBuffers {
-  Shared<Chunk, 2, WarpgroupTile<kWarpgroups>::kPatchChunks> patches;
+  Shared<Chunk, 2, WarpgroupTile::kPatchChunks> patches;
   Shared<Chunk, kSlots, ConvTile::kStageChunks> ring;
   Shared<Barrier, kSlots> arrived;
 };
 
-/// Of the tile's number in the grid, as tile_input.
-template <typename T, int kWarpgroups>
-__device__ __forceinline__ TileInput<T> warpgroup_tile_input(const T* input, int tile, int tiles_y, int tiles_x, int h,
-                                                             int w, int ic) {
-  TileInput<T> in = tile_input(input, tile, tiles_y, tiles_x, h, w, ic);
-  in.y *= kWarpgroups;
-  return in;
-}
-
-/// Copies a tile's patch, a slab at a time: of every 32 positions to a warpgroup a chunk a thread.
-template <typename T, int kWarpgroups>
+/// Copies a tile's patch, a slab at a time: of every 32 positions a chunk a thread.
+template <typename T>
 class WarpgroupPatchCopy {
  public:
-  using Tile = WarpgroupTile<kWarpgroups>;
-
   __device__ __forceinline__ explicit WarpgroupPatchCopy(const TileInput<T>& in)
       : from_(in.image + (static_cast<std::int64_t>(in.y) * in.w + in.x) * in.ic +
               thread_index() % ConvTile::kSlabChunks * kPerChunk<T>),
@@ -56,16 +44,17 @@ class WarpgroupPatchCopy {
     UNROLL
     for (int i = 0; i < kCopies; ++i) {
       const int p = first + i * kStride, y = p / ConvTile::kPatchWidth, at = p % ConvTile::kPatchWidth;
-      if (p >= Tile::kPositions) break;
-      const int x = at < Tile::kOddPositions ? 2 * at : 2 * (at - Tile::kOddPositions) + 1;
-      copy_async(&patch[chunk * Tile::kPatchPlane + p], from_ + (y * w_ + x) * ic_ + slab * kSlab<T>,
+      if (p >= WarpgroupTile::kPositions) break;
+      constexpr int kOdd = WarpgroupTile::kOddPositions;
+      const int x = at < kOdd ? 2 * at : 2 * (at - kOdd) + 1;
+      copy_async(&patch[chunk * WarpgroupTile::kPatchPlane + p], from_ + (y * w_ + x) * ic_ + slab * kSlab<T>,
                  y < rows_ && x < columns_);
     }
   }
 
  private:
-  static constexpr int kStride = kWarpgroup * kWarpgroups / ConvTile::kSlabChunks;  // positions from copy to copy
-  static constexpr int kCopies = (Tile::kPositions + kStride - 1) / kStride;
+  static constexpr int kStride = kWarpgroup / ConvTile::kSlabChunks;  // positions from copy to copy
+  static constexpr int kCopies = (WarpgroupTile::kPositions + kStride - 1) / kStride;
 
   const T* from_;                // the thread's chunk of the patch's first position
   int w_, ic_, rows_, columns_;  // of the image; from the patch's first position to its end
@@ -73,10 +62,11 @@ class WarpgroupPatchCopy {
 
 /// The stages of the weights, on their way into the ring: one after the other in memory, of the convolution and, where
 /// there are tail stages, so many half as long ones after every so many. Filled by thread 0.
-template <typename Buffers, int kTailStages = 0>
+template <int kTailStages = 0>
 class BulkStream {
  public:
-  __device__ __forceinline__ BulkStream(Buffers& buffers, const Chunk* from, int convolution_stages, int groups)
+  __device__ __forceinline__ BulkStream(WarpgroupBuffers& buffers, const Chunk* from, int convolution_stages,
+                                        int groups)
       : buffers_(buffers),
         from_(from),
         convolution_(convolution_stages),
@@ -104,7 +94,7 @@ class BulkStream {
   }
 
  private:
-  Buffers& buffers_;
+  WarpgroupBuffers& buffers_;
   const Chunk* from_;
   int convolution_, left_, at_ = 0;
 };
@@ -112,19 +102,16 @@ class BulkStream {
 /// Where a product's positions lie in the patch, in chunks: those of parity `odd`, moved by the tap.
 __device__ __forceinline__ constexpr int of_tap(int tap, int odd) {
   const int x = odd + tap % 2;
-  return tap / 2 * ConvTile::kPatchWidth + (x == 1 ? WarpgroupTile<1>::kOddPositions : x / 2);
+  return tap / 2 * ConvTile::kPatchWidth + (x == 1 ? WarpgroupTile::kOddPositions : x / 2);
 }
 
 /// acc += the convolution of a slab. The slab's patch, number `patch`, is on its way, and afterwards that of `next_slab`
 /// is; none if negative. turn: of the ring.
-template <typename T, int kWarpgroups, typename Buffers, typename Stream>
-__device__ __forceinline__ void multiply_slab(float (&acc)[2][kProductColumns / 2], Buffers& buffers,
-                                              const WarpgroupPatchCopy<T, kWarpgroups>& copy, Stream& stream, int patch,
-                                              int turn, int next_slab) {
-  using Tile = WarpgroupTile<kWarpgroups>;
-  const int warpgroup = warp_index() / (kWarpgroup / kWarp);
-  const Matrix rows = matrix(&buffers.patches[patch & 1][warpgroup * ConvTile::kHeight * ConvTile::kPatchWidth],
-                             Tile::kPatchPlane, ConvTile::kPatchWidth);
+template <typename T, typename Stream>
+__device__ __forceinline__ void multiply_slab(float (&acc)[2][kProductColumns / 2], WarpgroupBuffers& buffers,
+                                              const WarpgroupPatchCopy<T>& copy, Stream& stream, int patch, int turn,
+                                              int next_slab) {
+  const Matrix rows = matrix(&buffers.patches[patch & 1][0], WarpgroupTile::kPatchPlane, ConvTile::kPatchWidth);
   UNROLL
   for (int tap = 0; tap < ConvTile::kTaps; ++tap) {
     if (tap == 0) {
@@ -144,7 +131,7 @@ __device__ __forceinline__ void multiply_slab(float (&acc)[2][kProductColumns / 
     for (int k = 0; k < ConvTile::kSlabChunks; k += 2) {
       UNROLL
       for (int odd = 0; odd < 2; ++odd) {
-        multiply_async<T>(acc[odd], rows + (of_tap(tap, odd) + k * Tile::kPatchPlane),
+        multiply_async<T>(acc[odd], rows + (of_tap(tap, odd) + k * WarpgroupTile::kPatchPlane),
                           columns + k * ConvTile::kColumns);
       }
     }

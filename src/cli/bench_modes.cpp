@@ -336,15 +336,15 @@ BenchReport compare_kernels(const BenchOptions& options) {
       all.notes.push_back(fmt::format("with {}: {}", name, report.device));
     } catch (const Error& error) {
       if (provider.provider == Provider::own || error.code() != ErrorCode::device) throw;
-      Measurement row = all.rows[0];
-      row = {.part = row.part,
-             .operation = row.operation,
-             .variant = name,
-             .precision = row.precision,
-             .batch = row.batch,
-             .size = row.size};
+      const Measurement& whole = all.rows[0];
+      Measurement row{.part = whole.part,
+                      .operation = whole.operation,
+                      .variant = name,
+                      .precision = whole.precision,
+                      .batch = whole.batch,
+                      .size = whole.size};
       row.error = error.what();
-      all.rows.push_back(row);
+      all.rows.push_back(std::move(row));
     }
   }
   return all;

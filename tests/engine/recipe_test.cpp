@@ -97,7 +97,7 @@ TEST_CASE("Recipes.KnowHowManyBlocksAMultiprocessorHolds") {
     const bool winograd = row.convolution == BlockConvolution::winograd;
     for (const int capability : {75, 80, 86, 89, 90, 100, 120}) {
       if (!row.runs_on(capability)) continue;
-      const std::string kernel = row.convolution == BlockConvolution::wgmma ? "last_block_wgmma_kernel<Half, 1, false>"
+      const std::string kernel = row.convolution == BlockConvolution::wgmma    ? "last_block_wgmma_kernel<Half, false>"
                                  : row.convolution == BlockConvolution::tensor ? "last_block_tensor_kernel<Half>"
                                  : winograd                                    ? "conv2x2_winograd_kernel<false>"
                                                                                : "conv2x2_direct_kernel<1>";

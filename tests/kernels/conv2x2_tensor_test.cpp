@@ -92,9 +92,9 @@ struct ConvTensorTest : TensorKernelTest<T> {
                        seed);
   }
 
-  // warpgroups: of a block of conv2x2_wgmma, last_block_wgmma; 0: by conv2x2_tensor, last_block_tensor.
-  std::vector<float> run_conv2x2(const Case& c, const Inputs<T>& in, int warpgroups = 0) const {
-    const auto pack = warpgroups > 0 ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
+  // Each by warps, or by warpgroups: conv2x2_wgmma, last_block_wgmma.
+  std::vector<float> run_conv2x2(const Case& c, const Inputs<T>& in, bool warpgroups = false) const {
+    const auto pack = warpgroups ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
     const DeviceArray<T> input(rounded<T>(in.input)), weight(pack(in.weight, c.oc, c.ic));
     const DeviceArray<float> bias(in.bias);
     const std::size_t count = static_cast<std::size_t>(c.n) * ((c.h - 1) / 2) * ((c.w - 1) / 2) * c.oc;
@@ -102,16 +102,16 @@ struct ConvTensorTest : TensorKernelTest<T> {
     for (const T v : result_of<T>(count, [&](T*output, kernels::Stream stream) {
            const kernels::Conv2x2Tensor<T> conv{output, input.data(), weight.data(), bias.data(), c.n,
                                                 c.h,    c.w,          c.ic,          c.oc};
-           warpgroups > 0 ? kernels::conv2x2_wgmma<T>(conv, warpgroups, stream)
-                          : kernels::conv2x2_tensor<T>(conv, stream);
+           (warpgroups ? kernels::conv2x2_wgmma<T> : kernels::conv2x2_tensor<T>)(conv, stream);
          })) {
       values.push_back(to_float(v));
     }
     return values;
   }
 
-  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in, bool split = false, int warpgroups = 0) const {
-    const auto pack = warpgroups > 0 ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
+  std::vector<float> run_last_block(const Case& c, const Inputs<T>& in, bool split = false,
+                                    bool warpgroups = false) const {
+    const auto pack = warpgroups ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
     const DeviceArray<T> input(rounded<T>(in.input)), weight(pack(in.weight, in.projection, c.oc, c.ic));
     const DeviceArray<float> bias(in.bias);
     const int tiles = split ? c.n * kernels::ConvTile::tiles(c.h - 1, c.w - 1) : 0;
@@ -120,8 +120,7 @@ struct ConvTensorTest : TensorKernelTest<T> {
                                                                                                kernels::Stream stream) {
       const kernels::LastBlockTensor<T> block{
           maps, input.data(), weight.data(), bias.data(), c.n, c.h, c.w, c.ic, c.oc, split ? scratch.data() : nullptr};
-      warpgroups > 0 ? kernels::last_block_wgmma<T>(block, warpgroups, stream)
-                     : kernels::last_block_tensor<T>(block, stream);
+      (warpgroups ? kernels::last_block_wgmma<T> : kernels::last_block_tensor<T>)(block, stream);
     });
   }
 
@@ -200,14 +199,11 @@ TEMPLATE_TEST_CASE_METHOD(WarpgroupTest, "WarpgroupTest.IntegersExactly", "", Ha
     const unsigned seed = static_cast<unsigned>(c.h);
     const Inputs<TestType> in(c, seed, true);
     const auto want = pooled<TestType>(c, convolved(c, in));
-    for (const int warpgroups : {1, 2}) {
-      const auto got = this->run_conv2x2(c, in, warpgroups);
-      REQUIRE(got.size() == want.size());
-      for (std::size_t i = 0; i < got.size(); ++i)
-        QUICK_REQUIRE(got[i] == want[i].value, this->name("conv2x2_wgmma", c, seed)
-                                                   << " by " << warpgroups << " warpgroups at " << i);
-    }
-    const auto maps = this->run_last_block(c, in, false, 1), want_maps = this->run_last_block(c, in);
+    const auto got = this->run_conv2x2(c, in, true);
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < got.size(); ++i)
+      QUICK_REQUIRE(got[i] == want[i].value, this->name("conv2x2_wgmma", c, seed) << " at " << i);
+    const auto maps = this->run_last_block(c, in, false, true), want_maps = this->run_last_block(c, in);
     CHECK_MESSAGE(maps == want_maps, this->name("last_block_wgmma", c, seed));
   }
 }
@@ -219,13 +215,10 @@ TEMPLATE_TEST_CASE_METHOD(WarpgroupTest, "WarpgroupTest.NumbersWithinTheirBound"
   for (const Reference& r : pooled<TestType>(c, convolved(c, in))) {
     want.push_back({r.value, kUnitRoundoff<TestType> * r.value + 2 * sum_bound(4.0 * c.ic + 1, r.magnitude)});
   }
-  const auto one = this->run_conv2x2(c, in, 1);
-  expect_within(one, want, this->name("conv2x2_wgmma", c, 200));
-  CHECK_MESSAGE(this->run_conv2x2(c, in, 2) == one, "two warpgroups sum in the order of one");
-  const auto maps = this->run_last_block(c, in, false, 1);
+  expect_within(this->run_conv2x2(c, in, true), want, this->name("conv2x2_wgmma", c, 200));
+  const auto maps = this->run_last_block(c, in, false, true);
   expect_within(maps, this->projected(c, in, convolved(c, in)), this->name("last_block_wgmma", c, 200));
-  CHECK_MESSAGE(this->run_last_block(c, in, false, 2) == maps, this->name("last_block_wgmma, two", c, 200));
-  CHECK_MESSAGE(this->run_last_block(c, in, true, 1) == maps, this->name("last_block_wgmma, split", c, 200));
+  CHECK_MESSAGE(this->run_last_block(c, in, true, true) == maps, this->name("last_block_wgmma, split", c, 200));
 }
 
 TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NotANumberComesThrough", "", Half, Bfloat16, Tf32) {

@@ -54,24 +54,30 @@ double winograd_blocks(const Grid& grid) {
 // ---- tensor cores (conv2x2_tensor.cu, last_block_tensor.cu), by warpgroups too (conv2x2_wgmma.cu) ----
 
 template <typename T>
-void pack_tensor_as(const Packing& to, int b) {
+struct ByWarps {
+  static constexpr auto conv = pack_tensor_conv<T>;
+  static constexpr auto last_block = pack_tensor_last_block<T>;
+};
+template <typename T>
+struct ByWarpgroups {
+  static constexpr auto conv = pack_wgmma_conv<T>;
+  static constexpr auto last_block = pack_wgmma_last_block<T>;
+};
+
+template <typename Pack>
+void pack_tensor_with(const Packing& to, int b) {
   const std::span<const float> weight = to.blocks[b].weight;
   const int oc = kChannels[b + 1], ic = kChannels[b];
-  const bool wgmma = to.plan.recipe->convolution == BlockConvolution::wgmma;
-  if (b + 1 < kBlocks) {
-    const auto pack = wgmma ? pack_wgmma_conv<T> : pack_tensor_conv<T>;
-    put(to.memory, to.plan.weight[b], pack(weight, oc, ic));
-  } else {
-    const auto pack = wgmma ? pack_wgmma_last_block<T> : pack_tensor_last_block<T>;
-    put(to.memory, to.plan.weight[b], pack(weight, to.projection, oc, ic));
-  }
+  put(to.memory, to.plan.weight[b],
+      b + 1 < kBlocks ? Pack::conv(weight, oc, ic) : Pack::last_block(weight, to.projection, oc, ic));
 }
 
+template <template <typename> typename Pack>
 void pack_tensor(const Packing& to, int b) {
   switch (to.plan.recipe->precision) {
-    case Precision::fp16: return pack_tensor_as<kernels::Half>(to, b);
-    case Precision::bf16: return pack_tensor_as<kernels::Bfloat16>(to, b);
-    default: return pack_tensor_as<kernels::Tf32>(to, b);
+    case Precision::fp16: return pack_tensor_with<Pack<kernels::Half>>(to, b);
+    case Precision::bf16: return pack_tensor_with<Pack<kernels::Bfloat16>>(to, b);
+    default: return pack_tensor_with<Pack<kernels::Tf32>>(to, b);
   }
 }
 
@@ -108,8 +114,8 @@ struct Row {
 constexpr Row kRows[] = {
     {BlockConvolution::direct, pack_direct, direct_blocks},
     {BlockConvolution::winograd, pack_by_winograd, winograd_blocks},
-    {BlockConvolution::tensor, pack_tensor, tensor_blocks},
-    {BlockConvolution::wgmma, pack_tensor, tensor_blocks},
+    {BlockConvolution::tensor, pack_tensor<ByWarps>, tensor_blocks},
+    {BlockConvolution::wgmma, pack_tensor<ByWarpgroups>, tensor_blocks},
 };
 
 const Row& row_of(const Recipe& recipe) { return *std::ranges::find(kRows, recipe.convolution, &Row::convolution); }

@@ -20,24 +20,19 @@ constexpr LibraryFile kCublasFile{"cuBLAS", "libcublasLt",
 
 #if __has_include(<cublasLt.h>)
 
-#define LFM_FUNCTION(name) decltype(&::name) name = nullptr
+// clang-format off
+#define LFM_CUBLAS_FUNCTIONS(of) \
+  of(cublasLtGetVersion) of(cublasLtGetStatusString) of(cublasLtCreate) of(cublasLtDestroy) \
+  of(cublasLtMatmulDescCreate) of(cublasLtMatmulDescDestroy) of(cublasLtMatmulDescSetAttribute) \
+  of(cublasLtMatrixLayoutCreate) of(cublasLtMatrixLayoutDestroy) of(cublasLtMatrixLayoutSetAttribute) \
+  of(cublasLtMatmulPreferenceCreate) of(cublasLtMatmulPreferenceDestroy) \
+  of(cublasLtMatmulPreferenceSetAttribute) of(cublasLtMatmulAlgoGetHeuristic) of(cublasLtMatmul)
+// clang-format on
 
 struct Cublas::State {
-  LFM_FUNCTION(cublasLtGetVersion);
-  LFM_FUNCTION(cublasLtGetStatusString);
-  LFM_FUNCTION(cublasLtCreate);
-  LFM_FUNCTION(cublasLtDestroy);
-  LFM_FUNCTION(cublasLtMatmulDescCreate);
-  LFM_FUNCTION(cublasLtMatmulDescDestroy);
-  LFM_FUNCTION(cublasLtMatmulDescSetAttribute);
-  LFM_FUNCTION(cublasLtMatrixLayoutCreate);
-  LFM_FUNCTION(cublasLtMatrixLayoutDestroy);
-  LFM_FUNCTION(cublasLtMatrixLayoutSetAttribute);
-  LFM_FUNCTION(cublasLtMatmulPreferenceCreate);
-  LFM_FUNCTION(cublasLtMatmulPreferenceDestroy);
-  LFM_FUNCTION(cublasLtMatmulPreferenceSetAttribute);
-  LFM_FUNCTION(cublasLtMatmulAlgoGetHeuristic);
-  LFM_FUNCTION(cublasLtMatmul);
+#define LFM_DECLARE(name) decltype(&::name) name = nullptr;
+  LFM_CUBLAS_FUNCTIONS(LFM_DECLARE)
+#undef LFM_DECLARE
 
   cublasLtHandle_t handle = nullptr;
 
@@ -46,27 +41,12 @@ struct Cublas::State {
   void check(cublasStatus_t status, const char* what) const;
 };
 
-#undef LFM_FUNCTION
-
 Cublas::State::State() {
   const OpenLibrary library(kCublasFile, CUBLAS_VER_MAJOR);
-#define LFM_FIND(name) library.find(name, #name)
-  LFM_FIND(cublasLtGetVersion);
-  LFM_FIND(cublasLtGetStatusString);
-  LFM_FIND(cublasLtCreate);
-  LFM_FIND(cublasLtDestroy);
-  LFM_FIND(cublasLtMatmulDescCreate);
-  LFM_FIND(cublasLtMatmulDescDestroy);
-  LFM_FIND(cublasLtMatmulDescSetAttribute);
-  LFM_FIND(cublasLtMatrixLayoutCreate);
-  LFM_FIND(cublasLtMatrixLayoutDestroy);
-  LFM_FIND(cublasLtMatrixLayoutSetAttribute);
-  LFM_FIND(cublasLtMatmulPreferenceCreate);
-  LFM_FIND(cublasLtMatmulPreferenceDestroy);
-  LFM_FIND(cublasLtMatmulPreferenceSetAttribute);
-  LFM_FIND(cublasLtMatmulAlgoGetHeuristic);
-  LFM_FIND(cublasLtMatmul);
+#define LFM_FIND(name) library.find(name, #name);
+  LFM_CUBLAS_FUNCTIONS(LFM_FIND)
 #undef LFM_FIND
+#undef LFM_CUBLAS_FUNCTIONS
 }
 
 Cublas::State::~State() {

@@ -30,7 +30,7 @@ class Cublas {
 enum class ProductEpilogue { none, bias, bias_relu };
 
 /// c [batch][columns][rows]: c[j][i] = sum over k of a[i][k] b[j][k], and what the epilogue adds, a bias [rows]. Both
-/// factors run along k: a [batch][rows][depth], b [columns][depth], the same for the whole batch unless it has its own.
+/// factors run along k: a [batch][rows][depth], b [columns][depth], the same for the whole batch.
 struct ProductProblem {
   std::int64_t rows = 0, columns = 0, depth = 0;
   int batch = 1;

@@ -40,10 +40,9 @@ void for_each_run(const PixelBatch& batch, Copy copy) {
   }
 }
 
-bool wanted(const char* variable, bool otherwise = true) {
+bool wanted(const char* variable) {
   const char* value = std::getenv(variable);
-  if (!value) return otherwise;
-  return otherwise ? std::string_view(value) != "off" : std::string_view(value) == "on";
+  return !value || std::string_view(value) != "off";
 }
 
 }  // namespace

@@ -25,21 +25,17 @@ constexpr LibraryFile kCudnnFile{"cuDNN", "libcudnn",
 
 #if __has_include(<cudnn.h>)
 
-#define LFM_FUNCTION(name) decltype(&::name) name = nullptr
+// clang-format off
+#define LFM_CUDNN_FUNCTIONS(of) \
+  of(cudnnGetVersion) of(cudnnGetErrorString) of(cudnnGetLastErrorString) of(cudnnCreate) of(cudnnDestroy) \
+  of(cudnnSetStream) of(cudnnBackendCreateDescriptor) of(cudnnBackendDestroyDescriptor) \
+  of(cudnnBackendSetAttribute) of(cudnnBackendGetAttribute) of(cudnnBackendFinalize) of(cudnnBackendExecute)
+// clang-format on
 
 struct Cudnn::State {
-  LFM_FUNCTION(cudnnGetVersion);
-  LFM_FUNCTION(cudnnGetErrorString);
-  LFM_FUNCTION(cudnnGetLastErrorString);
-  LFM_FUNCTION(cudnnCreate);
-  LFM_FUNCTION(cudnnDestroy);
-  LFM_FUNCTION(cudnnSetStream);
-  LFM_FUNCTION(cudnnBackendCreateDescriptor);
-  LFM_FUNCTION(cudnnBackendDestroyDescriptor);
-  LFM_FUNCTION(cudnnBackendSetAttribute);
-  LFM_FUNCTION(cudnnBackendGetAttribute);
-  LFM_FUNCTION(cudnnBackendFinalize);
-  LFM_FUNCTION(cudnnBackendExecute);
+#define LFM_DECLARE(name) decltype(&::name) name = nullptr;
+  LFM_CUDNN_FUNCTIONS(LFM_DECLARE)
+#undef LFM_DECLARE
 
   cudnnHandle_t handle = nullptr;  // null: plans for the device of the properties
   cudnnBackendDescriptor_t properties = nullptr;
@@ -50,24 +46,12 @@ struct Cudnn::State {
   void check(cudnnStatus_t status, const std::string& what) const;
 };
 
-#undef LFM_FUNCTION
-
 Cudnn::State::State() {
   const OpenLibrary library(kCudnnFile, CUDNN_MAJOR);
-#define LFM_FIND(name) library.find(name, #name)
-  LFM_FIND(cudnnGetVersion);
-  LFM_FIND(cudnnGetErrorString);
-  LFM_FIND(cudnnGetLastErrorString);
-  LFM_FIND(cudnnCreate);
-  LFM_FIND(cudnnDestroy);
-  LFM_FIND(cudnnSetStream);
-  LFM_FIND(cudnnBackendCreateDescriptor);
-  LFM_FIND(cudnnBackendDestroyDescriptor);
-  LFM_FIND(cudnnBackendSetAttribute);
-  LFM_FIND(cudnnBackendGetAttribute);
-  LFM_FIND(cudnnBackendFinalize);
-  LFM_FIND(cudnnBackendExecute);
+#define LFM_FIND(name) library.find(name, #name);
+  LFM_CUDNN_FUNCTIONS(LFM_FIND)
 #undef LFM_FIND
+#undef LFM_CUDNN_FUNCTIONS
 }
 
 Cudnn::State::~State() {

@@ -66,8 +66,6 @@ class Stages {
 
   // ---- tensor cores ----
 
-  static constexpr int kWarpgroups = 1;  // of a block of threads, where they multiply together
-
   template <typename T>
   void convolve_tensor(int block) const {
     const MapSize& in = input_size(block);
@@ -80,9 +78,7 @@ class Stages {
                                          in.w,
                                          kChannels[block],
                                          kChannels[block + 1]};
-    if (plan_.recipe->convolution == BlockConvolution::wgmma)
-      return kernels::conv2x2_wgmma<T>(conv, kWarpgroups, stream_);
-    kernels::conv2x2_tensor<T>(conv, stream_);
+    (by_warpgroups() ? kernels::conv2x2_wgmma<T> : kernels::conv2x2_tensor<T>)(conv, stream_);
   }
   template <typename T>
   void last_block_tensor() const {
@@ -98,10 +94,7 @@ class Stages {
                                            kChannels[block],
                                            kChannels[block + 1],
                                            pass_.n <= plan_.split_images ? at<T>(plan_.scratch) : nullptr};
-    if (plan_.recipe->convolution == BlockConvolution::wgmma) {
-      return kernels::last_block_wgmma<T>(last, kWarpgroups, stream_);
-    }
-    kernels::last_block_tensor<T>(last, stream_);
+    (by_warpgroups() ? kernels::last_block_wgmma<T> : kernels::last_block_tensor<T>)(last, stream_);
   }
 
   // ---- pooling and head, in FP32 always ----
@@ -132,6 +125,7 @@ class Stages {
   const float* weight(const Region& region) const {
     return reinterpret_cast<const float*>(pass_.weights + region.offset);
   }
+  bool by_warpgroups() const { return plan_.recipe->convolution == BlockConvolution::wgmma; }
   const MapSize& input_size(int block) const { return plan_.shape.out[block - 1]; }
 
   const InferencePass& pass_;

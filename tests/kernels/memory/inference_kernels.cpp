@@ -47,7 +47,9 @@ void first_block_tensor(simt::MemoryChecker& checker) {
   const WatchedArray<std::uint8_t> pixels(checker, "pixels", product({n, height, width, 3}), 1);
   const Floats weight(checker, "weight", product({4, 3, 64}), 2), bias(checker, "bias", 64, 3);
   const WatchedArray<T> output(checker, "output", product({n, out_h, out_w, 64}));
-  kernels::first_block_tensor<T>(output, pixels, weight, bias, n, height, width, nullptr);
+  for (const int blocks : {1024, 1}) {
+    kernels::first_block_tensor<T>(output, pixels, weight, bias, n, height, width, nullptr, blocks);
+  }
 }
 
 void convolution(simt::MemoryChecker& checker) {
@@ -84,17 +86,15 @@ void tensor_cores(simt::MemoryChecker& checker) {
   const WatchedArray<T> output(checker, "output", product({n, (h - 1) / 2, (w - 1) / 2, oc}));
   kernels::conv2x2_tensor<T>({output, input, weight, bias, n, h, w, ic, oc}, nullptr);
   const WatchedArray<T> same_output(checker, "output", product({n, (h - 1) / 2, (w - 1) / 2, oc}));
-  for (const int warpgroups : {1, 2})
-    kernels::conv2x2_wgmma<T>({same_output, input, weight, bias, n, h, w, ic, oc}, warpgroups, nullptr);
+  kernels::conv2x2_wgmma<T>({same_output, input, weight, bias, n, h, w, ic, oc}, nullptr);
   const Floats maps(checker, "maps", product({n, 64, h - 1, w - 1}));
   kernels::last_block_tensor<T>({maps, input, weight, bias, n, h, w, ic, oc}, nullptr);
   const int tiles = n * kernels::ConvTile::tiles(h - 1, w - 1);
   const WatchedArray<T> scratch(checker, "scratch", product({tiles, 128, oc}));
   const Floats same_maps(checker, "maps", product({n, 64, h - 1, w - 1}));
   kernels::last_block_tensor<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, nullptr);
-  for (const int warpgroups : {1, 2})
-    kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc}, warpgroups, nullptr);
-  kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, 1, nullptr);
+  kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc}, nullptr);
+  kernels::last_block_wgmma<T>({same_maps, input, weight, bias, n, h, w, ic, oc, scratch}, nullptr);
 }
 
 void projection(simt::MemoryChecker& checker) {

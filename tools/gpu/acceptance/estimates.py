@@ -36,7 +36,7 @@ def share_of_peak(row: dict) -> float:
 
 
 def by_warpgroups(operation: str) -> dict:
-    return {**of_kernel(operation), "variant": "warpgroups, 1 a block, fp16"}
+    return {**of_kernel(operation), "variant": "warpgroups, fp16"}
 
 
 # What was reckoned for an H100 or H200 before the kernels that stand here now had met one: docs/PROFILING.md.
