@@ -16,17 +16,17 @@
 // are stored; that saves a read each, but moves the order of the sums into tiles of the convolutions, so that it would
 // differ between precisions.
 //
-// Sums over positions have two phases and no atomics:
-//   1. grid (slices, c/64), block 256 threads = 16 (positions) x 16 (four channels each, 128-bit loads, 256 bytes side
-//      by side). A thread takes every 16th position of the slice; the 16 partial results of a channel meet in shared
-//      memory, in order.
-//   2. one warp a channel: each lane takes every 32nd slice, in double; a butterfly.
+// Sums over positions (channel_slices.cuh): phase 1
+//   grid (slices, c/64), block 256 threads = 16 (positions) x 16 (four channels each, 128-bit loads, 256 bytes side by
+//   side). A thread takes every 16th position of the slice; the 16 partial results of a channel meet in shared memory,
+//   in order.
 // Elementwise kernels: one thread a window (or position) and four channels; consecutive threads take consecutive
 // channels.
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/batch_norm.h"
+#include "kernels/channel_slices.cuh"
 #include "kernels/launch.h"
 #include "kernels/tensor_core.cuh"
 
@@ -39,35 +39,18 @@ constexpr int kAcross = 16;                // threads across the channels of a b
 constexpr int kChannels = 4 * kAcross;     // channels of a block
 constexpr int kDown = kThreads / kAcross;  // threads down its positions
 
-// Sums over positions are taken in slices.
-constexpr std::int64_t kLeastSlice = 256, kMostSlices = 1024;
-
-int slices_of(std::int64_t positions) {
-  const std::int64_t slices = std::min(kMostSlices, (positions + kLeastSlice - 1) / kLeastSlice);
-  return static_cast<int>(blocks_for(positions, blocks_for(positions, slices)));
-}
-
-struct Slice {
-  std::int64_t first;
-  std::int64_t last;
-};
-
-__device__ __forceinline__ Slice slice_of(std::int64_t positions, int slices, int index) {
-  const std::int64_t size = (positions + slices - 1) / slices, first = index * size;
-  return {first, first + size < positions ? first + size : positions};
-}
-
 __device__ __forceinline__ void unpack(float (&to)[4], const float4& v) {
   to[0] = v.x, to[1] = v.y, to[2] = v.z, to[3] = v.w;
 }
 
 __global__ void __launch_bounds__(kThreads)
-    slice_moments_kernel(float* __restrict__ partials, const float* __restrict__ x, std::int64_t positions, int c) {
+    slice_moments_kernel(float* __restrict__ partials, const float* __restrict__ x, std::int64_t positions,
+                         std::int64_t slice_size, int c) {
   SHARED_ARRAY(float, means, kDown, kChannels);
   SHARED_ARRAY(float, squares, kDown, kChannels);
   const int thread = thread_index(), down = thread / kAcross, own = thread % kAcross * 4;
   const int channel = block_row() * kChannels;
-  const Slice slice = slice_of(positions, blocks_across(), block_index());
+  const Slice slice = slice_of(positions, slice_size, block_index());
 
   float mean[4] = {}, square[4] = {}, count = 0.0f;
   for (std::int64_t p = slice.first + down; p < slice.last; p += kDown) {
@@ -103,28 +86,25 @@ __global__ void __launch_bounds__(kThreads)
   out[c] = deviations;
 }
 
-// Warps count channels from here on.
-constexpr int kWarpsPerBlock = 4;
-
-__global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
+__global__ void __launch_bounds__(kMergeThreads)
     merge_moments_kernel(double* __restrict__ moments, const float* __restrict__ partials, std::int64_t positions,
-                         int slices, int c) {
-  const int channel = block_index() * kWarpsPerBlock + warp_index();
-  if (channel >= c) return;  // the whole warp
-  double sum = 0.0, deviations = 0.0;
-  for (int s = lane_index(); s < slices; s += kWarp) {
-    const Slice slice = slice_of(positions, slices, s);
-    sum += static_cast<double>(slice.last - slice.first) * partials[static_cast<std::int64_t>(s) * 2 * c + channel];
-  }
-  const double mean = warp_sum(sum) / static_cast<double>(positions);
-  for (int s = lane_index(); s < slices; s += kWarp) {
-    const Slice slice = slice_of(positions, slices, s);
-    const double shift = partials[static_cast<std::int64_t>(s) * 2 * c + channel] - mean;
-    deviations += partials[(static_cast<std::int64_t>(s) * 2 + 1) * c + channel] +
-                  static_cast<double>(slice.last - slice.first) * shift * shift;
-  }
-  deviations = warp_sum(deviations);
-  if (lane_index() != 0) return;
+                         std::int64_t slice_size, int slices, int c) {
+  SHARED_ARRAY(double, sums, kMergers, kMergedChannels);
+  SHARED_ARRAY(double, squares, kMergers, kMergedChannels);
+  const int channel = merged_channel();
+  float means[kMergedSlices], own_squares[kMergedSlices];
+  load_slices(means, partials + channel, slices, c);
+  load_slices(own_squares, partials + c + channel, slices, c);
+  const auto most = static_cast<double>(slice_size);
+  const auto rest = static_cast<double>(positions - (slices - 1) * slice_size);  // of the last slice
+  const auto size = [&](int s) { return s + 1 < slices ? most : rest; };
+  const double sum = merge(sums, sum_own_slices(slices, [&](int i, int s) { return size(s) * means[i]; }));
+  const double mean = sum / static_cast<double>(positions);
+  const double deviations = merge(squares, sum_own_slices(slices, [&](int i, int s) {
+                                    const double shift = means[i] - mean;
+                                    return own_squares[i] + size(s) * shift * shift;
+                                  }));
+  if (thread_index() >= kMergedChannels) return;
   moments[channel] = mean;
   moments[c + channel] = deviations;
 }
@@ -231,12 +211,12 @@ __global__ void __launch_bounds__(kThreads)
 template <bool kPool>
 __global__ void __launch_bounds__(kThreads)
     slice_backward_sums_kernel(float* __restrict__ partials, BatchNorm norm, const float* __restrict__ grad_output,
-                               std::int64_t windows) {
+                               std::int64_t windows, std::int64_t slice_size) {
   SHARED_ARRAY(float, sums_g, kDown, kChannels);
   SHARED_ARRAY(float, sums_gx, kDown, kChannels);
   const int thread = thread_index(), down = thread / kAcross, own = thread % kAcross * 4;
   const int first_channel = block_row() * kChannels, channel = first_channel + own;
-  const Slice slice = slice_of(windows, blocks_across(), block_index());
+  const Slice slice = slice_of(windows, slice_size, block_index());
   const Coefficients k(norm, channel);
 
   float sum_g[4] = {}, sum_gx[4] = {};
@@ -270,20 +250,19 @@ __global__ void __launch_bounds__(kThreads)
   out[norm.c] = total_gx;
 }
 
-__global__ void __launch_bounds__(kWarpsPerBlock* kWarp)
+__global__ void __launch_bounds__(kMergeThreads)
     merge_backward_sums_kernel(double* __restrict__ sums, float* __restrict__ grad_scale,
                                float* __restrict__ grad_shift, const float* __restrict__ partials, int slices, int c,
                                bool accumulate) {
-  const int channel = block_index() * kWarpsPerBlock + warp_index();
-  if (channel >= c) return;  // the whole warp
-  double g = 0.0, gx = 0.0;
-  for (int s = lane_index(); s < slices; s += kWarp) {
-    g += partials[static_cast<std::int64_t>(s) * 2 * c + channel];
-    gx += partials[(static_cast<std::int64_t>(s) * 2 + 1) * c + channel];
-  }
-  g = warp_sum(g);
-  gx = warp_sum(gx);
-  if (lane_index() != 0) return;
+  SHARED_ARRAY(double, sums_g, kMergers, kMergedChannels);
+  SHARED_ARRAY(double, sums_gx, kMergers, kMergedChannels);
+  const int channel = merged_channel();
+  float own_g[kMergedSlices], own_gx[kMergedSlices];
+  load_slices(own_g, partials + channel, slices, c);
+  load_slices(own_gx, partials + c + channel, slices, c);
+  const double g = merge(sums_g, sum_own_slices(slices, [&](int i, int) { return own_g[i]; }));
+  const double gx = merge(sums_gx, sum_own_slices(slices, [&](int i, int) { return own_gx[i]; }));
+  if (thread_index() >= kMergedChannels) return;
   sums[channel] = g;
   sums[c + channel] = gx;
   grad_shift[channel] = static_cast<float>((accumulate ? grad_shift[channel] : 0.0f) + g);
@@ -367,13 +346,13 @@ std::size_t batch_norm_scratch(std::int64_t positions, int c) {
 void batch_moments(double* moments, float* scratch, const float* x, std::int64_t positions, int c, Stream stream) {
   require(positions > 0, "batch_norm: the batch is empty");
   require(c > 0 && c % kChannels == 0, "batch_norm: channels must be a multiple of 64");
-  const int slices = slices_of(positions);
+  const Slices slices(positions);
   launch({.kernel = "slice_moments",
-          .blocks = {static_cast<unsigned>(slices), static_cast<unsigned>(c / kChannels)},
+          .blocks = {static_cast<unsigned>(slices.count), static_cast<unsigned>(c / kChannels)},
           .threads = kThreads},
-         stream, slice_moments_kernel, scratch, x, positions, c);
-  launch({.kernel = "merge_moments", .blocks = {blocks_for(c, kWarpsPerBlock)}, .threads = kWarpsPerBlock * kWarp},
-         stream, merge_moments_kernel, moments, scratch, positions, slices, c);
+         stream, slice_moments_kernel, scratch, x, positions, slices.size, c);
+  launch({.kernel = "merge_moments", .blocks = {blocks_for(c, kMergedChannels)}, .threads = kMergeThreads}, stream,
+         merge_moments_kernel, moments, scratch, positions, slices.size, slices.count, c);
 }
 
 void moments_to_totals(double* totals, const double* moments, double count, int c, Stream stream) {
@@ -409,16 +388,14 @@ void batch_norm_relu(T* output, const BatchNorm& norm, Stream stream) {
 void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_shift, float* scratch,
                                    const BatchNorm& norm, const float* grad_output, bool accumulate, Stream stream) {
   const std::int64_t windows = windows_of(norm);
-  const int slices = slices_of(windows);
+  const Slices slices(windows);
   launch({.kernel = "slice_backward_sums",
-          .blocks = {static_cast<unsigned>(slices), static_cast<unsigned>(norm.c / kChannels)},
+          .blocks = {static_cast<unsigned>(slices.count), static_cast<unsigned>(norm.c / kChannels)},
           .threads = kThreads},
          stream, norm.pool ? slice_backward_sums_kernel<true> : slice_backward_sums_kernel<false>, scratch, norm,
-         grad_output, windows);
-  launch({.kernel = "merge_backward_sums",
-          .blocks = {blocks_for(norm.c, kWarpsPerBlock)},
-          .threads = kWarpsPerBlock * kWarp},
-         stream, merge_backward_sums_kernel, sums, grad_scale, grad_shift, scratch, slices, norm.c, accumulate);
+         grad_output, windows, slices.size);
+  launch({.kernel = "merge_backward_sums", .blocks = {blocks_for(norm.c, kMergedChannels)}, .threads = kMergeThreads},
+         stream, merge_backward_sums_kernel, sums, grad_scale, grad_shift, scratch, slices.count, norm.c, accumulate);
 }
 
 template <typename T>

@@ -114,8 +114,11 @@ void expect_moments(const std::vector<float>& x, std::size_t positions, int c, c
   CHECK_MESSAGE(worst_variance <= 1e-4, what);
 }
 
+// One position; fewer than a slice's rows; as many; two slices; some; more than the threads that merge them; more than
+// these look at at a time.
 TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.MomentsEqualTheDefinition") {
-  for (const auto& [positions, c] : {std::pair{1, 64}, {5, 64}, {16, 128}, {257, 64}, {1031, 128}}) {
+  for (const auto& [positions, c] :
+       {std::pair{1, 64}, {5, 64}, {16, 128}, {257, 64}, {1031, 128}, {8500, 64}, {66000, 64}}) {
     expect_moments(uniform(static_cast<std::size_t>(positions) * c, static_cast<unsigned>(positions)),
                    static_cast<std::size_t>(positions), c, fmt::format("{} positions of {}", positions, c));
   }
