@@ -89,13 +89,11 @@ __device__ __forceinline__ void store_rows(float* c, int columns, int rows,
 __device__ __forceinline__ int gemm_loaded_row() { return thread_index() / 2; }
 __device__ __forceinline__ int gemm_loaded_channel() { return thread_index() % 2 * 4; }
 
-/// input: this thread's gemm_loaded_row(), at channel 0 of the first tap. Of the row's `depth` floats the first `run`
-/// are contiguous, and so are the rest, `step` floats further on: in [h][w][ic], the two taps of a kernel row are one
-/// run of 2ic, and the next row of taps lies w*ic on. weight: B at the tile's first column.
-template <int kColumns>
-__device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16],
-                                              const float* __restrict__ input, const float* __restrict__ weight,
-                                              int depth, int run, int step, int oc) {
+/// acc = the tile. load_a(k): of this thread's gemm_loaded_row(), the four values from k + gemm_loaded_channel() on;
+/// called once for each slab, in order. weight: B at the tile's first column.
+template <int kColumns, typename LoadA>
+__device__ __forceinline__ void gemm_of_rows(float (&acc)[GemmTile::kThreadRows][kColumns / 16], LoadA load_a,
+                                             const float* __restrict__ weight, int depth, int oc) {
   constexpr int kDepth = GemmTile::kDepth, kThreadColumns = kColumns / 16, kColumnLoads = kColumns / 4;
   SHARED_ARRAY(float, tile_a, 2, kDepth, GemmTile::kRows + 4);
   SHARED_ARRAY(float, tile_b, 2, kDepth, kColumns);
@@ -111,14 +109,11 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
     for (int j = 0; j < kThreadColumns; ++j) acc[i][j] = 0.0f;
   }
 
-  const float* next_a = input + loaded_channel;
   const float* next_b = weight + loaded_k * oc + loaded_column;
   float4 a, b{};
   const auto load = [&](int k) {
-    if (k == run) next_a += step - run;
-    a = load4(next_a);
+    a = load_a(k);
     if (loads_b) b = load4(next_b);
-    next_a += kDepth;
     next_b += kDepth * oc;
   };
   const auto store = [&](int buffer) {
@@ -140,6 +135,54 @@ __device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows
     if (more) {
       store(buffer ^ 1);  // last read before the barrier that ended the previous slab
       sync_block();
+    }
+  }
+}
+
+/// input: this thread's gemm_loaded_row(), at channel 0 of the first tap. Of the row's `depth` floats the first `run`
+/// are contiguous, and so are the rest, `step` floats further on: in [h][w][ic], the two taps of a kernel row are one
+/// run of 2ic, and the next row of taps lies w*ic on. weight: B at the tile's first column.
+template <int kColumns>
+__device__ __forceinline__ void implicit_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16],
+                                              const float* __restrict__ input, const float* __restrict__ weight,
+                                              int depth, int run, int step, int oc) {
+  const float* next = input + gemm_loaded_channel();
+  gemm_of_rows<kColumns>(
+      acc,
+      [&](int k) {
+        if (k == run) next += step - run;
+        const float4 four = load4(next);
+        next += GemmTile::kDepth;
+        return four;
+      },
+      weight, depth, oc);
+}
+
+/// Stores the tile channel by channel: to maps [n][channels][area] of the positions [n][area] that are the GEMM's rows,
+/// of which there are `rows`; first_row, first_column: the tile's. Four consecutive positions a thread and channel, 128
+/// bits where area allows it.
+template <int kColumns>
+__device__ __forceinline__ void store_channels_first(float* maps, int channels, int area, int rows, int first_row,
+                                                     int first_column,
+                                                     const float (&acc)[GemmTile::kThreadRows][kColumns / 16]) {
+  const GemmPosition<kColumns> own;
+  UNROLL
+  for (int g = 0; g < GemmTile::kThreadRows / 4; ++g) {
+    const int row = first_row + own.row + 16 * g;
+    UNROLL
+    for (int j = 0; j < kColumns / 16; ++j) {
+      const int channel = first_column + own.column + j / 4 * 32 + j % 4;
+      const auto at = [&](int r) {
+        return (static_cast<std::int64_t>(r / area) * channels + channel) * area + r % area;
+      };
+      if (area % 4 == 0 && row + 4 <= rows) {
+        store4(maps + at(row), {acc[4 * g][j], acc[4 * g + 1][j], acc[4 * g + 2][j], acc[4 * g + 3][j]});
+        continue;
+      }
+      UNROLL
+      for (int i = 0; i < 4; ++i) {
+        if (row + i < rows) maps[at(row + i)] = acc[4 * g + i][j];
+      }
     }
   }
 }

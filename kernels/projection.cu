@@ -36,25 +36,7 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
   float acc[GemmTile::kThreadRows][kColumns / 16];
   implicit_gemm<kColumns>(acc, input + static_cast<std::int64_t>(loaded) * ic, weight, ic, ic, 0, kColumns);
 
-  const GemmPosition<kColumns> own;
-  UNROLL
-  for (int g = 0; g < GemmTile::kThreadRows / 4; ++g) {
-    const int row = first + own.row + 16 * g;
-    UNROLL
-    for (int j = 0; j < 4; ++j) {
-      const auto at = [&](int r) {
-        return (static_cast<std::int64_t>(r / area) * kColumns + own.column + j) * area + r % area;
-      };
-      if (area % 4 == 0 && row + 4 <= rows) {
-        store4(maps + at(row), {acc[4 * g][j], acc[4 * g + 1][j], acc[4 * g + 2][j], acc[4 * g + 3][j]});
-        continue;
-      }
-      UNROLL
-      for (int i = 0; i < 4; ++i) {
-        if (row + i < rows) maps[at(row + i)] = acc[4 * g + i][j];
-      }
-    }
-  }
+  store_channels_first<kColumns>(maps, kColumns, area, rows, first, 0, acc);
 }
 
 std::int64_t rows_of(int n, int area) {

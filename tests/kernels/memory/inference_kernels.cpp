@@ -9,9 +9,11 @@
 #include "kernels/last_block_tensor.h"
 #include "kernels/last_block_wgmma.h"
 #include "kernels/max_pool.h"
+#include "kernels/padded_conv.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
+#include "kernels/stem.h"
 #include "kernels/tensor_layout.h"
 #include "kernels/topk_pool.h"
 #include "kernels/unfold.h"
@@ -117,6 +119,27 @@ void pooling_and_head(simt::MemoryChecker& checker) {
   kernels::pool_head(logits, values, maps, weight, bias, n, 64, area, k, nullptr);
 }
 
+void resnet(simt::MemoryChecker& checker) {
+  constexpr int n = 2, height = 35, width = 70;  // tiles with a tail in both directions
+  const Floats residual(checker, "residual", product({n, height, width, 3}), 1),
+      first(checker, "weight", product({9, 3, 64}), 2), bias(checker, "bias", 256, 3);
+  const Floats stem(checker, "output", product({n, 9, 18, 64}));
+  kernels::stem(stem, residual, first, bias, n, height, width, nullptr);
+  constexpr int h = 9, w = 18, middle = 128, oc = 256;
+  const Floats reduce(checker, "weight", product({64, middle}), 4),
+      spatial(checker, "weight", product({9, middle, middle}), 5), expand(checker, "weight", product({middle, oc}), 6),
+      project(checker, "weight", product({64, oc}), 7);
+  const Floats reduced(checker, "output", product({n, h, w, middle})),
+      narrow(checker, "output", product({n, h, w, 64})), halved(checker, "output", product({n, 5, 9, middle})),
+      maps(checker, "output", product({n, 5, 9, oc})), pooled(checker, "maps", product({n, oc, 5 * 9}));
+  kernels::padded_conv({reduced, stem, reduce, bias, nullptr, n, h, w, 64, middle}, nullptr);
+  kernels::padded_conv({narrow, stem, spatial, bias, nullptr, n, h, w, 64, 64, 3}, nullptr);
+  kernels::padded_conv({halved, reduced, spatial, bias, nullptr, n, h, w, middle, middle, 3, 2}, nullptr);
+  kernels::padded_conv({maps, stem, project, bias, nullptr, n, h, w, 64, oc, 1, 2, false}, nullptr);
+  kernels::padded_conv({maps, halved, expand, bias, maps, n, 5, 9, middle, oc}, nullptr);
+  kernels::padded_conv({pooled, halved, expand, bias, maps, n, 5, 9, middle, oc, 1, 1, true, true}, nullptr);
+}
+
 void around_libraries(simt::MemoryChecker& checker) {
   constexpr int n = 2, h = 5, w = 8, c = 64;
   const Floats input(checker, "input", product({n, h, w, c}), 1), unfolded(checker, "output", product({n, 4, 7, 4, c}));
@@ -139,6 +162,7 @@ void run_inference_kernels(simt::MemoryChecker& checker) {
   tensor_cores<kernels::Tf32>(checker);
   projection(checker);
   pooling_and_head(checker);
+  resnet(checker);
   around_libraries(checker);
 }
 

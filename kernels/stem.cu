@@ -1,0 +1,120 @@
+// stem: y = max(0, maxpool3x3 by 2(conv3x3 by 2(residual, w)) + bias), bias and ReLU being monotone.
+//   residual [n][h][w][3]   weight [9][3][64]   bias [64]   ->   output [n][ph][pw][64]
+//   conv [ch][cw] with ch = (h-1)/2 + 1, ph = (ch-1)/2 + 1; zeros beyond the residual's border, nothing beyond the
+//   convolution's
+//   grid   (n * tiles)    block 256 threads = 8 warps; a tile is 8 x 16 pooled outputs, all 64 channels
+//   stage  the 35 x 67 residuals that the tile sees, three channels each, into shared memory, a warp a row
+//   then   a warp takes a row of pooled outputs, a lane channels 2l and 2l+1 with their 54 weights in registers. It goes
+//          along the row: of each column of the convolution the three values above each other and their maximum; of
+//          three such maxima the maximum is an output. Every second row of the convolution is computed twice, by two
+//          warps, and nothing of it is ever in memory.
+// All lanes of a warp read the same residuals: 27 in 15 reads feed 54 multiply-adds. A warp stores 256 bytes side by
+// side.
+
+
+#include "kernels/device.cuh"
+#include "kernels/launch.h"
+#include "kernels/stem.h"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+namespace {
+
+constexpr int kTileRows = 8, kTileColumns = 16;  // pooled outputs
+constexpr int kThreads = kTileRows * kWarp;
+constexpr int kPatchRows = 4 * kTileRows + 3, kPatchFloats = (4 * kTileColumns + 3) * 3;
+constexpr int kPitch = (kPatchFloats + kWarp - 1) / kWarp * kWarp;  // whole warps store a row
+
+/// Two channels' weights: [tap row][tap column and input channel].
+using Weights = float2[3][9];
+
+/// acc += the taps of one row, whose nine values begin at `row`.
+__device__ __forceinline__ void multiply_row(float2& acc, const float* row, const float2 (&w)[9]) {
+  float v[9];
+  UNROLL
+  for (int i = 0; i < 8; i += 2) {
+    const float2 two = load2(row + i);
+    v[i] = two.x, v[i + 1] = two.y;
+  }
+  v[8] = row[8];
+  UNROLL
+  for (int i = 0; i < 9; ++i) {
+    acc.x += v[i] * w[i].x;
+    acc.y += v[i] * w[i].y;
+  }
+}
+
+__device__ __forceinline__ float2 larger(const float2& a, const float2& b) {
+  return {maximum(a.x, b.x), maximum(a.y, b.y)};
+}
+
+__global__ void __launch_bounds__(kThreads, 2)
+    stem_kernel(float* __restrict__ output, const float* __restrict__ residual, const float* __restrict__ weight,
+                const float* __restrict__ bias, int tiles_y, int tiles_x, int h, int w) {
+  SHARED_ARRAY(float, patch, kPatchRows, kPitch);
+  const int tile = block_index(), image = tile / (tiles_y * tiles_x);
+  const int first_y = tile / tiles_x % tiles_y * kTileRows, first_x = tile % tiles_x * kTileColumns;
+  const int channel = 2 * lane_index();
+
+  const float* pixels = residual + static_cast<std::int64_t>(image) * h * w * 3;
+  const int top = 4 * first_y - 3, left = (4 * first_x - 3) * 3;
+  for (int row = warp_index(); row < kPatchRows; row += kTileRows) {
+    const int y = top + row;
+    for (int column = lane_index(); column < kPitch; column += kWarp) {
+      const int x = left + column;
+      const bool inside = y >= 0 && y < h && x >= 0 && x < 3 * w && column < kPatchFloats;
+      patch[row][column] = inside ? pixels[static_cast<std::int64_t>(y) * w * 3 + x] : 0.0f;
+    }
+  }
+  Weights own;
+  UNROLL
+  for (int i = 0; i < 27; ++i) own[i / 9][i % 9] = load2(weight + i * kStemOutputs + channel);
+  const float2 b = load2(bias + channel);
+  sync_block();
+
+  const int conv_h = (h - 1) / 2 + 1, conv_w = (w - 1) / 2 + 1;
+  const int out_h = (conv_h - 1) / 2 + 1, out_w = (conv_w - 1) / 2 + 1;
+  const int y = first_y + warp_index();
+  if (y >= out_h) return;  // the whole warp
+  const float kNothing = bits_float(0xff800000u);  // minus infinity
+  // Of column `at` of the tile's convolution, the first of which lies left of the first output's middle one.
+  const auto column = [&](int at) {
+    float2 best{kNothing, kNothing};
+    if (const int x = 2 * first_x - 1 + at; x < 0 || x >= conv_w) return best;
+    UNROLL
+    for (int i = 0; i < 3; ++i) {
+      if (const int row = 2 * y - 1 + i; row < 0 || row >= conv_h) continue;
+      float2 sum{};
+      UNROLL
+      for (int tap = 0; tap < 3; ++tap)
+        multiply_row(sum, &patch[4 * warp_index() + 2 * i + tap][6 * at], own[tap]);
+      best = larger(best, sum);
+    }
+    return best;
+  };
+  float* out = output + ((static_cast<std::int64_t>(image) * out_h + y) * out_w + first_x) * kStemOutputs + channel;
+  float2 before = column(0);
+  ROLLED
+  for (int x = 0; x < kTileColumns && first_x + x < out_w; ++x) {
+    const float2 middle = column(2 * x + 1), after = column(2 * x + 2);
+    const float2 best = larger(larger(before, middle), after);
+    store2(out + x * kStemOutputs, {relu(best.x + b.x), relu(best.y + b.y)});
+    before = after;
+  }
+}
+
+}  // namespace
+
+void stem(float* output, const float* residual, const float* weight, const float* bias, int n, int h, int w,
+          Stream stream) {
+  require(n > 0 && h > 0 && w > 0, "stem: the batch is empty");
+  require(w <= INT32_MAX / 4, "stem: the images are too wide");
+  const int out_h = ((h - 1) / 2) / 2 + 1, out_w = ((w - 1) / 2) / 2 + 1;
+  const unsigned tiles_y = blocks_for(out_h, kTileRows), tiles_x = blocks_for(out_w, kTileColumns);
+  const std::int64_t tiles = static_cast<std::int64_t>(n) * tiles_y * tiles_x;
+  require(tiles <= INT32_MAX, "stem: the batch is too large for one launch");
+  launch({.kernel = "stem", .blocks = {static_cast<unsigned>(tiles)}, .threads = kThreads}, stream, stem_kernel, output,
+         residual, weight, bias, static_cast<int>(tiles_y), static_cast<int>(tiles_x), h, w);
+}
+
+}  // namespace lfm::kernels::inline LFM_TARGET
