@@ -9,12 +9,16 @@
 
 namespace lfm {
 
+std::string Engine::remedy(const Architecture& architecture, PlanMode) const {
+  return architecture.trunk == Trunk::snet ? "" : "use --device cpu or --device reference";
+}
+
 void Engine::require(const Architecture& architecture, PlanMode mode) const {
-  if (computes(architecture, mode)) return;
+  const std::string what_to_do = remedy(architecture, mode);
+  if (what_to_do.empty()) return;
   throw Error(ErrorCode::usage,
-              fmt::format("{} does not {} networks with the trunk of ResNet (NPR's and SAFE's) as this one; use "
-                          "--device cpu or --device reference, in FP32",
-                          description(), mode == PlanMode::training ? "train" : "run"));
+              fmt::format("{} does not {} networks with the trunk of ResNet (NPR's and SAFE's) as this one; {}",
+                          description(), mode == PlanMode::training ? "train" : "run", what_to_do));
 }
 
 void Engine::load(const Architecture& architecture, std::span<const float> values) {

@@ -233,12 +233,11 @@ class Engine {
   /// The arena that reserve(request) would take for a model of that architecture, by arithmetic alone: none need be
   /// loaded.
   virtual Plan plan_for(const Architecture& architecture, const PlanRequest& request) const = 0;
-  /// Whether it has what passes or steps with that architecture take; load(), reserve() and infer() throw Error{usage}
-  /// where it lacks it.
-  virtual bool computes(const Architecture& architecture, [[maybe_unused]] PlanMode mode) const {
-    return architecture.trunk == Trunk::snet;
-  }
-  /// Throws Error{usage} naming the engines that do.
+  /// What to do where it lacks what passes or steps with that architecture take: "use --device cpu"; empty where it has
+  /// it.
+  virtual std::string remedy(const Architecture& architecture, PlanMode mode) const;
+  bool computes(const Architecture& architecture, PlanMode mode) const { return remedy(architecture, mode).empty(); }
+  /// Throws Error{usage} with the remedy where it does not compute it, as load(), reserve() and infer() do.
   void require(const Architecture& architecture, PlanMode mode) const;
   /// The same, of the model that is.
   Plan plan(const PlanRequest& request) const { return plan_for(architecture_, request); }

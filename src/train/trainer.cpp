@@ -63,6 +63,7 @@ class Run {
     pixel_memory_.use(*engine_);
     o_.precision = engine_->precision(PlanMode::training);  // checkpoints and models tell what was done
     engine_->set_communicator(group_.communicator);
+    engine_->require(model_.architecture, PlanMode::training);
     engine_->load(model_.architecture, model_.values);
     if (resumed) engine_->training().write_moments(saved.m, saved.v);
     if (group_.is_root()) report_unreadable(loader_);

@@ -106,6 +106,23 @@ TEST_CASE("Recipes.KnowHowManyBlocksAMultiprocessorHolds") {
   }
 }
 
+TEST_CASE("Recipes.KnowHowManyBlocksOfTheResnetTrunkAMultiprocessorHolds") {
+  const auto grids = resnet_grids(plan_inference(kNprNetwork, 1, 256, 256).resnet);
+  REQUIRE(grids.size() == kTrunkConvolutions.size() - 1);
+  CHECK(grids[0].blocks == 32);  // 4096 positions, 64 channels
+  double multiply_adds = 0;
+  for (const ImageGrid& grid : grids) multiply_adds += grid.multiply_adds;
+  double of_stages = 0;
+  for (const Stage& stage : stages(kNprNetwork, 256, 256)) {
+    if (stage.kind == StageKind::bottleneck) of_stages += static_cast<double>(stage.multiply_adds);
+  }
+  CHECK(multiply_adds == of_stages);
+  for (const int capability : {75, 80, 86, 89, 90, 100, 120}) {
+    for (const char* kernel : {"padded_conv_kernel<1, 128, false>", "padded_conv_kernel<3, 64, false>"})
+      CHECK_MESSAGE(grids[0].resident == resident_blocks(capability, kernel), kernel << " on " << capability);
+  }
+}
+
 struct Gpu {
   const char* name;
   int capability, multiprocessors;

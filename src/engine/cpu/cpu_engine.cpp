@@ -61,8 +61,10 @@ std::string CpuEngine::description() const {
   return fmt::format("cpu ({}{}, {} thread{})", kernels_.title, bf16, pool_.threads(), pool_.threads() == 1 ? "" : "s");
 }
 
-bool CpuEngine::computes(const Architecture& architecture, PlanMode mode) const {
-  return architecture.trunk == Trunk::snet || mode == PlanMode::training || inference_.precision == Precision::fp32;
+std::string CpuEngine::remedy(const Architecture& architecture, PlanMode mode) const {
+  const bool computes =
+      architecture.trunk == Trunk::snet || mode == PlanMode::training || inference_.precision == Precision::fp32;
+  return computes ? "" : "use --precision fp32";
 }
 
 void CpuEngine::take_model(const Architecture& architecture, std::span<const float> values) {

@@ -58,7 +58,7 @@ class CpuEngine final : public Engine, public Inference {
 
   std::string description() const override;
   Plan plan_for(const Architecture& architecture, const PlanRequest& request) const override;
-  bool computes(const Architecture& architecture, PlanMode mode) const override;
+  std::string remedy(const Architecture& architecture, PlanMode mode) const override;
   Inference& inference() override { return *this; }
   Training& training() override { return training_; }
   Precision precision(PlanMode mode) const override {

@@ -40,6 +40,10 @@ void for_each_run(const PixelBatch& batch, Copy copy) {
   }
 }
 
+/// The stage behind which nothing reads a pass's pixels any more, by its index.
+constexpr int kFirstOfTrunk = 1;
+static_assert(kStages[kFirstOfTrunk].block == 0 && kResnetStages[kFirstOfTrunk].kind == StageKind::stem);
+
 bool wanted(const char* variable) {
   const char* value = std::getenv(variable);
   return !value || std::string_view(value) != "off";
@@ -89,6 +93,13 @@ std::string CudaEngine::description() const {
 std::string CudaEngine::computed_by(const Stage& stage) const {
   const Provider provider = recipe_.providers[stage];
   return provider == Provider::own ? "" : std::string(provider_name(provider));
+}
+
+std::string CudaEngine::remedy(const Architecture& architecture, PlanMode mode) const {
+  if (architecture.trunk == Trunk::snet) return "";
+  if (mode == PlanMode::training) return Engine::remedy(architecture, mode);
+  if (recipe_.precision != Precision::fp32) return "use --precision fp32";
+  return libraries_ ? "leave out --kernels" : "";
 }
 
 void CudaEngine::take_model(const Architecture& architecture, std::span<const float> values) {
@@ -180,7 +191,8 @@ int CudaEngine::chunk(int height, int width) const {
   const std::size_t bytes =
       image.arena.bytes - image.workspace.bytes() - image.unpooled.bytes() - image.unfolded.bytes();
   const auto most = std::clamp<std::size_t>(kChunkBytes / bytes, 1, static_cast<std::size_t>(chunk_limit_));
-  return images_of_a_pass(convolution_grids(recipe_, image.shape), static_cast<int>(most), context_.multiprocessors());
+  const auto grids = is_resnet() ? resnet_grids(image.resnet) : convolution_grids(recipe_, image.shape);
+  return images_of_a_pass(grids, static_cast<int>(most), context_.multiprocessors());
 }
 
 InferencePass CudaEngine::pass() const {
@@ -266,24 +278,25 @@ void CudaEngine::end(std::span<float> logits) {
 void CudaEngine::launch_stages() {
   const unsigned waiting = std::exchange(waiting_, 0);
   const InferencePass work = pass();
-  for (const Stage& stage : kStages) {
+  for (const Stage& stage : stage_table(architecture())) {
     if ((waiting >> stage.index & 1u) == 0 || is_fused(work, stage)) continue;
     const device::Range range(range_name(stage, recipe_.providers[stage]), n_, stage.index);
     launch_stage(work, stage, compute_.handle());
-    if (stage.block == 0) slots_[slot_].consumed.record(compute_);
+    if (stage.index == kFirstOfTrunk) slots_[slot_].consumed.record(compute_);
   }
 }
 
 // What is left of the pass; a whole one as a graph, if its shape has come before.
 void CudaEngine::launch_pass() {
-  constexpr unsigned whole = (1u << kStages.size()) - 1;
+  const std::span<const Stage> table = stage_table(architecture());
+  const unsigned whole = (1u << table.size()) - 1;
   if (!use_graphs_ || waiting_ != whole) return launch_stages();
   if (graphs_.size() >= kMaxGraphs && !graphs_.contains({n_, pixels_})) graphs_.clear();
   PassGraph& known = graphs_[{n_, pixels_}];
   if (known.seen++ == 0) return launch_stages();
   if (!known.graph) {
-    known.graph = device::Graph(compute_, [work = pass(), stream = compute_.handle()] {
-      for (const Stage& stage : kStages) launch_stage(work, stage, stream);
+    known.graph = device::Graph(compute_, [table, work = pass(), stream = compute_.handle()] {
+      for (const Stage& stage : table) launch_stage(work, stage, stream);
     });
   }
   const device::Range range("pass", n_);
@@ -329,17 +342,17 @@ std::vector<std::byte> CudaEngine::download(const Region& region) {
 
 std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
   if (n_ == 0 || plan_.n == 0) return std::nullopt;
-  const auto block = [&](int b) -> std::optional<std::vector<float>> {
-    const Region& region = plan_.blocks[b];
+  const auto positions = [&](const Region& region) -> std::optional<std::vector<float>> {
     if (region.bytes() == 0) return std::nullopt;
-    return channels_first(to_floats(download(region), recipe_.precision), n_, plan_.shape.out[b].area(),
-                          kChannels[b + 1]);
+    const auto& [images, h, w, channels] = region.shape;
+    return channels_first(to_floats(download(region), recipe_.precision), n_, static_cast<int>(h * w),
+                          static_cast<int>(channels));
   };
   switch (activation) {
-    case Activation::block1: return block(0);
-    case Activation::block2: return block(1);
-    case Activation::block3: return block(2);
-    case Activation::block4: return block(3);
+    case Activation::block1: return positions(is_resnet() ? plan_.resnet.stem : plan_.blocks[0]);
+    case Activation::block2: return positions(is_resnet() ? plan_.resnet.layer1 : plan_.blocks[1]);
+    case Activation::block3: return positions(plan_.blocks[2]);
+    case Activation::block4: return positions(plan_.blocks[3]);
     case Activation::maps: return to_floats(download(plan_.maps), Precision::fp32);
     case Activation::features: return to_floats(download(plan_.features), Precision::fp32);
     case Activation::grad_maps: return std::nullopt;
@@ -351,6 +364,7 @@ std::optional<std::vector<float>> CudaEngine::read(Activation activation) {
 
 // Most engines only infer: the optimizer's memory is taken when training first asks for it.
 CudaTraining& CudaEngine::training() {
+  require(architecture(), PlanMode::training);
   context_.make_current();
   if (!training_) {
     training_ = std::make_unique<CudaTraining>(context_, compute_, architecture(), parameters_, training_precision_);

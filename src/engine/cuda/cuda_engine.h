@@ -39,6 +39,7 @@ class CudaEngine final : public Engine, public Inference {
     return mode == PlanMode::inference ? precision_ : training_precision_;
   }
   void set_communicator(Communicator communicator) override;
+  std::string remedy(const Architecture& architecture, PlanMode mode) const override;
 
   PixelBuffer host_memory(std::size_t bytes) override;
   bool prefers_own_memory() const override { return true; }
@@ -81,6 +82,7 @@ class CudaEngine final : public Engine, public Inference {
   void upload_weights(const Architecture& architecture, std::span<const float> values);
   void refresh_weights();
   void forget_graphs() { graphs_.clear(); }
+  bool is_resnet() const { return architecture().trunk == Trunk::resnet; }
   InferencePass pass() const;
   InferencePlan plan_pass(const Architecture& architecture, int n, int height, int width) const;
   void upload(Slot& slot, const PixelBatch& batch);

@@ -18,6 +18,7 @@
 #include "kernels/residual.h"
 #include "kernels/topk_pool.h"
 #include "src/engine/cuda/library_stages.h"
+#include "src/engine/cuda/resnet.h"
 #include "src/model/front_end.h"
 
 namespace lfm::inline LFM_TARGET {
@@ -38,8 +39,8 @@ class Stages {
   void first_block() const {
     T* const output = at<T>(plan_.blocks[0]);
     const float *const w = weight(weight_plan_.weight[0]), *const bias = weight(weight_plan_.bias[0]);
-    if (!lfm::is_fused(pass_.architecture.front_end)) {
-      const MapSize& size = plan_.shape.input;
+    if (!lfm::is_fused(pass_.architecture)) {
+      const MapSize& size = plan_.input;
       return kernels::first_block(output, at<const float>(plan_.residual), w, bias, pass_.n, size.h, size.w, stream_);
     }
     if constexpr (std::is_same_v<T, float>) {
@@ -100,13 +101,14 @@ class Stages {
   // ---- pooling and head, in FP32 always ----
 
   void pool() const {
-    const int area = plan_.shape.maps().area(), rows = pass_.n * kMapChannels;
+    const int channels = map_channels(pass_.architecture), rows = pass_.n * channels;
+    const int area = static_cast<int>(plan_.maps.shape[2] * plan_.maps.shape[3]);
     if (pass_.architecture.pooling == Pooling::topk && plan_.recipe->providers.head() != Provider::own) {
       kernels::topk_pool(at<float>(plan_.features), nullptr, at<float>(plan_.maps), rows, area, pass_.architecture.k,
                          stream_);
     } else if (pass_.architecture.pooling == Pooling::topk) {
       kernels::pool_head(at<float>(plan_.logits), at<float>(plan_.features), at<float>(plan_.maps),
-                         weight(weight_plan_.head_weight), weight(weight_plan_.head_bias), pass_.n, kMapChannels, area,
+                         weight(weight_plan_.head_weight), weight(weight_plan_.head_bias), pass_.n, channels, area,
                          pass_.architecture.k, stream_);
     } else {
       kernels::average_pool(at<float>(plan_.features), at<float>(plan_.maps), rows, area, stream_);
@@ -153,7 +155,7 @@ void launch_fp32(const Stages& stages, const Stage& stage) {
 
 bool is_fused(const InferencePass& pass, const Stage& stage) {
   switch (stage.kind) {
-    case StageKind::front_end: return lfm::is_fused(pass.architecture.front_end);  // in block 1
+    case StageKind::front_end: return lfm::is_fused(pass.architecture);  // in block 1
     case StageKind::block:
       return pass.plan->recipe->fuses_projection && stage.block + 1 == kBlocks;  // in the projection
     case StageKind::head:                                                        // in pooling
@@ -171,6 +173,7 @@ void launch_stage(const InferencePass& pass, const Stage& stage, kernels::Stream
   if (pass.plan->recipe->providers[stage] != Provider::own) return pass.libraries->launch(pass, stage, stream);
   const Stages stages(pass, stream);
   if (stage.kind == StageKind::front_end) return stages.residual();
+  if (stage.kind == StageKind::stem || stage.kind == StageKind::bottleneck) return launch_resnet(pass, stage, stream);
   if (stage.kind == StageKind::pooling) return stages.pool();
   if (stage.kind == StageKind::head) return stages.head();
   switch (pass.plan->recipe->precision) {

@@ -31,46 +31,28 @@ void plan_libraries(InferencePlan& plan, ArenaLayout& layout) {
   plan.workspace = layout.add("workspace", {static_cast<std::int64_t>(kLibraryWorkspace), 1, 1, 1}, 1);
 }
 
-}  // namespace
-
-InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, const Recipe& recipe,
-                             int multiprocessors) {
-  InferencePlan plan;
-  plan.recipe = &recipe;
-  plan.n = n, plan.height = height, plan.width = width;
-  plan.shape = network_shape(architecture, height, width);
-  ArenaLayout layout(kDeviceAlignment);
-  for (Region& slot : plan.pixels) slot = layout.add("pixels", {n, height, width, 3}, sizeof(std::uint8_t));
-  const MapSize& input = plan.shape.input;
-  plan.residual =
-      layout.add("residual", {is_fused(architecture.front_end) ? 0 : n, input.h, input.w, kChannels[0]}, sizeof(float));
+/// SNet's blocks and the projection.
+void plan_blocks(InferencePlan& plan, const Architecture& architecture, int multiprocessors, ArenaLayout& layout) {
+  const Recipe& recipe = *plan.recipe;
+  plan.shape = network_shape(architecture, plan.height, plan.width);
   for (int b = 0; b < kBlocks; ++b) {
     const MapSize& out = plan.shape.out[b];
     const bool fused = recipe.fuses_projection && b + 1 == kBlocks;
-    plan.blocks[b] =
-        layout.add(block_stage(b).name, {fused ? 0 : n, out.h, out.w, kChannels[b + 1]}, item_bytes(recipe.precision));
+    plan.blocks[b] = layout.add(block_stage(b).name, {fused ? 0 : plan.n, out.h, out.w, kChannels[b + 1]},
+                                item_bytes(recipe.precision));
   }
   plan_libraries(plan, layout);
-  const MapSize& maps = plan.shape.maps();
-  if (recipe.fuses_projection) {
-    using Tile = kernels::ConvTile;
-    const int tiles = Tile::tiles(maps.h, maps.w);
-    plan.split_images = images_that_are_split(tiles, multiprocessors);
-    plan.scratch = layout.add("block 4, split",
-                              {std::min(n, plan.split_images), tiles, Tile::kHeight * Tile::kWidth, kChannels[kBlocks]},
-                              item_bytes(recipe.precision));
-  }
-  plan.maps = layout.add("maps", {n, kMapChannels, maps.h, maps.w}, sizeof(float));
-  plan.features = layout.add("features", {n, kMapChannels, values_per_channel(architecture), 1}, sizeof(float));
-  plan.logits = layout.add("logits", {n, 1, 1, 1}, sizeof(float));
-  plan.arena = layout.plan();
-  return plan;
+  if (!recipe.fuses_projection) return;
+  using Tile = kernels::ConvTile;
+  const int tiles = Tile::tiles(plan.shape.maps().h, plan.shape.maps().w);
+  plan.split_images = images_that_are_split(tiles, multiprocessors);
+  plan.scratch = layout.add(
+      "block 4, split", {std::min(plan.n, plan.split_images), tiles, Tile::kHeight * Tile::kWidth, kChannels[kBlocks]},
+      item_bytes(recipe.precision));
 }
 
-WeightPlan plan_weights(const Architecture& architecture, const Recipe& recipe) {
-  WeightPlan plan;
-  plan.recipe = &recipe;
-  ArenaLayout layout(kDeviceAlignment);
+void plan_block_weights(WeightPlan& plan, ArenaLayout& layout) {
+  const Recipe& recipe = *plan.recipe;
   for (int b = 0; b < kBlocks; ++b) {
     const bool own = recipe.providers.block(b) == Provider::own;
     const int factors = b > 0 && own ? recipe.weight_factors : 4;
@@ -82,6 +64,47 @@ WeightPlan plan_weights(const Architecture& architecture, const Recipe& recipe) 
   plan.projection =
       layout.add("projection", {recipe.fuses_projection ? 0 : kChannels[kBlocks], kMapChannels, 1, 1},
                  recipe.providers.projection() == Provider::own ? sizeof(float) : item_bytes(recipe.precision));
+}
+
+}  // namespace
+
+bool is_fused(const Architecture& architecture) {
+  return architecture.trunk == Trunk::snet && is_fused(architecture.front_end);
+}
+
+InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width, const Recipe& recipe,
+                             int multiprocessors) {
+  const MapSize maps = map_size(architecture, height, width);
+  InferencePlan plan;
+  plan.recipe = &recipe;
+  plan.n = n, plan.height = height, plan.width = width;
+  plan.input = front_end(architecture).input_size({height, width});
+  ArenaLayout layout(kDeviceAlignment);
+  for (Region& slot : plan.pixels) slot = layout.add("pixels", {n, height, width, 3}, sizeof(std::uint8_t));
+  plan.residual =
+      layout.add("residual", {is_fused(architecture) ? 0 : n, plan.input.h, plan.input.w, kChannels[0]}, sizeof(float));
+  if (architecture.trunk == Trunk::resnet) {
+    plan.resnet = plan_resnet(architecture, n, height, width, layout);
+  } else {
+    plan_blocks(plan, architecture, multiprocessors, layout);
+  }
+  const int channels = map_channels(architecture);
+  plan.maps = layout.add("maps", {n, channels, maps.h, maps.w}, sizeof(float));
+  plan.features = layout.add("features", {n, channels, values_per_channel(architecture), 1}, sizeof(float));
+  plan.logits = layout.add("logits", {n, 1, 1, 1}, sizeof(float));
+  plan.arena = layout.plan();
+  return plan;
+}
+
+WeightPlan plan_weights(const Architecture& architecture, const Recipe& recipe) {
+  WeightPlan plan;
+  plan.recipe = &recipe;
+  ArenaLayout layout(kDeviceAlignment);
+  if (architecture.trunk == Trunk::resnet) {
+    plan.resnet = plan_resnet_weights(layout);
+  } else {
+    plan_block_weights(plan, layout);
+  }
   plan.head_weight = layout.add("head weight", {feature_count(architecture), 1, 1, 1}, sizeof(float));
   plan.head_bias = layout.add("head bias", {1, 1, 1, 1}, sizeof(float));
   plan.arena = layout.plan();

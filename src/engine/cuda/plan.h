@@ -7,6 +7,7 @@
 
 #include "lfm/precision.h"
 #include "src/engine/cuda/recipe.h"
+#include "src/engine/cuda/resnet_plan.h"
 #include "src/engine/plan.h"
 #include "src/model/architecture.h"
 
@@ -30,21 +31,26 @@ struct InferencePlan {
   int n = 0;
   int height = 0;
   int width = 0;
-  NetworkShape shape;
+  MapSize input;                 ///< of the residual
+  NetworkShape shape;            ///< SNet's
   std::array<Region, 2> pixels;  ///< uint8 [n][height][width][3]
   Region residual;               ///< float [n][h][w][3]; empty where block 1 computes it on its way
-  /// Of the precision, [n][h][w][c]; where the projection is fused the last is never in memory, and empty here.
+  /// SNet's, of the precision, [n][h][w][c]; where the projection is fused the last is never in memory, and empty here.
   std::array<Region, kBlocks> blocks;
   int split_images = 0;  ///< up to so many, the last block is computed in two launches: pass_size.h
   Region scratch;        ///< of these images, of the precision, [images][tiles][positions of a tile][c]; or empty
   Region unpooled;       ///< of the precision: what a library convolved, [n][h][w][c] of the largest; or empty
   Region unfolded;       ///< of the precision: what it multiplies, [n][h][w][4*c] of the largest; or empty
   Region workspace;      ///< bytes, of libraries; or empty
-  Region maps;           ///< float [n][64][h*w]
-  Region features;       ///< float [n][64][values per channel]
+  ResnetPlan resnet;     ///< in place of all these
+  Region maps;           ///< float [n][map channels][h][w]
+  Region features;       ///< float [n][map channels][values per channel]
   Region logits;         ///< float [n]
   Plan arena;
 };
+
+/// Whether a kernel of the trunk computes the residual on its way, its values never in memory.
+bool is_fused(const Architecture& architecture);
 
 /// multiprocessors: of the GPU; 0: nothing is split for few images.
 InferencePlan plan_inference(const Architecture& architecture, int n, int height, int width,
@@ -59,6 +65,7 @@ struct WeightPlan {
   std::array<Region, kBlocks> weight;
   std::array<Region, kBlocks> bias;  ///< float [oc]; for libraries of the precision
   Region projection;                 ///< float [512][64], or empty; for libraries [64][512] of the precision
+  ResnetWeights resnet;              ///< in place of all these
   Region head_weight;                ///< float [features]
   Region head_bias;                  ///< float [1]
   Plan arena;

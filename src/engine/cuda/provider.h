@@ -2,6 +2,7 @@
 // table; what it computes is chosen stage by stage, by names alone: nothing is opened here.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <string>
@@ -22,9 +23,9 @@ struct ProviderRow {
 std::span<const ProviderRow> provider_rows();
 std::string_view provider_name(Provider provider);
 
-/// A provider for each stage of SNet.
+/// A provider for each stage of SNet, by its index; those of the ResNet trunk are the engine's own always.
 struct Providers {
-  std::array<Provider, kStages.size()> of{};
+  std::array<Provider, std::max(kStages.size(), kResnetStages.size())> of{};
 
   Provider operator[](const Stage& stage) const { return of[static_cast<std::size_t>(stage.index)]; }
   Provider block(int b) const { return (*this)[block_stage(b)]; }

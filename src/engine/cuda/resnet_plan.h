@@ -1,0 +1,46 @@
+// The ResNet trunk (model/resnet.h) in a GPU's memory: where its activations and weights lie, how these are packed, and
+// into how many blocks of threads its convolutions cut an image. Parts of plan.h's plans; its kernels are launched in
+// resnet.cpp.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "lfm/precision.h"
+#include "src/engine/cuda/pass_size.h"
+#include "src/engine/plan.h"
+#include "src/model/architecture.h"
+
+namespace lfm {
+
+/// Activations of a pass [n][h][w][c]; all empty where the trunk is another. A bottleneck whose shortcut is no
+/// convolution works in place, but for the last, which writes the maps that are pooled.
+struct ResnetPlan {
+  MapSize stem_size, layer1_size, layer2_size;
+  Region stem;     ///< float [n][h][w][64]
+  Region layer1;   ///< float [n][h][w][256]
+  Region layer2;   ///< float [n][h][w][512]
+  Region reduced;  ///< float: what the 1x1 before a bottleneck's 3x3 gives; of the largest
+  Region spatial;  ///< float: what the 3x3 gives, likewise
+};
+
+ResnetPlan plan_resnet(const Architecture& architecture, int n, int height, int width, ArenaLayout& layout);
+
+/// Weights of the trunk's convolutions, by their row in kTrunkConvolutions; all empty where the trunk is another.
+struct ResnetWeights {
+  std::array<Region, kTrunkConvolutions.size()> weight;  ///< float [kernel*kernel][ic][oc]
+  std::array<Region, kTrunkConvolutions.size()> bias;    ///< float [oc]
+};
+
+ResnetWeights plan_resnet_weights(ArenaLayout& layout);
+
+/// Folds and packs the parameters into `memory`. values: laid out by the parameter table.
+void pack_resnet(std::byte* memory, const ResnetWeights& weights, const Architecture& architecture,
+                 std::span<const float> values);
+
+/// Of the convolutions behind the stem, as convolution_grids() has those of SNet's blocks.
+std::vector<ImageGrid> resnet_grids(const ResnetPlan& plan);
+
+}  // namespace lfm
