@@ -45,6 +45,9 @@ KernelWork convolution(int block, const NetworkShape& shape, Method method, doub
           method == Method::tensor_cores};
 }
 
+// Bytes of kernels::Stored.
+double stored_value(Precision precision) { return precision == Precision::bf16 ? 2 : 4; }
+
 }  // namespace
 
 const Gpu& find_gpu(std::string_view key) {
@@ -100,8 +103,12 @@ KernelWork training_convolution(TrainingPass pass, int block, Precision precisio
   KernelWork work{fmt::format("{}, block {}", names[static_cast<int>(pass)], block + 1), 2 * weights * out.area(), 0,
                   weights * value, precision != Precision::fp32};
   switch (pass) {
-    case TrainingPass::forward: work.activation_bytes = inputs * value + out.area() * oc * 4; break;
-    case TrainingPass::input_gradient: work.activation_bytes = bordered * value + inputs * 4; break;
+    case TrainingPass::forward:
+      work.activation_bytes = inputs * value + out.area() * oc * stored_value(precision);
+      break;
+    case TrainingPass::input_gradient:
+      work.activation_bytes = bordered * value + inputs * stored_value(precision);
+      break;
     case TrainingPass::weight_gradient: {
       work.activation_bytes = (inputs + bordered) * value;
       // A block's tile of the gradient; and the slices' tiles of positions, of which there are enough at any size that
@@ -119,11 +126,11 @@ KernelWork training_convolution(TrainingPass pass, int block, Precision precisio
 KernelWork training_normalisation(int block, Precision precision, int size) {
   const NetworkShape shape = network_shape({}, size, size);
   const double c = kChannels[block + 1], x = shape.conv[block].area() * c, y = shape.out[block].area() * c,
-               value = item_bytes(precision);
+               value = item_bytes(precision), stored = stored_value(precision);
   const MapSize& conv = shape.conv[block];
-  const double grad_x = block == 0 ? x * 4 : count(conv.h + 2, conv.w + 2) * c * value;
+  const double grad_x = block == 0 ? x * stored : count(conv.h + 2, conv.w + 2) * c * value;
   return {fmt::format("batch norm, ReLU{}, block {}", block + 1 < kBlocks ? ", pooling" : "", block + 1), 0,
-          4 * x * 4 + y * value + 2 * y * 4 + grad_x, 0, false};
+          4 * x * (block == 0 ? 4 : stored) + 2 * y * stored + y * value + grad_x, 0, false};
 }
 
 std::array<KernelWork, 3> training_projection(Precision precision, int size) {
@@ -131,21 +138,23 @@ std::array<KernelWork, 3> training_projection(Precision precision, int size) {
   const double maps = area * kMapChannels, wide = area * kChannels[kBlocks], flops = 2 * maps * kChannels[kBlocks];
   const double weights = count(kChannels[kBlocks], kMapChannels);
   const bool tensor = precision != Precision::fp32;
-  return {{{"1x1", flops, wide * value + maps * 4, weights * value, tensor},
-           {"1x1, gradient of the input", flops, maps * value + wide * 4, weights * value, tensor},
-           {"1x1, gradient of the weight", flops, (wide + maps) * value, weights * 4, tensor}}};
+  return {
+      {{"1x1", flops, wide * value + maps * 4, weights * value, tensor},
+       {"1x1, gradient of the input", flops, maps * value + wide * stored_value(precision), weights * value, tensor},
+       {"1x1, gradient of the weight", flops, (wide + maps) * value, weights * 4, tensor}}};
 }
 
-std::array<KernelWork, 2> training_first_conv(int size) {
+std::array<KernelWork, 2> training_first_conv(Precision precision, int size) {
   const double outputs = count(network_shape({}, size, size).conv[0].area(), kChannels[1]),
-               bytes = count(size, size, 3) + outputs * 4;
+               pixels = count(size, size, 3);
   constexpr double products = 12, weights = 12 * kChannels[1] * 4;
-  return {{{"first_conv", 2 * outputs * products, bytes, weights, false},
-           {"first_conv, gradient of the weight", 2 * outputs * products, bytes, weights, false}}};
+  return {{{"first_conv", 2 * outputs * products, pixels + outputs * 4, weights, false},
+           {"first_conv, gradient of the weight", 2 * outputs * products, pixels + outputs * stored_value(precision),
+            weights, false}}};
 }
 
 std::vector<KernelWork> training_kernels(Precision precision, int batch, int size) {
-  const auto first = training_first_conv(size);
+  const auto first = training_first_conv(precision, size);
   std::vector<KernelWork> kernels(first.begin(), first.end());
   for (int b = 1; b < kBlocks; ++b) {
     for (const TrainingPass pass :

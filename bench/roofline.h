@@ -51,7 +51,7 @@ KernelWork training_normalisation(int block, Precision precision, int size);
 std::array<KernelWork, 3> training_projection(Precision precision, int size);
 
 /// The first block's convolution: forward, and the gradient of its weight; it has no other.
-std::array<KernelWork, 2> training_first_conv(int size);
+std::array<KernelWork, 2> training_first_conv(Precision precision, int size);
 
 /// The kernels of a training step that move more than a few hundred KB an image; the last is Adam.
 std::vector<KernelWork> training_kernels(Precision precision, int batch, int size);

@@ -75,8 +75,8 @@ void time_tensor_convolution(KernelTimer& timer, const Convolution& c) {
   if (!timer.runs(precision)) return;
   const kernels::Conv2x2Shape& s = c.s;
   auto *x = timer.array<T>(c.inputs()), *g = timer.array<T>(c.bordered()), *packed = timer.array<T>(c.weights());
-  auto *y = timer.array<float>(c.outputs()), *grad_x = timer.array<float>(c.inputs()),
-       *weight = timer.array<float>(c.weights());
+  auto *y = timer.array<kernels::Stored<T>>(c.outputs()), *grad_x = timer.array<kernels::Stored<T>>(c.inputs());
+  auto* weight = timer.array<float>(c.weights());
   const auto* bias = timer.array<float>(s.oc);
   auto* scratch = timer.array<float>(static_cast<double>(kernels::conv2x2_tensor_weight_scratch<T>(s)));
   const std::string variant = fmt::format("tensor cores, {}", precision_name(precision));
@@ -151,7 +151,8 @@ void time_tensor_projection(KernelTimer& timer, int batch, int size) {
   constexpr int ic = kChannels[kBlocks];
   auto *x = timer.array<T>(1.0 * positions * ic), *grad_maps = timer.array<T>(1.0 * positions * kMapChannels);
   auto* packed = timer.array<T>(1.0 * ic * kMapChannels);
-  auto *maps = timer.array<float>(1.0 * positions * kMapChannels), *grad_x = timer.array<float>(1.0 * positions * ic);
+  auto* maps = timer.array<float>(1.0 * positions * kMapChannels);
+  auto* grad_x = timer.array<kernels::Stored<T>>(1.0 * positions * ic);
   auto* weight = timer.array<float>(1.0 * ic * kMapChannels);
   auto* scratch = timer.array<float>(static_cast<double>(kernels::projection_weight_tensor_scratch(positions, ic)));
   const auto work = training_projection(precision, size);
@@ -175,37 +176,48 @@ void time_first_conv(KernelTimer& timer, int batch, int size) {
   const MapSize conv = network_shape({}, size, size).conv[0];
   const kernels::FirstConvInput<> input{
       timer.array<std::uint8_t>(3.0 * batch * size * size), batch, size, size, {{0.02f, 0.02f, 0.02f}}};
-  auto* y = timer.array<float>(1.0 * batch * conv.area() * kChannels[1]);
-  auto *weight = timer.array<float>(12.0 * kChannels[1]), *bias = timer.array<float>(kChannels[1]);
+  const double outputs = 1.0 * batch * conv.area() * kChannels[1];
+  auto *y = timer.array<float>(outputs), *weight = timer.array<float>(12.0 * kChannels[1]);
+  const auto* bias = timer.array<float>(kChannels[1]);
+  const auto* rounded = timer.array<Bfloat16>(outputs);
   auto* scratch =
       timer.array<float>(static_cast<double>(kernels::first_conv_backward_weight_scratch(batch, size, size)));
-  const auto work = training_first_conv(size);
+  const auto work = training_first_conv(Precision::fp32, size), of_bf16 = training_first_conv(Precision::bf16, size);
   timer.time("fused with the residual", work[0], Precision::fp32,
              [&](kernels::Stream t) { kernels::first_conv(y, input, weight, bias, t); });
   timer.time("fused with the residual", work[1], Precision::fp32,
              [&](kernels::Stream t) { kernels::first_conv_backward_weight(weight, scratch, input, y, false, t); });
+  timer.time("fused with the residual, of bf16", of_bf16[1], Precision::fp32, [&](kernels::Stream t) {
+    kernels::first_conv_backward_weight(weight, scratch, input, rounded, false, t);
+  });
   timer.free_arrays();
 }
 
+// T: of the precision. X: what batch norm reads.
+template <typename T, typename X>
 void time_batch_norm(KernelTimer& timer, int batch, int size, int block) {
+  constexpr Precision precision = kPrecisionOf<T>;
+  if (!timer.runs(precision)) return;
   const NetworkShape shape = network_shape({}, size, size);
   const MapSize conv = shape.conv[block], out = shape.out[block];
   const int c = kChannels[block + 1];
   const std::int64_t positions = static_cast<std::int64_t>(batch) * conv.area();
   const double values = static_cast<double>(positions) * c;
-  auto *x = timer.array<float>(values), *y = timer.array<float>(1.0 * batch * out.area() * c),
-       *grad_y = timer.array<float>(1.0 * batch * out.area() * c);
-  auto* grad_x = timer.array<float>(1.0 * batch * (conv.h + 2) * (conv.w + 2) * c);
+  auto* x = timer.array<X>(values);
+  auto* grad_y = timer.array<kernels::Stored<T>>(1.0 * batch * out.area() * c);
+  auto* y = timer.array<T>(1.0 * batch * out.area() * c);
+  auto* grad_x = timer.array<T>(1.0 * batch * (conv.h + 2) * (conv.w + 2) * c);
   auto *statistics = timer.array<float>(2.0 * c), *scale = timer.array<float>(c), *shift = timer.array<float>(c);
   auto *running_mean = timer.array<float>(c), *running_var = timer.array<float>(c);
   auto* sums = timer.array<double>(2.0 * c);
   auto* scratch = timer.array<float>(static_cast<double>(kernels::batch_norm_scratch(positions, c)));
-  const kernels::BatchNorm norm{x, statistics, scale, shift, batch, conv.h, conv.w, c, block + 1 < kBlocks};
+  const kernels::BatchNorm<X> norm{x, statistics, scale, shift, batch, conv.h, conv.w, c, block + 1 < kBlocks};
   const auto count = static_cast<double>(positions);
-  timer.time("forward and backward, fused", training_normalisation(block, Precision::fp32, size), Precision::fp32,
-             [&](kernels::Stream t) {
+  timer.time(fmt::format("forward and backward, fused, {}", precision_name(precision)),
+             training_normalisation(block, precision, size), precision, [&](kernels::Stream t) {
                kernels::batch_moments(sums, scratch, x, positions, c, t);
-               kernels::batch_statistics(statistics, running_mean, running_var, sums, count, c, 1e-5f, 0.1f, t);
+               kernels::batch_statistics(statistics, running_mean, running_var, sums, count, c, 1e-5f, 0.1f, nullptr,
+                                         t);
                kernels::batch_norm_relu(y, norm, t);
                kernels::batch_norm_relu_backward_sums(sums, scale, shift, scratch, norm, grad_y, false, t);
                kernels::batch_norm_relu_backward(grad_x, scratch, norm, grad_y, sums, count, 1, t);
@@ -290,7 +302,14 @@ void time_training_kernels(KernelTimer& timer, Libraries& libraries, int batch, 
   time_fp32_projection(timer, batch, size);
   time_tensor_projection<Tf32>(timer, batch, size);
   time_tensor_projection<Bfloat16>(timer, batch, size);
-  for (int block = 0; block < kBlocks; ++block) time_batch_norm(timer, batch, size, block);
+  for (int block = 0; block < kBlocks; ++block) {
+    time_batch_norm<float, float>(timer, batch, size, block);
+    if (block == 0) {
+      time_batch_norm<Bfloat16, float>(timer, batch, size, block);
+    } else {
+      time_batch_norm<Bfloat16, Bfloat16>(timer, batch, size, block);
+    }
+  }
   time_pooling(timer, batch, size);
   time_loss(timer, batch);
   time_adam(timer, batch, size);

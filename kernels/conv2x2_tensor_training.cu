@@ -1,13 +1,13 @@
-// conv2x2_tensor_training: y = conv2x2(x, w) + bias on tensor cores, in BF16 or TF32 with FP32 sums, stored in FP32 as
-// batch norm reads it; and, of the gradient with its border of zeros and the weight turned around, the gradient of the
+// conv2x2_tensor_training: y = conv2x2(x, w) + bias on tensor cores, in BF16 or TF32 with FP32 sums, stored as batch
+// norm reads it, in BF16 or FP32; and, of the gradient with its border of zeros and the weight turned around, the gradient of the
 // input (conv2x2_direct_training.cu tells why).
 //   x [n][h][w][ic]   weight packed in stages   bias [oc] or none   ->   y [n][h-1][w-1][oc]
 // Implicit GEMM (tensor_conv.cuh), as conv2x2_tensor's but for what follows the sums.
 //   grid   (n * ceil((h-1)/8) * ceil((w-1)/16), oc/128 or oc/64)
 //   block 128 threads, 16 x 8 positions x 128 or 64 channels
 //   warp   4 image rows x half of the channels: 4 x 8 mma or 4 x 4; 128 or 64 sums a thread
-// Columns stand in the order of channel_of_column for two mma: a thread stores 16 bytes of a position, four of them 64
-// bytes side by side.
+// Columns stand in the order of channel_of_column for two mma: a thread stores four channels of a position, four threads
+// 32 bytes side by side, or 64 in FP32.
 //
 // pack: weight [taps][ic][oc] -> stages [columns of blocks][slab][tap], each as it lies in shared memory. A thread
 // writes one chunk of 16 bytes; 16 lanes take columns that are 16 consecutive channels, two lanes the two halves of a
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(kPackThreads)
 
 template <typename T, int kColumns>
 __global__ void __launch_bounds__(kTensorThreads, kColumns == ConvTile::kColumns ? 2 : 4)
-    conv2x2_tensor_training_kernel(float* __restrict__ output, const T* __restrict__ input,
+    conv2x2_tensor_training_kernel(Stored<T>* __restrict__ output, const T* __restrict__ input,
                                    const T* __restrict__ weight, const float* __restrict__ bias, int tiles_y,
                                    int tiles_x, int h, int w, int ic, int oc) {
   constexpr int kStageChunks = kColumns * ConvTile::kSlabChunks, kWarpColumns = kColumns / kWarpsAcross,
@@ -97,12 +97,13 @@ __global__ void __launch_bounds__(kTensorThreads, kColumns == ConvTile::kColumns
     UNROLL
     for (int m = 0; m < kTilesM; ++m) {
       const int y = in.y + warp_y + m;
-      float* at = output + ((static_cast<std::int64_t>(image) * out_h + y) * out_w + x) * oc + channel + 8 * n;
+      Stored<T>* at = output + ((static_cast<std::int64_t>(image) * out_h + y) * out_w + x) * oc + channel + 8 * n;
       UNROLL
       for (int i = 0; i < 2; ++i) {
         const float(&left)[4] = acc[m][n], (&right)[4] = acc[m][n + 1];
         if (y < out_h && x + i < out_w) {
-          store4(at + i * oc, {left[2 * i] + b.x, left[2 * i + 1] + b.y, right[2 * i] + b.z, right[2 * i + 1] + b.w});
+          const float four[4] = {left[2 * i] + b.x, left[2 * i + 1] + b.y, right[2 * i] + b.z, right[2 * i + 1] + b.w};
+          store_values(at + i * oc, four);
         }
       }
     }

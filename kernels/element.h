@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 namespace lfm::kernels {
 
@@ -30,6 +31,11 @@ template <typename T>
 inline constexpr int kPerWord = 4 / static_cast<int>(sizeof(T));
 template <typename T>
 inline constexpr int kPerChunk = 16 / static_cast<int>(sizeof(T));
+
+/// What training stores beside what it multiplies in T: the output of a convolution of T before batch norm, and the
+/// gradient of its input before that of batch norm. BF16, as mixed precision has it, else FP32.
+template <typename T>
+using Stored = std::conditional_t<std::is_same_v<T, Bfloat16>, Bfloat16, float>;
 
 // Host conversions; those of kernels are in tensor_core.cuh and give the same bits. To nearest: ties to even, TF32's
 // away from zero, as the hardware does. NaN stays NaN, what is too large becomes infinite.

@@ -20,6 +20,7 @@
 #include "kernels/launch.h"
 #include "kernels/partial_sums.h"
 #include "kernels/residual.cuh"
+#include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -97,10 +98,10 @@ __global__ void __launch_bounds__(kThreads, 2)
   }
 }
 
-template <typename Residual>
+template <typename Residual, typename G>
 __global__ void __launch_bounds__(kThreads, 2)
     first_conv_backward_weight_kernel(float* __restrict__ partials, FirstConvInput<typename Residual::Source> in,
-                                      const float* __restrict__ grad_output, int positions, int slice) {
+                                      const G* __restrict__ grad_output, int positions, int slice) {
   SHARED_ARRAY(float, patch, kPositions, kTerms);
   SHARED_ARRAY(float, sums, kWarps, kWeights);
   const int thread = thread_index(), channel = thread % kAcross * 4;
@@ -110,12 +111,13 @@ __global__ void __launch_bounds__(kThreads, 2)
     if (first + thread < end) stage<Residual>(patch, in, first + thread);
     sync_block();
     for (int i = thread / kAcross; i < kPositions && first + i < end; i += kDown) {
-      const float4 g = load4(grad_output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel);
-      float r[kTerms];
+      float g[4], r[kTerms];
+      load_values(g, grad_output + static_cast<std::int64_t>(first + i) * kFirstBlockChannels + channel);
       read_patch(r, patch, i);
       UNROLL
       for (int t = 0; t < kTerms; ++t) {
-        acc[t][0] += r[t] * g.x, acc[t][1] += r[t] * g.y, acc[t][2] += r[t] * g.z, acc[t][3] += r[t] * g.w;
+        UNROLL
+        for (int j = 0; j < 4; ++j) acc[t][j] += r[t] * g[j];
       }
     }
     sync_block();
@@ -170,21 +172,23 @@ std::size_t first_conv_backward_weight_scratch(int n, int height, int width) {
   return static_cast<std::size_t>(std::min(least, kMostSlices)) * kWeights;
 }
 
-template <typename Source>
+template <typename Source, typename G>
 void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstConvInput<Source>& input,
-                                const float* grad_output, bool accumulate, Stream stream) {
+                                const G* grad_output, bool accumulate, Stream stream) {
   using Residual = typename ResidualFrom<Source>::type;
   const int positions = positions_of<Residual>(input.n, input.height, input.width), slice = slice_of(positions);
   const unsigned slices = blocks_for(positions, slice);
   launch({.kernel = "first_conv_backward_weight", .blocks = {slices}, .threads = kThreads}, stream,
-         first_conv_backward_weight_kernel<Residual>, scratch, input, grad_output, positions, slice);
+         first_conv_backward_weight_kernel<Residual, G>, scratch, input, grad_output, positions, slice);
   sum_partials(grad_weight, scratch, static_cast<int>(slices), kWeights, accumulate, stream);
 }
 
-template void first_conv(float*, const FirstConvInput<std::uint8_t>&, const float*, const float*, Stream);
-template void first_conv(float*, const FirstConvInput<float>&, const float*, const float*, Stream);
-template void first_conv_backward_weight(float*, float*, const FirstConvInput<std::uint8_t>&, const float*, bool,
-                                         Stream);
-template void first_conv_backward_weight(float*, float*, const FirstConvInput<float>&, const float*, bool, Stream);
+#define LFM_FIRST_CONV(Source)                                                                                         \
+  template void first_conv(float*, const FirstConvInput<Source>&, const float*, const float*, Stream);                 \
+  template void first_conv_backward_weight(float*, float*, const FirstConvInput<Source>&, const float*, bool, Stream); \
+  template void first_conv_backward_weight(float*, float*, const FirstConvInput<Source>&, const Bfloat16*, bool, Stream)
+LFM_FIRST_CONV(std::uint8_t);
+LFM_FIRST_CONV(float);
+#undef LFM_FIRST_CONV
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/element.h"
 #include "kernels/first_block.h"
 #include "kernels/target.h"
 
@@ -33,9 +34,10 @@ void first_conv(float* output, const FirstConvInput<Source>& input, const float*
 /// Floats of scratch that first_conv_backward_weight needs, of either source; more images never need less.
 std::size_t first_conv_backward_weight_scratch(int n, int height, int width);
 
-/// grad_weight [4][3][64] (+)= the sum over positions of the residual times grad_output [n][h-1][w-1][64].
-template <typename Source>
+/// grad_weight [4][3][64] (+)= the sum over positions of the residual times grad_output [n][h-1][w-1][64]. G: float or
+/// Bfloat16, of which products and sums are FP32.
+template <typename Source, typename G>
 void first_conv_backward_weight(float* grad_weight, float* scratch, const FirstConvInput<Source>& input,
-                                const float* grad_output, bool accumulate, Stream stream);
+                                const G* grad_output, bool accumulate, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -1,6 +1,7 @@
 // projection_tensor: maps[o][p] = sum over c of x[p][c] w[c][o], and its gradients, on tensor cores in BF16 or TF32
 // with FP32 sums.
-//   x [positions][ic]   g [positions][64]   ->   maps [n][64][area], grad_x [positions][ic], grad_w [ic][64] in FP32
+//   x [positions][ic]   g [positions][64]   ->   maps [n][64][area], grad_x [positions][ic], grad_w [ic][64] in FP32,
+//   but grad_x of BF16 in BF16
 // maps, grad_x  C = A B with A's rows positions, its depth channels side by side
 //   grid   (positions/128, columns/64)    block 128 threads, 128 positions x 64 columns
 //   warp   32 positions x 64 columns: 2 x 8 mma, 64 sums a thread
@@ -83,8 +84,11 @@ __device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4],
 
 // Of a thread's sums, those of position `row` of its mma's two and of four columns that are consecutive channels: of
 // mma n and n+1.
-__device__ __forceinline__ float4 four_channels(const float (&acc)[kTilesN][4], int n, int row) {
-  return {acc[n][2 * row], acc[n][2 * row + 1], acc[n + 1][2 * row], acc[n + 1][2 * row + 1]};
+struct FourChannels {
+  float v[4];
+};
+__device__ __forceinline__ FourChannels four_channels(const float (&acc)[kTilesN][4], int n, int row) {
+  return {{acc[n][2 * row], acc[n][2 * row + 1], acc[n + 1][2 * row], acc[n + 1][2 * row + 1]}};
 }
 
 template <typename T>
@@ -105,9 +109,10 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
       float* at = maps + (static_cast<std::int64_t>(p / area) * kColumns + lane_index() % 4 * 4) * area + p % area;
       UNROLL
       for (int n = 0; n < kTilesN; n += 2) {
-        const float4 v = four_channels(acc[m], n, row);
+        const FourChannels from = four_channels(acc[m], n, row);
         float* four = at + static_cast<std::int64_t>(8 * n) * area;
-        four[0] = v.x, four[area] = v.y, four[2 * area] = v.z, four[3 * area] = v.w;
+        UNROLL
+        for (int j = 0; j < 4; ++j) four[j * area] = from.v[j];
       }
     }
   }
@@ -115,7 +120,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
 
 template <typename T>
 __global__ void __launch_bounds__(kTensorThreads, 2)
-    projection_input_tensor_kernel(float* __restrict__ grad_input, const T* __restrict__ grad_maps,
+    projection_input_tensor_kernel(Stored<T>* __restrict__ grad_input, const T* __restrict__ grad_maps,
                                    const T* __restrict__ weight, int positions, int ic, int depth) {
   SHARED_ARRAY(Chunk, left, kStages, kLeftChunks);
   SHARED_ARRAY(Chunk, right, kStages, kRightChunks);
@@ -129,9 +134,9 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
     for (int row = 0; row < 2; ++row) {
       const int p = first + warp_index() * kWarpRows + 16 * m + 8 * row + lane_index() / 4;
       if (p >= positions) continue;
-      float* at = grad_input + static_cast<std::int64_t>(p) * ic + channel + lane_index() % 4 * 4;
+      Stored<T>* at = grad_input + static_cast<std::int64_t>(p) * ic + channel + lane_index() % 4 * 4;
       UNROLL
-      for (int n = 0; n < kTilesN; n += 2) store4(at + 8 * n, four_channels(acc[m], n, row));
+      for (int n = 0; n < kTilesN; n += 2) store_values(at + 8 * n, four_channels(acc[m], n, row).v);
     }
   }
 }
@@ -211,7 +216,7 @@ void projection_tensor(float* maps, const T* input, const T* weight, int n, int 
 }
 
 template <typename T>
-void projection_input_tensor(float* grad_input, const T* grad_maps, const T* weight, int positions, int ic,
+void projection_input_tensor(Stored<T>* grad_input, const T* grad_maps, const T* weight, int positions, int ic,
                              Stream stream) {
   check(positions, ic);
   launch({.kernel = "projection_input_tensor",
@@ -249,7 +254,7 @@ void round_values(T* rounded, const float* values, std::size_t count, Stream str
 
 template void projection_tensor(float*, const Bfloat16*, const Bfloat16*, int, int, int, Stream);
 template void projection_tensor(float*, const Tf32*, const Tf32*, int, int, int, Stream);
-template void projection_input_tensor(float*, const Bfloat16*, const Bfloat16*, int, int, Stream);
+template void projection_input_tensor(Bfloat16*, const Bfloat16*, const Bfloat16*, int, int, Stream);
 template void projection_input_tensor(float*, const Tf32*, const Tf32*, int, int, Stream);
 template void projection_weight_tensor(float*, float*, const Bfloat16*, const Bfloat16*, int, int, bool, Stream);
 template void projection_weight_tensor(float*, float*, const Tf32*, const Tf32*, int, int, bool, Stream);

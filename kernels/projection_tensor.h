@@ -14,9 +14,10 @@ namespace lfm::kernels::inline LFM_TARGET {
 template <typename T>
 void projection_tensor(float* maps, const T* input, const T* weight, int n, int area, int ic, Stream stream);
 
-/// grad_input [positions][ic] in FP32 from grad_maps [positions][64] and the weight packed backward.
+/// grad_input [positions][ic] from grad_maps [positions][64] and the weight packed backward: FP32 sums, for Bfloat16
+/// rounded to it.
 template <typename T>
-void projection_input_tensor(float* grad_input, const T* grad_maps, const T* weight, int positions, int ic,
+void projection_input_tensor(Stored<T>* grad_input, const T* grad_maps, const T* weight, int positions, int ic,
                              Stream stream);
 
 /// Floats of scratch that projection_weight_tensor needs.

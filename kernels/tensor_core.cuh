@@ -25,7 +25,7 @@
 //   encode<T>(values)           4 / sizeof(T) floats, rounded, in a word
 //   load_chunk, store_chunk,
 //   store_words                  16 bytes of global memory; two words
-//   store_values                 four floats side by side, rounded to T, or as they are
+//   load_values, store_values    four floats side by side: of T, or as they are; rounded to T, or as they are
 #pragma once
 
 #include "kernels/device.cuh"
@@ -214,6 +214,17 @@ __device__ __forceinline__ void store_words(void* p, std::uint32_t first, std::u
 namespace lfm::kernels::inline LFM_TARGET {
 
 __device__ __forceinline__ void store_values(float* p, const float (&v)[4]) { store4(p, {v[0], v[1], v[2], v[3]}); }
+
+__device__ __forceinline__ void load_values(float (&v)[4], const float* p) {
+  const float4 four = load4(p);
+  v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
+}
+__device__ __forceinline__ void load_values(float (&v)[4], const Bfloat16* p) {
+  const float2 words = load2(reinterpret_cast<const float*>(p));
+  const std::uint32_t low = float_bits(words.x), high = float_bits(words.y);
+  v[0] = bits_float(low << 16), v[1] = bits_float(low & 0xffff0000u);
+  v[2] = bits_float(high << 16), v[3] = bits_float(high & 0xffff0000u);
+}
 
 template <typename T>
 __device__ __forceinline__ void store_values(T* p, const float (&v)[4]) {

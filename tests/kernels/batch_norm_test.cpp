@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "lfm/error.h"
-#include "tests/kernels/device_array.h"
+#include "tests/kernels/tensor_inputs.h"
 
 namespace lfm::test {
 namespace {
@@ -67,13 +67,21 @@ struct Inputs {
   std::vector<float> x, scale, shift, statistics, grad;
 };
 
+template <typename X = float, typename G = X>
 struct OnDevice {
   explicit OnDevice(const Inputs& in)
-      : x(in.x), scale(in.scale), shift(in.shift), statistics(in.statistics), grad(in.grad), c(in.c) {}
-  BatchNorm norm() const {
+      : x(stored_values<X>(in.x)),
+        grad(stored_values<G>(in.grad)),
+        scale(in.scale),
+        shift(in.shift),
+        statistics(in.statistics),
+        c(in.c) {}
+  BatchNorm<X> norm() const {
     return {x.data(), statistics.data(), scale.data(), shift.data(), c.n, c.h, c.w, c.c, c.pool};
   }
-  DeviceArray<float> x, scale, shift, statistics, grad;
+  DeviceArray<X> x;
+  DeviceArray<G> grad;
+  DeviceArray<float> scale, shift, statistics;
   Case c;
 };
 
@@ -139,7 +147,7 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.StatisticsFollowPyTorch") {
   DeviceArray<float> statistics(4);
   device::Stream stream(context());
   kernels::batch_statistics(statistics.data(), running_mean.data(), running_var.data(), input.data(), 11.0, 2, kEps,
-                            0.1f, stream.handle());
+                            0.1f, nullptr, stream.handle());
   stream.synchronize();
   const auto got = statistics.read();
   CHECK_THAT(got[0], WithinULP(3.0f, 4));
@@ -150,6 +158,21 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.StatisticsFollowPyTorch") {
   CHECK_THAT(running_mean.read()[1], WithinULP(-0.2f, 4));
   CHECK_THAT(running_var.read()[0], WithinULP(1.3f, 4));  // unbiased: 40/10
   CHECK_THAT(running_var.read()[1], WithinULP(1.8f, 4));
+}
+
+// Without what was left out of the values, batch norm sees the same, and the running mean is of the whole ones.
+TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.RunningMeanHasTheBiasThatXIsStoredWithout") {
+  const DeviceArray<double> moments(std::vector<double>{3.0, 40.0});
+  const DeviceArray<float> running_mean(std::vector<float>{1.0f}), running_var(std::vector<float>{1.0f}),
+      bias(std::vector<float>{0.5f});
+  DeviceArray<float> statistics(2);
+  device::Stream stream(context());
+  kernels::batch_statistics(statistics.data(), running_mean.data(), running_var.data(), moments.data(), 11.0, 1, kEps,
+                            0.1f, bias.data(), stream.handle());
+  stream.synchronize();
+  CHECK_THAT(statistics.read()[0], WithinULP(3.0f, 4));
+  CHECK_THAT(running_mean.read()[0], WithinULP(1.25f, 4));
+  CHECK_THAT(running_var.read()[0], WithinULP(1.3f, 4));
 }
 
 // Three values on one process, one on another, far from zero: as if one process had all four.
@@ -179,7 +202,7 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.ForwardEqualsTheDefinition") {
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w);
     const Inputs in(c, seed);
-    const OnDevice on(in);
+    const OnDevice<> on(in);
     const auto got = result_of<float>(windows_of(c) * c.c, [&](float* output, kernels::Stream stream) {
       kernels::batch_norm_relu(output, on.norm(), stream);
     });
@@ -201,7 +224,7 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardSumsEqualTheDefinition") 
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w + 1);
     const Inputs in(c, seed);
-    const OnDevice on(in);
+    const OnDevice<> on(in);
     const DeviceArray<float> scratch(scratch_floats(c));
     std::vector<Reference> want(static_cast<std::size_t>(2) * c.c);
     for (std::size_t window = 0; window < windows_of(c); ++window) {
@@ -240,7 +263,7 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardEqualsTheDefinition") {
   for (const Case& c : kCases) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w + 2);
     const Inputs in(c, seed);
-    const OnDevice on(in);
+    const OnDevice<> on(in);
     const DeviceArray<float> scratch(static_cast<std::size_t>(2) * c.c);
     std::vector<double> sums;
     for (const float v : uniform(static_cast<std::size_t>(2) * c.c, seed + 9)) sums.push_back(10.0 * v);
@@ -281,29 +304,62 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardEqualsTheDefinition") {
   }
 }
 
-// Rounded to what tensor cores multiply: the FP32 result to nearest, in either direction.
-template <typename T>
+// Rounded to what tensor cores multiply, from what is stored beside it: the bits of the FP32 kernels' results of the same
+// values, to nearest. Sums are the same, and so is what a gradient reaches.
+template <typename T, typename X>
 void expect_rounded(const Case& c, unsigned seed) {
-  const Inputs in(c, seed);
-  const OnDevice on(in);
-  const auto expect_same = [&](const std::vector<T>& got, const std::vector<float>& exact, const char* what) {
-    REQUIRE(got.size() == exact.size());
-    for (std::size_t i = 0; i < got.size(); ++i)
-      QUICK_REQUIRE(got[i].bits == kernels::round_to<T>(exact[i]).bits, name(what, c, seed) << " at " << i);
+  using G = kernels::Stored<T>;
+  Inputs in(c, seed);
+  in.x = floats_of(stored_values<X>(in.x));
+  in.grad = floats_of(stored_values<G>(in.grad));
+  const OnDevice<float> exact(in);
+  const OnDevice<X, G> on(in);
+  const auto expect_same = [&](const auto& got, const std::vector<float>& values, const char* what) {
+    using To = typename std::decay_t<decltype(got)>::value_type;
+    REQUIRE(got.size() == values.size());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const auto want = stored_values<To>({values[i]})[0];
+      QUICK_REQUIRE(std::memcmp(&got[i], &want, sizeof want) == 0, name(what, c, seed) << " at " << i);
+    }
   };
-  const auto forward = [&](auto* output, kernels::Stream stream) {
-    kernels::batch_norm_relu(output, on.norm(), stream);
+  const auto forward = [](const auto& from) {
+    return [&](auto* output, kernels::Stream stream) { kernels::batch_norm_relu(output, from.norm(), stream); };
   };
-  expect_same(result_of<T>(windows_of(c) * c.c, forward), result_of<float>(windows_of(c) * c.c, forward),
+  expect_same(result_of<T>(windows_of(c) * c.c, forward(on)), result_of<float>(windows_of(c) * c.c, forward(exact)),
               "forward, rounded");
 
-  const DeviceArray<float> scratch(static_cast<std::size_t>(2) * c.c);
+  const DeviceArray<float> scratch(scratch_floats(c)), unused(static_cast<std::size_t>(c.c));
+  const auto moments = [&](const auto& from) {
+    return result_of<double>(static_cast<std::size_t>(2) * c.c, [&](double* out, kernels::Stream stream) {
+      kernels::batch_moments(out, scratch.data(), from.x.data(), static_cast<std::int64_t>(positions_of(c)), c.c,
+                             stream);
+    });
+  };
+  CHECK_MESSAGE(moments(on) == moments(exact), name("moments", c, seed));
+  const auto sums_of = [&](const auto& from) {
+    return result_of<double>(static_cast<std::size_t>(2) * c.c, [&](double* out, kernels::Stream stream) {
+      kernels::batch_norm_relu_backward_sums(out, unused.data(), unused.data(), scratch.data(), from.norm(),
+                                             from.grad.data(), false, stream);
+    });
+  };
+  CHECK_MESSAGE(sums_of(on) == sums_of(exact), name("sums", c, seed));
+
   const DeviceArray<double> sums(std::vector<double>(static_cast<std::size_t>(2) * c.c, 3.0));
   const std::size_t count = static_cast<std::size_t>(c.n) * (c.h + 2) * (c.w + 2) * c.c;
-  const auto backward = [&](auto* grad_x, kernels::Stream stream) {
-    kernels::batch_norm_relu_backward(grad_x, scratch.data(), on.norm(), on.grad.data(), sums.data(), 100, 1, stream);
+  const auto backward = [&](const auto& from, int border) {
+    return [&, border](auto* grad_x, kernels::Stream stream) {
+      kernels::batch_norm_relu_backward(grad_x, scratch.data(), from.norm(), from.grad.data(), sums.data(), 100, border,
+                                        stream);
+    };
   };
-  expect_same(result_of<T>(count, backward), result_of<float>(count, backward), "backward, rounded");
+  expect_same(result_of<T>(count, backward(on, 1)), result_of<float>(count, backward(exact, 1)), "backward, rounded");
+  if constexpr (std::is_same_v<X, G>) {
+    const auto in_place = result_of<float>(in.x.size(), backward(exact, 0));
+    device::Stream stream(context());
+    backward(on, 0)(on.x.data(), stream.handle());
+    stream.synchronize();
+    expect_same(on.x.read(), in_place, "in place");
+  }
 }
 
 template <typename T>
@@ -311,14 +367,17 @@ using BatchNormRoundingTest = TensorKernelTest<T>;
 
 TEMPLATE_TEST_CASE_METHOD(BatchNormRoundingTest, "BatchNormRoundingTest.RoundsForTensorCores", "", kernels::Bfloat16,
                           kernels::Tf32) {
-  for (const Case& c : kCases) expect_rounded<TestType>(c, 5);
+  for (const Case& c : kCases) {
+    expect_rounded<TestType, kernels::Stored<TestType>>(c, 5);
+    expect_rounded<TestType, float>(c, 6);  // the first block's
+  }
 }
 
 // A run that diverges must not look healthy.
 TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.NaNStays") {
   Inputs in({1, 4, 4, 64, true}, 1);
   in.x[5] = std::nanf("");
-  const OnDevice on(in);
+  const OnDevice<> on(in);
   const DeviceArray<double> moments(128);
   const DeviceArray<float> scratch(scratch_floats(in.c)), output(4 * 64);
   device::Stream stream(context());
@@ -330,12 +389,13 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.NaNStays") {
 }
 
 TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.RefusesShapesItCannotTile") {
-  CHECK_THROWS_AS(kernels::batch_moments(nullptr, nullptr, nullptr, 4, 32, nullptr), Error);
-  CHECK_THROWS_AS(kernels::batch_moments(nullptr, nullptr, nullptr, 0, 64, nullptr), Error);
-  CHECK_THROWS_AS(kernels::batch_statistics(nullptr, nullptr, nullptr, nullptr, 1.0, 64, kEps, 0.1f, nullptr), Error);
-  CHECK_THROWS_AS(
-      kernels::batch_norm_relu<float>(nullptr, {nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, true}, nullptr),
-      Error);
+  CHECK_THROWS_AS(kernels::batch_moments<float>(nullptr, nullptr, nullptr, 4, 32, nullptr), Error);
+  CHECK_THROWS_AS(kernels::batch_moments<float>(nullptr, nullptr, nullptr, 0, 64, nullptr), Error);
+  CHECK_THROWS_AS(kernels::batch_statistics(nullptr, nullptr, nullptr, nullptr, 1.0, 64, kEps, 0.1f, nullptr, nullptr),
+                  Error);
+  CHECK_THROWS_AS((kernels::batch_norm_relu<float, float>(
+                      nullptr, {nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, true}, nullptr)),
+                  Error);
 }
 
 }  // namespace

@@ -91,6 +91,7 @@ struct Convolved {
 
 template <typename T>
 struct ConvTensorTrainingTest : TensorKernelTest<T> {
+  using S = kernels::Stored<T>;
   std::string name(const char* kernel, const Conv2x2Shape& s, unsigned seed) const {
     return fmt::format("{} {} [{}][{}][{}], {} -> {}, seed {}", kernel, format_name<T>(), s.n, s.h, s.w, s.ic, s.oc,
                        seed);
@@ -100,23 +101,23 @@ struct ConvTensorTrainingTest : TensorKernelTest<T> {
     const Conv2x2Shape& s = in.s;
     const DeviceArray<T> input(rounded<T>(in.input)), packed(in.weight.size());
     const DeviceArray<float> weight(in.weight), bias(in.bias);
-    return result_of<float>(
-        static_cast<std::size_t>(s.n) * (s.h - 1) * (s.w - 1) * s.oc, [&](float* output, kernels::Stream stream) {
+    return floats_of(result_of<S>(
+        static_cast<std::size_t>(s.n) * (s.h - 1) * (s.w - 1) * s.oc, [&](S* output, kernels::Stream stream) {
           kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::forward, stream);
           kernels::conv2x2_tensor_training<T>(
               {output, input.data(), packed.data(), bias.data(), s.n, s.h, s.w, s.ic, s.oc}, stream);
-        });
+        }));
   }
 
   std::vector<float> run_backward(const Inputs<T>& in) const {
     const Conv2x2Shape& s = in.s;
     const DeviceArray<T> grad(rounded<T>(in.grad)), packed(in.weight.size());
     const DeviceArray<float> weight(in.weight);
-    return result_of<float>(in.input.size(), [&](float* output, kernels::Stream stream) {
+    return floats_of(result_of<S>(in.input.size(), [&](S* output, kernels::Stream stream) {
       kernels::pack_training_weight<T>(packed.data(), weight.data(), 4, s.ic, s.oc, ConvDirection::backward, stream);
       kernels::conv2x2_tensor_training<T>(
           {output, grad.data(), packed.data(), nullptr, s.n, s.h + 1, s.w + 1, s.oc, s.ic}, stream);
-    });
+    }));
   }
 
   std::vector<float> run_weight(const Inputs<T>& in, int passes) const {
@@ -169,7 +170,8 @@ TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.Convol
                                   const char* what) {
       REQUIRE(got.size() == expected.size());
       for (std::size_t i = 0; i < got.size(); ++i)
-        QUICK_REQUIRE(got[i] == expected[i].value, this->name(what, s, seed) << " at " << i);
+        QUICK_REQUIRE(got[i] == stored<kernels::Stored<TestType>>(static_cast<float>(expected[i].value)),
+                      this->name(what, s, seed) << " at " << i);
     };
     expect_equal(this->run_forward(in), want.output, "forward");
     expect_equal(this->run_backward(in), want.grad_input, "gradient of the input");
@@ -184,7 +186,8 @@ TEMPLATE_TEST_CASE_METHOD(ConvTensorTrainingTest, "ConvTensorTrainingTest.Convol
     const Convolved<TestType> want(in);
     const auto bounded = [](const std::vector<Reference>& sums, double depth) {
       std::vector<Bounded> out;
-      for (const Reference& r : sums) out.push_back({r.value, sum_bound(depth, r.magnitude)});
+      for (const Reference& r : sums)
+        out.push_back(stored_bound<kernels::Stored<TestType>>({r.value, sum_bound(depth, r.magnitude)}));
       return out;
     };
     expect_within(this->run_forward(in), bounded(want.output, 4.0 * s.ic + 1), this->name("forward", s, seed));

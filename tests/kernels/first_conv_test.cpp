@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include "lfm/error.h"
-#include "tests/kernels/device_array.h"
+#include "tests/kernels/tensor_inputs.h"
 
 namespace lfm::test {
 namespace {
@@ -73,11 +73,29 @@ TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.ForwardAndWeightGradientEqualTheD
   }
 }
 
+// The same sums whether a gradient is stored in BF16 or, the same values, in FP32.
+TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.WeightGradientOfBfloat16AsOfFp32") {
+  using kernels::Bfloat16;
+  constexpr int n = 2, height = 20, width = 31;
+  const Inputs in(n, height, width, 5);
+  const DeviceArray<std::uint8_t> pixels(in.pixels);
+  const DeviceArray<float> scratch(kernels::first_conv_backward_weight_scratch(n, height, width));
+  const auto weight_gradient = [&](const auto& grad) {
+    return result_of<float>(in.weight.size(), [&](float* out, kernels::Stream stream) {
+      kernels::first_conv_backward_weight(out, scratch.data(), FirstConvInput{pixels.data(), n, height, width, kScale},
+                                          grad.data(), false, stream);
+    });
+  };
+  const auto grad = rounded<Bfloat16>(in.grad);
+  CHECK(weight_gradient(DeviceArray<Bfloat16>(grad)) == weight_gradient(DeviceArray<float>(floats_of(grad))));
+}
+
 TEST_CASE_METHOD(FirstConvTest, "FirstConvTest.RefusesEmptyOutputs") {
-  CHECK_THROWS_AS(kernels::first_conv(nullptr, FirstConvInput{nullptr, 1, 1, 8, kScale}, nullptr, nullptr, nullptr),
+  float* none = nullptr;
+  CHECK_THROWS_AS(kernels::first_conv(none, FirstConvInput{nullptr, 1, 1, 8, kScale}, nullptr, nullptr, nullptr),
                   Error);
-  CHECK_THROWS_AS(kernels::first_conv_backward_weight(nullptr, nullptr, FirstConvInput{nullptr, 0, 8, 8, kScale},
-                                                      nullptr, false, nullptr),
+  CHECK_THROWS_AS(kernels::first_conv_backward_weight(nullptr, nullptr, FirstConvInput{nullptr, 0, 8, 8, kScale}, none,
+                                                      false, nullptr),
                   Error);
 }
 

@@ -65,11 +65,11 @@ struct Results {
       kernels::pack_training_weight<T>(packed.data(), weight.data(), 1, s.ic, kMaps, ConvDirection::forward, stream);
       kernels::projection_tensor<T>(output, input.data(), packed.data(), s.n, s.area, s.ic, stream);
     });
-    grad_input = result_of<float>(in.input.size(), [&](float* output, kernels::Stream stream) {
+    grad_input = floats_of(result_of<kernels::Stored<T>>(in.input.size(), [&](auto* output, kernels::Stream stream) {
       kernels::round_values<T>(grad.data(), exact_grad.data(), in.grad.size(), stream);
       kernels::pack_training_weight<T>(packed.data(), weight.data(), 1, s.ic, kMaps, ConvDirection::backward, stream);
       kernels::projection_input_tensor<T>(output, grad.data(), packed.data(), positions, s.ic, stream);
-    });
+    }));
     grad_weight = result_of<float>(in.weight.size(), [&](float* output, kernels::Stream stream) {
       kernels::projection_weight_tensor<T>(output, scratch.data(), input.data(), grad.data(), positions, s.ic, false,
                                            stream);
@@ -87,7 +87,8 @@ TEMPLATE_TEST_CASE_METHOD(ProjectionTensorTest, "ProjectionTensorTest.IntegersEx
   for (const Shape& s : kShapes) {
     const Inputs<TestType> in(s, static_cast<unsigned>(s.area), true);
     const Results<TestType> got(in);
-    const Definition<TestType> want(in);
+    Definition<TestType> want(in);
+    for (Reference& r : want.grad_input) r.value = stored<kernels::Stored<TestType>>(static_cast<float>(r.value));
     const auto expect_equal = [&](const std::vector<float>& values, const std::vector<Reference>& expected,
                                   double times, const char* what) {
       REQUIRE(values.size() == expected.size());
@@ -108,15 +109,16 @@ TEMPLATE_TEST_CASE_METHOD(ProjectionTensorTest, "ProjectionTensorTest.NumbersWit
     const Results<TestType> got(in);
     const Definition<TestType> want(in);
     const auto expect_bounded = [&](const std::vector<float>& values, const std::vector<Reference>& expected,
-                                    double times, double depth, const char* what) {
+                                    double times, double depth, const char* what, auto stored_as) {
       std::vector<Bounded> bounded;
-      for (const Reference& r : expected) bounded.push_back({times * r.value, times * sum_bound(depth, r.magnitude)});
+      for (const Reference& r : expected)
+        bounded.push_back(stored_bound<decltype(stored_as)>({times * r.value, times * sum_bound(depth, r.magnitude)}));
       expect_within(values, bounded,
                     fmt::format("{} {} [{}][{}][{}]", what, format_name<TestType>(), s.n, s.area, s.ic));
     };
-    expect_bounded(got.maps, want.maps, 1, s.ic, "maps");
-    expect_bounded(got.grad_input, want.grad_input, 1, kMaps, "grad_input");
-    expect_bounded(got.grad_weight, want.grad_weight, 2, s.n * s.area, "grad_weight");
+    expect_bounded(got.maps, want.maps, 1, s.ic, "maps", 0.0f);
+    expect_bounded(got.grad_input, want.grad_input, 1, kMaps, "grad_input", kernels::Stored<TestType>{});
+    expect_bounded(got.grad_weight, want.grad_weight, 2, s.n * s.area, "grad_weight", 0.0f);
   }
 }
 

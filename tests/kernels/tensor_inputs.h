@@ -32,6 +32,34 @@ std::vector<T> rounded(const std::vector<float>& values) {
   return out;
 }
 
+/// The value that a kernel of T leaves where it stores `exact` as kernels::Stored<T>; and arrays of those as floats.
+template <typename S>
+float stored(float exact) {
+  if constexpr (std::is_same_v<S, float>) {
+    return exact;
+  } else {
+    return kernels::to_float(kernels::round_to<S>(exact));
+  }
+}
+template <typename S>
+std::vector<S> stored_values(const std::vector<float>& values) {
+  if constexpr (std::is_same_v<S, float>) {
+    return values;
+  } else {
+    return rounded<S>(values);
+  }
+}
+template <typename S>
+std::vector<float> floats_of(const std::vector<S>& values) {
+  if constexpr (std::is_same_v<S, float>) {
+    return values;
+  } else {
+    std::vector<float> out;
+    for (const S& v : values) out.push_back(kernels::to_float(v));
+    return out;
+  }
+}
+
 /// What sums in FP32 that are cut off may deviate by: one unit in the last place where rounding gives half of one.
 inline double sum_bound(double depth, double magnitude) { return cases::error_bound(0x1p-23, depth, magnitude); }
 
@@ -40,6 +68,16 @@ struct Bounded {
   double value = 0;
   double limit = 0;
 };
+
+/// The same where the value is rounded to S when it is stored.
+template <typename S>
+Bounded stored_bound(const Bounded& exact) {
+  if constexpr (std::is_same_v<S, float>) {
+    return exact;
+  } else {
+    return {exact.value, exact.limit + kernels::kUnitRoundoff<S> * (std::abs(exact.value) + exact.limit)};
+  }
+}
 
 inline void expect_within(const std::vector<float>& got, const std::vector<Bounded>& want, const std::string& what) {
   REQUIRE_MESSAGE(got.size() == want.size(), what);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/batch_norm.h"
@@ -23,7 +24,7 @@ namespace lfm::inline LFM_TARGET {
 class CudaTraining final : public Training {
  public:
   /// parameters: laid out by the table. All work goes to `stream`. precision: FP32, TF32 or BF16, of what the
-  /// convolutions multiply; everything else is FP32.
+  /// convolutions multiply; everything else is FP32, but in BF16 what kernels::Stored says.
   CudaTraining(const device::Context& context, device::Stream& stream, const Architecture& architecture,
                std::span<const float> parameters, Precision precision = Precision::fp32);
 
@@ -74,6 +75,16 @@ class CudaTraining final : public Training {
     }
   }
 
+  // Calls f with values of the types that the block's output is rounded to and that its batch norm reads. The first
+  // convolution is FP32's.
+  template <typename F>
+  void in_formats_of(int b, F f) const {
+    in_format([&](auto format) {
+      if (b == 0) return f(format, 0.0f);
+      f(format, kernels::Stored<decltype(format)>{});
+    });
+  }
+
   // Calls f with what the first convolution begins at: pixels, or the residual.
   template <typename F>
   void with_first_input(F f) const {
@@ -84,8 +95,12 @@ class CudaTraining final : public Training {
     }
     f(kernels::FirstConvInput<float>{at(plan_.residual), n_, plan_.shape.input.h, plan_.shape.input.w, scale});
   }
-  kernels::BatchNorm batch_norm(int b) const;
+  template <typename X>
+  kernels::BatchNorm<X> batch_norm(int b) const;
   kernels::Conv2x2Shape conv_shape(int b) const;
+  // Of outputs before batch norm. Its mean takes the bias away again; near zero BF16 rounds finer.
+  template <typename X>
+  static constexpr bool is_stored_without_bias = std::is_same_v<X, kernels::Bfloat16>;
   void forward_block(int b);
   void pool();
   void head();

@@ -60,24 +60,32 @@ void CudaTraining::backward_block(int b, GradientMode mode) {
   backward_normalise(b, mode);
   if (b > 0) return backward_convolution(b, mode);
   with_first_input([&](const auto& input) {
-    kernels::first_conv_backward_weight(gradient_at(conv_weight(0)), at(plan_.scratch), input, at(plan_.conv[0]),
-                                        mode == GradientMode::accumulate, stream_.handle());
+    in_format([&](auto format) {
+      kernels::first_conv_backward_weight(gradient_at(conv_weight(0)), at(plan_.scratch), input,
+                                          at<kernels::Stored<decltype(format)>>(plan_.grad_first),
+                                          mode == GradientMode::accumulate, stream_.handle());
+    });
   });
 }
 
 // Pooling, ReLU and batch norm. The convolution's bias shifts every value of a channel, which batch norm takes away
 // again: its gradient stays zero.
 void CudaTraining::backward_normalise(int b, GradientMode mode) {
-  kernels::batch_norm_relu_backward_sums(at<double>(plan_.sums), gradient_at(norm_scale(b)), gradient_at(norm_shift(b)),
-                                         at(plan_.scratch), batch_norm(b), at(plan_.grad_out),
-                                         mode == GradientMode::accumulate, stream_.handle());
-  sum_over_processes(at<double>(plan_.sums), std::size_t{2} * kChannels[b + 1]);
-  const auto backward = [&](auto* grad_conv, int border) {
-    kernels::batch_norm_relu_backward(grad_conv, at(plan_.scratch), batch_norm(b), at(plan_.grad_out),
-                                      at<double>(plan_.sums), count_[b], border, stream_.handle());
-  };
-  if (b == 0) return backward(at(plan_.conv[0]), 0);
-  in_format([&](auto format) { backward(at<decltype(format)>(plan_.grad_conv), 1); });
+  in_formats_of(b, [&](auto format, auto stored) {
+    using T = decltype(format);
+    using G = kernels::Stored<T>;
+    const auto norm = batch_norm<decltype(stored)>(b);
+    kernels::batch_norm_relu_backward_sums(at<double>(plan_.sums), gradient_at(norm_scale(b)),
+                                           gradient_at(norm_shift(b)), at(plan_.scratch), norm, at<G>(plan_.grad_out),
+                                           mode == GradientMode::accumulate, stream_.handle());
+    sum_over_processes(at<double>(plan_.sums), std::size_t{2} * kChannels[b + 1]);
+    const auto backward = [&](auto* grad_conv, int border) {
+      kernels::batch_norm_relu_backward(grad_conv, at(plan_.scratch), norm, at<G>(plan_.grad_out),
+                                        at<double>(plan_.sums), count_[b], border, stream_.handle());
+    };
+    if (b == 0) return backward(at<G>(plan_.grad_first), 0);
+    backward(at<T>(plan_.grad_conv), 1);
+  });
 }
 
 }  // namespace lfm::inline LFM_TARGET

@@ -36,16 +36,17 @@ void CudaTraining::convolve(int b) {
   const kernels::Conv2x2Shape s = conv_shape(b);
   kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc,
                                 kernels::ConvDirection::forward, stream_.handle());
-  kernels::conv2x2_tensor_training<T>({.output = at(plan_.conv[b]),
-                                       .input = at<T>(plan_.out[b - 1]),
-                                       .weight = at<T>(plan_.packed),
-                                       .bias = parameter_at(conv_bias(b)),
-                                       .n = s.n,
-                                       .h = s.h,
-                                       .w = s.w,
-                                       .ic = s.ic,
-                                       .oc = s.oc},
-                                      stream_.handle());
+  kernels::conv2x2_tensor_training<T>(
+      {.output = at<kernels::Stored<T>>(plan_.conv[b]),
+       .input = at<T>(plan_.out[b - 1]),
+       .weight = at<T>(plan_.packed),
+       .bias = is_stored_without_bias<kernels::Stored<T>> ? nullptr : parameter_at(conv_bias(b)),
+       .n = s.n,
+       .h = s.h,
+       .w = s.w,
+       .ic = s.ic,
+       .oc = s.oc},
+      stream_.handle());
 }
 
 void CudaTraining::convolve(int b) {
@@ -93,8 +94,8 @@ void CudaTraining::backward_projection(GradientMode mode) {
                                     grad_maps, map_positions(), ic, mode == GradientMode::accumulate, stream_.handle());
   kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(kProjection), 1, ic, kMapChannels,
                                 kernels::ConvDirection::backward, stream_.handle());
-  kernels::projection_input_tensor(at(plan_.grad_out), grad_maps, at<T>(plan_.packed), map_positions(), ic,
-                                   stream_.handle());
+  kernels::projection_input_tensor(at<kernels::Stored<T>>(plan_.grad_out), grad_maps, at<T>(plan_.packed),
+                                   map_positions(), ic, stream_.handle());
 }
 
 void CudaTraining::backward_projection(GradientMode mode) {
@@ -118,7 +119,7 @@ void CudaTraining::backward_convolution(int b, GradientMode mode) {
                                  at<T>(plan_.grad_conv), s, mode == GradientMode::accumulate, stream_.handle());
   kernels::pack_training_weight(at<T>(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc,
                                 kernels::ConvDirection::backward, stream_.handle());
-  kernels::conv2x2_tensor_training<T>({.output = at(plan_.grad_out),
+  kernels::conv2x2_tensor_training<T>({.output = at<kernels::Stored<T>>(plan_.grad_out),
                                        .input = at<T>(plan_.grad_conv),
                                        .weight = at<T>(plan_.packed),
                                        .n = s.n,

@@ -15,9 +15,10 @@
 
 namespace lfm::inline LFM_TARGET {
 
-kernels::BatchNorm CudaTraining::batch_norm(int b) const {
+template <typename X>
+kernels::BatchNorm<X> CudaTraining::batch_norm(int b) const {
   const MapSize& conv = plan_.shape.conv[b];
-  return {.x = at(plan_.conv[b]),
+  return {.x = at<X>(plan_.conv[b]),
           .statistics = at(plan_.statistics[b]),
           .scale = parameter_at(norm_scale(b)),
           .shift = parameter_at(norm_shift(b)),
@@ -27,6 +28,8 @@ kernels::BatchNorm CudaTraining::batch_norm(int b) const {
           .c = kChannels[b + 1],
           .pool = b + 1 < kBlocks};
 }
+template kernels::BatchNorm<float> CudaTraining::batch_norm(int b) const;
+template kernels::BatchNorm<kernels::Bfloat16> CudaTraining::batch_norm(int b) const;
 
 void CudaTraining::begin(const PixelBatch& batch, const TrainingStep& step) {
   const device::Range range("upload", batch.n);
@@ -90,12 +93,15 @@ void CudaTraining::normalise(int b) {
   const std::int64_t positions = static_cast<std::int64_t>(n_) * plan_.shape.conv[b].area();
   const int c = kChannels[b + 1];
   count_[b] = images_ * plan_.shape.conv[b].area();
-  kernels::batch_moments(at<double>(plan_.sums), at(plan_.scratch), at(plan_.conv[b]), positions, c, stream_.handle());
-  if (communicator_.size > 1) merge_moments(b);
-  kernels::batch_statistics(at(plan_.statistics[b]), parameter_at(running_mean(b)), parameter_at(running_var(b)),
-                            at<double>(plan_.sums), count_[b], c, kBatchNormEps, kBatchNormMomentum, stream_.handle());
-  in_format([&](auto format) {
-    kernels::batch_norm_relu(at<decltype(format)>(plan_.out[b]), batch_norm(b), stream_.handle());
+  in_formats_of(b, [&](auto format, auto stored) {
+    using X = decltype(stored);
+    kernels::batch_moments(at<double>(plan_.sums), at(plan_.scratch), at<X>(plan_.conv[b]), positions, c,
+                           stream_.handle());
+    if (communicator_.size > 1) merge_moments(b);
+    kernels::batch_statistics(at(plan_.statistics[b]), parameter_at(running_mean(b)), parameter_at(running_var(b)),
+                              at<double>(plan_.sums), count_[b], c, kBatchNormEps, kBatchNormMomentum,
+                              is_stored_without_bias<X> ? parameter_at(conv_bias(b)) : nullptr, stream_.handle());
+    kernels::batch_norm_relu(at<decltype(format)>(plan_.out[b]), batch_norm<X>(b), stream_.handle());
   });
 }
 

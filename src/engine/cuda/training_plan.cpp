@@ -18,6 +18,11 @@ namespace {
 
 constexpr int kWidest = kChannels[kBlocks];
 
+// Of kernels::Stored.
+std::size_t stored_bytes(Precision precision) {
+  return precision == Precision::bf16 ? sizeof(kernels::Stored<kernels::Bfloat16>) : sizeof(float);
+}
+
 std::size_t conv_weight_scratch(const kernels::Conv2x2Shape& shape, Precision precision) {
   switch (precision) {
     case Precision::bf16: return kernels::conv2x2_tensor_weight_scratch<kernels::Bfloat16>(shape);
@@ -74,11 +79,13 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
   for (int b = 0; b < kBlocks; ++b) {
     const MapSize &conv = plan.shape.conv[b], &out = plan.shape.out[b];
     const int c = kChannels[b + 1];
-    plan.conv[b] = layout.add("convolution", {n, conv.h, conv.w, c}, sizeof(float));
+    plan.conv[b] = layout.add("convolution", {n, conv.h, conv.w, c}, b == 0 ? sizeof(float) : stored_bytes(precision));
     plan.out[b] = layout.add("block", {n, out.h, out.w, c}, item_bytes(precision));
     plan.statistics[b] = layout.add("statistics", {2, c, 1, 1}, sizeof(float));
     grad_out = std::max(grad_out, static_cast<std::size_t>(out.area()) * c);
-    if (b > 0) grad_conv = std::max(grad_conv, static_cast<std::size_t>(conv.h + 2) * (conv.w + 2) * c);
+    const int border = b == 0 ? 0 : 2;
+    if (b > 0 || precision == Precision::bf16)
+      grad_conv = std::max(grad_conv, static_cast<std::size_t>(conv.h + border) * (conv.w + border) * c);
   }
   plan.maps = layout.add("maps", {n, kMapChannels, maps.h, maps.w}, sizeof(float));
   plan.features = layout.add("features", {2, n, kMapChannels, k}, sizeof(float));
@@ -98,9 +105,11 @@ TrainingPlan plan_training(const Architecture& architecture, int n, int height, 
     plan.rounded_grad_maps =
         layout.add("gradient of the maps, rounded", {n, maps.h, maps.w, kMapChannels}, item_bytes(precision));
   }
-  plan.grad_out = layout.add("gradient of a block", {n, static_cast<std::int64_t>(grad_out), 1, 1}, sizeof(float));
+  plan.grad_out =
+      layout.add("gradient of a block", {n, static_cast<std::int64_t>(grad_out), 1, 1}, stored_bytes(precision));
   plan.grad_conv =
       layout.add("gradient of a convolution", {n, static_cast<std::int64_t>(grad_conv), 1, 1}, item_bytes(precision));
+  plan.grad_first = precision == Precision::bf16 ? plan.grad_conv : plan.conv[0];
   plan.packed = layout.add("packed weight", {4, kChannels[kBlocks - 1], kWidest, 1}, sizeof(float));
   plan.sums = layout.add("sums", {2, kWidest, 1, 1}, sizeof(double));
   plan.scratch = layout.add(

@@ -30,7 +30,7 @@ struct TrainingPlan {
   std::size_t input_bytes = 0;  ///< of all of the above, from the arena's start
 
   Region residual;  ///< float [n][h][w][3]; empty where block 1 computes it on its way
-  /// float [n][h][w][c], before batch norm; in the first block overwritten by its gradient.
+  /// [n][h][w][c], before batch norm: float, but in BF16 BF16 from the second block on (kernels::Stored).
   std::array<Region, kBlocks> conv;
   std::array<Region, kBlocks> out;         ///< of the precision [n][h][w][c], after ReLU and pooling
   std::array<Region, kBlocks> statistics;  ///< float [2][c]
@@ -46,11 +46,12 @@ struct TrainingPlan {
   Region grad_features;      ///< float [2][n][64][k]
   Region grad_maps;          ///< float [n][h*w][64]: channels innermost, as the GEMMs read it
   Region rounded_grad_maps;  ///< the same, of the precision; empty in FP32
-  Region grad_out;           ///< float, of one block's `out` at a time: the largest
-  Region grad_conv;  ///< of the precision, of one block's `conv` at a time, bordered with zeros; but the first block's
-  Region packed;     ///< of the precision, one block's weight as a convolution or its backward reads it
-  Region sums;       ///< double [2][512], over the batch per channel
-  Region scratch;    ///< float, partial sums
+  Region grad_out;           ///< kernels::Stored, of one block's `out` at a time: the largest
+  Region grad_conv;   ///< of the precision, of one block's `conv` at a time, bordered with zeros; but the first block's
+  Region grad_first;  ///< that, [n][h][w][64]: in BF16 in grad_conv's place, else float in that of the first `conv`
+  Region packed;      ///< of the precision, one block's weight as a convolution or its backward reads it
+  Region sums;        ///< double [2][512], over the batch per channel
+  Region scratch;     ///< float, partial sums
   Plan arena;
 };
 

@@ -35,30 +35,37 @@ void first_conv(simt::MemoryChecker& checker) {
   kernels::first_conv(output, input, weight, bias, nullptr);
   const Floats scratch(checker, "scratch", kernels::first_conv_backward_weight_scratch(n, height, width));
   const Floats grad_weight(checker, "grad_weight", product({4, 3, 64}));
-  kernels::first_conv_backward_weight(grad_weight, scratch, input, output, false, nullptr);
+  kernels::first_conv_backward_weight(grad_weight, scratch, input, output.data(), false, nullptr);
+  const WatchedArray<kernels::Bfloat16> rounded(checker, "rounded", product({n, height - 1, width - 2, 64}), 0);
+  kernels::first_conv_backward_weight(grad_weight, scratch, input, rounded.data(), false, nullptr);
 }
 
+// T: what the next convolution multiplies; X: of x. What is BF16 is zeros, as it comes.
+template <typename T, typename X>
 void batch_norm(simt::MemoryChecker& checker, bool pool) {
+  using G = kernels::Stored<T>;
   constexpr int n = 2, h = 13, w = 15, c = 128, positions = n * h * w;
   const int side = pool ? 2 : 1, windows = n * (h / side) * (w / side);
-  const Floats x(checker, "x", product({positions, c}), 1),
-      scratch(checker, "scratch", kernels::batch_norm_scratch(positions, c));
+  const WatchedArray<X> x(checker, "x", product({positions, c}), 1);
+  const Floats scratch(checker, "scratch", kernels::batch_norm_scratch(positions, c));
   const Doubles moments(checker, "moments", 2 * c), sums(checker, "sums", 2 * c);
-  kernels::batch_moments(moments, scratch, x, positions, c, nullptr);
+  kernels::batch_moments<X>(moments, scratch, x, positions, c, nullptr);
   kernels::moments_to_totals(sums, moments, positions, c, nullptr);
   kernels::recentre_moments(moments, sums, positions, positions, c, nullptr);
   const Floats statistics(checker, "statistics", 2 * c), running_mean(checker, "running_mean", c, 0),
       running_var(checker, "running_var", c, 0);
-  kernels::batch_statistics(statistics, running_mean, running_var, moments, positions, c, 1e-5f, 0.1f, nullptr);
   const Floats scale(checker, "scale", c, 2), shift(checker, "shift", c, 3);
-  const kernels::BatchNorm norm{x, statistics, scale, shift, n, h, w, c, pool};
-  const Floats output(checker, "output", product({windows, c}));
-  kernels::batch_norm_relu<float>(output, norm, nullptr);
+  kernels::batch_statistics(statistics, running_mean, running_var, moments, positions, c, 1e-5f, 0.1f, shift, nullptr);
+  const kernels::BatchNorm<X> norm{x, statistics, scale, shift, n, h, w, c, pool};
+  const WatchedArray<T> output(checker, "output", product({windows, c}));
+  kernels::batch_norm_relu<T, X>(output, norm, nullptr);
+  const WatchedArray<G> grad(checker, "grad_output", product({windows, c}), 4);
   const Floats grad_scale(checker, "grad_scale", c, 0), grad_shift(checker, "grad_shift", c, 0);
-  kernels::batch_norm_relu_backward_sums(sums, grad_scale, grad_shift, scratch, norm, output, true, nullptr);
-  const Floats grad_x(checker, "grad_x", product({n, h + 2, w + 2, c}));
-  kernels::batch_norm_relu_backward<float>(grad_x, scratch, norm, output, sums, positions, 1, nullptr);
-  kernels::batch_norm_relu_backward<float>(x, scratch, norm, output, sums, positions, 0, nullptr);
+  kernels::batch_norm_relu_backward_sums<X, G>(sums, grad_scale, grad_shift, scratch, norm, grad, true, nullptr);
+  const WatchedArray<T> grad_x(checker, "grad_x", product({n, h + 2, w + 2, c}));
+  kernels::batch_norm_relu_backward<T, X>(grad_x, scratch, norm, grad, sums, positions, 1, nullptr);
+  if constexpr (std::is_same_v<X, G>)
+    kernels::batch_norm_relu_backward<X, X>(x, scratch, norm, grad, sums, positions, 0, nullptr);
 }
 
 void convolution(simt::MemoryChecker& checker, const kernels::Conv2x2Shape& s) {
@@ -82,7 +89,7 @@ void tensor_cores(simt::MemoryChecker& checker) {
   const WatchedArray<T> packed(checker, "packed", product({4, s.ic, s.oc}));
   const WatchedArray<T> input(checker, "input", product({s.n, s.h, s.w, s.ic}), 0),
       grad(checker, "grad_output", product({s.n, s.h + 1, s.w + 1, s.oc}), 0);
-  const Floats output(checker, "output", product({s.n, s.h - 1, s.w - 1, s.oc})),
+  const WatchedArray<kernels::Stored<T>> output(checker, "output", product({s.n, s.h - 1, s.w - 1, s.oc})),
       grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic}));
   using kernels::ConvDirection;
   kernels::pack_training_weight<T>(packed, weight, 4, s.ic, s.oc, ConvDirection::forward, nullptr);
@@ -100,9 +107,8 @@ void projection_tensor(simt::MemoryChecker& checker) {
   const Floats weight(checker, "weight", product({ic, 64}), 1), exact(checker, "exact", product({positions, 64}), 2);
   const WatchedArray<T> packed(checker, "packed", product({ic, 64})),
       input(checker, "input", product({positions, ic}), 0), grad_maps(checker, "grad_maps", product({positions, 64}));
-  const Floats maps(checker, "maps", product({positions, 64})),
-      grad_input(checker, "grad_input", product({positions, ic})),
-      grad_weight(checker, "grad_weight", product({ic, 64})),
+  const WatchedArray<kernels::Stored<T>> grad_input(checker, "grad_input", product({positions, ic}));
+  const Floats maps(checker, "maps", product({positions, 64})), grad_weight(checker, "grad_weight", product({ic, 64})),
       scratch(checker, "scratch", kernels::projection_weight_tensor_scratch(positions, ic));
   using kernels::ConvDirection;
   kernels::pack_training_weight<T>(packed, weight, 1, ic, 64, ConvDirection::forward, nullptr);
@@ -191,8 +197,11 @@ void head_and_step(simt::MemoryChecker& checker) {
 
 void run_training_kernels(simt::MemoryChecker& checker) {
   first_conv(checker);
-  batch_norm(checker, false);
-  batch_norm(checker, true);
+  for (const bool pool : {false, true}) {
+    batch_norm<float, float>(checker, pool);
+    batch_norm<kernels::Bfloat16, kernels::Bfloat16>(checker, pool);
+    batch_norm<kernels::Bfloat16, float>(checker, pool);
+  }
   convolution(checker, {1, 9, 11, 64, 128});
   convolution(checker, {1, 7, 8, 128, 256});
   tensor_cores<kernels::Bfloat16>(checker);
