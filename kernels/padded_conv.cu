@@ -9,12 +9,12 @@
 // tell which of the taps are inside. Rows beyond the end repeat the last one and are not stored. Channels are
 // contiguous: eight lanes read 128 bytes of a shortcut, and store as many of an output, side by side. Where the output
 // is the shortcut, each value is read and then written by one thread.
+#include <limits>
+
 #include "kernels/device.cuh"
 #include "kernels/implicit_gemm.cuh"
 #include "kernels/launch.h"
 #include "kernels/padded_conv.h"
-
-#include <limits>
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -78,7 +78,8 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
   const int loaded = first_row + gemm_loaded_row();
   float acc[GemmTile::kThreadRows][kColumns / 16];
   WindowValues<kKernel> values(input, loaded < s.rows ? loaded : s.rows - 1, s);
-  gemm_of_rows<kColumns>(acc, [&](int) { return values.next(); }, weight + first_column, kKernel * kKernel * s.ic, s.oc);
+  gemm_of_rows<kColumns>(
+      acc, [&](int) { return values.next(); }, weight + first_column, kKernel * kKernel * s.ic, s.oc);
 
   const GemmPosition<kColumns> own;
   const int row = first_row + own.row, column = first_column + own.column;
@@ -113,8 +114,8 @@ void launch_tiles(const PaddedConv& c, const ConvShape& shape, Stream stream) {
   launch({.kernel = "padded_conv",
           .blocks = {blocks_for(shape.rows, GemmTile::kRows), static_cast<unsigned>(c.oc / kColumns)},
           .threads = GemmTile::kThreads},
-         stream, padded_conv_kernel<kKernel, kColumns, kChannelsFirst>, c.output, c.input, c.weight, c.bias, c.shortcut,
-         shape, c.relu ? 0.0f : -std::numeric_limits<float>::infinity());
+         stream, padded_conv_kernel<kKernel, kColumns, kChannelsFirst>, kChannelsFirst ? c.maps : c.output, c.input,
+         c.weight, c.bias, c.shortcut, shape, c.relu ? 0.0f : -std::numeric_limits<float>::infinity());
 }
 
 }  // namespace
@@ -131,7 +132,7 @@ void padded_conv(const PaddedConv& c, Stream stream) {
           "padded_conv: the batch is too large for one launch");
   const ConvShape shape{static_cast<int>(rows), c.h, c.w, c.ic, c.oc, out_h, out_w, c.stride};
   const bool wide = c.oc % 128 == 0;
-  if (c.channels_first) {
+  if (c.maps) {
     require(c.kernel == 1, "padded_conv: maps for pooling are of 1x1 windows");
     return launch_tiles<1, 64, true>(c, shape, stream);
   }

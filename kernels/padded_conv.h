@@ -23,7 +23,7 @@ struct PaddedConv {
   int kernel = 1;  ///< 1 or 3
   int stride = 1;  ///< 1 or 2
   bool relu = true;
-  bool channels_first = false;  ///< the output is [n][oc][oh*ow], for pooling, and not the shortcut
+  float* maps = nullptr;  ///< [n][oc][oh*ow] for pooling, in place of the output
 };
 
 /// Register-tiled implicit GEMM in FP32. ic a multiple of 8, oc of 64, arrays aligned to 16 bytes.

@@ -9,12 +9,11 @@
 //          three such maxima the maximum is an output. Every second row of the convolution is computed twice, by two
 //          warps, and nothing of it is ever in memory.
 // All lanes of a warp read the same residuals: 27 in 15 reads feed 54 multiply-adds. A warp stores 256 bytes side by
-// side.
+// side, 128 of halves.
 
-
-#include "kernels/device.cuh"
 #include "kernels/launch.h"
 #include "kernels/stem.h"
+#include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -48,8 +47,19 @@ __device__ __forceinline__ float2 larger(const float2& a, const float2& b) {
   return {maximum(a.x, b.x), maximum(a.y, b.y)};
 }
 
+__device__ __forceinline__ void store_pair(float* p, const float (&v)[2]) { store2(p, {v[0], v[1]}); }
+template <typename T>
+__device__ __forceinline__ void store_pair(T* p, const float (&v)[2]) {
+  if constexpr (kPerWord<T> == 2) {
+    *reinterpret_cast<std::uint32_t*>(p) = encode<T>(v);
+  } else {
+    store_words(p, encode<T>(&v[0]), encode<T>(&v[1]));
+  }
+}
+
+template <typename T>
 __global__ void __launch_bounds__(kThreads, 2)
-    stem_kernel(float* __restrict__ output, const float* __restrict__ residual, const float* __restrict__ weight,
+    stem_kernel(T* __restrict__ output, const float* __restrict__ residual, const float* __restrict__ weight,
                 const float* __restrict__ bias, int tiles_y, int tiles_x, int h, int w) {
   SHARED_ARRAY(float, patch, kPatchRows, kPitch);
   const int tile = block_index(), image = tile / (tiles_y * tiles_x);
@@ -75,7 +85,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int conv_h = (h - 1) / 2 + 1, conv_w = (w - 1) / 2 + 1;
   const int out_h = (conv_h - 1) / 2 + 1, out_w = (conv_w - 1) / 2 + 1;
   const int y = first_y + warp_index();
-  if (y >= out_h) return;  // the whole warp
+  if (y >= out_h) return;                          // the whole warp
   const float kNothing = bits_float(0xff800000u);  // minus infinity
   // Of column `at` of the tile's convolution, the first of which lies left of the first output's middle one.
   const auto column = [&](int at) {
@@ -86,26 +96,26 @@ __global__ void __launch_bounds__(kThreads, 2)
       if (const int row = 2 * y - 1 + i; row < 0 || row >= conv_h) continue;
       float2 sum{};
       UNROLL
-      for (int tap = 0; tap < 3; ++tap)
-        multiply_row(sum, &patch[4 * warp_index() + 2 * i + tap][6 * at], own[tap]);
+      for (int tap = 0; tap < 3; ++tap) multiply_row(sum, &patch[4 * warp_index() + 2 * i + tap][6 * at], own[tap]);
       best = larger(best, sum);
     }
     return best;
   };
-  float* out = output + ((static_cast<std::int64_t>(image) * out_h + y) * out_w + first_x) * kStemOutputs + channel;
+  T* out = output + ((static_cast<std::int64_t>(image) * out_h + y) * out_w + first_x) * kStemOutputs + channel;
   float2 before = column(0);
   ROLLED
   for (int x = 0; x < kTileColumns && first_x + x < out_w; ++x) {
     const float2 middle = column(2 * x + 1), after = column(2 * x + 2);
     const float2 best = larger(larger(before, middle), after);
-    store2(out + x * kStemOutputs, {relu(best.x + b.x), relu(best.y + b.y)});
+    store_pair(out + x * kStemOutputs, {relu(best.x + b.x), relu(best.y + b.y)});
     before = after;
   }
 }
 
 }  // namespace
 
-void stem(float* output, const float* residual, const float* weight, const float* bias, int n, int h, int w,
+template <typename T>
+void stem(T* output, const float* residual, const float* weight, const float* bias, int n, int h, int w,
           Stream stream) {
   require(n > 0 && h > 0 && w > 0, "stem: the batch is empty");
   require(w <= INT32_MAX / 4, "stem: the images are too wide");
@@ -113,8 +123,13 @@ void stem(float* output, const float* residual, const float* weight, const float
   const unsigned tiles_y = blocks_for(out_h, kTileRows), tiles_x = blocks_for(out_w, kTileColumns);
   const std::int64_t tiles = static_cast<std::int64_t>(n) * tiles_y * tiles_x;
   require(tiles <= INT32_MAX, "stem: the batch is too large for one launch");
-  launch({.kernel = "stem", .blocks = {static_cast<unsigned>(tiles)}, .threads = kThreads}, stream, stem_kernel, output,
-         residual, weight, bias, static_cast<int>(tiles_y), static_cast<int>(tiles_x), h, w);
+  launch({.kernel = "stem", .blocks = {static_cast<unsigned>(tiles)}, .threads = kThreads}, stream, stem_kernel<T>,
+         output, residual, weight, bias, static_cast<int>(tiles_y), static_cast<int>(tiles_x), h, w);
 }
+
+template void stem(float*, const float*, const float*, const float*, int, int, int, Stream);
+template void stem(Half*, const float*, const float*, const float*, int, int, int, Stream);
+template void stem(Bfloat16*, const float*, const float*, const float*, int, int, int, Stream);
+template void stem(Tf32*, const float*, const float*, const float*, int, int, int, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -9,8 +9,9 @@ inline constexpr int kStemOutputs = 64;  ///< channels
 
 /// residual [n][h][w][3], weight [9][3][64] with tap = 3*ky + kx, bias [64] -> output [n][ph][pw][64]: windows as
 /// padded_conv's, both times, where the pooling passes over what lies beyond the border. ph = (ch-1)/2 + 1 with
-/// ch = (h-1)/2 + 1, pw likewise. Arrays aligned to 16 bytes.
-void stem(float* output, const float* residual, const float* weight, const float* bias, int n, int h, int w,
-          Stream stream);
+/// ch = (h-1)/2 + 1, pw likewise. Arrays aligned to 16 bytes. T: float, or what
+/// it is rounded to for tensor cores (element.h).
+template <typename T>
+void stem(T* output, const float* residual, const float* weight, const float* bias, int n, int h, int w, Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -23,6 +23,7 @@
 //   chunk_at(chunks, bytes)      the chunk of a shared array that lies so many bytes, a multiple of 16, behind the
 //                                first: an offset kept in bytes is added by the instruction that uses it
 //   encode<T>(values)           4 / sizeof(T) floats, rounded, in a word
+//   decode<T>(values, word)     these floats again
 //   load_chunk, store_chunk,
 //   store_words                  16 bytes of global memory; two words
 //   load_values, store_values    four floats side by side: of T, or as they are; rounded to T, or as they are
@@ -66,6 +67,23 @@ __device__ __forceinline__ std::uint32_t encode<Tf32>(const float* v) {
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(v[0]));
 #endif
   return word;
+}
+
+template <typename T>
+__device__ __forceinline__ void decode(float* v, std::uint32_t word);
+template <>
+__device__ __forceinline__ void decode<Half>(float* v, std::uint32_t word) {
+  v[0] = __half2float(__ushort_as_half(static_cast<std::uint16_t>(word)));
+  v[1] = __half2float(__ushort_as_half(static_cast<std::uint16_t>(word >> 16)));
+}
+template <>
+__device__ __forceinline__ void decode<Bfloat16>(float* v, std::uint32_t word) {
+  v[0] = __uint_as_float(word << 16);
+  v[1] = __uint_as_float(word & 0xffff0000u);
+}
+template <>
+__device__ __forceinline__ void decode<Tf32>(float* v, std::uint32_t word) {
+  v[0] = __uint_as_float(word);
 }
 
 __device__ __forceinline__ void mma_k8(float (&c)[4], std::uint32_t a0, std::uint32_t a1, std::uint32_t b) {

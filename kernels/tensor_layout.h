@@ -51,6 +51,12 @@ struct WarpgroupTile {
 /// Where chunk 0...3 of column n of a stage lies.
 LFM_HOST_DEVICE constexpr int warpgroup_weight_chunk(int n, int chunk) { return chunk * ConvTile::kColumns + n; }
 
+/// What a block of padded_conv computes, and of padded_conv_tensor, whose stage has the weights of so many columns.
+struct PaddedConvTile {
+  static constexpr int kRows = 128;  ///< positions
+  static constexpr int columns(int oc) { return oc % 128 == 0 ? 128 : 64; }
+};
+
 /// The 1x1 convolution to 64 maps that follows the last block: a stage holds, for 64 maps, 128 bytes of input channels.
 struct ProjectionTile {
   static constexpr int kMaps = 64;

@@ -14,6 +14,12 @@ std::uint32_t encode(const float* v) {
   return std::bit_cast<std::uint32_t>(elements);
 }
 
+template <typename T>
+void decode(float* v, std::uint32_t word) {
+  const auto elements = std::bit_cast<std::array<T, kPerWord<T>>>(word);
+  for (int i = 0; i < kPerWord<T>; ++i) v[i] = to_float(elements[static_cast<std::size_t>(i)]);
+}
+
 // What a lane brings to an mma: its words of a (rows g, g+8, then the next half of K) and b, and its four sums.
 struct MmaOperands {
   float* c;

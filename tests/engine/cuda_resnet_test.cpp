@@ -11,6 +11,7 @@
 #include "src/model/front_end.h"
 #include "src/model/initialise.h"
 #include "tests/cases/deviation.h"
+#include "tests/cases/error_bound.h"
 #include "tests/engine/engine_under_test.h"
 #if defined(LFM_TARGET_EMULATED)
 #include "kernels/simt/memory_limit.h"
@@ -23,6 +24,7 @@ using CudaResnetTest = CudaEngineTest;
 
 constexpr int kHeight = 49, kWidth = 58;
 constexpr std::size_t kImageBytes = std::size_t{3} * kHeight * kWidth;
+constexpr Precision kTensorCores[] = {Precision::fp16, Precision::bf16, Precision::tf32};
 constexpr Architecture kTopK = {Pooling::topk, 3, FrontEnd::npr, Trunk::resnet, Head::softmax};
 
 std::vector<std::uint8_t> random_pixels(int images, unsigned seed) {
@@ -67,6 +69,31 @@ TEST_CASE_METHOD(CudaResnetTest, "CudaResnetTest.EveryNetworkAgreesWithTheRefere
   }
 }
 
+// The limits of precision_test, derived there, for 24 convolutions in place of five: they grow with the root.
+TEST_CASE_FOR_EACH(const Precision precision, kTensorCores, "CudaResnetTest.TensorCoresKeepTheirPrecision") {
+  cases::skip_unless_device_runs(precision);
+  const double unit = precision == Precision::bf16 ? cases::kRoundoffBf16 : cases::kRoundoffFp16;
+  const double deeper = std::sqrt(static_cast<double>(kTrunkConvolutions.size()) / 5);
+  const auto pixels = random_pixels(2, 11);
+  const auto reference = make_reference_engine();
+  auto engine = engine_under_test(0, precision);
+  for (const Architecture& architecture : {kSafeNetwork, kTopK}) {
+    const std::vector<float> values = initial_values(architecture, 11);
+    const auto pass = [&](Engine& any) {
+      any.load(architecture, values);
+      std::vector<float> logits(2), features(2 * static_cast<std::size_t>(feature_count(architecture)));
+      infer(any, architecture, batch_of(pixels, 0, 2), logits, features);
+      return std::pair(logits, features);
+    };
+    const auto got = pass(engine), want = pass(*reference);
+    CHECK(cases::close_relative("logits", got.first, want.first, 16 * deeper * unit));
+    CHECK(cases::close_relative("features", got.second, want.second, 32 * deeper * unit));
+  }
+  // Whatever the batch, the same bits.
+  const auto both = logits_of(engine, batch_of(pixels, 0, 2));
+  CHECK(logits_of(engine, batch_of(pixels, 1, 1))[0] == both[1]);
+}
+
 // Passes follow each other without a wait, the second time as a graph: each one's logits are its own, and those of the
 // image alone, whatever turns the streams take.
 TEST_CASE_METHOD(CudaResnetTest, "CudaResnetTest.PassesInFlightDoNotMix") {
@@ -97,8 +124,10 @@ TEST_CASE_METHOD(CudaResnetTest, "CudaResnetTest.ReadsWhatTheLastPassComputed") 
   engine.reserve({2, kHeight, kWidth});
   CHECK(engine.read(Activation::maps) == std::nullopt);
   logits_of(engine, batch_of(random_pixels(1, 4), 0, 1));  // fits the room for two
-  for (const auto& [activation, floats] : {std::pair{Activation::block1, 13 * 15 * 64}, {Activation::block2, 13 * 15 * 256},
-                                           {Activation::maps, 7 * 8 * 512}, {Activation::features, 512}}) {
+  for (const auto& [activation, floats] : {std::pair{Activation::block1, 13 * 15 * 64},
+                                           {Activation::block2, 13 * 15 * 256},
+                                           {Activation::maps, 7 * 8 * 512},
+                                           {Activation::features, 512}}) {
     const auto values = engine.read(activation);
     REQUIRE(values);
     CHECK(values->size() == static_cast<std::size_t>(floats));
@@ -125,7 +154,8 @@ TEST_CASE_METHOD(CudaResnetTest, "CudaResnetTest.NotANumberReachesTheLogit") {
   const auto pixels = random_pixels(1, 6);
   const ParameterTable table = parameter_table(kNprNetwork);
   auto engine = engine_under_test();
-  for (const int id : {trunk_weight(0), trunk_shift(3), trunk_variance(trunk_convolution_count() - 1), table.head_bias()}) {
+  for (const int id :
+       {trunk_weight(0), trunk_shift(3), trunk_variance(trunk_convolution_count() - 1), table.head_bias()}) {
     std::vector<float> values = initial_values(kNprNetwork, 6);
     values[table[id].offset] = std::nanf("");
     engine.load(kNprNetwork, values);
@@ -154,7 +184,7 @@ TEST_CASE_METHOD(CudaResnetTest, "CudaResnetTest.WithoutRoomForTheBatchHalvesIt"
   const std::vector<float> values = initial_values(kSafeNetwork, 8);
   std::vector<std::string> notes;
   auto roomy = engine_under_test(),
-       engine = engine_under_test(0, Precision::fp32, [&](const std::string& note) { notes.push_back(note); });
+       engine = engine_under_test(0, Precision::fp32, [&](const std::string&note) { notes.push_back(note); });
   roomy.load(kSafeNetwork, values);
   engine.load(kSafeNetwork, values);
   const auto want = logits_of(roomy, batch_of(pixels, 0, 4));
@@ -205,7 +235,9 @@ TEST_CASE_METHOD(CudaResnetTest, "CudaResnetTest.Refusals") {
   auto engine = engine_under_test();
   const std::vector<float> values = initial_values(kNprNetwork, 10);
   engine.load(kNprNetwork, values);
-  for (const auto& message : {refusal([&] { engine.reserve({1, kHeight, kWidth, PlanMode::training}); }),
+  for (const auto& message : {refusal([&] {
+                                engine.reserve({1, kHeight, kWidth, PlanMode::training});
+                              }),
                               refusal([&] { engine.training(); })})
     CHECK_THAT(message, ContainsSubstring("does not train networks with the trunk of ResNet") &&
                             ContainsSubstring("use --device cpu or --device reference"));
@@ -214,8 +246,7 @@ TEST_CASE_METHOD(CudaResnetTest, "CudaResnetTest.Refusals") {
   CHECK_THAT(refusal([&] { engine.load(wide, initial_values(wide, 1)); }), ContainsSubstring("k = 129"));
 #if defined(LFM_TARGET_EMULATED)
   const auto with_libraries = make_emulated_engine(Precision::fp32, {}, Precision::fp32, everywhere(Provider::cublas));
-  CHECK_THAT(refusal([&] { with_libraries->load(kNprNetwork, values); }),
-             ContainsSubstring("leave out --kernels"));
+  CHECK_THAT(refusal([&] { with_libraries->load(kNprNetwork, values); }), ContainsSubstring("leave out --kernels"));
 #endif
 }
 

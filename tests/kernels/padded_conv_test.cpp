@@ -113,8 +113,8 @@ TEST_CASE_METHOD(PaddedConvTest, "PaddedConvTest.StoresMapsForPooling") {
     const Inputs in(c, static_cast<unsigned>(c.h));
     const DeviceArray<float> input(in.input), weight(in.weight), bias(in.bias), shortcut(in.shortcut);
     const auto got = result_of<float>(output_count(c), [&](float* output, kernels::Stream stream) {
-      PaddedConv conv{output, input.data(), weight.data(), bias.data(), shortcut.data(), c.n, c.h, c.w, c.ic, c.oc};
-      conv.channels_first = true;
+      PaddedConv conv{nullptr, input.data(), weight.data(), bias.data(), shortcut.data(), c.n, c.h, c.w, c.ic, c.oc};
+      conv.maps = output;
       kernels::padded_conv(conv, stream);
     });
     const auto rows = reference(c, in, true, true);
@@ -155,9 +155,10 @@ TEST_CASE_METHOD(PaddedConvTest, "PaddedConvTest.RefusesShapesItCannotTile") {
   refused(conv);
   conv.kernel = 3, conv.stride = 3;
   refused(conv);
-  conv.stride = 1, conv.channels_first = true;
+  float maps = 0;
+  conv.stride = 1, conv.maps = &maps;
   refused(conv);
-  conv.channels_first = false, conv.h = 0;
+  conv.maps = nullptr, conv.h = 0;
   refused(conv);
   conv.h = conv.w = 40000;  // positions fit, values do not
   refused(conv);

@@ -5,7 +5,7 @@
 #include <tuple>
 
 #include "lfm/error.h"
-#include "tests/kernels/device_array.h"
+#include "tests/kernels/tensor_inputs.h"
 
 namespace lfm::test {
 namespace {
@@ -75,8 +75,8 @@ TEST_CASE_METHOD(StemTest, "StemTest.EqualsTheDefinition") {
     const unsigned seed = static_cast<unsigned>(h * 1000 + w);
     const Inputs in(n, h, w, seed);
     const DeviceArray<float> residual(in.residual), weight(in.weight), bias(in.bias);
-    const auto got = result_of<float>(
-        output_count(n, h, w), [&, n = n, h = h, w = w](float* output, kernels::Stream stream) {
+    const auto got =
+        result_of<float>(output_count(n, h, w), [&, n = n, h = h, w = w](float* output, kernels::Stream stream) {
           kernels::stem(output, residual.data(), weight.data(), bias.data(), n, h, w, stream);
         });
     expect_close(got, reference(in, n, h, w), 3.0 * kTaps + 1, fmt::format("[{}][{}][{}], seed {}", n, h, w, seed));
@@ -98,9 +98,27 @@ TEST_CASE_METHOD(StemTest, "StemTest.NotANumberComesThrough") {
   }
 }
 
+template <typename T>
+struct StemOfTensorsTest : TensorKernelTest<T> {};
+
+// What tensor cores multiply next is the same, rounded.
+TEMPLATE_TEST_CASE_METHOD(StemOfTensorsTest, "StemTest.RoundsToNearest", "", kernels::Half, kernels::Bfloat16,
+                          kernels::Tf32) {
+  constexpr int n = 2, h = 21, w = 70;
+  const Inputs in(n, h, w, 8);
+  const DeviceArray<float> residual(in.residual), weight(in.weight), bias(in.bias);
+  const auto pass = [&](auto* output, kernels::Stream stream) {
+    kernels::stem(output, residual.data(), weight.data(), bias.data(), n, h, w, stream);
+  };
+  const auto exact = result_of<float>(output_count(n, h, w), pass);
+  const auto got = result_of<TestType>(output_count(n, h, w), pass);
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    QUICK_REQUIRE(got[i].bits == kernels::round_to<TestType>(exact[i]).bits, i);
+}
+
 TEST_CASE_METHOD(StemTest, "StemTest.RefusesAnEmptyBatch") {
-  CHECK_THROWS_AS(kernels::stem(nullptr, nullptr, nullptr, nullptr, 0, 4, 4, nullptr), Error);
-  CHECK_THROWS_AS(kernels::stem(nullptr, nullptr, nullptr, nullptr, 1, 0, 4, nullptr), Error);
+  CHECK_THROWS_AS(kernels::stem<float>(nullptr, nullptr, nullptr, nullptr, 0, 4, 4, nullptr), Error);
+  CHECK_THROWS_AS(kernels::stem<float>(nullptr, nullptr, nullptr, nullptr, 1, 0, 4, nullptr), Error);
 }
 
 }  // namespace

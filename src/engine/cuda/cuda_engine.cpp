@@ -98,7 +98,6 @@ std::string CudaEngine::computed_by(const Stage& stage) const {
 std::string CudaEngine::remedy(const Architecture& architecture, PlanMode mode) const {
   if (architecture.trunk == Trunk::snet) return "";
   if (mode == PlanMode::training) return Engine::remedy(architecture, mode);
-  if (recipe_.precision != Precision::fp32) return "use --precision fp32";
   return libraries_ ? "leave out --kernels" : "";
 }
 

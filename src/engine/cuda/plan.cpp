@@ -84,7 +84,7 @@ InferencePlan plan_inference(const Architecture& architecture, int n, int height
   plan.residual =
       layout.add("residual", {is_fused(architecture) ? 0 : n, plan.input.h, plan.input.w, kChannels[0]}, sizeof(float));
   if (architecture.trunk == Trunk::resnet) {
-    plan.resnet = plan_resnet(architecture, n, height, width, layout);
+    plan.resnet = plan_resnet(architecture, n, height, width, recipe.precision, layout);
   } else {
     plan_blocks(plan, architecture, multiprocessors, layout);
   }
@@ -101,7 +101,7 @@ WeightPlan plan_weights(const Architecture& architecture, const Recipe& recipe) 
   plan.recipe = &recipe;
   ArenaLayout layout(kDeviceAlignment);
   if (architecture.trunk == Trunk::resnet) {
-    plan.resnet = plan_resnet_weights(layout);
+    plan.resnet = plan_resnet_weights(recipe.precision, layout);
   } else {
     plan_block_weights(plan, layout);
   }

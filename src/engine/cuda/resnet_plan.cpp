@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/tensor_layout.h"
 #include "src/engine/cuda/pack.h"
 #include "src/engine/cuda/plan.h"
+#include "src/engine/cuda/tensor_pack.h"
 #include "src/model/fold.h"
 
 namespace lfm {
 
 namespace {
 
-constexpr int kRowsOfBlock = 128;     // positions
 constexpr int kResidentTrunkBlocks = 2;  // of padded_conv: docs/KERNEL-RESOURCES.md
 
 /// Of a bottleneck's input and output.
@@ -24,7 +25,8 @@ const MapSize& size_behind(const ResnetPlan& plan, int bottleneck) {
 
 }  // namespace
 
-ResnetPlan plan_resnet(const Architecture& architecture, int n, int height, int width, ArenaLayout& layout) {
+ResnetPlan plan_resnet(const Architecture& architecture, int n, int height, int width, Precision precision,
+                       ArenaLayout& layout) {
   ResnetPlan plan;
   for (const Stage& stage : stages(architecture, height, width)) {
     if (stage.kind == StageKind::stem) plan.stem_size = stage.out.size;
@@ -32,7 +34,7 @@ ResnetPlan plan_resnet(const Architecture& architecture, int n, int height, int 
       (stage.block < kLayer1End ? plan.layer1_size : plan.layer2_size) = stage.out.size;
   }
   const auto add = [&](const char* name, const MapSize& size, int channels) {
-    return layout.add(name, {n, size.h, size.w, channels}, sizeof(float));
+    return layout.add(name, {n, size.h, size.w, channels}, item_bytes(precision));
   };
   plan.stem = add("stem", plan.stem_size, kStemChannels);
   plan.layer1 = add("layer1", plan.layer1_size, kBottlenecks[kLayer1End - 1].out());
@@ -54,34 +56,43 @@ ResnetPlan plan_resnet(const Architecture& architecture, int n, int height, int 
   return plan;
 }
 
-ResnetWeights plan_resnet_weights(ArenaLayout& layout) {
+ResnetWeights plan_resnet_weights(Precision precision, ArenaLayout& layout) {
   ResnetWeights plan;
   for (std::size_t i = 0; i < kTrunkConvolutions.size(); ++i) {
     const TrunkConvolution& c = kTrunkConvolutions[i];
-    plan.weight[i] = layout.add("weight", {c.kernel * c.kernel, c.ic, c.oc, 1}, sizeof(float));
+    plan.weight[i] =
+        layout.add("weight", {c.kernel * c.kernel, c.ic, c.oc, 1}, i == 0 ? sizeof(float) : item_bytes(precision));
     plan.bias[i] = layout.add("bias", {c.oc, 1, 1, 1}, sizeof(float));
   }
   return plan;
 }
 
-void pack_resnet(std::byte* memory, const ResnetWeights& weights, const Architecture& architecture,
+void pack_resnet(std::byte* memory, const ResnetWeights& weights, Precision precision, const Architecture& architecture,
                  std::span<const float> values) {
   for (std::size_t i = 0; i < kTrunkConvolutions.size(); ++i) {
     const TrunkConvolution& c = kTrunkConvolutions[i];
     const FoldedBlock folded = fold_convolution(architecture, values, static_cast<int>(i));
-    put(memory, weights.weight[i], pack_weight(folded.weight, c.oc, c.ic, c.kernel * c.kernel));
+    const auto put_stages = [&]<typename T>(T) {
+      put(memory, weights.weight[i], pack_padded_conv<T>(folded.weight, c.oc, c.ic, c.kernel * c.kernel));
+    };
+    switch (i == 0 ? Precision::fp32 : precision) {
+      case Precision::fp16: put_stages(kernels::Half{}); break;
+      case Precision::bf16: put_stages(kernels::Bfloat16{}); break;
+      case Precision::tf32: put_stages(kernels::Tf32{}); break;
+      default: put(memory, weights.weight[i], pack_weight(folded.weight, c.oc, c.ic, c.kernel * c.kernel));
+    }
     put(memory, weights.bias[i], folded.bias);
   }
 }
 
 std::vector<ImageGrid> resnet_grids(const ResnetPlan& plan) {
+  using Tile = kernels::PaddedConvTile;
   std::vector<ImageGrid> grids;
   for (std::size_t i = 1; i < kTrunkConvolutions.size(); ++i) {
     const TrunkConvolution& c = kTrunkConvolutions[i];
     const bool reduces = static_cast<int>(i) == first_convolution(c.bottleneck) + kReduce;
     const double positions = (reduces ? size_before : size_behind)(plan, c.bottleneck).area();
-    const int columns = c.oc % 128 == 0 ? 128 : 64;
-    grids.push_back({positions / kRowsOfBlock * (c.oc / columns), kResidentTrunkBlocks,
+    grids.push_back({positions / Tile::kRows * (c.oc / Tile::columns(c.oc)), kResidentTrunkBlocks,
                      positions * c.kernel * c.kernel * c.ic * c.oc});
   }
   return grids;

@@ -15,29 +15,29 @@
 
 namespace lfm {
 
-/// Activations of a pass [n][h][w][c]; all empty where the trunk is another. A bottleneck whose shortcut is no
+/// Activations of a pass, of the precision, [n][h][w][c]; all empty where the trunk is another. A bottleneck whose shortcut is no
 /// convolution works in place, but for the last, which writes the maps that are pooled.
 struct ResnetPlan {
   MapSize stem_size, layer1_size, layer2_size;
-  Region stem;     ///< float [n][h][w][64]
-  Region layer1;   ///< float [n][h][w][256]
-  Region layer2;   ///< float [n][h][w][512]
-  Region reduced;  ///< float: what the 1x1 before a bottleneck's 3x3 gives; of the largest
-  Region spatial;  ///< float: what the 3x3 gives, likewise
+  Region stem, layer1, layer2;
+  Region reduced;  ///< what the 1x1 before a bottleneck's 3x3 gives; of the largest
+  Region spatial;  ///< what the 3x3 gives, likewise
 };
 
-ResnetPlan plan_resnet(const Architecture& architecture, int n, int height, int width, ArenaLayout& layout);
+ResnetPlan plan_resnet(const Architecture& architecture, int n, int height, int width, Precision precision,
+                       ArenaLayout& layout);
 
 /// Weights of the trunk's convolutions, by their row in kTrunkConvolutions; all empty where the trunk is another.
 struct ResnetWeights {
-  std::array<Region, kTrunkConvolutions.size()> weight;  ///< float [kernel*kernel][ic][oc]
-  std::array<Region, kTrunkConvolutions.size()> bias;    ///< float [oc]
+  /// [kernel*kernel][ic][oc]: the stem's float always, of FP32 as they are, else in stages (tensor_pack.h).
+  std::array<Region, kTrunkConvolutions.size()> weight;
+  std::array<Region, kTrunkConvolutions.size()> bias;  ///< float [oc]
 };
 
-ResnetWeights plan_resnet_weights(ArenaLayout& layout);
+ResnetWeights plan_resnet_weights(Precision precision, ArenaLayout& layout);
 
-/// Folds and packs the parameters into `memory`. values: laid out by the parameter table.
-void pack_resnet(std::byte* memory, const ResnetWeights& weights, const Architecture& architecture,
+/// Folds, rounds and packs the parameters into `memory`. values: laid out by the parameter table.
+void pack_resnet(std::byte* memory, const ResnetWeights& weights, Precision precision, const Architecture& architecture,
                  std::span<const float> values);
 
 /// Of the convolutions behind the stem, as convolution_grids() has those of SNet's blocks.

@@ -10,23 +10,29 @@ using kernels::ConvTile;
 using kernels::kPerChunk;
 using kernels::ProjectionTile;
 
-template <typename T>
-constexpr int kPerStage = ConvTile::kStageBytes / static_cast<int>(sizeof(T));
-
 using ChunkPlace = int (*)(int column, int chunk);
+
+/// Input channels of a slab.
+template <typename T>
+constexpr int kPerSlab = ConvTile::kSlabBytes / static_cast<int>(sizeof(T));
+
+struct ConvWeight {
+  std::span<const float> values;  // [oc][ic][taps]
+  int ic, taps;
+};
 
 /// One tap of one slab: column n of the stage is output channel channel(n), and its chunks lie where `place` says.
 template <typename T, typename Channel>
-void append_conv_stage(std::vector<T>& packed, std::span<const float> weight, int ic, int slab, int tap,
+void append_conv_stage(std::vector<T>& packed, const ConvWeight& weight, int columns, int slab, int tap,
                        Channel channel, ChunkPlace place) {
   const std::size_t first = packed.size();
-  packed.resize(first + kPerStage<T>);
-  for (int n = 0; n < ConvTile::kColumns; ++n) {
-    for (int c = 0; c < ConvTile::kSlabChunks * kPerChunk<T>; ++c) {
-      const int input = slab * ConvTile::kSlabChunks * kPerChunk<T> + c;
+  packed.resize(first + static_cast<std::size_t>(columns * kPerSlab<T>));
+  for (int n = 0; n < columns; ++n) {
+    for (int c = 0; c < kPerSlab<T>; ++c) {
+      const int input = slab * kPerSlab<T> + c;
       const int chunk = place(n, c / kPerChunk<T>);
-      packed[first + static_cast<std::size_t>(chunk * kPerChunk<T> + c % kPerChunk<T>)] =
-          kernels::round_to<T>(weight[(static_cast<std::size_t>(channel(n)) * ic + input) * ConvTile::kTaps + tap]);
+      packed[first + static_cast<std::size_t>(chunk * kPerChunk<T> + c % kPerChunk<T>)] = kernels::round_to<T>(
+          weight.values[(static_cast<std::size_t>(channel(n)) * weight.ic + input) * weight.taps + tap]);
     }
   }
 }
@@ -48,16 +54,21 @@ void append_projection_stage(std::vector<T>& packed, std::span<const float> proj
   }
 }
 
+/// Of those that a block computes, 64 of them a warp.
+template <typename T>
+int channel_of_tile(int column) {
+  return column / 64 * 64 + kernels::channel_of_column(column % 64, kPerChunk<T> / 2);
+}
+
 template <typename T>
 std::vector<T> pack_pooled(std::span<const float> weight, int oc, int ic, ChunkPlace place) {
   std::vector<T> packed;
   packed.reserve(weight.size());
   for (int group = 0; group < oc; group += ConvTile::kColumns) {
-    const auto channel = [group](int n) {
-      return group + n / 64 * 64 + kernels::channel_of_column(n % 64, kPerChunk<T> / 2);
-    };
-    for (int slab = 0; slab < ic / (ConvTile::kSlabChunks * kPerChunk<T>); ++slab) {
-      for (int tap = 0; tap < ConvTile::kTaps; ++tap) append_conv_stage(packed, weight, ic, slab, tap, channel, place);
+    const auto channel = [group](int n) { return group + channel_of_tile<T>(n); };
+    for (int slab = 0; slab < ic / kPerSlab<T>; ++slab) {
+      for (int tap = 0; tap < ConvTile::kTaps; ++tap)
+        append_conv_stage(packed, {weight, ic, ConvTile::kTaps}, ConvTile::kColumns, slab, tap, channel, place);
     }
   }
   return packed;
@@ -70,8 +81,9 @@ std::vector<T> pack_with_projection(std::span<const float> weight, std::span<con
   packed.reserve(weight.size() + projection.size());
   for (int group = 0; group < oc; group += ConvTile::kColumns) {
     const auto channel = [group](int n) { return group + n; };
-    for (int slab = 0; slab < ic / (ConvTile::kSlabChunks * kPerChunk<T>); ++slab) {
-      for (int tap = 0; tap < ConvTile::kTaps; ++tap) append_conv_stage(packed, weight, ic, slab, tap, channel, place);
+    for (int slab = 0; slab < ic / kPerSlab<T>; ++slab) {
+      for (int tap = 0; tap < ConvTile::kTaps; ++tap)
+        append_conv_stage(packed, {weight, ic, ConvTile::kTaps}, ConvTile::kColumns, slab, tap, channel, place);
     }
     for (int c = 0; c < ConvTile::kColumns; c += chunks * kPerChunk<T>) {
       append_projection_stage(packed, projection, oc, group + c, chunks, projection_place);
@@ -85,6 +97,21 @@ std::vector<T> pack_with_projection(std::span<const float> weight, std::span<con
 template <typename T>
 std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic) {
   return pack_pooled<T>(weight, oc, ic, kernels::weight_chunk);
+}
+
+template <typename T>
+std::vector<T> pack_padded_conv(std::span<const float> weight, int oc, int ic, int taps) {
+  const int columns = kernels::PaddedConvTile::columns(oc);
+  std::vector<T> packed;
+  packed.reserve(weight.size());
+  for (int group = 0; group < oc; group += columns) {
+    const auto channel = [group](int n) { return group + channel_of_tile<T>(n); };
+    for (int tap = 0; tap < taps; ++tap) {
+      for (int slab = 0; slab < ic / kPerSlab<T>; ++slab)
+        append_conv_stage(packed, {weight, ic, taps}, columns, slab, tap, channel, kernels::weight_chunk);
+    }
+  }
+  return packed;
 }
 
 template <typename T>
@@ -112,6 +139,9 @@ using kernels::Tf32;
 template std::vector<Half> pack_tensor_conv(std::span<const float>, int, int);
 template std::vector<Bfloat16> pack_tensor_conv(std::span<const float>, int, int);
 template std::vector<Tf32> pack_tensor_conv(std::span<const float>, int, int);
+template std::vector<Half> pack_padded_conv(std::span<const float>, int, int, int);
+template std::vector<Bfloat16> pack_padded_conv(std::span<const float>, int, int, int);
+template std::vector<Tf32> pack_padded_conv(std::span<const float>, int, int, int);
 template std::vector<Half> pack_wgmma_conv(std::span<const float>, int, int);
 template std::vector<Bfloat16> pack_wgmma_conv(std::span<const float>, int, int);
 template std::vector<Tf32> pack_wgmma_conv(std::span<const float>, int, int);

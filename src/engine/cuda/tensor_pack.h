@@ -14,7 +14,11 @@ namespace lfm {
 template <typename T>
 std::vector<T> pack_tensor_conv(std::span<const float> weight, int oc, int ic);
 
-/// The same stages as conv2x2_wgmma reads them.
+/// weight [oc][ic][taps] -> stages [oc/columns][tap][slab] of PaddedConvTile::columns(oc), for padded_conv_tensor.
+template <typename T>
+std::vector<T> pack_padded_conv(std::span<const float> weight, int oc, int ic, int taps);
+
+/// What pack_tensor_conv packs, as conv2x2_wgmma reads it.
 template <typename T>
 std::vector<T> pack_wgmma_conv(std::span<const float> weight, int oc, int ic);
 

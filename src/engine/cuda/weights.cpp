@@ -14,7 +14,8 @@ void pack_weights(std::byte* memory, const WeightPlan& plan, const Architecture&
   const LinearHead head = linear_head(architecture, values);
   put(memory, plan.head_weight, std::vector<float>(head.weight.begin(), head.weight.end()));
   put(memory, plan.head_bias, std::array{static_cast<float>(head.bias)});
-  if (architecture.trunk == Trunk::resnet) return pack_resnet(memory, plan.resnet, architecture, values);
+  if (architecture.trunk == Trunk::resnet)
+    return pack_resnet(memory, plan.resnet, plan.recipe->precision, architecture, values);
   const ParameterTable table = parameter_table(architecture);
   const auto blocks = fold_blocks(architecture, values);
   const auto projection = parameter(values, table, kProjection);

@@ -10,6 +10,7 @@
 #include "kernels/last_block_wgmma.h"
 #include "kernels/max_pool.h"
 #include "kernels/padded_conv.h"
+#include "kernels/padded_conv_tensor.h"
 #include "kernels/pool_head.h"
 #include "kernels/projection.h"
 #include "kernels/residual.h"
@@ -124,7 +125,7 @@ void resnet(simt::MemoryChecker& checker) {
   const Floats residual(checker, "residual", product({n, height, width, 3}), 1),
       first(checker, "weight", product({9, 3, 64}), 2), bias(checker, "bias", 256, 3);
   const Floats stem(checker, "output", product({n, 9, 18, 64}));
-  kernels::stem(stem, residual, first, bias, n, height, width, nullptr);
+  kernels::stem<float>(stem, residual, first, bias, n, height, width, nullptr);
   constexpr int h = 9, w = 18, middle = 128, oc = 256;
   const Floats reduce(checker, "weight", product({64, middle}), 4),
       spatial(checker, "weight", product({9, middle, middle}), 5), expand(checker, "weight", product({middle, oc}), 6),
@@ -137,7 +138,26 @@ void resnet(simt::MemoryChecker& checker) {
   kernels::padded_conv({halved, reduced, spatial, bias, nullptr, n, h, w, middle, middle, 3, 2}, nullptr);
   kernels::padded_conv({maps, stem, project, bias, nullptr, n, h, w, 64, oc, 1, 2, false}, nullptr);
   kernels::padded_conv({maps, halved, expand, bias, maps, n, 5, 9, middle, oc}, nullptr);
-  kernels::padded_conv({pooled, halved, expand, bias, maps, n, 5, 9, middle, oc, 1, 1, true, true}, nullptr);
+  kernels::padded_conv({nullptr, halved, expand, bias, maps, n, 5, 9, middle, oc, 1, 1, true, pooled}, nullptr);
+}
+
+template <typename T>
+void resnet_tensor(simt::MemoryChecker& checker) {
+  constexpr int n = 2, height = 35, width = 70, h = 9, w = 18, middle = 128, oc = 256;
+  const Floats residual(checker, "residual", product({n, height, width, 3}), 1),
+      first(checker, "weight", product({9, 3, 64}), 2), bias(checker, "bias", oc, 3);
+  const WatchedArray<T> weight(checker, "weight", product({9, middle, middle}), 0);
+  const WatchedArray<T> stem(checker, "output", product({n, h, w, 64})),
+      narrow(checker, "output", product({n, h, w, 64})), reduced(checker, "output", product({n, h, w, middle})),
+      halved(checker, "output", product({n, 5, 9, middle})), out(checker, "output", product({n, 5, 9, oc}));
+  const Floats maps(checker, "maps", product({n, oc, 5 * 9}));
+  kernels::stem<T>(stem, residual, first, bias, n, height, width, nullptr);
+  kernels::padded_conv_tensor<T>({narrow, stem, weight, bias, nullptr, n, h, w, 64, 64, 3}, nullptr);
+  kernels::padded_conv_tensor<T>({reduced, stem, weight, bias, nullptr, n, h, w, 64, middle}, nullptr);
+  kernels::padded_conv_tensor<T>({halved, reduced, weight, bias, nullptr, n, h, w, middle, middle, 3, 2}, nullptr);
+  kernels::padded_conv_tensor<T>({out, stem, weight, bias, nullptr, n, h, w, 64, oc, 1, 2, false}, nullptr);
+  kernels::padded_conv_tensor<T>({out, halved, weight, bias, out, n, 5, 9, middle, oc}, nullptr);
+  kernels::padded_conv_tensor<T>({nullptr, halved, weight, bias, out, n, 5, 9, middle, oc, 1, 1, true, maps}, nullptr);
 }
 
 void around_libraries(simt::MemoryChecker& checker) {
@@ -163,6 +183,9 @@ void run_inference_kernels(simt::MemoryChecker& checker) {
   projection(checker);
   pooling_and_head(checker);
   resnet(checker);
+  resnet_tensor<kernels::Half>(checker);
+  resnet_tensor<kernels::Bfloat16>(checker);
+  resnet_tensor<kernels::Tf32>(checker);
   around_libraries(checker);
 }
 

@@ -1,0 +1,216 @@
+// padded_conv_tensor: padded_conv on tensor cores, in FP16, BF16 or TF32 with FP32 sums.
+//   input [n][h][w][ic]   weight packed in stages   bias [oc]   shortcut [n][oh][ow][oc]   ->
+//   output [n][oh][ow][oc], or maps [n][oc][oh*ow] in FP32
+// Implicit GEMM: rows = positions of the output, columns = oc, depth = taps * ic, a tap after the other.
+//   grid   (rows/128, oc/kColumns)    block 128 threads, 128 rows x kColumns columns, 128 or 64
+//   warp   of 128 columns 64 rows x 64 columns, 4 x 8 mma; of 64 columns 32 rows x 64 columns, 2 x 8 mma
+//   shared a ring of three stages, each 64 bytes of one tap's channels of 128 positions and of the columns, both as
+//          tensor_layout.h lays a stage of weights; two of them are on their way
+// A thread copies the same chunk of four positions, 32 apart: where a position's first tap lies, and nine bits that tell
+// which of its taps are inside, are computed once; what lies outside is zeros, and not read. Rows beyond the end repeat
+// the last one and are not stored. Channels stand in the order of channel_of_column, so a thread stores 16 bytes and
+// four of them 64 bytes side by side. Sums are taken in a fixed order: the same bits in every run.
+#include "kernels/padded_conv_tensor.h"
+#include "kernels/tensor_conv.cuh"
+
+namespace lfm::kernels::inline LFM_TARGET {
+
+namespace {
+
+constexpr int kRows = PaddedConvTile::kRows, kTilesN = 8, kMaxKernel = 3;
+constexpr int kLeftChunks = kRows * ConvTile::kSlabChunks;
+constexpr int kCopies = kLeftChunks / kTensorThreads, kCopyDistance = kRows / kCopies;  // positions of a thread
+
+struct ConvShape {
+  int rows;  // of the GEMM
+  int h, w, ic, oc;
+  int out_h, out_w;
+  int kernel, stride;
+};
+
+/// This thread's chunks of the input, a stage after the other.
+template <typename T>
+class WindowCopy {
+ public:
+  __device__ __forceinline__ WindowCopy(const T* input, int first_row, const ConvShape& shape)
+      : s_(shape), input_(input) {
+    const int padding = s_.kernel / 2, chunk = thread_index() % ConvTile::kSlabChunks;
+    to_ = weight_chunk(thread_index() / ConvTile::kSlabChunks, chunk);
+    UNROLL
+    for (int i = 0; i < kCopies; ++i) {
+      const int wanted = first_row + thread_index() / ConvTile::kSlabChunks + i * kCopyDistance;
+      const int row = wanted < s_.rows ? wanted : s_.rows - 1;
+      const int y = row / s_.out_w % s_.out_h * s_.stride - padding, x = row % s_.out_w * s_.stride - padding;
+      const std::int64_t image = row / (s_.out_h * s_.out_w);
+      from_[i] = static_cast<unsigned>(((image * s_.h + y) * s_.w + x) * s_.ic + chunk * kPerChunk<T>);
+      inside_[i] = 0;
+      UNROLL
+      for (int tap = 0; tap < kMaxKernel * kMaxKernel; ++tap) {
+        const int ty = tap / kMaxKernel, tx = tap % kMaxKernel;
+        if (ty >= s_.kernel || tx >= s_.kernel) continue;
+        const bool inside = y + ty >= 0 && y + ty < s_.h && x + tx >= 0 && x + tx < s_.w;
+        inside_[i] |= (inside ? 1u : 0u) << (ty * s_.kernel + tx);
+      }
+    }
+  }
+
+  template <typename Stage>
+  __device__ __forceinline__ void copy(Stage& stage) {
+    UNROLL  // everywhere: arrays of registers have no run-time index
+        for (int i = 0; i < kCopies; ++i) {
+      const bool inside = (inside_[i] >> tap_ & 1u) != 0;
+      copy_async(&stage[to_ + i * kCopyDistance * ConvTile::kSlabChunks],
+                 input_ + (inside ? from_[i] + static_cast<unsigned>(further_ + channel_) : 0u), inside);
+    }
+    channel_ += kSlab<T>;
+    if (channel_ < s_.ic) return;
+    channel_ = 0;
+    ++tap_;
+    further_ = (tap_ / s_.kernel * s_.w + tap_ % s_.kernel) * s_.ic;
+  }
+
+ private:
+  const ConvShape& s_;
+  const T* input_;
+  int to_;
+  unsigned from_[kCopies], inside_[kCopies];  // of each position
+  int tap_ = 0, further_ = 0, channel_ = 0;   // of the next stage; how far its tap lies behind the first
+};
+
+/// acc = this warp's part of the block's product.
+template <typename T, int kTilesM, typename Left, typename Right>
+__device__ __forceinline__ void multiply_windows(float (&acc)[kTilesM][kTilesN][4], Left& left, Right& right,
+                                                 WindowCopy<T> copy, const Chunk* weight, int right_chunks, int stages,
+                                                 int warp_row, int warp_column) {
+  const int thread = thread_index(), lane = lane_index();
+  RingSlots slots;
+  int copied = 0;
+  const auto copy_into = [&](int slot) {
+    if (copied < stages) {
+      copy.copy(left[slot]);
+      UNROLL_COPIES
+      for (int i = 0; i < right_chunks; i += kTensorThreads)
+        copy_async(&right[slot][i + thread], weight + static_cast<std::int64_t>(copied) * right_chunks + i + thread,
+                   true);
+      ++copied;
+    }
+    commit_copies();
+  };
+  UNROLL
+  for (int i = 0; i < kStages - 1; ++i) copy_into(i);
+
+  zero(acc);
+  const int a_at = weight_chunk(warp_row + lane % 16, lane / 16);
+  const int b_at = weight_chunk(warp_column + lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  ROLLED
+  for (int stage = 0; stage < stages; ++stage) {
+    const int slot = slots.arrive();
+    copy_into(slots.fill());
+    UNROLL
+    for (int k = 0; k < ConvTile::kSlabChunks; k += 2) {
+      std::uint32_t a[kTilesM][4];
+      UNROLL
+      for (int m = 0; m < kTilesM; ++m) ldmatrix(a[m], &left[slot][(a_at ^ k) + m * 16 * ConvTile::kSlabChunks]);
+      UNROLL
+      for (int n = 0; n < kTilesN; n += 2) {
+        std::uint32_t b[4];
+        ldmatrix(b, &right[slot][(b_at ^ k) + n * 8 * ConvTile::kSlabChunks]);
+        UNROLL
+        for (int m = 0; m < kTilesM; ++m) {
+          mma<T>(acc[m][n], a[m], b[0], b[1]);
+          mma<T>(acc[m][n + 1], a[m], b[2], b[3]);
+        }
+      }
+    }
+  }
+}
+
+template <typename T, int kColumns>
+__global__ void __launch_bounds__(kTensorThreads, 2)
+    padded_conv_tensor_kernel(T* output, const T* __restrict__ input, const Chunk* __restrict__ weight,
+                              const float* __restrict__ bias, const T* shortcut, float* __restrict__ maps, ConvShape s,
+                              bool has_relu) {
+  constexpr int kWarpsAcross = kColumns / (8 * kTilesN), kWarpRows = kRows * kWarpsAcross * kWarp / kTensorThreads;
+  constexpr int kTilesM = kWarpRows / 16, kRightChunks = kColumns * ConvTile::kSlabChunks;
+  SHARED_ARRAY(Chunk, left, kStages, kLeftChunks);
+  SHARED_ARRAY(Chunk, right, kStages, kRightChunks);
+  const int first_row = block_index() * kRows, first_column = block_row() * kColumns;
+  const int warp_row = warp_index() / kWarpsAcross * kWarpRows, warp_column = warp_index() % kWarpsAcross * 8 * kTilesN;
+  const int stages = s.kernel * s.kernel * (s.ic / kSlab<T>);
+  float acc[kTilesM][kTilesN][4];
+  multiply_windows<T>(acc, left, right, WindowCopy<T>(input, first_row, s),
+                      weight + std::int64_t{block_row()} * stages * kRightChunks, kRightChunks, stages, warp_row,
+                      warp_column);
+
+  constexpr int kMmas = kPerChunk<T> / 2;  // that fill a chunk
+  const int row = first_row + warp_row + lane_index() / 4, area = s.out_h * s.out_w;
+  const int channel = first_column + warp_column + lane_index() % 4 * kPerChunk<T>;
+  UNROLL
+  for (int g = 0; g < kTilesN / kMmas; ++g) {
+    const int own_channel = channel + g * 8 * kMmas;
+    float b[kPerChunk<T>];
+    UNROLL
+    for (int i = 0; i < kPerChunk<T>; i += 4) {
+      const float4 four = load4(bias + own_channel + i);
+      b[i] = four.x, b[i + 1] = four.y, b[i + 2] = four.z, b[i + 3] = four.w;
+    }
+    UNROLL
+    for (int m = 0; m < kTilesM; ++m) {
+      UNROLL
+      for (int half = 0; half < 2; ++half) {  // rows 8 apart
+        const int own_row = row + 16 * m + 8 * half;
+        if (own_row >= s.rows) continue;
+        const std::int64_t at = static_cast<std::int64_t>(own_row) * s.oc + own_channel;
+        Chunk add{};
+        if (shortcut) add = load_chunk(shortcut + at);
+        Chunk chunk;
+        UNROLL
+        for (int i = 0; i < 4; ++i) {
+          float v[2];
+          decode<T>(v, add.word[i]);
+          UNROLL
+          for (int j = 0; j < kPerWord<T>; ++j) {
+            const int c = i * kPerWord<T> + j;  // of the chunk's channels
+            v[j] += acc[m][g * kMmas + c / 2][2 * half + c % 2] + b[c];
+            if (has_relu) v[j] = relu(v[j]);
+            if (maps) maps[(std::int64_t{own_row} / area * s.oc + own_channel + c) * area + own_row % area] = v[j];
+          }
+          chunk.word[i] = encode<T>(v);
+        }
+        if (!maps) store_chunk(output + at, chunk);
+      }
+    }
+  }
+}
+
+template <typename T, int kColumns>
+void launch_tiles(const PaddedConvTensor<T>& c, const ConvShape& shape, Stream stream) {
+  launch({.kernel = "padded_conv_tensor",
+          .blocks = {blocks_for(shape.rows, kRows), static_cast<unsigned>(c.oc / kColumns)},
+          .threads = kTensorThreads},
+         stream, padded_conv_tensor_kernel<T, kColumns>, c.output, c.input, static_cast<const Chunk*>(c.weight), c.bias,
+         c.shortcut, c.maps, shape, c.relu);
+}
+
+}  // namespace
+
+template <typename T>
+void padded_conv_tensor(const PaddedConvTensor<T>& c, Stream stream) {
+  require(c.n > 0 && c.h > 0 && c.w > 0, "padded_conv_tensor: the batch is empty");
+  require(c.ic > 0 && c.ic % kSlab<T> == 0 && c.oc > 0 && c.oc % 64 == 0,
+          "padded_conv_tensor: ic must be a multiple of 64 bytes, oc of 64");
+  require((c.kernel == 1 || c.kernel == kMaxKernel) && (c.stride == 1 || c.stride == 2),
+          "padded_conv_tensor: windows are 1x1 or 3x3, one or two apart");
+  const int out_h = (c.h - 1) / c.stride + 1, out_w = (c.w - 1) / c.stride + 1;
+  const std::int64_t rows = static_cast<std::int64_t>(c.n) * out_h * out_w;
+  require(rows <= INT32_MAX - kRows && static_cast<std::int64_t>(c.n) * c.h * c.w <= UINT32_MAX / c.ic,
+          "padded_conv_tensor: the batch is too large for one launch");
+  const ConvShape shape{static_cast<int>(rows), c.h, c.w, c.ic, c.oc, out_h, out_w, c.kernel, c.stride};
+  (PaddedConvTile::columns(c.oc) == 128 ? launch_tiles<T, 128> : launch_tiles<T, 64>)(c, shape, stream);
+}
+
+template void padded_conv_tensor(const PaddedConvTensor<Half>&, Stream);
+template void padded_conv_tensor(const PaddedConvTensor<Bfloat16>&, Stream);
+template void padded_conv_tensor(const PaddedConvTensor<Tf32>&, Stream);
+
+}  // namespace lfm::kernels::inline LFM_TARGET
