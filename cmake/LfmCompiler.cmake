@@ -18,8 +18,16 @@ if(LFM_REPRODUCIBLE)
 endif()
 
 # -DLFM_SANITIZE=address, undefined, thread, or a comma-separated pair. -O1 -g1: at -O2 -g checked code takes several times as long to
-# compile, and tests run hardly faster. Kernels have options of their own (src/engine/cpu, kernels/simt).
+# compile, and tests run hardly faster.
 set(LFM_SANITIZE "" CACHE STRING "Sanitizers to build with")
+# What fuzz targets do not reach need not tell them where it has been: a call at each comparison keeps loops from being vectorised.
+set(LFM_UNTRACED)
+if(LFM_SANITIZE MATCHES "fuzzer-no-link")
+  set(LFM_UNTRACED -fno-sanitize=fuzzer-no-link)
+endif()
+# Vector kernels, and emulated ones, are loops over registers. Every vector is an object to AddressSanitizer: marking where each one's life begins
+# and ends takes tests five times as long, and -O1 leaves the vectors in memory. What they read and write stays checked.
+set(LFM_SANITIZED_LOOPS -O2 -fno-sanitize-address-use-after-scope -fno-sanitize=null ${LFM_UNTRACED})
 if(LFM_SANITIZE)
   target_compile_options(lfm_build_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${LFM_SANITIZE};-fno-sanitize-recover=all;-fno-omit-frame-pointer;-O1;-g1>)

@@ -37,7 +37,7 @@ target_compile_options(lfm_target_cuda INTERFACE
   $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${LFM_WERROR}>>:-Werror=all-warnings>)
 add_library(lfm_target_emulated INTERFACE)
 target_compile_definitions(lfm_target_emulated INTERFACE LFM_TARGET=emulated LFM_TARGET_EMULATED=1)
-# Kernels ask for unrolled loops for the GPU's sake: clang tells of those that it left as they are.
-target_compile_options(lfm_target_emulated INTERFACE $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wno-pass-failed>)
+# Registers that loops fill: gcc sees them only where it unrolls these. The memory checker sees every use.
+target_compile_options(lfm_target_emulated INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 
 message(STATUS "CUDA engine: ${LFM_HAVE_CUDA} ${CMAKE_CUDA_ARCHITECTURES}")

@@ -52,8 +52,11 @@ class Turns {
   std::mt19937_64 random_;
 };
 
-Multiprocessor& multiprocessor() {
-  thread_local auto instance = std::make_unique<Multiprocessor>();
+thread_local constinit Multiprocessor* own_multiprocessor = nullptr;
+
+Multiprocessor& make_multiprocessor() {
+  thread_local const auto instance = std::make_unique<Multiprocessor>();
+  own_multiprocessor = instance.get();
   return *instance;
 }
 
@@ -174,14 +177,11 @@ void Multiprocessor::wait() {
 
 void Multiprocessor::sync_block(const Site& site) {
   if (!grid_->synchronises) fail("a barrier in a kernel that was launched as having none", site);
-  if (at_barrier_ > 0) {
-    for (const Thread& other : threads_) {
-      if (other.state != State::at_barrier) continue;
-      if (other.site.line() != site.line() || std::strcmp(other.site.file_name(), site.file_name()) != 0) {
-        fail(fmt::format("threads wait at different barriers: {}", describe(other)), site);
-      }
-      break;  // all that wait already wait at the same one
-    }
+  if (at_barrier_ == 0) {
+    first_at_barrier_ = running_;
+  } else if (const Site& other = first_at_barrier_->site;
+             other.line() != site.line() || std::strcmp(other.file_name(), site.file_name()) != 0) {
+    fail(fmt::format("threads wait at different barriers: {}", describe(*first_at_barrier_)), site);
   }
   running_->state = State::at_barrier;
   running_->site = site;
@@ -305,7 +305,7 @@ void Multiprocessor::wait_copies(std::size_t pending) {
 }
 
 void check_vector_access(const void* p, std::size_t bytes, const Site& site) {
-  if (reinterpret_cast<std::uintptr_t>(p) % bytes != 0)
+  if ((reinterpret_cast<std::uintptr_t>(p) & (bytes - 1)) != 0)  // a power of two
     fail(fmt::format("a {}-byte access is not aligned", bytes), site);
   multiprocessor().shared().check(p, bytes, site);
 }
@@ -342,16 +342,14 @@ void sync_warp(std::uint32_t mask, const Site& site) {
   multiprocessor().warp_collective("sync_warp", order_memory, mask, nullptr, site);
 }
 
-void load_vector(void* to, const void* from, std::size_t bytes, const Site& site) {
+void begin_vector_load(const void* from, std::size_t bytes, const Site& site) {
   check_vector_access(from, bytes, site);
   announce(Access::load, from, bytes, site);
-  std::memcpy(to, from, bytes);
 }
 
-void store_vector(void* to, const void* from, std::size_t bytes, const Site& site) {
+void begin_vector_store(const void* to, std::size_t bytes, const Site& site) {
   check_vector_access(to, bytes, site);
   announce(Access::store, to, bytes, site);
-  std::memcpy(to, from, bytes);
 }
 
 void announce_matrix_row(const void* row, const Site& site) {

@@ -114,13 +114,16 @@ class Multiprocessor {
   std::vector<BulkCopy> bulk_copies_;  // under way
   Thread* running_ = nullptr;
   int at_barrier_ = 0;
+  const Thread* first_at_barrier_ = nullptr;  // where any wait
   int exited_ = 0;
   std::minstd_rand random_;  // when asynchronous work takes place
   std::exception_ptr error_;
 };
 
+extern thread_local constinit Multiprocessor* own_multiprocessor;  // null before the first
+Multiprocessor& make_multiprocessor();
 /// The host thread's.
-Multiprocessor& multiprocessor();
+inline Multiprocessor& multiprocessor() { return own_multiprocessor ? *own_multiprocessor : make_multiprocessor(); }
 
 // Checks of addresses that a kernel names, for the functions of grid.h and async_proxy.h: of any memory; of shared.
 void check_vector_access(const void* p, std::size_t bytes, const Site& site);

@@ -31,8 +31,8 @@ struct MmaOperands {
 // unit in the last place.
 inline float truncated(double sum) {
   const float nearest = static_cast<float>(sum);
-  if (!(std::abs(static_cast<double>(nearest)) > std::abs(sum))) return nearest;
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(nearest) - 1);
+  const bool beyond = std::abs(static_cast<double>(nearest)) > std::abs(sum);  // half of the time: no branch
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(nearest) - static_cast<std::uint32_t>(beyond));
 }
 
 /// kHalves: of K, 4 words each.
@@ -150,15 +150,12 @@ void wait_copies() {
 
 inline Chunk load_chunk(const void* p, const Site& site = Site::current()) {
   Chunk v;
-  simt::load_vector(&v, p, sizeof v, site);
+  simt::load_vector(&v, p, site);
   return v;
 }
-inline void store_chunk(void* p, const Chunk& v, const Site& site = Site::current()) {
-  simt::store_vector(p, &v, sizeof v, site);
-}
+inline void store_chunk(void* p, const Chunk& v, const Site& site = Site::current()) { simt::store_vector(p, v, site); }
 inline void store_words(void* p, std::uint32_t first, std::uint32_t second, const Site& site = Site::current()) {
-  const std::uint32_t words[] = {first, second};
-  simt::store_vector(p, words, sizeof words, site);
+  simt::store_vector(p, std::array{first, second}, site);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

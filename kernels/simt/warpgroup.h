@@ -39,19 +39,19 @@ void wait_products(Sums&...) {
   simt::wait_products(kPending);
 }
 
-template <typename T>
-void decode_words(float* to, const void* words, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes / sizeof(T); ++i) {
-    T element;
-    std::memcpy(&element, static_cast<const std::byte*>(words) + i * sizeof(T), sizeof element);
-    to[i] = to_float(element);
-  }
+/// kChunks chunks, of which chunk_of(i) is the address, as numbers: gathered first, for the host's vectors.
+template <typename T, int kChunks, typename ChunkOf>
+void decode_chunks(float* to, const ChunkOf& chunk_of) {
+  constexpr int kElements = kChunks * kPerChunk<T>;
+  T elements[kElements];
+  for (int i = 0; i < kChunks; ++i) std::memcpy(&elements[i * kPerChunk<T>], chunk_of(i), sizeof(Chunk));
+  for (int i = 0; i < kElements; ++i) to[i] = to_float(elements[i]);
 }
 
 /// A thread's sums, of two rows and a quarter of the columns: cut off as mma's are.
 template <typename T, int kColumns>
 void multiply_rows(const simt::Product& p) {
-  constexpr int kChunk = kPerChunk<T>, kDepth = 2 * kChunk;
+  constexpr int kDepth = 2 * kPerChunk<T>;
   const int g = p.thread % kWarp / 4, t = p.thread % 4;
   float rows[2][kDepth];
   for (int i = 0; i < 2; ++i) {
@@ -60,26 +60,31 @@ void multiply_rows(const simt::Product& p) {
         if (p.registers[2 * half + i] != p.words[i][4 * half + t])
           simt::fail("registers that a product reads were changed before it was waited for", Site::current());
       }
-      decode_words<T>(rows[i], p.words[i], sizeof p.words[i]);
-      continue;
-    }
-    for (int chunk = 0; chunk < 2; ++chunk) {
+      decode_chunks<T, 2>(rows[i], [&](int chunk) { return &p.words[i][4 * chunk]; });
+    } else {
       const int row = p.thread / kWarp * 16 + 8 * i + g;
-      decode_words<T>(&rows[i][chunk * kChunk], p.a.chunk(row, chunk), sizeof(Chunk));
+      decode_chunks<T, 2>(rows[i], [&](int chunk) { return p.a.chunk(row, chunk); });
     }
   }
-  for (int column = 0; column < kColumns / 4; ++column) {
-    float weights[kDepth];
-    for (int chunk = 0; chunk < 2; ++chunk) {
-      const int row = column / 2 * 8 + 2 * t + column % 2;
-      decode_words<T>(&weights[chunk * kChunk], p.b.chunk(row, chunk), sizeof(Chunk));
+  // All columns side by side, for the host's vectors.
+  constexpr int kOwn = kColumns / 4;
+  float columns[kOwn][kDepth], weights[kDepth][kOwn];
+  decode_chunks<T, 2 * kOwn>(columns[0], [&](int i) {
+    const int column = i / 2, row = column / 2 * 8 + 2 * t + column % 2;
+    return p.b.chunk(row, i % 2);
+  });
+  for (int column = 0; column < kOwn; ++column) {
+    for (int k = 0; k < kDepth; ++k) weights[k][column] = columns[column][k];
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto sum_of = [&](int column) -> float& { return p.sums[column / 2 * 4 + 2 * i + column % 2]; };
+    double exact[kOwn];
+    for (int column = 0; column < kOwn; ++column) exact[column] = static_cast<double>(sum_of(column));
+    for (int k = 0; k < kDepth; ++k) {
+      for (int column = 0; column < kOwn; ++column)
+        exact[column] += static_cast<double>(rows[i][k] * weights[k][column]);
     }
-    for (int i = 0; i < 2; ++i) {
-      float& sum = p.sums[column / 2 * 4 + 2 * i + column % 2];
-      double exact = static_cast<double>(sum);
-      for (int k = 0; k < kDepth; ++k) exact += static_cast<double>(rows[i][k] * weights[k]);
-      sum = truncated(exact);
-    }
+    for (int column = 0; column < kOwn; ++column) sum_of(column) = truncated(exact[column]);
   }
 }
 

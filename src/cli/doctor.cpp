@@ -80,7 +80,7 @@ struct Findings {
 std::vector<DeviceState> device_states() {
   std::vector<DeviceState> states;
   for (const EngineRow& row : engine_rows()) {
-    DeviceState& state = states.emplace_back(std::string(row.name));
+    DeviceState& state = states.emplace_back(DeviceState{std::string(row.name), {}, {}});
     try {
       state.reason = row.missing();
       if (!state.reason.empty()) continue;

@@ -303,7 +303,9 @@ void evaluate(EvaluateArguments arguments, const Launch& launch) {
   report.conditions = measure(report.data, files, arguments.perturbations, arguments.measure);
 
   std::vector<std::function<void()>> steps;
-  for (const auto& [file, writer] : outputs) steps.emplace_back([&] { write_output(file, writer(report)); });
+  for (const auto& [file, writer] : outputs) {
+    steps.emplace_back([&, file = file, writer = writer] { write_output(file, writer(report)); });
+  }
   if (!arguments.scores.empty()) {
     steps.emplace_back([&] { write_output(arguments.scores.string(), scores_csv(report, files)); });
   }

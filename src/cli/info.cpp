@@ -62,7 +62,7 @@ std::vector<Layer> layers_of(const Architecture& architecture, int size) {
   const ParameterTable table = parameter_table(architecture);
   std::vector<Layer> layers;
   for (const Stage& stage : stages(architecture, size, size)) {
-    Layer& layer = layers.emplace_back(stage.name, shape_text(stage), 0, stage.multiply_adds);
+    Layer& layer = layers.emplace_back(Layer{stage.name, shape_text(stage), 0, stage.multiply_adds});
     if (stage.kind == StageKind::pooling) layer.name = pooling_name(architecture);
     for (int i = 0; i < stage.parameters.count; ++i)
       layer.parameters += static_cast<std::int64_t>(table[stage.parameters.first + i].count());

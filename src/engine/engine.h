@@ -298,11 +298,11 @@ std::vector<Precision> cpu_precisions();  ///< what make_cpu_engine takes on thi
 std::unique_ptr<Engine> make_cuda_engine(int device = 0, Precision precision = Precision::automatic,
                                          std::function<void(const std::string&)> note = {},
                                          Precision training = Precision::fp32, const Providers& providers = {});
-#if defined(LFM_HAVE_EMULATION)
-/// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow.
+/// The CUDA engine's runtime and kernels on the emulated device of kernels/simt: exact, and slow. Error{device} in a
+/// build without it.
 std::unique_ptr<Engine> make_emulated_engine(Precision precision = Precision::automatic,
                                              std::function<void(const std::string&)> note = {},
                                              Precision training = Precision::fp32, const Providers& providers = {});
-#endif
+std::string why_no_emulation();  ///< empty where this build has the emulated device
 
 }  // namespace lfm

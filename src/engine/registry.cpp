@@ -16,25 +16,9 @@ std::vector<Precision> tensor_precisions() {
 
 std::string nothing() { return ""; }
 
-std::string why_no_emulation() {
-#if defined(LFM_HAVE_EMULATION)
-  return "";
-#else
-  return "this build has no emulated device; build with -DLFM_EMULATION=ON";
-#endif
-}
-
 std::unique_ptr<Engine> reference(const EngineOptions& options) {
   require_precision(options.precision, "the reference engine", fp32_alone());
   return make_reference_engine();
-}
-
-std::unique_ptr<Engine> emulated([[maybe_unused]] const EngineOptions& options) {
-#if defined(LFM_HAVE_EMULATION)
-  return make_emulated_engine(options.precision, options.note, options.training, options.kernels);
-#else
-  throw Error(ErrorCode::device, why_no_emulation());
-#endif
 }
 
 }  // namespace
@@ -78,7 +62,7 @@ std::span<const EngineRow> engine_rows() {
        tensor_precisions,
        {Precision::fp32, Precision::tf32, Precision::bf16},
        why_no_emulation,
-       [](int, const EngineOptions& o) { return emulated(o); }},
+       [](int, const EngineOptions& o) { return make_emulated_engine(o.precision, o.note, o.training, o.kernels); }},
   };
   return rows;
 }

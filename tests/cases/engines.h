@@ -23,11 +23,9 @@ struct EngineCase {
 inline const std::vector<EngineCase>& engines() {
   static const std::vector<EngineCase> all = [] {
     std::vector<EngineCase> list = {
-      {"reference", [] { return make_reference_engine(); }},
-#if defined(LFM_HAVE_EMULATION)
-      {"emulated", [] { return make_emulated_engine(Precision::fp32); }},
-#endif
+        {"reference", [] { return make_reference_engine(); }},
     };
+    if (why_no_emulation().empty()) list.push_back({"emulated", [] { return make_emulated_engine(Precision::fp32); }});
     if (!cuda_devices().devices.empty()) {
       list.push_back({"cuda", [] { return make_cuda_engine(0, Precision::fp32); }});
       for (const Provider provider : {Provider::cudnn, Provider::cublas}) {

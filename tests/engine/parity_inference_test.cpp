@@ -197,7 +197,7 @@ TEST_CASE_FOR_EACH(const cases::EngineCase& tested, cases::engines_beside_refere
     std::vector<std::uint8_t> pixels(batch.bytes());
     for (auto& pixel : pixels) pixel = static_cast<std::uint8_t>(random());
     batch.pixels = pixels.data();
-    const auto pass = [&](Engine& any) {
+    const auto pass = [&, architecture = architecture, batch = batch](Engine& any) {
       any.load(architecture, values);
       std::vector<float> logits(static_cast<std::size_t>(batch.n)),
           features(logits.size() * static_cast<std::size_t>(feature_count(architecture)));

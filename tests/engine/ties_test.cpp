@@ -29,12 +29,11 @@ std::string case_name(const TrainingEngine& tested) { return tested.engine.name;
 std::vector<TrainingEngine> training_engines() {
   std::vector<TrainingEngine> list;
   for (const auto& engine : cases::engines_beside_reference()) list.push_back({engine});
-#if defined(LFM_HAVE_EMULATION)
+  if (!why_no_emulation().empty()) return list;
   for (const auto& [name, precision] :
        {std::pair{"emulated_tf32", Precision::tf32}, std::pair{"emulated_bf16", Precision::bf16}}) {
     list.push_back({{name, [p = precision] { return make_emulated_engine(Precision::automatic, {}, p); }}, false});
   }
-#endif
   return list;
 }
 

@@ -50,8 +50,8 @@ TEST_CASE("MistakenFile.IsNamedWhereAModelIsMeant") {
   };
   for (const auto& [name, words] :
        {std::pair{"lfs.pth", "git lfs pull"}, {"html.pth", "web page"}, {"empty.pth", "empty"}}) {
-    for (const std::string& text :
-         {message([&] { import_model(folder / name); }), message([&] { load_model(folder / name); })}) {
+    for (const std::string& text : {message([&, name = name] { import_model(folder / name); }),
+                                    message([&, name = name] { load_model(folder / name); })}) {
       CHECK_MESSAGE(text.find(words) != std::string::npos, text);
       CHECK_MESSAGE(text.rfind((folder / name).string(), 0) == 0u, text);
     }

@@ -19,7 +19,8 @@ double smooth_l1(double d) { return std::abs(d) < 1 ? 0.5 * d * d : std::abs(d) 
 
 TEST_CASE_METHOD(DistillationTest, "DistillationTest.MapsEqualTheDefinition") {
   constexpr float weight = 0.25f;
-  for (const auto& [n, area] : {std::tuple{1, 4}, {3, 32}, {2, 77}, {1, 200}}) {
+  for (const auto& [images, positions_of_one] : {std::tuple{1, 4}, {3, 32}, {2, 77}, {1, 200}}) {
+    const int n = images, area = positions_of_one;
     const std::size_t positions = static_cast<std::size_t>(area),
                       values = static_cast<std::size_t>(n) * kChannels * positions;
     const int tiles = kernels::distillation_tiles(area);

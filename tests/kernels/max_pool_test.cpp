@@ -42,7 +42,7 @@ void check(const char* format) {
     }
     const DeviceArray<T> input(x);
     const std::size_t count = static_cast<std::size_t>(n) * (h / 2) * (w / 2) * c;
-    const auto got = result_of<T>(count, [&](T* output, kernels::Stream stream) {
+    const auto got = result_of<T>(count, [&, n = n, h = h, w = w, c = c](T* output, kernels::Stream stream) {
       kernels::max_pool_of_relu(output, input.data(), n, h, w, c, sizeof(T), stream);
     });
     std::size_t wrong = 0, at = 0;

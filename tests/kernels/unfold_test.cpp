@@ -26,9 +26,10 @@ TEST_CASE_METHOD(UnfoldTest, "UnfoldTest.EqualsTheDefinition") {
         }
       }
     }
-    const auto got = result_of<float>(want.size(), [&](float* output, kernels::Stream stream) {
-      kernels::unfold(output, input.data(), n, h, w, c * static_cast<int>(sizeof(float)), stream);
-    });
+    const auto got =
+        result_of<float>(want.size(), [&, n = n, h = h, w = w, c = c](float* output, kernels::Stream stream) {
+          kernels::unfold(output, input.data(), n, h, w, c * static_cast<int>(sizeof(float)), stream);
+        });
     CHECK_MESSAGE(got == want, fmt::format("[{}][{}][{}][{}]", n, h, w, c));
   }
 }

@@ -62,8 +62,9 @@ TEST_CASE_METHOD(Plan, "Plan.TwoOutputsOfOneFileAreRefusedByWhateverName") {
     for (const bool force : {false, true}) {
       FilePlan plan(force);
       plan.write(at(first), "--output", Content::text);
-      CHECK_THAT_MESSAGE(error_of(ErrorCode::usage, [&] { plan.write(at(second), "--report", Content::text); }),
-                         ContainsSubstring("--output and --report"), first << ' ' << second);
+      CHECK_THAT_MESSAGE(
+          error_of(ErrorCode::usage, [&, second = second] { plan.write(at(second), "--report", Content::text); }),
+          ContainsSubstring("--output and --report"), first << ' ' << second);
     }
   }
   FilePlan plan(false);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/engine/device.h"
+#include "src/engine/engine.h"
 #include "src/engine/network.h"
 #include "src/model/weight_file.h"
 #include "src/train/run_log.h"
@@ -259,8 +260,8 @@ TEST_CASE_METHOD(Trainer, "Trainer.RefusesPrecisionsThatTheDeviceLacks") {
   CHECK_THAT(test::error_of(ErrorCode::usage, [&] { start_training(o, {}); }), ContainsSubstring("--precision bf16"));
 }
 
-#if defined(LFM_HAVE_EMULATION)
 TEST_CASE_METHOD(Trainer, "Trainer.ResumesInItsPrecision") {
+  if (!why_no_emulation().empty()) SKIP(why_no_emulation());
   const auto in_bf16 = [&](const char* out) {
     TrainOptions o = options(out);
     o.device = "emulated";
@@ -282,7 +283,6 @@ TEST_CASE_METHOD(Trainer, "Trainer.ResumesInItsPrecision") {
   CHECK_THAT(load_model(folder_ / "pieces" / "last.lfmw").provenance, ContainsSubstring("\"precision\":\"bf16\""));
   expect_same_run(saved("whole"), saved("pieces"));
 }
-#endif
 
 TEST_CASE_METHOD(Trainer, "Trainer.PicturesThatVanishEndTheRunWhichGoesOnWhenTheyAreBack") {
   const auto shown = [&](const std::string& out) {

@@ -393,6 +393,8 @@ namespace lfm {
 
 #if defined(LFM_TARGET_EMULATED)
 
+std::string why_no_emulation() { return ""; }
+
 std::unique_ptr<Engine> make_emulated_engine(Precision precision, std::function<void(const std::string&)> note,
                                              Precision training, const Providers& providers) {
   return std::make_unique<CudaEngine>(0, "emulated", precision == Precision::automatic ? Precision::fp16 : precision,
