@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "lfm/error.h"
@@ -100,10 +101,18 @@ Model initial_model(const TrainOptions& o) {
 
 void share_model(const ProcessGroup& group, Model& model) {
   Architecture& a = model.architecture;
-  std::array<std::uint64_t, 3> numbers = {static_cast<std::uint64_t>(a.pooling), static_cast<std::uint64_t>(a.k),
-                                          static_cast<std::uint64_t>(a.front_end)};
-  for (std::uint64_t& number : numbers) share(group, number);
-  a = {static_cast<Pooling>(numbers[0]), static_cast<int>(numbers[1]), static_cast<FrontEnd>(numbers[2])};
+  const auto share_part = [&](auto& part) {
+    auto number = static_cast<std::uint64_t>(part);
+    share(group, number);
+    part = static_cast<std::remove_reference_t<decltype(part)>>(number);
+  };
+  auto& [pooling, k, front_end, trunk, head, normalisation] = a;  // all of them
+  share_part(pooling);
+  share_part(k);
+  share_part(front_end);
+  share_part(trunk);
+  share_part(head);
+  share_part(normalisation);
   share(group, model.values);
 }
 

@@ -209,6 +209,23 @@ TEST_CASE_METHOD(DataParallel, "DataParallel.OnTheCpuEngineUpToRounding") {
   CHECK(statistics <= 1e-4);
 }
 
+// Every part of the architecture reaches every process, of a new run and of one that goes on.
+TEST_CASE_METHOD(DataParallel, "DataParallel.OfARivalsNetwork") {
+  const Arguments safe = {"--network", "safe", "--max-steps", "1", "--lr", "1e-4"};
+  REQUIRE_MESSAGE(run(1, with(train("one", 1), safe)) == 0, text_);
+  REQUIRE_MESSAGE(run(2, with(train("two", 2), safe)) == 0, text_);
+  for (const char* out : {"one", "two"}) {
+    const int processes = out == std::string("one") ? 1 : 2;
+    REQUIRE_MESSAGE(run(processes, with(resume(out), {"--max-steps", "2"})) == 0, text_);
+    CHECK(saved(out).model.architecture == kSafeNetwork);
+  }
+  const RunLog one = log("one"), two = log("two");
+  REQUIRE(two.steps().size() == 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK_THAT_MESSAGE(two.steps()[i].loss, WithinAbs(one.steps()[i].loss, 1e-4), "step " << i + 1);
+  }
+}
+
 TEST_CASE_METHOD(DataParallel, "DataParallel.ResumedEqualsUninterrupted") {
   REQUIRE_MESSAGE(run(2, train("whole", 2)) == 0, text_);
   REQUIRE_MESSAGE(run(2, with(train("pieces", 2), {"--max-steps", "2"})) == 0, text_);
