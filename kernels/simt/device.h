@@ -178,16 +178,20 @@ inline std::uint32_t ballot(std::uint32_t mask, bool predicate, const Site& site
 
 inline float4 load4(const float* p, const Site& site = Site::current()) {
   float4 v;
-  simt::load_vector(&v, p, site);
+  simt::load_vector(&v, p, sizeof v, site);
   return v;
 }
 inline float2 load2(const float* p, const Site& site = Site::current()) {
   float2 v;
-  simt::load_vector(&v, p, site);
+  simt::load_vector(&v, p, sizeof v, site);
   return v;
 }
-inline void store4(float* p, const float4& v, const Site& site = Site::current()) { simt::store_vector(p, v, site); }
-inline void store2(float* p, const float2& v, const Site& site = Site::current()) { simt::store_vector(p, v, site); }
+inline void store4(float* p, const float4& v, const Site& site = Site::current()) {
+  simt::store_vector(p, &v, sizeof v, site);
+}
+inline void store2(float* p, const float2& v, const Site& site = Site::current()) {
+  simt::store_vector(p, &v, sizeof v, site);
+}
 
 inline float maximum(float a, float b) { return a > b || a != a ? a : b; }
 inline float multiply_add(float a, float b, float c) { return std::fma(a, b, c); }

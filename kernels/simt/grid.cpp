@@ -342,14 +342,25 @@ void sync_warp(std::uint32_t mask, const Site& site) {
   multiprocessor().warp_collective("sync_warp", order_memory, mask, nullptr, site);
 }
 
-void begin_vector_load(const void* from, std::size_t bytes, const Site& site) {
-  check_vector_access(from, bytes, site);
-  announce(Access::load, from, bytes, site);
+// Of a constant size a copy is two instructions.
+static void copy_vector(void* to, const void* from, std::size_t bytes) {
+  if (bytes == 16) {
+    std::memcpy(to, from, 16);
+  } else {
+    std::memcpy(to, from, bytes);
+  }
 }
 
-void begin_vector_store(const void* to, std::size_t bytes, const Site& site) {
+void load_vector(void* to, const void* from, std::size_t bytes, const Site& site) {
+  check_vector_access(from, bytes, site);
+  announce(Access::load, from, bytes, site);
+  copy_vector(to, from, bytes);
+}
+
+void store_vector(void* to, const void* from, std::size_t bytes, const Site& site) {
   check_vector_access(to, bytes, site);
   announce(Access::store, to, bytes, site);
+  copy_vector(to, from, bytes);
 }
 
 void announce_matrix_row(const void* row, const Site& site) {

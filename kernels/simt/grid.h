@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <source_location>
 #include <string>
 
@@ -118,18 +117,8 @@ void* dynamic_shared_memory(std::size_t bytes, const Site& site);
 
 /// Vector accesses: `bytes` at an address that must be aligned to them, and inside one array if it lies in shared
 /// memory.
-void begin_vector_load(const void* from, std::size_t bytes, const Site& site);
-void begin_vector_store(const void* to, std::size_t bytes, const Site& site);
-template <typename T>
-void load_vector(T* to, const void* from, const Site& site) {
-  begin_vector_load(from, sizeof(T), site);
-  std::memcpy(to, from, sizeof(T));
-}
-template <typename T>
-void store_vector(void* to, const T& from, const Site& site) {
-  begin_vector_store(to, sizeof(T), site);
-  std::memcpy(to, &from, sizeof(T));
-}
+void load_vector(void* to, const void* from, std::size_t bytes, const Site& site);
+void store_vector(void* to, const void* from, std::size_t bytes, const Site& site);
 
 /// Before a lane's row of ldmatrix is loaded: 16 bytes of shared memory.
 inline constexpr std::size_t kMatrixRow = 16;

@@ -150,12 +150,15 @@ void wait_copies() {
 
 inline Chunk load_chunk(const void* p, const Site& site = Site::current()) {
   Chunk v;
-  simt::load_vector(&v, p, site);
+  simt::load_vector(&v, p, sizeof v, site);
   return v;
 }
-inline void store_chunk(void* p, const Chunk& v, const Site& site = Site::current()) { simt::store_vector(p, v, site); }
+inline void store_chunk(void* p, const Chunk& v, const Site& site = Site::current()) {
+  simt::store_vector(p, &v, sizeof v, site);
+}
 inline void store_words(void* p, std::uint32_t first, std::uint32_t second, const Site& site = Site::current()) {
-  simt::store_vector(p, std::array{first, second}, site);
+  const std::uint32_t words[] = {first, second};
+  simt::store_vector(p, words, sizeof words, site);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET
