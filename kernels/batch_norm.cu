@@ -155,7 +155,8 @@ __global__ void __launch_bounds__(kThreads)
   running_var[channel] = static_cast<float>(old_var + momentum * (deviations / (count - 1.0) - old_var));
 }
 
-// An item a thread. There are fewer than 2^32, so positions are 32 bits: with 64, elementwise kernels feel the divisions.
+// An item a thread. There are fewer than 2^32, so positions are 32 bits: with 64, elementwise kernels feel the
+// divisions.
 __device__ __forceinline__ unsigned item_of_many() { return static_cast<unsigned>(item_index(kThreads)); }
 
 // What four channels need.
@@ -309,8 +310,8 @@ __global__ void __launch_bounds__(kThreads)
   if (i < values) means[i] = static_cast<float>(sums[i] / count);
 }
 
-// One thread a window of x, the incomplete ones at the lower and right edge and those of the border included: to these no
-// g flows. Not __restrict__: grad_x may be x, and a thread reads all of its window before it writes.
+// One thread a window of x, the incomplete ones at the lower and right edge and those of the border included: to these
+// no g flows. Not __restrict__: grad_x may be x, and a thread reads all of its window before it writes.
 template <typename T, typename X, bool kPool>
 __global__ void __launch_bounds__(kThreads)
     batch_norm_relu_backward_kernel(T* grad_x, const float* __restrict__ means, BatchNorm<X> norm,
@@ -328,8 +329,8 @@ __global__ void __launch_bounds__(kThreads)
   const Coefficients k(norm, channel);
 
   const auto is_inside = [](int y, int x, int h, int w) { return y >= 0 && y < h && x >= 0 && x < w; };
-  // Outside, the nearest inside is loaded, of the same window where grad_x is x: a branch around each load would put them
-  // in a row.
+  // Outside, the nearest inside is loaded, of the same window where grad_x is x: a branch around each load would put
+  // them in a row.
   const auto nearest = [](int at, int size) { return at < 0 ? 0 : at < size ? at : size - 1; };
   const int y0 = row * W::kSide, x0 = column * W::kSide, near_y = nearest(y0, norm.h), near_x = nearest(x0, norm.w);
   const int down = (nearest(y0 + 1, norm.h) - near_y) * norm.w * norm.c,

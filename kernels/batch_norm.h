@@ -14,8 +14,8 @@ namespace lfm::kernels::inline LFM_TARGET {
 std::size_t batch_norm_scratch(std::int64_t positions, int c);
 
 /// Of the batch of this process: moments [2][c] = mean, then the sum of squared deviations from it. x [positions][c], c
-/// a multiple of 64. Welford's recurrence within a slice, exact merging across: values far from zero lose nothing. X, here
-/// and below: float or Bfloat16, of which everything is computed in FP32.
+/// a multiple of 64. Welford's recurrence within a slice, exact merging across: values far from zero lose nothing. X,
+/// here and below: float or Bfloat16, of which everything is computed in FP32.
 template <typename X>
 void batch_moments(double* moments, float* scratch, const X* x, std::int64_t positions, int c, Stream stream);
 

@@ -1,13 +1,13 @@
 // conv2x2_tensor_training: y = conv2x2(x, w) + bias on tensor cores, in BF16 or TF32 with FP32 sums, stored as batch
-// norm reads it, in BF16 or FP32; and, of the gradient with its border of zeros and the weight turned around, the gradient of the
-// input (conv2x2_direct_training.cu tells why).
+// norm reads it, in BF16 or FP32; and, of the gradient with its border of zeros and the weight turned around, the
+// gradient of the input (conv2x2_direct_training.cu tells why).
 //   x [n][h][w][ic]   weight packed in stages   bias [oc] or none   ->   y [n][h-1][w-1][oc]
 // Implicit GEMM (tensor_conv.cuh), as conv2x2_tensor's but for what follows the sums.
 //   grid   (n * ceil((h-1)/8) * ceil((w-1)/16), oc/128 or oc/64)
 //   block 128 threads, 16 x 8 positions x 128 or 64 channels
 //   warp   4 image rows x half of the channels: 4 x 8 mma or 4 x 4; 128 or 64 sums a thread
-// Columns stand in the order of channel_of_column for two mma: a thread stores four channels of a position, four threads
-// 32 bytes side by side, or 64 in FP32.
+// Columns stand in the order of channel_of_column for two mma: a thread stores four channels of a position, four
+// threads 32 bytes side by side, or 64 in FP32.
 //
 // pack: weight [taps][ic][oc] -> stages [columns of blocks][slab][tap], each as it lies in shared memory. A thread
 // writes one chunk of 16 bytes; 16 lanes take columns that are 16 consecutive channels, two lanes the two halves of a

@@ -20,9 +20,9 @@ template <typename T>
 void pack_training_weight(T* packed, const float* weight, int taps, int ic, int oc, ConvDirection direction,
                           Stream stream);
 
-/// input [n][h][w][ic], weight packed, bias [oc] or null -> output [n][h-1][w-1][oc], neither activated nor pooled: FP32
-/// sums, for Bfloat16 rounded to it. For the gradient of an input, `input` is that of the output with its border of zeros and ic, oc change
-/// places.
+/// input [n][h][w][ic], weight packed, bias [oc] or null -> output [n][h-1][w-1][oc], neither activated nor pooled:
+/// FP32 sums, for Bfloat16 rounded to it. For the gradient of an input, `input` is that of the output with its border
+/// of zeros and ic, oc change places.
 template <typename T>
 struct Conv2x2TensorTraining {
   Stored<T>* output = nullptr;

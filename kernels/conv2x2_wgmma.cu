@@ -1,8 +1,8 @@
 // conv2x2_wgmma: y = max(0, maxpool2x2(conv2x2(x, w)) + bias) by Hopper's warpgroup products, as conv2x2_tensor.
 //   input [n][h][w][ic]   weight packed in stages   bias [oc]   ->   output [n][ph][pw][oc],
 //   ph = (h-1)/2, pw = (w-1)/2
-//   grid   (n * ceil(ph/4) * ceil(pw/8), oc/128)    block 128 threads, 8 x 4 windows x 128 channels: one product for the
-//          64 even positions of its eight image rows, one for the odd ones
+//   grid   (n * ceil(ph/4) * ceil(pw/8), oc/128)    block 128 threads, 8 x 4 windows x 128 channels: one product for
+//          the 64 even positions of its eight image rows, one for the odd ones
 //   warp   a row of windows: rows g and g+8 of its 16 are positions of two image rows
 // So a window's four positions are sums of one thread, of two products and two rows; channels as in conv2x2_tensor.
 #include "kernels/conv2x2_wgmma.h"

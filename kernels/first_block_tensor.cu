@@ -9,9 +9,10 @@
 //    A  16 residuals        [ 64 | 64 | 64 | 64 ]         a pooled output = the largest of its four columns: all four
 //       of 16 outputs                                     sums lie in one thread
 //
-//   grid   blocks_wanted or more, if there is work for them; a block takes up to kMostRounds times 256 consecutive pooled outputs
-//   block  256 threads = 8 warps. A warp multiplies 16 outputs at a time by 32 of the channels, whose part of B stays
-//          in its registers; warps 2p and 2p+1 take the two halves of the channels of the same outputs
+//   grid   blocks_wanted or more, if there is work for them; a block takes up to kMostRounds times 256 consecutive
+//          pooled outputs
+//   block  256 threads = 8 warps. A warp multiplies 16 outputs at a time by 32 of the channels, whose
+//          part of B stays in its registers; warps 2p and 2p+1 take the two halves of the channels of the same outputs
 //   first  the block writes B, rounded, to shared memory in the order of the fragments, each warp loads its own
 //   then, each round: thread t computes the residuals of output t into shared memory; barrier; ldmatrix and mma
 //

@@ -1,5 +1,5 @@
-// padded_conv: y[y][x][o] = bias[o] + shortcut[y][x][o] + sum over ky, kx, c of x[s y+ky-p][s x+kx-p][c] w[ky,kx][c][o],
-// with s the stride and p = kernel/2, zeros beyond the border; then ReLU.
+// padded_conv: y[y][x][o] = bias[o] + shortcut[y][x][o] + sum over ky, kx, c of x[s y+ky-p][s x+kx-p][c]
+// w[ky,kx][c][o], with s the stride and p = kernel/2, zeros beyond the border; then ReLU.
 //   input [n][h][w][ic]   weight [kernel*kernel][ic][oc]   bias [oc]   shortcut [n][oh][ow][oc]   ->
 //   output [n][oh][ow][oc], or [n][oc][oh*ow] for pooling
 // Implicit GEMM (implicit_gemm.cuh): rows = positions of the output, columns = oc, depth = taps * ic.
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
 }
 
 template <int kKernel, int kColumns, bool kChannelsFirst>
-void launch_tiles(const PaddedConv& c, const ConvShape& shape, Stream stream) {
+void launch_tiles(const PaddedConv<float>& c, const ConvShape& shape, Stream stream) {
   launch({.kernel = "padded_conv",
           .blocks = {blocks_for(shape.rows, GemmTile::kRows), static_cast<unsigned>(c.oc / kColumns)},
           .threads = GemmTile::kThreads},
@@ -120,7 +120,7 @@ void launch_tiles(const PaddedConv& c, const ConvShape& shape, Stream stream) {
 
 }  // namespace
 
-void padded_conv(const PaddedConv& c, Stream stream) {
+void padded_conv(const PaddedConv<float>& c, Stream stream) {
   require(c.n > 0 && c.h > 0 && c.w > 0, "padded_conv: the batch is empty");
   require(c.ic > 0 && c.ic % GemmTile::kDepth == 0 && c.oc > 0 && c.oc % 64 == 0,
           "padded_conv: ic must be a multiple of 8, oc of 64");

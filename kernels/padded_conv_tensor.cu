@@ -6,12 +6,12 @@
 //   warp   of 128 columns 64 rows x 64 columns, 4 x 8 mma; of 64 columns 32 rows x 64 columns, 2 x 8 mma
 //   shared a ring of three stages, each 64 bytes of one tap's channels of 128 positions and of the columns, both as
 //          tensor_layout.h lays a stage of weights; two of them are on their way
-// A thread copies the same chunk of four positions, 32 apart: where a position's first tap lies, and nine bits that tell
-// which of its taps are inside, are computed once; what lies outside is zeros, and not read. Rows beyond the end repeat
-// the last one and are not stored. Channels stand in the order of channel_of_column, so a thread stores 16 bytes and
-// four of them 64 bytes side by side. Sums are taken in a fixed order: the same bits in every run.
+// A thread copies the same chunk of four positions, 32 apart: where a position's first tap lies, and nine bits that
+// tell which of its taps are inside, are computed once; what lies outside is zeros, and not read. Rows beyond the end
+// repeat the last one and are not stored. Channels stand in the order of channel_of_column, so a thread stores 16
+// bytes and four of them 64 bytes side by side. Sums are taken in a fixed order: the same bits in every run.
 #include "kernels/padded_conv_tensor.h"
-#include "kernels/tensor_conv.cuh"
+#include "kernels/tensor_rows.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -56,8 +56,9 @@ class WindowCopy {
 
   template <typename Stage>
   __device__ __forceinline__ void copy(Stage& stage) {
-    UNROLL  // everywhere: arrays of registers have no run-time index
-        for (int i = 0; i < kCopies; ++i) {
+    // Unrolled on every architecture: arrays of registers have no run-time index.
+    UNROLL
+    for (int i = 0; i < kCopies; ++i) {
       const bool inside = (inside_[i] >> tap_ & 1u) != 0;
       copy_async(&stage[to_ + i * kCopyDistance * ConvTile::kSlabChunks],
                  input_ + (inside ? from_[i] + static_cast<unsigned>(further_ + channel_) : 0u), inside);
@@ -77,54 +78,6 @@ class WindowCopy {
   int tap_ = 0, further_ = 0, channel_ = 0;   // of the next stage; how far its tap lies behind the first
 };
 
-/// acc = this warp's part of the block's product.
-template <typename T, int kTilesM, typename Left, typename Right>
-__device__ __forceinline__ void multiply_windows(float (&acc)[kTilesM][kTilesN][4], Left& left, Right& right,
-                                                 WindowCopy<T> copy, const Chunk* weight, int right_chunks, int stages,
-                                                 int warp_row, int warp_column) {
-  const int thread = thread_index(), lane = lane_index();
-  RingSlots slots;
-  int copied = 0;
-  const auto copy_into = [&](int slot) {
-    if (copied < stages) {
-      copy.copy(left[slot]);
-      UNROLL_COPIES
-      for (int i = 0; i < right_chunks; i += kTensorThreads)
-        copy_async(&right[slot][i + thread], weight + static_cast<std::int64_t>(copied) * right_chunks + i + thread,
-                   true);
-      ++copied;
-    }
-    commit_copies();
-  };
-  UNROLL
-  for (int i = 0; i < kStages - 1; ++i) copy_into(i);
-
-  zero(acc);
-  const int a_at = weight_chunk(warp_row + lane % 16, lane / 16);
-  const int b_at = weight_chunk(warp_column + lane % 8 + lane / 16 * 8, lane / 8 % 2);
-  ROLLED
-  for (int stage = 0; stage < stages; ++stage) {
-    const int slot = slots.arrive();
-    copy_into(slots.fill());
-    UNROLL
-    for (int k = 0; k < ConvTile::kSlabChunks; k += 2) {
-      std::uint32_t a[kTilesM][4];
-      UNROLL
-      for (int m = 0; m < kTilesM; ++m) ldmatrix(a[m], &left[slot][(a_at ^ k) + m * 16 * ConvTile::kSlabChunks]);
-      UNROLL
-      for (int n = 0; n < kTilesN; n += 2) {
-        std::uint32_t b[4];
-        ldmatrix(b, &right[slot][(b_at ^ k) + n * 8 * ConvTile::kSlabChunks]);
-        UNROLL
-        for (int m = 0; m < kTilesM; ++m) {
-          mma<T>(acc[m][n], a[m], b[0], b[1]);
-          mma<T>(acc[m][n + 1], a[m], b[2], b[3]);
-        }
-      }
-    }
-  }
-}
-
 template <typename T, int kColumns>
 __global__ void __launch_bounds__(kTensorThreads, 2)
     padded_conv_tensor_kernel(T* output, const T* __restrict__ input, const Chunk* __restrict__ weight,
@@ -138,9 +91,15 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   const int warp_row = warp_index() / kWarpsAcross * kWarpRows, warp_column = warp_index() % kWarpsAcross * 8 * kTilesN;
   const int stages = s.kernel * s.kernel * (s.ic / kSlab<T>);
   float acc[kTilesM][kTilesN][4];
-  multiply_windows<T>(acc, left, right, WindowCopy<T>(input, first_row, s),
-                      weight + std::int64_t{block_row()} * stages * kRightChunks, kRightChunks, stages, warp_row,
-                      warp_column);
+  WindowCopy<T> copy(input, first_row, s);
+  const Chunk* columns = weight + std::int64_t{block_row()} * stages * kRightChunks + thread_index();
+  multiply_ring<T>(acc, left, right, stages, warp_row, warp_column, [&](int slot, int stage) {
+    copy.copy(left[slot]);
+    UNROLL_COPIES
+    for (int i = 0; i < kRightChunks; i += kTensorThreads) {
+      copy_async(&right[slot][i + thread_index()], columns + std::int64_t{stage} * kRightChunks + i, true);
+    }
+  });
 
   constexpr int kMmas = kPerChunk<T> / 2;  // that fill a chunk
   const int row = first_row + warp_row + lane_index() / 4, area = s.out_h * s.out_w;
@@ -184,18 +143,18 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
 }
 
 template <typename T, int kColumns>
-void launch_tiles(const PaddedConvTensor<T>& c, const ConvShape& shape, Stream stream) {
+void launch_tiles(const PaddedConv<T>& c, const ConvShape& shape, Stream stream) {
   launch({.kernel = "padded_conv_tensor",
           .blocks = {blocks_for(shape.rows, kRows), static_cast<unsigned>(c.oc / kColumns)},
           .threads = kTensorThreads},
-         stream, padded_conv_tensor_kernel<T, kColumns>, c.output, c.input, static_cast<const Chunk*>(c.weight), c.bias,
-         c.shortcut, c.maps, shape, c.relu);
+         stream, padded_conv_tensor_kernel<T, kColumns>, c.output, c.input, reinterpret_cast<const Chunk*>(c.weight),
+         c.bias, c.shortcut, c.maps, shape, c.relu);
 }
 
 }  // namespace
 
 template <typename T>
-void padded_conv_tensor(const PaddedConvTensor<T>& c, Stream stream) {
+void padded_conv_tensor(const PaddedConv<T>& c, Stream stream) {
   require(c.n > 0 && c.h > 0 && c.w > 0, "padded_conv_tensor: the batch is empty");
   require(c.ic > 0 && c.ic % kSlab<T> == 0 && c.oc > 0 && c.oc % 64 == 0,
           "padded_conv_tensor: ic must be a multiple of 64 bytes, oc of 64");
@@ -209,8 +168,8 @@ void padded_conv_tensor(const PaddedConvTensor<T>& c, Stream stream) {
   (PaddedConvTile::columns(c.oc) == 128 ? launch_tiles<T, 128> : launch_tiles<T, 64>)(c, shape, stream);
 }
 
-template void padded_conv_tensor(const PaddedConvTensor<Half>&, Stream);
-template void padded_conv_tensor(const PaddedConvTensor<Bfloat16>&, Stream);
-template void padded_conv_tensor(const PaddedConvTensor<Tf32>&, Stream);
+template void padded_conv_tensor(const PaddedConv<Half>&, Stream);
+template void padded_conv_tensor(const PaddedConv<Bfloat16>&, Stream);
+template void padded_conv_tensor(const PaddedConv<Tf32>&, Stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -15,6 +15,7 @@
 #include "kernels/projection.h"
 #include "kernels/projection_tensor.h"
 #include "kernels/tensor_positions.cuh"
+#include "kernels/tensor_rows.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -29,57 +30,25 @@ constexpr int kRoundThreads = 256;
 
 /// acc = the product of the block's positions and columns. weight: the columns' stages.
 template <typename T, typename Left, typename Right>
-__device__ __forceinline__ void multiply_rows(float (&acc)[kTilesM][kTilesN][4], Left& left, Right& right,
-                                              const T* input, const T* weight, int first, int positions, int depth) {
-  const int thread = thread_index(), lane = lane_index(), stages = depth / kSlab<T>;
-  RingSlots slots;
-  int copied = 0;
-  const auto copy_into = [&](int slot) {
-    if (copied < stages) {
-      UNROLL
-      for (int j = 0; j < kLeftChunks; j += kTensorThreads) {
-        const int i = j + thread, row = i / ConvTile::kSlabChunks, chunk = i % ConvTile::kSlabChunks;
-        const bool inside = first + row < positions;
-        const std::int64_t at =
-            inside ? static_cast<std::int64_t>(first + row) * depth + copied * kSlab<T> + chunk * kPerChunk<T> : 0;
-        copy_async(&left[slot][weight_chunk(row, chunk)], input + at, inside);
-      }
-      UNROLL
-      for (int i = 0; i < kRightChunks; i += kTensorThreads) {
-        copy_async(&right[slot][i + thread],
-                   weight + (static_cast<std::int64_t>(copied) * kRightChunks + i + thread) * kPerChunk<T>, true);
-      }
-      ++copied;
-    }
-    commit_copies();
-  };
-  UNROLL
-  for (int i = 0; i < kStages - 1; ++i) copy_into(i);
-
-  zero(acc);
-  const int a_at = weight_chunk(warp_index() * kWarpRows + lane % 16, lane / 16);
-  const int b_at = weight_chunk(lane % 8 + lane / 16 * 8, lane / 8 % 2);
-  ROLLED
-  for (int stage = 0; stage < stages; ++stage) {
-    const int slot = slots.arrive();
-    copy_into(slots.fill());
+__device__ __forceinline__ void multiply_positions(float (&acc)[kTilesM][kTilesN][4], Left& left, Right& right,
+                                                   const T* input, const T* weight, int first, int positions,
+                                                   int depth) {
+  const int thread = thread_index();
+  multiply_ring<T>(acc, left, right, depth / kSlab<T>, warp_index() * kWarpRows, 0, [&](int slot, int stage) {
     UNROLL
-    for (int k = 0; k < ConvTile::kSlabChunks; k += 2) {
-      std::uint32_t a[kTilesM][4];
-      UNROLL
-      for (int m = 0; m < kTilesM; ++m) ldmatrix(a[m], &left[slot][(a_at ^ k) + m * 16 * ConvTile::kSlabChunks]);
-      UNROLL
-      for (int n = 0; n < kTilesN; n += 2) {
-        std::uint32_t b[4];
-        ldmatrix(b, &right[slot][(b_at ^ k) + n * 8 * ConvTile::kSlabChunks]);
-        UNROLL
-        for (int m = 0; m < kTilesM; ++m) {
-          mma<T>(acc[m][n], a[m], b[0], b[1]);
-          mma<T>(acc[m][n + 1], a[m], b[2], b[3]);
-        }
-      }
+    for (int j = 0; j < kLeftChunks; j += kTensorThreads) {
+      const int i = j + thread, row = i / ConvTile::kSlabChunks, chunk = i % ConvTile::kSlabChunks;
+      const bool inside = first + row < positions;
+      const std::int64_t at =
+          inside ? static_cast<std::int64_t>(first + row) * depth + stage * kSlab<T> + chunk * kPerChunk<T> : 0;
+      copy_async(&left[slot][weight_chunk(row, chunk)], input + at, inside);
     }
-  }
+    UNROLL
+    for (int i = 0; i < kRightChunks; i += kTensorThreads) {
+      copy_async(&right[slot][i + thread],
+                 weight + (static_cast<std::int64_t>(stage) * kRightChunks + i + thread) * kPerChunk<T>, true);
+    }
+  });
 }
 
 // Of a thread's sums, those of position `row` of its mma's two and of four columns that are consecutive channels: of
@@ -99,7 +68,7 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   SHARED_ARRAY(Chunk, right, kStages, kRightChunks);
   const int first = block_index() * kRows;
   float acc[kTilesM][kTilesN][4];
-  multiply_rows(acc, left, right, input, weight, first, positions, ic);
+  multiply_positions(acc, left, right, input, weight, first, positions, ic);
   UNROLL
   for (int m = 0; m < kTilesM; ++m) {
     UNROLL
@@ -126,8 +95,8 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
   SHARED_ARRAY(Chunk, right, kStages, kRightChunks);
   const int first = block_index() * kRows, channel = block_row() * kColumns;
   float acc[kTilesM][kTilesN][4];
-  multiply_rows(acc, left, right, grad_maps, weight + static_cast<std::int64_t>(channel) * depth, first, positions,
-                depth);
+  multiply_positions(acc, left, right, grad_maps, weight + static_cast<std::int64_t>(channel) * depth, first, positions,
+                     depth);
   UNROLL
   for (int m = 0; m < kTilesM; ++m) {
     UNROLL

@@ -4,9 +4,9 @@
 //   convolution's
 //   grid   (n * tiles)    block 256 threads = 8 warps; a tile is 8 x 16 pooled outputs, all 64 channels
 //   stage  the 35 x 67 residuals that the tile sees, three channels each, into shared memory, a warp a row
-//   then   a warp takes a row of pooled outputs, a lane channels 2l and 2l+1 with their 54 weights in registers. It goes
-//          along the row: of each column of the convolution the three values above each other and their maximum; of
-//          three such maxima the maximum is an output. Every second row of the convolution is computed twice, by two
+//   then   a warp takes a row of pooled outputs, a lane channels 2l and 2l+1 with their 54 weights in registers. It
+//          goes along the row: of each column of the convolution the three values above each other and their maximum;
+//          of three such maxima the maximum is an output. Every second row of the convolution is computed twice, by two
 //          warps, and nothing of it is ever in memory.
 // All lanes of a warp read the same residuals: 27 in 15 reads feed 54 multiply-adds. A warp stores 256 bytes side by
 // side, 128 of halves.

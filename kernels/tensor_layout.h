@@ -35,11 +35,12 @@ struct ConvTile {
   static constexpr int tiles(int h, int w) { return (h + kHeight - 1) / kHeight * ((w + kWidth - 1) / kWidth); }
 };
 
-/// The same tile as Hopper's warpgroups read it from shared memory: eight rows' chunks side by side. A stage has the first chunks of all columns, then the second ones, and so on; the patch the
-/// first chunks of all positions, row by row. Of a row the even positions come first: those that a product of 64 even,
-/// or 64 odd positions multiplies lie side by side whatever the tap, and what it leaves in a thread are the positions
-/// of a window. Four lanes copy a position's chunks and eight of them two positions', to eight different parts of a
-/// line: a row of first chunks and its second ones lie a line and a quarter of lines apart.
+/// The same tile as Hopper's warpgroups read it from shared memory: eight rows' chunks side by side. A stage has the
+/// first chunks of all columns, then the second ones, and so on; the patch the first chunks of all positions, row by
+/// row. Of a row the even positions come first: those that a product of 64 even, or 64 odd positions multiplies lie
+/// side by side whatever the tap, and what it leaves in a thread are the positions of a window. Four lanes copy a
+/// position's chunks and eight of them two positions', to eight different parts of a line: a row of first chunks and
+/// its second ones lie a line and a quarter of lines apart.
 struct WarpgroupTile {
   static constexpr int kPositions = ConvTile::kPatchWidth * ConvTile::kPatchHeight;
   static constexpr int kPatchPlane = (kPositions + 5) / 8 * 8 + 2;  ///< chunks from a position's first to its second

@@ -7,18 +7,18 @@
 //                                  16 bytes lie side by side. matrix(first, of_chunks, of_rows): the second chunk of a
 //                                  row lies of_chunks behind the first, the next eight rows of_rows behind these, in
 //                                  chunks. matrix + n: the same n chunks further
-//   multiply_async<T>(c, a, b)     c[64][128] += a[64][K] b[128][K]^T, K = 32 bytes. Warp i of the warpgroup has rows 16i
-//                                  to 16i + 15, eight columns in four consecutive sums, as mma has them
-//   multiply_async<T>(c, words, b) c[64][64] += a[64][K] b[64][K]^T, a in words of registers as mma has them, which stay
-//                                  as they are until waited for
+//   multiply_async<T>(c, a, b)     c[64][128] += a[64][K] b[128][K]^T, K = 32 bytes. Warp i of the warpgroup has rows
+//                                  16i to 16i + 15, eight columns in four consecutive sums, as mma has them
+//   multiply_async<T>(c, words, b) c[64][64] += a[64][K] b[64][K]^T, a in words of registers as mma has them, which
+//                                  stay as they are until waited for
 //   begin_products()               before the first of some products, after anything else that touched sums
 //   commit_products(), wait_products<pending>(sums...)
 //                                  closes a group; waits for all but so many groups. Until then neither sums nor the
 //                                  matrices' memory may be touched. Of the waiting thread's warpgroup alone
 //   fence_async_proxy()            what this thread has stored to shared memory, copies it has waited for among it, is
 //                                  then seen by products and bulk copies, after a barrier by those of other threads
-//   Barrier, init_barrier(b)       in shared memory; one thread, before a fence and a block's barrier. A phase ends when
-//                                  expect_bytes() was called once and so many bytes have arrived
+//   Barrier, init_barrier(b)       in shared memory; one thread, before a fence and a block's barrier. A phase ends
+//                                  when expect_bytes() was called once and so many bytes have arrived
 //   copy_bulk(shared, global, bytes, barrier)
 //                                  a multiple of 16 bytes; one thread
 //   wait_barrier(b, parity)        until the phase of that parity, 0 for the first, has ended

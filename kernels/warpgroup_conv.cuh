@@ -105,8 +105,8 @@ __device__ __forceinline__ constexpr int of_tap(int tap, int odd) {
   return tap / 2 * ConvTile::kPatchWidth + (x == 1 ? WarpgroupTile::kOddPositions : x / 2);
 }
 
-/// acc += the convolution of a slab. The slab's patch, number `patch`, is on its way, and afterwards that of `next_slab`
-/// is; none if negative. turn: of the ring.
+/// acc += the convolution of a slab. The slab's patch, number `patch`, is on its way, and afterwards that of
+/// `next_slab` is; none if negative. turn: of the ring.
 template <typename T, typename Stream>
 __device__ __forceinline__ void multiply_slab(float (&acc)[2][kProductColumns / 2], WarpgroupBuffers& buffers,
                                               const WarpgroupPatchCopy<T>& copy, Stream& stream, int patch, int turn,

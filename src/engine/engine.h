@@ -181,8 +181,8 @@ class Inference {
   /// Copies an activation of the last pass to the host; nothing where the engine never materialises it.
   virtual std::optional<std::vector<float>> read(Activation activation) = 0;
 
-  /// Images of this size that are best passed through all stages together; parts_of_batch() (network.h) cuts up larger batches.
-  /// Smaller after reserve() has thrown OutOfMemory.
+  /// Images of this size that are best passed through all stages together; parts_of_batch() (network.h) cuts up larger
+  /// batches. Smaller after reserve() has thrown OutOfMemory.
   virtual int chunk(int height, int width) const = 0;
   /// Batches that should have begun before the first of them is waited for: one is copied while another is computed.
   virtual int batches_under_way() const { return 1; }

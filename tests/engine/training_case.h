@@ -102,8 +102,8 @@ inline double relative_distance(std::span<const float> got, std::span<const floa
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
-/// Of all tensors the largest. A gradient that is rounding noise (batch norm takes away what the parameter does) is held
-/// to the size of all.
+/// Of all tensors the largest. A gradient that is rounding noise (batch norm takes away what the parameter does) is
+/// held to the size of all.
 inline double relative_distance_of_gradients(const std::vector<float>& got, const std::vector<float>& expected,
                                              const Architecture& architecture = {}) {
   const ParameterTable table = parameter_table(architecture);

@@ -304,8 +304,8 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardEqualsTheDefinition") {
   }
 }
 
-// Rounded to what tensor cores multiply, from what is stored beside it: the bits of the FP32 kernels' results of the same
-// values, to nearest. Sums are the same, and so is what a gradient reaches.
+// Rounded to what tensor cores multiply, from what is stored beside it: the bits of the FP32 kernels' results of the
+// same values, to nearest. Sums are the same, and so is what a gradient reaches.
 template <typename T, typename X>
 void expect_rounded(const Case& c, unsigned seed) {
   using G = kernels::Stored<T>;

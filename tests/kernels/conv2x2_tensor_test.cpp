@@ -180,8 +180,8 @@ TEMPLATE_TEST_CASE_METHOD(ConvTensorTest, "ConvTensorTest.NumbersWithinTheirBoun
   }
 }
 
-// By warpgroups: one slab and one window; an even number of slabs, and tiles cut off below and to the right; an odd one,
-// so that the ring and the patches come round, of two images and two groups of channels.
+// By warpgroups: one slab and one window; an even number of slabs, and tiles cut off below and to the right; an odd
+// one, so that the ring and the patches come round, of two images and two groups of channels.
 constexpr Case kWarpgroupCases[] = {{1, 3, 3, 32, 128}, {1, 11, 19, 64, 128}, {2, 5, 11, 96, 256}};
 
 template <typename T>

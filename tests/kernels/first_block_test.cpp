@@ -128,8 +128,8 @@ FIRST_BLOCK_TENSOR_TEST("FirstBlockTensorTest.EqualsTheDefinitionWithRoundedWeig
   }
 }
 
-// Outputs for four blocks of threads and some of a fifth: each alone, in twos, and in fours, the last of which have work
-// for one round alone.
+// Outputs for four blocks of threads and some of a fifth: each alone, in twos, and in fours, the last of which have
+// work for one round alone.
 FIRST_BLOCK_TENSOR_TEST("FirstBlockTensorTest.SameBitsInRounds") {
   this->prepare(18, 14, 22);
   const auto alone = this->run_tensor();

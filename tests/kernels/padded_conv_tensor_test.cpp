@@ -13,7 +13,7 @@ namespace {
 
 using kernels::Bfloat16;
 using kernels::Half;
-using kernels::PaddedConvTensor;
+using kernels::PaddedConv;
 using kernels::Tf32;
 
 struct Case {
@@ -71,14 +71,14 @@ struct Results {
     const DeviceArray<T> input(rounded<T>(in.input)), shortcut(rounded<T>(in.shortcut)),
         weight(pack_padded_conv<T>(in.weight, c.oc, c.ic, c.kernel * c.kernel));
     const DeviceArray<float> bias(in.bias);
-    PaddedConvTensor<T> conv{nullptr,  input.data(), weight.data(), bias.data(), c.shortcut ? shortcut.data() : nullptr,
-                             c.n,      c.h,          c.w,           c.ic,        c.oc,
-                             c.kernel, c.stride,     c.relu};
-    for (const T v : result_of<T>(positions(c) * c.oc, [&](T*to, kernels::Stream stream) {
-           conv.output = to;
-           kernels::padded_conv_tensor(conv, stream);
-         }))
-      output.push_back(kernels::to_float(v));
+    PaddedConv<T> conv{nullptr,  input.data(), weight.data(), bias.data(), c.shortcut ? shortcut.data() : nullptr,
+                       c.n,      c.h,          c.w,           c.ic,        c.oc,
+                       c.kernel, c.stride,     c.relu};
+    const auto stored = result_of<T>(positions(c) * c.oc, [&](T* to, kernels::Stream stream) {
+      conv.output = to;
+      kernels::padded_conv_tensor(conv, stream);
+    });
+    for (const T v : stored) output.push_back(kernels::to_float(v));
     const auto planes = result_of<float>(output.size(), [&](float* to, kernels::Stream stream) {
       conv.maps = to;
       kernels::padded_conv_tensor(conv, stream);
@@ -147,10 +147,10 @@ TEMPLATE_TEST_CASE_METHOD(PaddedConvTensorTest, "PaddedConvTensorTest.AddsInPlac
 
 TEMPLATE_TEST_CASE_METHOD(PaddedConvTensorTest, "PaddedConvTensorTest.RefusesShapesItCannotTile", "", Half, Bfloat16,
                           Tf32) {
-  const auto refused = [](const PaddedConvTensor<TestType>& conv) {
+  const auto refused = [](const PaddedConv<TestType>& conv) {
     CHECK_THROWS_AS(kernels::padded_conv_tensor(conv, nullptr), Error);
   };
-  PaddedConvTensor<TestType> conv;
+  PaddedConv<TestType> conv;
   conv.n = 1, conv.h = 4, conv.w = 4, conv.ic = 8, conv.oc = 64;
   refused(conv);
   conv.ic = 32, conv.oc = 96;

@@ -9,7 +9,7 @@
 namespace lfm::test {
 namespace {
 
-using kernels::PaddedConv;
+using PaddedConv = kernels::PaddedConv<float>;
 using PaddedConvTest = KernelTest;
 
 struct Case {

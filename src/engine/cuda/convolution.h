@@ -11,8 +11,8 @@
 
 namespace lfm {
 
-/// Writes the weights and biases of blocks 2 to 4, and the projection, to their regions of `memory`. blocks: folded, [4];
-/// projection [64][512].
+/// Writes the weights and biases of blocks 2 to 4, and the projection, to their regions of `memory`. blocks: folded,
+/// [4]; projection [64][512].
 void pack_convolutions(std::byte* memory, const WeightPlan& plan, std::span<const FoldedBlock> blocks,
                        std::span<const float> projection);
 

@@ -25,7 +25,8 @@ namespace lfm::inline LFM_TARGET {
 class CudaEngine final : public Engine, public Inference {
  public:
   /// ordinal: as device::Context takes it. precision: of inference, not automatic. note is told when memory does not
-  /// suffice. training: FP32, TF32 or BF16. providers: of inference's stages; a library that is missing is Error{device}.
+  /// suffice. training: FP32, TF32 or BF16. providers: of inference's stages; a library that is missing is
+  /// Error{device}.
   CudaEngine(int ordinal, std::string description, Precision precision = Precision::fp32,
              std::function<void(const std::string&)> note = {}, Precision training = Precision::fp32,
              const Providers& providers = {});

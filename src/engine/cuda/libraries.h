@@ -1,6 +1,6 @@
-// What the engine asks of cuDNN and cuBLAS: problems made into calls once, and called as often as wanted. On the GPU the
-// libraries answer (libraries_cuda.cpp); on the emulated device plain loops stand in for them (libraries_emulated.cpp),
-// so that what lies around a library's call is tested without one.
+// What the engine asks of cuDNN and cuBLAS: problems made into calls once, and called as often as wanted. On the GPU
+// the libraries answer (libraries_cuda.cpp); on the emulated device plain loops stand in for them
+// (libraries_emulated.cpp), so that what lies around a library's call is tested without one.
 #pragma once
 
 #include <cstddef>

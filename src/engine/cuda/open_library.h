@@ -12,8 +12,8 @@ struct LibraryFile {
   const char* packages;  ///< that have it, as a sentence goes on after "install"
 };
 
-/// A library of the version whose header was compiled. It stays open to the end of the program: what was begun in it may
-/// go on.
+/// A library of the version whose header was compiled. It stays open to the end of the program: what was begun in it
+/// may go on.
 class OpenLibrary {
  public:
   /// Throws Error{device} that names the file, the cause, the packages and LD_LIBRARY_PATH.

@@ -1,7 +1,7 @@
 // Which kernels compute the blocks of inference: a row a recipe. The choice is by the GPU's compute capability, the
 // precision and the user's options alone: no device is asked. A recipe's kernels are launched in inference.cpp, its
-// weights packed and its blocks of threads counted in convolution.cpp, its buffers laid in plan.cpp. Of the ResNet trunk
-// the recipe's precision alone says how it is convolved (resnet.h).
+// weights packed and its blocks of threads counted in convolution.cpp, its buffers laid in plan.cpp. Of the ResNet
+// trunk the recipe's precision alone says how it is convolved (resnet.h).
 #pragma once
 
 #include <span>

@@ -53,22 +53,21 @@ class ResnetStages {
   };
 
   void convolve(int convolution, const Maps& in, const Epilogue& epilogue) const {
-    using Conv = std::conditional_t<std::is_same_v<T, float>, kernels::PaddedConv, kernels::PaddedConvTensor<T>>;
     const TrunkConvolution& c = kTrunkConvolutions[static_cast<std::size_t>(convolution)];
-    Conv conv{.output = epilogue.output,
-              .input = in.data,
-              .weight = weight<T>(convolution),
-              .bias = bias(convolution),
-              .shortcut = epilogue.shortcut,
-              .n = pass_.n,
-              .h = in.size.h,
-              .w = in.size.w,
-              .ic = c.ic,
-              .oc = c.oc,
-              .kernel = c.kernel,
-              .stride = c.stride,
-              .relu = epilogue.relu,
-              .maps = epilogue.maps};
+    const kernels::PaddedConv<T> conv{.output = epilogue.output,
+                                      .input = in.data,
+                                      .weight = weight<T>(convolution),
+                                      .bias = bias(convolution),
+                                      .shortcut = epilogue.shortcut,
+                                      .n = pass_.n,
+                                      .h = in.size.h,
+                                      .w = in.size.w,
+                                      .ic = c.ic,
+                                      .oc = c.oc,
+                                      .kernel = c.kernel,
+                                      .stride = c.stride,
+                                      .relu = epilogue.relu,
+                                      .maps = epilogue.maps};
     if constexpr (std::is_same_v<T, float>) {
       kernels::padded_conv(conv, stream_);
     } else {

@@ -15,8 +15,8 @@
 
 namespace lfm {
 
-/// Activations of a pass, of the precision, [n][h][w][c]; all empty where the trunk is another. A bottleneck whose shortcut is no
-/// convolution works in place, but for the last, which writes the maps that are pooled.
+/// Activations of a pass, of the precision, [n][h][w][c]; all empty where the trunk is another. A bottleneck whose
+/// shortcut is no convolution works in place, but for the last, which writes the maps that are pooled.
 struct ResnetPlan {
   MapSize stem_size, layer1_size, layer2_size;
   Region stem, layer1, layer2;

@@ -40,7 +40,8 @@ struct PoolingPass {
 void pool_forward(ThreadPool& threads, const PoolingPass& pass, const TrainingOptions& options, const DrawKey& key,
                   const InjectedDraws& injected);
 
-/// grad_maps, laid out as maps, from the logits' gradients [n] (b: empty without RKS) and the head's weights [features].
+/// grad_maps, laid out as maps, from the logits' gradients [n] (b: empty without RKS) and the head's weights
+/// [features].
 void pool_backward(ThreadPool& threads, const PoolingPass& pass, std::span<const double> grad_logits_a,
                    std::span<const double> grad_logits_b, std::span<const double> weight, GradientMode mode,
                    float* grad_maps);

@@ -2,8 +2,8 @@
 //
 // Every convolution keeps its output before batch norm, minus a centre per channel (batch_norm.h), and every bottleneck
 // its own output; what lies between is normalised again as it is read. All maps are slabs of 64 channels
-// (slab_maps.h). A gradient has one place for the stem and one for each layer: bottlenecks that keep their shape pass it
-// on in place.
+// (slab_maps.h). A gradient has one place for the stem and one for each layer: bottlenecks that keep their shape pass
+// it on in place.
 #pragma once
 
 #include <array>

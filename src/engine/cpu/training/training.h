@@ -1,9 +1,9 @@
 // The CPU engine's training stages: what they keep between each other, and where it lies. Their arithmetic is in the
 // files beside.
 //
-// Every block of SNet keeps its convolution's output before batch norm (block 1 keeps none, see first_block.h) and, where
-// it pools, the selected value of each 2x2; normalising and ReLU happen as the next stage reads. The ResNet trunk is in
-// resnet_training.h. Parameters belong to the engine.
+// Every block of SNet keeps its convolution's output before batch norm (block 1 keeps none, see first_block.h) and,
+// where it pools, the selected value of each 2x2; normalising and ReLU happen as the next stage reads. The ResNet
+// trunk is in resnet_training.h. Parameters belong to the engine.
 #pragma once
 
 #include <array>
