@@ -83,24 +83,28 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
 
   const GemmPosition<kColumns> own;
   const int row = first_row + own.row, column = first_column + own.column;
-  const std::int64_t own_output = static_cast<std::int64_t>(row) * s.oc + column;
+  const auto row_of = [&](int i) { return row + i / 4 * 16 + i % 4; };
   UNROLL
   for (int cg = 0; cg < kColumns / 64; ++cg) {
+    const auto place_of = [&](int i) { return std::int64_t{row_of(i)} * s.oc + column + 32 * cg; };
     const float4 b = load4(bias + column + 32 * cg);
+    float4 add[GemmTile::kThreadRows] = {};
+    if (shortcut) {  // all asked for together
+      UNROLL
+      for (int i = 0; i < GemmTile::kThreadRows; ++i) {
+        if (row_of(i) < s.rows) add[i] = load4(shortcut + place_of(i));
+      }
+    }
     UNROLL
     for (int i = 0; i < GemmTile::kThreadRows; ++i) {
-      const int further = i / 4 * 16 + i % 4;
-      if (row + further >= s.rows) break;
-      const std::int64_t at = own_output + static_cast<std::int64_t>(further) * s.oc + 32 * cg;
-      float4 add{};
-      if (shortcut) add = load4(shortcut + at);
+      if (row_of(i) >= s.rows) break;
       float(&four)[kColumns / 16] = acc[i];
-      four[4 * cg] = at_least(least, four[4 * cg] + b.x + add.x);
-      four[4 * cg + 1] = at_least(least, four[4 * cg + 1] + b.y + add.y);
-      four[4 * cg + 2] = at_least(least, four[4 * cg + 2] + b.z + add.z);
-      four[4 * cg + 3] = at_least(least, four[4 * cg + 3] + b.w + add.w);
+      four[4 * cg] = at_least(least, four[4 * cg] + b.x + add[i].x);
+      four[4 * cg + 1] = at_least(least, four[4 * cg + 1] + b.y + add[i].y);
+      four[4 * cg + 2] = at_least(least, four[4 * cg + 2] + b.z + add[i].z);
+      four[4 * cg + 3] = at_least(least, four[4 * cg + 3] + b.w + add[i].w);
       if constexpr (!kChannelsFirst) {
-        store4(output + at, {four[4 * cg], four[4 * cg + 1], four[4 * cg + 2], four[4 * cg + 3]});
+        store4(output + place_of(i), {four[4 * cg], four[4 * cg + 1], four[4 * cg + 2], four[4 * cg + 3]});
       }
     }
   }

@@ -78,7 +78,7 @@ class WindowCopy {
   int tap_ = 0, further_ = 0, channel_ = 0;   // of the next stage; how far its tap lies behind the first
 };
 
-template <typename T, int kColumns>
+template <typename T, int kColumns, bool kMaps>
 __global__ void __launch_bounds__(kTensorThreads, 2)
     padded_conv_tensor_kernel(T* output, const T* __restrict__ input, const Chunk* __restrict__ weight,
                               const float* __restrict__ bias, const T* shortcut, float* __restrict__ maps, ConvShape s,
@@ -113,42 +113,46 @@ __global__ void __launch_bounds__(kTensorThreads, 2)
       const float4 four = load4(bias + own_channel + i);
       b[i] = four.x, b[i + 1] = four.y, b[i + 2] = four.z, b[i + 3] = four.w;
     }
-    UNROLL
-    for (int m = 0; m < kTilesM; ++m) {
+    const auto row_of = [&](int pair) { return row + 8 * pair; };  // of the rows of all mma, 8 apart
+    const auto place_of = [&](int pair) { return std::int64_t{row_of(pair)} * s.oc + own_channel; };
+    Chunk add[2 * kTilesM] = {};
+    if (shortcut) {  // all asked for together
       UNROLL
-      for (int half = 0; half < 2; ++half) {  // rows 8 apart
-        const int own_row = row + 16 * m + 8 * half;
-        if (own_row >= s.rows) continue;
-        const std::int64_t at = static_cast<std::int64_t>(own_row) * s.oc + own_channel;
-        Chunk add{};
-        if (shortcut) add = load_chunk(shortcut + at);
-        Chunk chunk;
-        UNROLL
-        for (int i = 0; i < 4; ++i) {
-          float v[2];
-          decode<T>(v, add.word[i]);
-          UNROLL
-          for (int j = 0; j < kPerWord<T>; ++j) {
-            const int c = i * kPerWord<T> + j;  // of the chunk's channels
-            v[j] += acc[m][g * kMmas + c / 2][2 * half + c % 2] + b[c];
-            if (has_relu) v[j] = relu(v[j]);
-            if (maps) maps[(std::int64_t{own_row} / area * s.oc + own_channel + c) * area + own_row % area] = v[j];
-          }
-          chunk.word[i] = encode<T>(v);
-        }
-        if (!maps) store_chunk(output + at, chunk);
+      for (int pair = 0; pair < 2 * kTilesM; ++pair) {
+        if (row_of(pair) < s.rows) add[pair] = load_chunk(shortcut + place_of(pair));
       }
+    }
+    UNROLL
+    for (int pair = 0; pair < 2 * kTilesM; ++pair) {
+      if (row_of(pair) >= s.rows) continue;
+      Chunk chunk;
+      UNROLL
+      for (int i = 0; i < 4; ++i) {
+        float v[2];
+        decode<T>(v, add[pair].word[i]);
+        UNROLL
+        for (int j = 0; j < kPerWord<T>; ++j) {
+          const int c = i * kPerWord<T> + j;  // of the chunk's channels
+          v[j] += acc[pair / 2][g * kMmas + c / 2][pair % 2 * 2 + c % 2] + b[c];
+          if (has_relu) v[j] = relu(v[j]);
+          if constexpr (kMaps) {
+            maps[(std::int64_t{row_of(pair)} / area * s.oc + own_channel + c) * area + row_of(pair) % area] = v[j];
+          }
+        }
+        chunk.word[i] = encode<T>(v);
+      }
+      if constexpr (!kMaps) store_chunk(output + place_of(pair), chunk);
     }
   }
 }
 
-template <typename T, int kColumns>
+template <typename T, int kColumns, bool kMaps>
 void launch_tiles(const PaddedConv<T>& c, const ConvShape& shape, Stream stream) {
   launch({.kernel = "padded_conv_tensor",
           .blocks = {blocks_for(shape.rows, kRows), static_cast<unsigned>(c.oc / kColumns)},
           .threads = kTensorThreads},
-         stream, padded_conv_tensor_kernel<T, kColumns>, c.output, c.input, reinterpret_cast<const Chunk*>(c.weight),
-         c.bias, c.shortcut, c.maps, shape, c.relu);
+         stream, padded_conv_tensor_kernel<T, kColumns, kMaps>, c.output, c.input,
+         reinterpret_cast<const Chunk*>(c.weight), c.bias, c.shortcut, c.maps, shape, c.relu);
 }
 
 }  // namespace
@@ -165,7 +169,9 @@ void padded_conv_tensor(const PaddedConv<T>& c, Stream stream) {
   require(rows <= INT32_MAX - kRows && static_cast<std::int64_t>(c.n) * c.h * c.w <= UINT32_MAX / c.ic,
           "padded_conv_tensor: the batch is too large for one launch");
   const ConvShape shape{static_cast<int>(rows), c.h, c.w, c.ic, c.oc, out_h, out_w, c.kernel, c.stride};
-  (PaddedConvTile::columns(c.oc) == 128 ? launch_tiles<T, 128> : launch_tiles<T, 64>)(c, shape, stream);
+  const bool wide = PaddedConvTile::columns(c.oc) == 128;
+  if (c.maps) return (wide ? launch_tiles<T, 128, true> : launch_tiles<T, 64, true>)(c, shape, stream);
+  (wide ? launch_tiles<T, 128, false> : launch_tiles<T, 64, false>)(c, shape, stream);
 }
 
 template void padded_conv_tensor(const PaddedConv<Half>&, Stream);
