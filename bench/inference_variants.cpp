@@ -182,7 +182,7 @@ void time_behind_the_blocks(KernelTimer& timer, Libraries& libraries, int batch,
   timer.time("a warp a map", work[5], Precision::fp32,
              [&](kernels::Stream s) { kernels::topk_pool(values, nullptr, maps, batch * kMapChannels, area, k, s); });
   timer.time("a warp an image", work[6], Precision::fp32,
-             [&](kernels::Stream s) { kernels::head(logits, values, head, bias, batch, features, s); });
+             [&](kernels::Stream s) { kernels::head(logits, values, head, bias, batch, features, 1, s); });
   timer.time("both in one", fused, Precision::fp32, [&](kernels::Stream s) {
     kernels::pool_head(logits, values, maps, head, bias, batch, kMapChannels, area, k, s);
   });

@@ -14,6 +14,7 @@
 #include "kernels/projection_backward.h"
 #include "kernels/projection_tensor.h"
 #include "kernels/topk_pool.h"
+#include "kernels/transpose.h"
 #include "src/model/architecture.h"
 
 namespace lfm::bench::inline LFM_TARGET {
@@ -59,7 +60,7 @@ void time_fp32_convolution(KernelTimer& timer, const Convolution& c) {
   time("naive", TrainingPass::input_gradient,
        [&](kernels::Stream t) { kernels::conv2x2_backward_input_naive(x, g, weight, s, t); });
   time("FFMA, register-tiled", TrainingPass::input_gradient, [&](kernels::Stream t) {
-    kernels::conv2x2_transpose_weight(turned, weight, s.ic, s.oc, t);
+    kernels::transpose(turned, weight, 4, s.ic, s.oc, true, t);
     kernels::conv2x2_backward_input(x, g, turned, s, t);
   });
   time("naive", TrainingPass::weight_gradient,
@@ -134,7 +135,7 @@ void time_fp32_projection(KernelTimer& timer, int batch, int size) {
   timer.time(variant, work[0], Precision::fp32,
              [&](kernels::Stream t) { kernels::projection(maps, x, weight, batch, area, ic, t); });
   timer.time(variant, work[1], Precision::fp32, [&](kernels::Stream t) {
-    kernels::projection_transpose_weight(turned, weight, ic, t);
+    kernels::transpose(turned, weight, 1, ic, kMapChannels, false, t);
     kernels::projection_backward_input(x, maps, turned, positions, ic, t);
   });
   timer.time(variant, work[2], Precision::fp32, [&](kernels::Stream t) {
@@ -241,18 +242,21 @@ void time_pooling(KernelTimer& timer, int batch, int size) {
   };
   time("topk_pool, with positions", "a warp a map", all + 2 * selected,
        [&](kernels::Stream t) { kernels::topk_pool(values, positions, maps, rows, area, k, t); });
-  time("rbld", "drawn as it is applied", 3 * selected,
-       [&](kernels::Stream t) { kernels::rbld(values, factors, nullptr, drop, scale, origin, rows, k, t); });
+  time("rbld", "drawn as it is applied", 3 * selected, [&](kernels::Stream t) {
+    kernels::rbld(values, factors, nullptr, drop, scale, origin, rows, kMapChannels, k, t);
+  });
   time("rks, positions", "Floyd's method", selected,
-       [&](kernels::Stream t) { kernels::rks_draw(drawn, origin, rows, area, k, t); });
+       [&](kernels::Stream t) { kernels::rks_draw(drawn, origin, rows, kMapChannels, area, k, t); });
   time("rks, values", "gather and sort", 4 * selected,
        [&](kernels::Stream t) { kernels::rks_gather(values, positions, drawn, maps, rows, area, k, t); });
-  time("pool_backward", "scatter", 4 * selected,
-       [&](kernels::Stream t) { kernels::pool_backward(grad_maps, values, nullptr, positions, rows, area, k, t); });
+  time("pool_backward", "scatter", 4 * selected, [&](kernels::Stream t) {
+    kernels::pool_backward(grad_maps, values, nullptr, positions, rows, kMapChannels, area, k, t);
+  });
   time("average_pool", "a warp a map", all + channels,
        [&](kernels::Stream t) { kernels::average_pool(values, maps, rows, area, t); });
-  time("average_pool, backward", "every position at once", all + channels,
-       [&](kernels::Stream t) { kernels::average_pool_backward(grad_maps, values, rows, area, false, t); });
+  time("average_pool, backward", "every position at once", all + channels, [&](kernels::Stream t) {
+    kernels::average_pool_backward(grad_maps, values, rows, kMapChannels, area, false, t);
+  });
   timer.free_arrays();
 }
 
@@ -269,7 +273,7 @@ void time_loss(KernelTimer& timer, int batch) {
   timer.time("sums in order", {"head_backward", 4.0 * features, 2 * 4.0 * features + 4, 2 * 4.0 * features, false},
              Precision::fp32, [&](kernels::Stream t) {
                kernels::head_backward(grad_values, grad_weight, grad_bias, values, weight, grad_logits, batch, features,
-                                      false, t);
+                                      1, false, t);
              });
   timer.free_arrays();
 }

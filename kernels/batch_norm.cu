@@ -4,8 +4,8 @@
 // Backward, with g the gradient of scale * x_hat + shift (zero where ReLU or the pooling did not let it through):
 //   grad_shift = sum g     grad_scale = sum g x_hat
 //   grad_x = scale * inverse * (g - sum g / count - x_hat * sum (g x_hat) / count)
-// Which of a window's four was the largest is computed again from x by the same function, not stored: x is read anyway.
-// Its roundings are written out, so that three kernels agree on the largest, and on what is above zero.
+// Which of a window's four was the largest is computed again from x by the same function (batch_norm.cuh), not stored: x
+// is read anyway. Without ReLU, where a shortcut is added first (join.cu), every g flows through.
 //
 // What is fused. Forward: normalisation, ReLU, pooling, and rounding to what the next convolution multiplies, in one
 // pass over x. Backward: the gradients of pooling, ReLU and batch norm, the border of zeros and the rounding, in two
@@ -26,10 +26,9 @@
 #include <cmath>
 #include <type_traits>
 
-#include "kernels/batch_norm.h"
+#include "kernels/batch_norm.cuh"
 #include "kernels/channel_slices.cuh"
 #include "kernels/launch.h"
-#include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
 
@@ -159,29 +158,13 @@ __global__ void __launch_bounds__(kThreads)
 // divisions.
 __device__ __forceinline__ unsigned item_of_many() { return static_cast<unsigned>(item_index(kThreads)); }
 
-// What four channels need.
-struct Coefficients {
-  float mean[4], inverse[4], scale[4], shift[4];  // scale: times inverse
-  template <typename X>
-  __device__ __forceinline__ Coefficients(const BatchNorm<X>& norm, int channel) {
-    load_values(mean, norm.statistics + channel);
-    load_values(inverse, norm.statistics + norm.c + channel);
-    load_values(scale, norm.scale + channel);
-    load_values(shift, norm.shift + channel);
-    UNROLL
-    for (int j = 0; j < 4; ++j) scale[j] *= inverse[j];
-  }
-  __device__ __forceinline__ float x_hat(float x, int j) const { return (x - mean[j]) * inverse[j]; }
-  __device__ __forceinline__ float y(float x, int j) const { return multiply_add(x - mean[j], scale[j], shift[j]); }
-};
-
 // One channel of a window: the y that leaves it, and where it comes from.
 struct Winner {
   float y;
   int index;
 };
 template <int kWindow>
-__device__ __forceinline__ Winner winner_of(const float (&x)[kWindow][4], const Coefficients& k, int j) {
+__device__ __forceinline__ Winner winner_of(const float (&x)[kWindow][4], const NormCoefficients& k, int j) {
   Winner winner{k.y(x[0][j], j), 0};
   UNROLL
   for (int i = 1; i < kWindow; ++i) {
@@ -220,19 +203,16 @@ __global__ void __launch_bounds__(kThreads)
   if (i >= items) return;
   const unsigned quads = norm.c / 4;
   const int channel = static_cast<int>(i % quads) * 4;
-  const Coefficients k(norm, channel);
+  const NormCoefficients k(norm, channel);
   float x[W::kSize][4];
   W(norm, i / quads).load(x, norm, channel);
   float y[4];
   UNROLL
-  for (int j = 0; j < 4; ++j) {
-    const float winner = winner_of(x, k, j).y;
-    y[j] = winner < 0.0f ? 0.0f : winner;  // unlike a maximum, keeps NaN: a run that diverges must show it in its loss
-  }
+  for (int j = 0; j < 4; ++j) y[j] = relu_of_norm(winner_of(x, k, j).y);
   store_values(output + std::int64_t{i} * 4, y);
 }
 
-template <typename X, typename G, bool kPool>
+template <typename X, typename G, bool kPool, bool kRelu>
 __global__ void __launch_bounds__(kThreads)
     slice_backward_sums_kernel(float* __restrict__ partials, BatchNorm<X> norm, const G* __restrict__ grad_output,
                                std::int64_t windows, std::int64_t slice_size) {
@@ -242,14 +222,14 @@ __global__ void __launch_bounds__(kThreads)
   const int thread = thread_index(), down = thread / kAcross, own = thread % kAcross * 4;
   const int first_channel = block_row() * kChannels, channel = first_channel + own;
   const Slice slice = slice_of(windows, slice_size, block_index());
-  const Coefficients k(norm, channel);
+  const NormCoefficients k(norm, channel);
 
   float sum_g[4] = {}, sum_gx[4] = {};
   const auto add = [&](const float(&x)[W::kSize][4], const float(&g)[4]) {
     UNROLL
     for (int j = 0; j < 4; ++j) {
       const Winner winner = winner_of(x, k, j);
-      if (!(winner.y > 0.0f)) continue;
+      if (kRelu && !(winner.y > 0.0f)) continue;
       float from = x[0][j];
       UNROLL
       for (int i = 1; i < W::kSize; ++i) from = i == winner.index ? x[i][j] : from;
@@ -312,7 +292,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // One thread a window of x, the incomplete ones at the lower and right edge and those of the border included: to these
 // no g flows. Not __restrict__: grad_x may be x, and a thread reads all of its window before it writes.
-template <typename T, typename X, bool kPool>
+template <typename T, typename X, bool kPool, bool kRelu>
 __global__ void __launch_bounds__(kThreads)
     batch_norm_relu_backward_kernel(T* grad_x, const float* __restrict__ means, BatchNorm<X> norm,
                                     const Stored<T>* __restrict__ grad_output, int border, unsigned windows_h,
@@ -326,7 +306,7 @@ __global__ void __launch_bounds__(kThreads)
   const int row = static_cast<int>(rows % windows_h) - border;  // of windows; -1: the border before the first
   const int column = static_cast<int>(window % windows_w) - border;
   const int out_h = norm.h / W::kSide, out_w = norm.w / W::kSide;
-  const Coefficients k(norm, channel);
+  const NormCoefficients k(norm, channel);
 
   const auto is_inside = [](int y, int x, int h, int w) { return y >= 0 && y < h && x >= 0 && x < w; };
   // Outside, the nearest inside is loaded, of the same window where grad_x is x: a branch around each load would put
@@ -353,7 +333,7 @@ __global__ void __launch_bounds__(kThreads)
   UNROLL
   for (int j = 0; j < 4; ++j) {
     const Winner winner = winner_of(x, k, j);
-    reached[j] = winner.y > 0.0f ? winner.index : -1;
+    reached[j] = !kRelu || winner.y > 0.0f ? winner.index : -1;
   }
   const int padded_h = norm.h + 2 * border, padded_w = norm.w + 2 * border;
   const std::int64_t to = std::int64_t{(image * padded_h + y0 + border) * padded_w + x0 + border} * norm.c + channel;
@@ -378,9 +358,23 @@ std::int64_t windows_of(const BatchNorm<X>& norm) {
   const int side = norm.pool ? 2 : 1;
   require(norm.n > 0 && norm.h / side > 0 && norm.w / side > 0, "batch_norm: the output is empty");
   require(norm.c > 0 && norm.c % kChannels == 0, "batch_norm: channels must be a multiple of 64");
+  require(norm.relu || !norm.pool, "batch_norm: pooling has ReLU before it");
   const std::int64_t positions = static_cast<std::int64_t>(norm.n) * (norm.h + 4) * (norm.w + 4);
   require(positions * (norm.c / 4) <= UINT32_MAX - kThreads, "batch_norm: the batch is too large for one launch");
   return static_cast<std::int64_t>(norm.n) * (norm.h / side) * (norm.w / side);
+}
+
+// kernel_of(pool, relu), both constants, of the way that gradients go back. G: theirs; only float goes without ReLU.
+template <typename G, typename X, typename KernelOf>
+auto with_way(const BatchNorm<X>& norm, KernelOf kernel_of) {
+  constexpr std::true_type yes;
+  constexpr std::false_type no;
+  if (norm.pool) return kernel_of(yes, yes);
+  if constexpr (std::is_same_v<G, float> && std::is_same_v<X, float>) {
+    if (!norm.relu) return kernel_of(no, no);
+  }
+  require(norm.relu, "batch_norm: ReLU is left out of float alone");
+  return kernel_of(no, yes);
 }
 
 }  // namespace
@@ -439,11 +433,12 @@ void batch_norm_relu_backward_sums(double* sums, float* grad_scale, float* grad_
                                    const BatchNorm<X>& norm, const G* grad_output, bool accumulate, Stream stream) {
   const std::int64_t windows = windows_of(norm);
   const Slices slices(windows);
+  const auto kernel =
+      with_way<G>(norm, [](auto pool, auto relu) { return slice_backward_sums_kernel<X, G, pool.value, relu.value>; });
   launch({.kernel = "slice_backward_sums",
           .blocks = {static_cast<unsigned>(slices.count), static_cast<unsigned>(norm.c / kChannels)},
           .threads = kThreads},
-         stream, norm.pool ? slice_backward_sums_kernel<X, G, true> : slice_backward_sums_kernel<X, G, false>, scratch,
-         norm, grad_output, windows, slices.size);
+         stream, kernel, scratch, norm, grad_output, windows, slices.size);
   launch({.kernel = "merge_backward_sums", .blocks = {blocks_for(norm.c, kMergedChannels)}, .threads = kMergeThreads},
          stream, merge_backward_sums_kernel, sums, grad_scale, grad_shift, scratch, slices.count, norm.c, accumulate);
 }
@@ -453,6 +448,8 @@ void batch_norm_relu_backward(T* grad_x, float* scratch, const BatchNorm<X>& nor
                               const double* sums, double count, int border, Stream stream) {
   windows_of(norm);
   require(border == 0 || border == 1, "batch_norm: the border is one position wide, or none");
+  const auto kernel = with_way<T>(
+      norm, [](auto pool, auto relu) { return batch_norm_relu_backward_kernel<T, X, pool.value, relu.value>; });
   launch({.kernel = "mean", .blocks = {blocks_for(2 * norm.c, kThreads)}, .threads = kThreads, .synchronises = false},
          stream, mean_kernel, scratch, sums, count, 2 * norm.c);
   const int side = norm.pool ? 2 : 1;
@@ -463,8 +460,7 @@ void batch_norm_relu_backward(T* grad_x, float* scratch, const BatchNorm<X>& nor
           .blocks = {blocks_for(items, kThreads)},
           .threads = kThreads,
           .synchronises = false},
-         stream, norm.pool ? batch_norm_relu_backward_kernel<T, X, true> : batch_norm_relu_backward_kernel<T, X, false>,
-         grad_x, scratch, norm, grad_output, border, windows_h, windows_w, items);
+         stream, kernel, grad_x, scratch, norm, grad_output, border, windows_h, windows_w, items);
 }
 
 template void batch_moments(double*, float*, const float*, std::int64_t, int, Stream);

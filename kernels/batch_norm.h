@@ -44,6 +44,7 @@ struct BatchNorm {
   int w = 0;
   int c = 0;
   bool pool = false;
+  bool relu = true;  ///< on the way back alone: false where something is added before it (join.h); float, unpooled
 };
 
 /// output [n][h][w][c] or, pooled, [n][h/2][w/2][c]. T: float, or rounded: Bfloat16, Tf32.

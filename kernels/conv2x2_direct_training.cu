@@ -10,7 +10,6 @@
 //   grid   (4ic/128, oc/128, slices)    block 256 threads. The two taps of a kernel row are 2ic contiguous floats of x,
 //                                       so 128 rows are
 //          always contiguous. Slices are added in order by sum_partials().
-// transpose  32x32 tiles through shared memory, rows padded to 33: grid (oc/32, ic/32, 4), block 256 threads = 32 x 8.
 #include "kernels/conv2x2_direct_training.h"
 #include "kernels/device.cuh"
 #include "kernels/implicit_gemm.cuh"
@@ -23,23 +22,7 @@ namespace lfm::kernels::inline LFM_TARGET {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kTransposeTile = 32;
 constexpr int kColumns = 128;  // of grad_w
-
-__global__ void __launch_bounds__(kThreads)
-    transpose_weight_kernel(float* __restrict__ transposed, const float* __restrict__ weight, int ic, int oc) {
-  SHARED_ARRAY(float, tile, kTransposeTile, kTransposeTile + 1);
-  const int across = thread_index() % kTransposeTile, down = thread_index() / kTransposeTile;
-  const int first_o = block_index() * kTransposeTile, first_c = block_row() * kTransposeTile;
-  const int tap = block_layer();
-  for (int i = down; i < kTransposeTile && first_c + i < ic; i += kThreads / kTransposeTile) {
-    if (first_o + across < oc) tile[i][across] = weight[(tap * ic + first_c + i) * oc + first_o + across];
-  }
-  sync_block();
-  for (int i = down; i < kTransposeTile && first_o + i < oc; i += kThreads / kTransposeTile) {
-    if (first_c + across < ic) transposed[((3 - tap) * oc + first_o + i) * ic + first_c + across] = tile[across][i];
-  }
-}
 
 __global__ void __launch_bounds__(kThreads)
     backward_input_naive_kernel(float* __restrict__ grad_input, const float* __restrict__ grad_output,
@@ -122,14 +105,6 @@ int weight_slices(const Conv2x2Shape& s) {
 }
 
 }  // namespace
-
-void conv2x2_transpose_weight(float* transposed, const float* weight, int ic, int oc, Stream stream) {
-  require(ic > 0 && oc > 0, "conv2x2_backward: the weight is empty");
-  launch({.kernel = "conv2x2_transpose_weight",
-          .blocks = {blocks_for(oc, kTransposeTile), blocks_for(ic, kTransposeTile), 4},
-          .threads = kThreads},
-         stream, transpose_weight_kernel, transposed, weight, ic, oc);
-}
 
 void conv2x2_backward_input(float* grad_input, const float* grad_output, const float* transposed, const Conv2x2Shape& s,
                             Stream stream) {

@@ -17,11 +17,9 @@ struct Conv2x2Shape {
   int oc = 0;
 };
 
-/// weight [4][ic][oc] -> transposed [4][oc][ic] with the taps in reverse order, as conv2x2_backward_input reads it.
-void conv2x2_transpose_weight(float* transposed, const float* weight, int ic, int oc, Stream stream);
-
 /// grad_input [n][h][w][ic] from grad_output [n][h+1][w+1][oc], whose outermost rows and columns are zeros around the
-/// [h-1][w-1] of the output. oc a multiple of 8, ic of 64.
+/// [h-1][w-1] of the output, and from the weight turned around [4][oc][ic] (transpose.h: four layers, reversed). oc a
+/// multiple of 8, ic of 64.
 void conv2x2_backward_input(float* grad_input, const float* grad_output, const float* transposed,
                             const Conv2x2Shape& shape, Stream stream);
 /// The same from the definition, one thread per value; weight [4][ic][oc] itself, any shape.

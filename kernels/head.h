@@ -5,8 +5,9 @@
 
 namespace lfm::kernels::inline LFM_TARGET {
 
-/// features [n][count], weight [count], bias [1] -> logits [n].
-void head(float* logits, const float* features, const float* weight, const float* bias, int n, int count,
+/// features [n][count], weight [outputs][count], bias [outputs] -> logits [n]. outputs: 1, or the 2 of a softmax, whose
+/// logit is the second less the first.
+void head(float* logits, const float* features, const float* weight, const float* bias, int n, int count, int outputs,
           Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -4,6 +4,7 @@
 //   one thread an image, 256 a block; an unlabelled image has neither.
 // head_backward, of logit = bias + sum over f of x[f] w[f]:
 //   grad_x[i][f] = g[i] w[f]     grad_w[f] = sum over i of g[i] x[i][f]     grad_bias = sum over i of g[i]
+//   Of a softmax w = w_1 - w_0, whose gradients are grad_w and its negative; the biases' likewise.
 //   grid   (count/256)    block 256 threads; a thread owns one f and goes through the images in order.
 #include <cmath>
 
@@ -33,6 +34,7 @@ __global__ void __launch_bounds__(kThreads)
   grad_logits[i] = weight * (1.0f / (1.0f + std::exp(-z)) - y);
 }
 
+template <bool kSoftmax>
 __global__ void __launch_bounds__(kThreads)
     head_backward_kernel(float* __restrict__ grad_features, float* __restrict__ grad_weight,
                          float* __restrict__ grad_bias, const float* __restrict__ features,
@@ -40,7 +42,7 @@ __global__ void __launch_bounds__(kThreads)
                          bool accumulate) {
   const int f = item_index(kThreads);
   if (f >= count) return;
-  const float w = weight[f];
+  const float w = kSoftmax ? weight[count + f] - weight[f] : weight[f];
   float sum = 0.0f, sum_g = 0.0f;
   for (int i = 0; i < n; ++i) {
     const float g = grad_logits[i];
@@ -48,8 +50,13 @@ __global__ void __launch_bounds__(kThreads)
     sum_g += g;
     grad_features[static_cast<std::int64_t>(i) * count + f] = g * w;
   }
-  grad_weight[f] = accumulate ? grad_weight[f] + sum : sum;
-  if (f == 0) grad_bias[0] = accumulate ? grad_bias[0] + sum_g : sum_g;
+  const auto store = [accumulate](float* grad, int outputs_apart, float value) {
+    if (kSoftmax) grad[0] = accumulate ? grad[0] - value : -value;
+    float& last = grad[kSoftmax ? outputs_apart : 0];
+    last = accumulate ? last + value : value;
+  };
+  store(grad_weight + f, count, sum);
+  if (f == 0) store(grad_bias, 1, sum_g);
 }
 
 }  // namespace
@@ -62,12 +69,14 @@ void bce_with_logits(float* losses, float* grad_logits, const float* logits, con
 }
 
 void head_backward(float* grad_features, float* grad_weight, float* grad_bias, const float* features,
-                   const float* weight, const float* grad_logits, int n, int count, bool accumulate, Stream stream) {
+                   const float* weight, const float* grad_logits, int n, int count, int outputs, bool accumulate,
+                   Stream stream) {
   require(n > 0 && count > 0, "head_backward: the batch is empty");
+  require(outputs == 1 || outputs == 2, "head_backward: there are one or two outputs");
   launch(
       {.kernel = "head_backward", .blocks = {blocks_for(count, kThreads)}, .threads = kThreads, .synchronises = false},
-      stream, head_backward_kernel, grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count,
-      accumulate);
+      stream, outputs == 2 ? head_backward_kernel<true> : head_backward_kernel<false>, grad_features, grad_weight,
+      grad_bias, features, weight, grad_logits, n, count, accumulate);
 }
 
 }  // namespace lfm::kernels::inline LFM_TARGET

@@ -13,9 +13,10 @@ void bce_with_logits(float* losses, float* grad_logits, const float* logits, con
                      int n, Stream stream);
 
 /// One branch's share: features [n][count] with grad_logits [n].
-/// grad_features [n][count] = grad_logits * weight; grad_weight [count] (+)= sum grad_logits * features; grad_bias [1]
-/// (+)= sum grad_logits.
+/// grad_features [n][count] = grad_logits * weight; grad_weight [outputs][count] (+)= sum grad_logits * features;
+/// grad_bias [outputs] (+)= sum grad_logits. outputs: as in head.h; the first of two gets the negative of the second.
 void head_backward(float* grad_features, float* grad_weight, float* grad_bias, const float* features,
-                   const float* weight, const float* grad_logits, int n, int count, bool accumulate, Stream stream);
+                   const float* weight, const float* grad_logits, int n, int count, int outputs, bool accumulate,
+                   Stream stream);
 
 }  // namespace lfm::kernels::inline LFM_TARGET

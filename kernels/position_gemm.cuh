@@ -30,7 +30,7 @@ class PositionCursor {
         image_gap_((pitch_h - h) * pitch_w * channels),
         at_(origin + ((static_cast<std::int64_t>(first / w / h) * pitch_h + y_) * pitch_w + x_) * channels) {}
 
-  __device__ __forceinline__ const float* at() const { return at_; }
+  __device__ __forceinline__ float4 load() const { return load4(at_); }
   __device__ __forceinline__ void advance(int positions) {
     x_ += positions;
     at_ += positions * channels_;
@@ -49,6 +49,19 @@ class PositionCursor {
   const float* at_;
 };
 
+/// Positions [..][channels] that lie side by side, from `first` on.
+class FlatCursor {
+ public:
+  __device__ __forceinline__ FlatCursor(const float* array, int first, int channel, int channels)
+      : channels_(channels), at_(array + std::int64_t{first} * channels + channel) {}
+  __device__ __forceinline__ float4 load() const { return load4(at_); }
+  __device__ __forceinline__ void advance(int positions) { at_ += positions * channels_; }
+
+ private:
+  int channels_;
+  const float* at_;
+};
+
 /// The position of the slab, and column of its tile, that a thread brings.
 template <int kWidth>
 __device__ __forceinline__ int slab_position() {
@@ -59,11 +72,11 @@ __device__ __forceinline__ int slab_column() {
   return thread_index() % (kWidth / 4) * 4;
 }
 
-/// a, b: at this thread's slab_position() of the slice and slab_column() of the tile. positions: of the slice; may be
-/// 0.
-template <int kColumns>
-__device__ __forceinline__ void position_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16], PositionCursor a,
-                                              PositionCursor b, int positions) {
+/// a, b: at this thread's slab_position() of the slice and slab_column() of the tile. A cursor load()s the four values
+/// there and can advance() by so many positions. positions: of the slice; may be 0.
+template <int kColumns, typename CursorA, typename CursorB>
+__device__ __forceinline__ void position_gemm(float (&acc)[GemmTile::kThreadRows][kColumns / 16], CursorA a, CursorB b,
+                                              int positions) {
   constexpr int kDepth = GemmTile::kDepth;
   SHARED_ARRAY(float, tile_a, 2, kDepth, GemmTile::kRows);
   SHARED_ARRAY(float, tile_b, 2, kDepth, kColumns);
@@ -81,11 +94,11 @@ __device__ __forceinline__ void position_gemm(float (&acc)[GemmTile::kThreadRows
   const auto load = [&](int slab) {
     next_a = next_b = {0.0f, 0.0f, 0.0f, 0.0f};
     if (slab * kDepth + position_a < positions) {
-      next_a = load4(a.at());
+      next_a = a.load();
       a.advance(kDepth);
     }
     if (position_b < kDepth && slab * kDepth + position_b < positions) {
-      next_b = load4(b.at());
+      next_b = b.load();
       b.advance(kDepth);
     }
   };

@@ -14,15 +14,8 @@ namespace lfm::kernels::inline LFM_TARGET {
 
 namespace {
 
-constexpr int kThreads = 256;
 constexpr int kInputColumns = 128;  // of grad_x
 constexpr int kColumns = kProjectionChannels;
-
-__global__ void __launch_bounds__(kThreads)
-    transpose_kernel(float* __restrict__ transposed, const float* __restrict__ weight, int ic) {
-  const int i = item_index(kThreads);
-  if (i < ic * kColumns) transposed[i] = weight[i % ic * kColumns + i / ic];
-}
 
 // depth is kColumns; known to the compiler, it would unroll the main loop into more registers than there are.
 __global__ void __launch_bounds__(GemmTile::kThreads, 2)
@@ -44,10 +37,8 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
   const int row = block_index() * GemmTile::kRows;
   const int first = block_row() * slice;
   const int positions = first >= all ? 0 : all - first < slice ? all - first : slice;
-  const PositionCursor a(input + row + slab_column<GemmTile::kRows>(), first + slab_position<GemmTile::kRows>(), 1,
-                         INT32_MAX, 1, INT32_MAX, ic);
-  const PositionCursor b(grad_maps + slab_column<kColumns>(), first + slab_position<kColumns>(), 1, INT32_MAX, 1,
-                         INT32_MAX, kColumns);
+  const FlatCursor a(input, first + slab_position<GemmTile::kRows>(), row + slab_column<GemmTile::kRows>(), ic);
+  const FlatCursor b(grad_maps, first + slab_position<kColumns>(), slab_column<kColumns>(), kColumns);
   float acc[GemmTile::kThreadRows][kColumns / 16];
   position_gemm<kColumns>(acc, a, b, positions);
   store_rows<kColumns>(partials + (std::int64_t{block_row()} * ic + row) * kColumns, kColumns, GemmTile::kRows, acc);
@@ -60,14 +51,6 @@ void check(int positions, int ic) {
 }
 
 }  // namespace
-
-void projection_transpose_weight(float* transposed, const float* weight, int ic, Stream stream) {
-  launch({.kernel = "projection_transpose_weight",
-          .blocks = {blocks_for(ic * kColumns, kThreads)},
-          .threads = kThreads,
-          .synchronises = false},
-         stream, transpose_kernel, transposed, weight, ic);
-}
 
 void projection_backward_input(float* grad_input, const float* grad_maps, const float* transposed, int positions,
                                int ic, Stream stream) {

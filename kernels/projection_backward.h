@@ -8,10 +8,8 @@
 
 namespace lfm::kernels::inline LFM_TARGET {
 
-/// weight [ic][64] -> transposed [64][ic], as projection_backward_input reads it.
-void projection_transpose_weight(float* transposed, const float* weight, int ic, Stream stream);
-
-/// grad_maps [positions][64], transposed [64][ic] -> grad_input [positions][ic]. ic a multiple of 128.
+/// grad_maps [positions][64], the weight transposed [64][ic] (transpose.h) -> grad_input [positions][ic]. ic a multiple
+/// of 128.
 void projection_backward_input(float* grad_input, const float* grad_maps, const float* transposed, int positions,
                                int ic, Stream stream);
 

@@ -10,9 +10,9 @@
 //          warps, and nothing of it is ever in memory.
 // All lanes of a warp read the same residuals: 27 in 15 reads feed 54 multiply-adds. A warp stores 256 bytes side by
 // side, 128 of halves.
-
 #include "kernels/launch.h"
 #include "kernels/stem.h"
+#include "kernels/stem_patch.cuh"
 #include "kernels/tensor_core.cuh"
 
 namespace lfm::kernels::inline LFM_TARGET {
@@ -21,27 +21,7 @@ namespace {
 
 constexpr int kTileRows = 8, kTileColumns = 16;  // pooled outputs
 constexpr int kThreads = kTileRows * kWarp;
-constexpr int kPatchRows = 4 * kTileRows + 3, kPatchFloats = (4 * kTileColumns + 3) * 3;
-constexpr int kPitch = (kPatchFloats + kWarp - 1) / kWarp * kWarp;  // whole warps store a row
-
-/// Two channels' weights: [tap row][tap column and input channel].
-using Weights = float2[3][9];
-
-/// acc += the taps of one row, whose nine values begin at `row`.
-__device__ __forceinline__ void multiply_row(float2& acc, const float* row, const float2 (&w)[9]) {
-  float v[9];
-  UNROLL
-  for (int i = 0; i < 8; i += 2) {
-    const float2 two = load2(row + i);
-    v[i] = two.x, v[i + 1] = two.y;
-  }
-  v[8] = row[8];
-  UNROLL
-  for (int i = 0; i < 9; ++i) {
-    acc.x += v[i] * w[i].x;
-    acc.y += v[i] * w[i].y;
-  }
-}
+using Patch = StemPatch<2 * kTileRows + 1, 2 * kTileColumns + 1>;
 
 __device__ __forceinline__ float2 larger(const float2& a, const float2& b) {
   return {maximum(a.x, b.x), maximum(a.y, b.y)};
@@ -61,22 +41,14 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads, 2)
     stem_kernel(T* __restrict__ output, const float* __restrict__ residual, const float* __restrict__ weight,
                 const float* __restrict__ bias, int tiles_y, int tiles_x, int h, int w) {
-  SHARED_ARRAY(float, patch, kPatchRows, kPitch);
+  SHARED_ARRAY(float, patch, Patch::kRows, Patch::kPitch);
   const int tile = block_index(), image = tile / (tiles_y * tiles_x);
   const int first_y = tile / tiles_x % tiles_y * kTileRows, first_x = tile % tiles_x * kTileColumns;
   const int channel = 2 * lane_index();
 
   const float* pixels = residual + static_cast<std::int64_t>(image) * h * w * 3;
-  const int top = 4 * first_y - 3, left = (4 * first_x - 3) * 3;
-  for (int row = warp_index(); row < kPatchRows; row += kTileRows) {
-    const int y = top + row;
-    for (int column = lane_index(); column < kPitch; column += kWarp) {
-      const int x = left + column;
-      const bool inside = y >= 0 && y < h && x >= 0 && x < 3 * w && column < kPatchFloats;
-      patch[row][column] = inside ? pixels[static_cast<std::int64_t>(y) * w * 3 + x] : 0.0f;
-    }
-  }
-  Weights own;
+  Patch::stage(patch, pixels, 4 * first_y - 3, 4 * first_x - 3, h, w, kTileRows, [](float v, int) { return v; });
+  StemWeights own;
   UNROLL
   for (int i = 0; i < 27; ++i) own[i / 9][i % 9] = load2(weight + i * kStemOutputs + channel);
   const float2 b = load2(bias + channel);

@@ -18,6 +18,8 @@ constexpr float kEps = 1e-5f;
 struct Case {
   int n, h, w, c;
   bool pool;
+  bool relu = true;
+  bool lets_through(float y) const { return !relu || y > 0; }
 };
 
 std::size_t positions_of(const Case& c) { return static_cast<std::size_t>(c.n) * c.h * c.w; }
@@ -77,7 +79,7 @@ struct OnDevice {
         statistics(in.statistics),
         c(in.c) {}
   BatchNorm<X> norm() const {
-    return {x.data(), statistics.data(), scale.data(), shift.data(), c.n, c.h, c.w, c.c, c.pool};
+    return {x.data(), statistics.data(), scale.data(), shift.data(), c.n, c.h, c.w, c.c, c.pool, c.relu};
   }
   DeviceArray<X> x;
   DeviceArray<G> grad;
@@ -93,9 +95,20 @@ constexpr std::array<Case, 7> kCases = {{{1, 2, 2, 64, true},
                                          {1, 17, 9, 128, true},
                                          {3, 15, 13, 64, true},
                                          {2, 11, 27, 64, false}}};
+constexpr Case kBeforeAShortcut = {2, 7, 9, 64, false, false};
+
+std::vector<Case> backward_cases() {
+  std::vector<Case> all(kCases.begin(), kCases.end());
+  all.push_back(kBeforeAShortcut);
+  return all;
+}
 
 std::string name(const char* what, const Case& c, unsigned seed) {
-  return fmt::format("{} of [{}][{}][{}][{}]{}, seed {}", what, c.n, c.h, c.w, c.c, c.pool ? " pooled" : "", seed);
+  return fmt::format("{} of [{}][{}][{}][{}]{}, seed {}", what, c.n, c.h, c.w, c.c,
+                     c.pool   ? " pooled"
+                     : c.relu ? ""
+                              : " without ReLU",
+                     seed);
 }
 
 void expect_moments(const std::vector<float>& x, std::size_t positions, int c, const std::string& what) {
@@ -221,7 +234,7 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.ForwardEqualsTheDefinition") {
 
 // The sums and both gradients that come from them, in overwrite and accumulate mode.
 TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardSumsEqualTheDefinition") {
-  for (const Case& c : kCases) {
+  for (const Case& c : backward_cases()) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w + 1);
     const Inputs in(c, seed);
     const OnDevice<> on(in);
@@ -230,7 +243,7 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardSumsEqualTheDefinition") 
     for (std::size_t window = 0; window < windows_of(c); ++window) {
       for (int channel = 0; channel < c.c; ++channel) {
         const std::size_t at = in.winner(window, channel);
-        if (!(in.y(at) > 0)) continue;
+        if (!c.lets_through(in.y(at))) continue;
         want[channel].add(in.grad[window * c.c + channel]);
         want[c.c + channel].add(in.grad[window * c.c + channel] * in.x_hat(at));
       }
@@ -260,7 +273,7 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardSumsEqualTheDefinition") 
 }
 
 TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardEqualsTheDefinition") {
-  for (const Case& c : kCases) {
+  for (const Case& c : backward_cases()) {
     const unsigned seed = static_cast<unsigned>(c.h * 100 + c.w + 2);
     const Inputs in(c, seed);
     const OnDevice<> on(in);
@@ -274,7 +287,7 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.BackwardEqualsTheDefinition") {
     for (std::size_t window = 0; window < windows_of(c); ++window) {
       for (int channel = 0; channel < c.c; ++channel) {
         const std::size_t at = in.winner(window, channel);
-        if (in.y(at) > 0) through[at] = in.grad[window * c.c + channel];
+        if (c.lets_through(in.y(at))) through[at] = in.grad[window * c.c + channel];
       }
     }
     for (const int border : {1, 0}) {
@@ -395,6 +408,10 @@ TEST_CASE_METHOD(BatchNormTest, "BatchNormTest.RefusesShapesItCannotTile") {
                   Error);
   CHECK_THROWS_AS((kernels::batch_norm_relu<float, float>(
                       nullptr, {nullptr, nullptr, nullptr, nullptr, 1, 1, 4, 64, true}, nullptr)),
+                  Error);
+  CHECK_THROWS_AS((kernels::batch_norm_relu_backward<kernels::Tf32, float>(
+                      nullptr, nullptr, {nullptr, nullptr, nullptr, nullptr, 1, 4, 4, 64, false, false}, nullptr,
+                      nullptr, 16, 0, nullptr)),
                   Error);
 }
 

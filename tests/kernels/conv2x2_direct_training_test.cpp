@@ -1,5 +1,6 @@
 #include "kernels/conv2x2_direct_training.h"
 
+#include "kernels/transpose.h"
 #include "lfm/error.h"
 #include "tests/kernels/device_array.h"
 
@@ -72,7 +73,7 @@ void check(const Conv2x2Shape& s, bool tuned) {
 
   const auto grad_input = result_of<float>(in.input.size(), [&](float* output, kernels::Stream stream) {
     if (tuned) {
-      kernels::conv2x2_transpose_weight(transposed.data(), weight.data(), s.ic, s.oc, stream);
+      kernels::transpose(transposed.data(), weight.data(), 4, s.ic, s.oc, true, stream);
       kernels::conv2x2_backward_input(output, grad.data(), transposed.data(), s, stream);
     } else {
       kernels::conv2x2_backward_input_naive(output, grad.data(), weight.data(), s, stream);
@@ -112,20 +113,6 @@ TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.TunedEqualsTheDefinit
   for (const Conv2x2Shape& s :
        {Conv2x2Shape{1, 2, 2, 64, 128}, {3, 6, 8, 64, 128}, {3, 5, 9, 128, 128}, {1, 12, 13, 64, 256}})
     check(s, true);
-}
-
-TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.TransposesOddWeights") {
-  constexpr int ic = 37, oc = 5;
-  const auto w = uniform(4 * ic * oc, 1);
-  const DeviceArray<float> weight(w);
-  const auto got = result_of<float>(w.size(), [&](float* output, kernels::Stream stream) {
-    kernels::conv2x2_transpose_weight(output, weight.data(), ic, oc, stream);
-  });
-  for (int tap = 0; tap < 4; ++tap) {
-    for (int c = 0; c < ic; ++c) {
-      for (int o = 0; o < oc; ++o) QUICK_REQUIRE(got[((3 - tap) * oc + o) * ic + c] == w[(tap * ic + c) * oc + o], o);
-    }
-  }
 }
 
 TEST_CASE_METHOD(Conv2x2BackwardTest, "Conv2x2BackwardTest.RefusesShapesItCannotTile") {

@@ -34,29 +34,37 @@ TEST_CASE_METHOD(HeadTrainingTest, "HeadTrainingTest.LossAndDerivativeAtOrdinary
 }
 
 TEST_CASE_METHOD(HeadTrainingTest, "HeadTrainingTest.BackwardEqualsTheDefinition") {
-  for (const auto& [n, count] : {std::tuple{1, 1}, {3, 64}, {7, 259}}) {
-    const auto x = uniform(static_cast<std::size_t>(n) * count, 1), w = uniform(static_cast<std::size_t>(count), 2),
-               g = uniform(static_cast<std::size_t>(n), 3);
+  for (const auto& [n, count, outputs] : {std::tuple{1, 1, 1}, {3, 64, 2}, {7, 259, 1}, {2, 259, 2}}) {
+    const auto x = uniform(static_cast<std::size_t>(n) * count, 1),
+               w = uniform(static_cast<std::size_t>(count) * outputs, 2), g = uniform(static_cast<std::size_t>(n), 3);
+    const std::size_t last = static_cast<std::size_t>(outputs) - 1;
     const DeviceArray<float> features(x), weight(w), grad(g), grad_features(x.size());
     for (const bool accumulate : {false, true}) {
-      const DeviceArray<float> grad_weight(std::vector<float>(w.size(), 2.0f)), grad_bias(std::vector<float>{-1.0f});
+      const DeviceArray<float> grad_weight(std::vector<float>(w.size(), 2.0f)),
+          grad_bias(std::vector<float>(last + 1, -1.0f));
       device::Stream stream(context());
       kernels::head_backward(grad_features.data(), grad_weight.data(), grad_bias.data(), features.data(), weight.data(),
-                             grad.data(), n, count, accumulate, stream.handle());
+                             grad.data(), n, count, outputs, accumulate, stream.handle());
       stream.synchronize();
-      std::vector<Reference> want_weight(w.size()), want_bias(1);
+      std::vector<Reference> want_weight(w.size()), want_bias(last + 1);
       if (accumulate) {
         for (Reference& r : want_weight) r.add(2.0);
-        want_bias[0].add(-1.0);
+        for (Reference& r : want_bias) r.add(-1.0);
       }
       for (int i = 0; i < n; ++i) {
-        want_bias[0].add(g[i]);
-        for (int f = 0; f < count; ++f) want_weight[f].add(double{g[i]} * x[i * count + f]);
+        for (std::size_t o = 0; o <= last; ++o) {
+          const double sign = o == last ? 1 : -1;  // the logit is the last output less the first
+          want_bias[o].add(sign * g[i]);
+          for (int f = 0; f < count; ++f) want_weight[o * count + f].add(sign * g[i] * x[i * count + f]);
+        }
       }
-      expect_close(grad_weight.read(), want_weight, n, "weight");
-      expect_close(grad_bias.read(), want_bias, n, "bias");
+      expect_close(grad_weight.read(), want_weight, n + 1, "weight");
+      expect_close(grad_bias.read(), want_bias, n + 1, "bias");
       const auto got = grad_features.read();
-      for (int i = 0; i < n * count; ++i) QUICK_REQUIRE(got[i] == g[i / count] * w[i % count], i);
+      for (int i = 0; i < n * count; ++i) {
+        const int f = i % count;
+        QUICK_REQUIRE(got[i] == g[i / count] * (last == 1 ? w[count + f] - w[f] : w[f]), i);
+      }
     }
   }
 }

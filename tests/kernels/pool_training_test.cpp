@@ -15,7 +15,7 @@ namespace lfm::test {
 namespace {
 
 using PoolTrainingTest = KernelTest;
-constexpr int kChannels = kernels::kProjectionChannels;
+constexpr int kChannels = 64;
 constexpr kernels::DrawOrigin kOrigin{0x123456789abcdefull, 77, 5};
 
 TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RbldDropsByRankAsTheGeneratorSays") {
@@ -26,11 +26,11 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RbldDropsByRankAsTheGenerat
     const DeviceArray<float> drop_on(drop), scale_on(scale);
     const DeviceArray<float> in_out(values);  // multiplied in every order; only the factors are compared here
     const auto factors = result_of<float>(values.size(), [&, k = k](float* out, kernels::Stream stream) {
-      kernels::rbld(in_out.data(), out, nullptr, drop_on.data(), scale_on.data(), kOrigin, rows, k, stream);
+      kernels::rbld(in_out.data(), out, nullptr, drop_on.data(), scale_on.data(), kOrigin, rows, kChannels, k, stream);
     });
     const DeviceArray<float> once(values), factors_on(values.size());
     device::Stream stream(context());
-    kernels::rbld(once.data(), factors_on.data(), nullptr, drop_on.data(), scale_on.data(), kOrigin, rows, k,
+    kernels::rbld(once.data(), factors_on.data(), nullptr, drop_on.data(), scale_on.data(), kOrigin, rows, kChannels, k,
                   stream.handle());
     stream.synchronize();
     const auto after = once.read();
@@ -56,7 +56,8 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RbldTakesInjectedMasks") {
   const DeviceArray<float> values(std::vector<float>(rows * k, 2.0f)), scale(std::vector<float>{1.5f, 3.0f}),
       factors(rows * k);
   device::Stream stream(context());
-  kernels::rbld(values.data(), factors.data(), keep_on.data(), nullptr, scale.data(), {}, rows, k, stream.handle());
+  kernels::rbld(values.data(), factors.data(), keep_on.data(), nullptr, scale.data(), {}, rows, kChannels, k,
+                stream.handle());
   stream.synchronize();
   const auto got = values.read();
   for (std::size_t i = 0; i < got.size(); ++i) QUICK_REQUIRE(got[i] == (keep[i] ? (i % 2 ? 6.0f : 3.0f) : 0.0f), i);
@@ -67,7 +68,7 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RksDrawsWhatTheGeneratorDra
     const int rows = images * kChannels;
     const auto got = result_of<std::int32_t>(static_cast<std::size_t>(rows) * k,
                                              [&, area = area, k = k](std::int32_t* out, kernels::Stream stream) {
-                                               kernels::rks_draw(out, kOrigin, rows, area, k, stream);
+                                               kernels::rks_draw(out, kOrigin, rows, kChannels, area, k, stream);
                                              });
     std::vector<std::int32_t> want(static_cast<std::size_t>(k));
     for (int row = 0; row < rows; ++row) {
@@ -121,10 +122,10 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.BackwardScattersAndAdds") {
   constexpr int images = 2, rows = images * kChannels, area = 35, k = 16;
   const auto grad_a = uniform(rows * k, 1), grad_b = uniform(rows * k, 2), factors = uniform(rows * k, 3);
   const auto topk = result_of<std::int32_t>(rows * k, [&](std::int32_t* out, kernels::Stream s) {
-    kernels::rks_draw(out, {1, 0, 0}, rows, area, k, s);
+    kernels::rks_draw(out, {1, 0, 0}, rows, kChannels, area, k, s);
   });
   const auto rks = result_of<std::int32_t>(rows * k, [&](std::int32_t* out, kernels::Stream s) {
-    kernels::rks_draw(out, {2, 0, 0}, rows, area, k, s);
+    kernels::rks_draw(out, {2, 0, 0}, rows, kChannels, area, k, s);
   });
   const DeviceArray<float> a(grad_a), b(grad_b), factors_on(factors);
   const DeviceArray<std::int32_t> topk_on(topk), rks_on(rks);
@@ -138,9 +139,9 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.BackwardScattersAndAdds") {
   for (int i = 0; i < rows * k; ++i) want[at(i, topk)] += grad_a[i] * factors[i];
   for (int i = 0; i < rows * k; ++i) want[at(i, rks)] += grad_b[i];
   const auto got = result_of<float>(count, [&](float* out, kernels::Stream s) {
-    kernels::average_pool_backward(out, zeros.data(), rows, area, false, s);  // clears
-    kernels::pool_backward(out, a.data(), factors_on.data(), topk_on.data(), rows, area, k, s);
-    kernels::pool_backward(out, b.data(), nullptr, rks_on.data(), rows, area, k, s);
+    kernels::average_pool_backward(out, zeros.data(), rows, kChannels, area, false, s);  // clears
+    kernels::pool_backward(out, a.data(), factors_on.data(), topk_on.data(), rows, kChannels, area, k, s);
+    kernels::pool_backward(out, b.data(), nullptr, rks_on.data(), rows, kChannels, area, k, s);
   });
   for (std::size_t i = 0; i < count; ++i) {
     QUICK_REQUIRE(std::abs(got[i] - want[i]) <= 1e-7, "at " << i << ": " << got[i] << ", expected " << want[i]);
@@ -152,15 +153,16 @@ TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.AverageBackward") {
   const auto grad = uniform(rows, 4);
   const DeviceArray<float> on(grad);
   const auto got = result_of<float>(rows * area, [&](float* out, kernels::Stream s) {
-    kernels::average_pool_backward(out, on.data(), rows, area, false, s);
+    kernels::average_pool_backward(out, on.data(), rows, kChannels, area, false, s);
   });
   for (int i = 0; i < rows * area; ++i)
     REQUIRE(got[i] == grad[i / kChannels / area * kChannels + i % kChannels] / 7.0f);
 }
 
 TEST_CASE_METHOD(PoolTrainingTest, "PoolTrainingTest.RefusesWhatItCannotDraw") {
-  CHECK_THROWS_AS(kernels::rks_draw(nullptr, {}, kChannels, 8, 9, nullptr), Error);
-  CHECK_THROWS_AS(kernels::rbld(nullptr, nullptr, nullptr, nullptr, nullptr, {}, kChannels + 1, 4, nullptr), Error);
+  CHECK_THROWS_AS(kernels::rks_draw(nullptr, {}, kChannels, kChannels, 8, 9, nullptr), Error);
+  CHECK_THROWS_AS(kernels::rbld(nullptr, nullptr, nullptr, nullptr, nullptr, {}, kChannels + 1, kChannels, 4, nullptr),
+                  Error);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <tuple>
 
+#include "kernels/transpose.h"
 #include "lfm/error.h"
 #include "tests/kernels/device_array.h"
 
@@ -30,7 +31,7 @@ TEST_CASE_METHOD(ProjectionBackwardTest, "ProjectionBackwardTest.EqualsTheDefini
     const DeviceArray<float> input(x), weight(w), grad(g), transposed(w.size());
     const auto got_x =
         result_of<float>(x.size(), [&, ic = ic, positions = positions](float* output, kernels::Stream stream) {
-          kernels::projection_transpose_weight(transposed.data(), weight.data(), ic, stream);
+          kernels::transpose(transposed.data(), weight.data(), 1, ic, 64, false, stream);
           kernels::projection_backward_input(output, grad.data(), transposed.data(), positions, ic, stream);
         });
     expect_close(got_x, want_x, kChannels, fmt::format("input, {} positions of {}, seed {}", positions, ic, seed));

@@ -116,7 +116,7 @@ class Stages {
   }
   void head() const {
     kernels::head(at<float>(plan_.logits), at<float>(plan_.features), weight(weight_plan_.head_weight),
-                  weight(weight_plan_.head_bias), pass_.n, feature_count(pass_.architecture), stream_);
+                  weight(weight_plan_.head_bias), pass_.n, feature_count(pass_.architecture), 1, stream_);
   }
 
  private:

@@ -34,7 +34,7 @@ void CudaTraining::backward_head(GradientMode mode) {
     const bool accumulate = branch > 0 || mode == GradientMode::accumulate;  // the branches share the layer
     kernels::head_backward(branch_at(plan_.grad_features, branch), gradient_at(kHeadWeight), gradient_at(kHeadBias),
                            branch_at(plan_.features, branch), parameter_at(kHeadWeight),
-                           branch_at(plan_.grad_logits, branch), n_, feature_count(architecture_), accumulate,
+                           branch_at(plan_.grad_logits, branch), n_, feature_count(architecture_), 1, accumulate,
                            stream_.handle());
   }
 }
@@ -42,16 +42,16 @@ void CudaTraining::backward_head(GradientMode mode) {
 void CudaTraining::backward_pool() {
   const int area = plan_.shape.maps().area(), k = architecture_.k;
   if (architecture_.pooling == Pooling::average) {
-    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), area, maps_taught_,
-                                          stream_.handle());
+    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), kMapChannels, area,
+                                          maps_taught_, stream_.handle());
   }
   if (!maps_taught_) stream_.zero(at(plan_.grad_maps), static_cast<std::size_t>(rows()) * area * sizeof(float));
   kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 0),
                          step_.options.rbld ? at(plan_.factors) : nullptr, at<std::int32_t>(plan_.topk_positions),
-                         rows(), area, k, stream_.handle());
+                         rows(), kMapChannels, area, k, stream_.handle());
   if (step_.options.rks) {
     kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 1), nullptr,
-                           at<std::int32_t>(plan_.rks_positions), rows(), area, k, stream_.handle());
+                           at<std::int32_t>(plan_.rks_positions), rows(), kMapChannels, area, k, stream_.handle());
   }
 }
 

@@ -7,6 +7,7 @@
 #include "kernels/projection.h"
 #include "kernels/projection_backward.h"
 #include "kernels/projection_tensor.h"
+#include "kernels/transpose.h"
 #include "src/engine/cuda/training.h"
 
 namespace lfm::inline LFM_TARGET {
@@ -79,7 +80,7 @@ void CudaTraining::backward_projection<float>(GradientMode mode) {
   kernels::projection_backward_weight(gradient_at(kProjection), at(plan_.scratch), at(plan_.out[kBlocks - 1]),
                                       at(plan_.grad_maps), map_positions(), ic, mode == GradientMode::accumulate,
                                       stream_.handle());
-  kernels::projection_transpose_weight(at(plan_.packed), parameter_at(kProjection), ic, stream_.handle());
+  kernels::transpose(at(plan_.packed), parameter_at(kProjection), 1, ic, kMapChannels, false, stream_.handle());
   kernels::projection_backward_input(at(plan_.grad_out), at(plan_.grad_maps), at(plan_.packed), map_positions(), ic,
                                      stream_.handle());
 }
@@ -108,7 +109,7 @@ void CudaTraining::backward_convolution<float>(int b, GradientMode mode) {
   const kernels::Conv2x2Shape s = conv_shape(b);
   kernels::conv2x2_backward_weight(gradient_at(conv_weight(b)), at(plan_.scratch), at(plan_.out[b - 1]),
                                    at(plan_.grad_conv), s, mode == GradientMode::accumulate, stream_.handle());
-  kernels::conv2x2_transpose_weight(at(plan_.packed), parameter_at(conv_weight(b)), s.ic, s.oc, stream_.handle());
+  kernels::transpose(at(plan_.packed), parameter_at(conv_weight(b)), 4, s.ic, s.oc, true, stream_.handle());
   kernels::conv2x2_backward_input(at(plan_.grad_out), at(plan_.grad_conv), at(plan_.packed), s, stream_.handle());
 }
 

@@ -137,14 +137,14 @@ void CudaTraining::pool() {
     if (injected.rbld_keep) upload(plan_.keep, injected.rbld_keep, selected);
     kernels::rbld(branch_at(plan_.features, 0), at(plan_.factors),
                   injected.rbld_keep ? at<std::uint8_t>(plan_.keep) : nullptr, at(plan_.rbld_tables),
-                  at(plan_.rbld_tables) + k, origin, rows(), k, stream_.handle());
+                  at(plan_.rbld_tables) + k, origin, rows(), kMapChannels, k, stream_.handle());
   }
   if (options.rks) {
     auto* drawn = at<std::int32_t>(plan_.drawn);
     if (injected.rks_index) {
       upload(plan_.drawn, injected.rks_index, selected * sizeof(std::int32_t));
     } else {
-      kernels::rks_draw(drawn, origin, rows(), area, k, stream_.handle());
+      kernels::rks_draw(drawn, origin, rows(), kMapChannels, area, k, stream_.handle());
     }
     kernels::rks_gather(branch_at(plan_.features, 1), at<std::int32_t>(plan_.rks_positions), drawn, at(plan_.maps),
                         rows(), area, k, stream_.handle());
@@ -155,7 +155,7 @@ void CudaTraining::pool() {
 void CudaTraining::run_branch(int branch, float weight) {
   float* logits = result_at(branch);
   kernels::head(logits, branch_at(plan_.features, branch), parameter_at(kHeadWeight), parameter_at(kHeadBias), n_,
-                feature_count(architecture_), stream_.handle());
+                feature_count(architecture_), 1, stream_.handle());
   kernels::bce_with_logits(result_at(2 + branch), branch_at(plan_.grad_logits, branch), logits,
                            at<std::uint8_t>(plan_.labels), weight, n_, stream_.handle());
 }

@@ -116,7 +116,7 @@ void pooling_and_head(simt::MemoryChecker& checker) {
   const Floats means(checker, "means", rows);
   kernels::average_pool(means, maps, rows, area, nullptr);
   const Floats weight(checker, "weight", 64 * k, 2), bias(checker, "bias", 1, 3), logits(checker, "logits", n);
-  kernels::head(logits, values, weight, bias, n, 64 * k, nullptr);
+  kernels::head(logits, values, weight, bias, n, 64 * k, 1, nullptr);
   kernels::pool_head(logits, values, maps, weight, bias, n, 64, area, k, nullptr);
 }
 

@@ -6,10 +6,16 @@
 #include "kernels/distillation.h"
 #include "kernels/first_conv.h"
 #include "kernels/head_training.h"
+#include "kernels/join.h"
+#include "kernels/padded_conv_weight.h"
 #include "kernels/partial_sums.h"
 #include "kernels/pool_training.h"
 #include "kernels/projection_backward.h"
 #include "kernels/projection_tensor.h"
+#include "kernels/spread.h"
+#include "kernels/stem_conv.h"
+#include "kernels/stem_pool.h"
+#include "kernels/transpose.h"
 #include "tests/kernels/memory/every_kernel.h"
 #include "tests/kernels/memory/watched_array.h"
 
@@ -62,6 +68,16 @@ void batch_norm(simt::MemoryChecker& checker, bool pool) {
   const WatchedArray<G> grad(checker, "grad_output", product({windows, c}), 4);
   const Floats grad_scale(checker, "grad_scale", c, 0), grad_shift(checker, "grad_shift", c, 0);
   kernels::batch_norm_relu_backward_sums<X, G>(sums, grad_scale, grad_shift, scratch, norm, grad, true, nullptr);
+  if constexpr (std::is_same_v<X, float> && std::is_same_v<G, float>) {
+    if (!pool) {  // where a shortcut is added before ReLU
+      kernels::join(output, norm, grad, nullptr);
+      kernels::join(output, norm, norm, nullptr);
+      kernels::join_backward(grad, output, product({positions, c}), nullptr);
+      kernels::BatchNorm<float> added = norm;
+      added.relu = false;
+      kernels::batch_norm_relu_backward_sums<X, G>(sums, grad_scale, grad_shift, scratch, added, grad, true, nullptr);
+    }
+  }
   const WatchedArray<T> grad_x(checker, "grad_x", product({n, h + 2, w + 2, c}));
   kernels::batch_norm_relu_backward<T, X>(grad_x, scratch, norm, grad, sums, positions, 1, nullptr);
   if constexpr (std::is_same_v<X, G>)
@@ -71,7 +87,7 @@ void batch_norm(simt::MemoryChecker& checker, bool pool) {
 void convolution(simt::MemoryChecker& checker, const kernels::Conv2x2Shape& s) {
   const Floats weight(checker, "weight", product({4, s.ic, s.oc}), 1),
       transposed(checker, "transposed", product({4, s.oc, s.ic}));
-  kernels::conv2x2_transpose_weight(transposed, weight, s.ic, s.oc, nullptr);
+  kernels::transpose(transposed, weight, 4, s.ic, s.oc, true, nullptr);
   const Floats grad_output(checker, "grad_output", product({s.n, s.h + 1, s.w + 1, s.oc}), 2);
   const Floats grad_input(checker, "grad_input", product({s.n, s.h, s.w, s.ic}));
   kernels::conv2x2_backward_input(grad_input, grad_output, transposed, s, nullptr);
@@ -119,6 +135,36 @@ void projection_tensor(simt::MemoryChecker& checker) {
   kernels::projection_weight_tensor<T>(grad_weight, scratch, input, grad_maps, positions, ic, false, nullptr);
 }
 
+void padded_convolution(simt::MemoryChecker& checker, const kernels::PaddedConvShape& s) {
+  const int oh = (s.h - 1) / s.stride + 1, ow = (s.w - 1) / s.stride + 1;
+  const Floats input(checker, "input", product({s.n, s.h, s.w, s.ic}), 1),
+      grad_output(checker, "grad_output", product({s.n, oh, ow, s.oc}), 2);
+  const Floats grad_weight(checker, "grad_weight", product({s.kernel, s.kernel, s.ic, s.oc})),
+      scratch(checker, "scratch", kernels::padded_conv_backward_weight_scratch(s));
+  kernels::padded_conv_backward_weight(grad_weight, scratch, input, grad_output, s, false, nullptr);
+  if (s.stride == 1) return;
+  const Floats spread(checker, "spread", product({s.n, s.h, s.w, s.oc}));
+  kernels::spread(spread, grad_output, s.n, s.h, s.w, s.oc, nullptr);
+}
+
+void stem(simt::MemoryChecker& checker) {
+  constexpr int n = 2, h = 21, w = 70, ch = (h - 1) / 2 + 1, cw = (w - 1) / 2 + 1, ph = (ch - 1) / 2 + 1,
+                pw = (cw - 1) / 2 + 1, c = 64;
+  const Floats residual(checker, "residual", product({n, h, w, 3}), 1),
+      weight(checker, "weight", product({9, 3, c}), 2), conv(checker, "conv", product({n, ch, cw, c}));
+  const kernels::FirstConvInput<float> input{residual, n, h, w, {0.1f, 0.2f, 0.3f}};
+  kernels::stem_conv(conv, input, weight, nullptr);
+  const Floats statistics(checker, "statistics", 2 * c, 3), scale(checker, "scale", c, 4),
+      shift(checker, "shift", c, 5);
+  const Floats pooled(checker, "pooled", product({n, ph, pw, c})), grad(checker, "grad", product({n, ch, cw, c}));
+  const WatchedArray<std::uint32_t> winners(checker, "winners", product({n, ph, pw, c / 4}));
+  kernels::stem_pool(pooled, winners, {conv, statistics, scale, shift, n, ch, cw, c}, nullptr);
+  kernels::stem_pool_backward(grad, pooled, winners, n, ch, cw, c, nullptr);
+  const Floats grad_weight(checker, "grad_weight", product({9, 3, c})),
+      scratch(checker, "scratch", kernels::stem_conv_backward_weight_scratch(n, h, w));
+  kernels::stem_conv_backward_weight(grad_weight, scratch, input, grad, false, nullptr);
+}
+
 void naive_convolution(simt::MemoryChecker& checker) {
   constexpr kernels::Conv2x2Shape s{1, 4, 5, 32, 64};
   const Floats weight(checker, "weight", product({4, s.ic, s.oc}), 1);
@@ -133,7 +179,7 @@ void naive_convolution(simt::MemoryChecker& checker) {
 void projection(simt::MemoryChecker& checker) {
   constexpr int positions = 200, ic = 256;
   const Floats weight(checker, "weight", product({ic, 64}), 1), transposed(checker, "transposed", product({64, ic}));
-  kernels::projection_transpose_weight(transposed, weight, ic, nullptr);
+  kernels::transpose(transposed, weight, 1, ic, 64, false, nullptr);
   const Floats grad_maps(checker, "grad_maps", product({positions, 64}), 2),
       grad_input(checker, "grad_input", product({positions, ic}));
   kernels::projection_backward_input(grad_input, grad_maps, transposed, positions, ic, nullptr);
@@ -150,15 +196,15 @@ void pooling(simt::MemoryChecker& checker) {
   const Floats factors(checker, "factors", product({rows, k})), drop(checker, "drop", k, 0),
       scale(checker, "scale", k, 3);
   const WatchedArray<std::uint8_t> keep(checker, "keep", product({rows, k}), 4);
-  kernels::rbld(values, factors, nullptr, drop, scale, origin, rows, k, nullptr);
-  kernels::rbld(values, factors, keep, drop, scale, origin, rows, k, nullptr);
+  kernels::rbld(values, factors, nullptr, drop, scale, origin, rows, 64, k, nullptr);
+  kernels::rbld(values, factors, keep, drop, scale, origin, rows, 64, k, nullptr);
   const WatchedArray<std::int32_t> drawn(checker, "drawn", product({rows, k})),
       positions(checker, "positions", product({rows, k}));
-  kernels::rks_draw(drawn, origin, rows, area, k, nullptr);
+  kernels::rks_draw(drawn, origin, rows, 64, area, k, nullptr);
   kernels::rks_gather(values, positions, drawn, maps, rows, area, k, nullptr);
   const Floats grad_maps(checker, "grad_maps", product({n, area, 64}), 0);
-  kernels::pool_backward(grad_maps, values, factors, positions, rows, area, k, nullptr);
-  kernels::average_pool_backward(grad_maps, values, rows, area, true, nullptr);
+  kernels::pool_backward(grad_maps, values, factors, positions, rows, 64, area, k, nullptr);
+  kernels::average_pool_backward(grad_maps, values, rows, 64, area, true, nullptr);
 }
 
 void distillation(simt::MemoryChecker& checker) {
@@ -183,7 +229,8 @@ void head_and_step(simt::MemoryChecker& checker) {
   const Floats grad_features(checker, "grad_features", product({n, count})),
       grad_weight(checker, "grad_weight", count, 0);
   const Floats grad_bias(checker, "grad_bias", 1, 0);
-  kernels::head_backward(grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count, true, nullptr);
+  kernels::head_backward(grad_features, grad_weight, grad_bias, features, weight, grad_logits, n, count, 1, true,
+                         nullptr);
 
   constexpr std::size_t parameters = 3000;
   const Floats values(checker, "parameters", parameters, 5), m(checker, "m", parameters, 0),
@@ -209,6 +256,10 @@ void run_training_kernels(simt::MemoryChecker& checker) {
   projection_tensor<kernels::Bfloat16>(checker);
   projection_tensor<kernels::Tf32>(checker);
   naive_convolution(checker);
+  padded_convolution(checker, {1, 11, 12, 64, 128, 3, 1});
+  padded_convolution(checker, {2, 9, 11, 64, 64, 3, 2});
+  padded_convolution(checker, {1, 10, 9, 128, 64, 1, 2});
+  stem(checker);
   projection(checker);
   pooling(checker);
   distillation(checker);
