@@ -263,7 +263,7 @@ TEST_CASE_METHOD(TrainCommand, "TrainCommand.RivalsNetworksTrainAndScore") {
   refused({"--trunk", "resnet", "--teacher", path("npr/last.lfmw")}, "--teacher needs --trunk snet");
   refused({"--network", "another"}, "--network");
   if (why_no_emulation().empty()) {
-    refused({"--trunk", "resnet"}, "use --device cpu or --device reference", "emulated");
+    refused({"--trunk", "resnet", "--precision", "bf16"}, "leave out --precision bf16", "emulated");
   }
 }
 

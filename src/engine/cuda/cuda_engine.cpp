@@ -97,8 +97,9 @@ std::string CudaEngine::computed_by(const Stage& stage) const {
 
 std::string CudaEngine::remedy(const Architecture& architecture, PlanMode mode) const {
   if (architecture.trunk == Trunk::snet) return "";
-  if (mode == PlanMode::training) return Engine::remedy(architecture, mode);
-  return libraries_ ? "leave out --kernels" : "";
+  if (libraries_) return "leave out --kernels";
+  if (mode == PlanMode::inference || training_precision_ == Precision::fp32) return "";
+  return fmt::format("leave out --precision {}: a GPU trains them in fp32", precision_name(training_precision_));
 }
 
 void CudaEngine::take_model(const Architecture& architecture, std::span<const float> values) {

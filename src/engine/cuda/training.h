@@ -1,6 +1,6 @@
 // Training on the device: the stages of engine.h, forward (training_forward.cpp) and backward (training_backward.cpp),
-// their convolutions in every precision (training_convolutions.cpp), and the state that persists between steps
-// (training_state.cpp). Owned by CudaEngine.
+// SNet's convolutions in every precision (training_convolutions.cpp), the ResNet trunk both ways (training_resnet.cpp),
+// and the state that persists between steps (training_state.cpp). Owned by CudaEngine.
 #pragma once
 
 #include <array>
@@ -24,7 +24,8 @@ namespace lfm::inline LFM_TARGET {
 class CudaTraining final : public Training {
  public:
   /// parameters: laid out by the table. All work goes to `stream`. precision: FP32, TF32 or BF16, of what the
-  /// convolutions multiply; everything else is FP32, but in BF16 what kernels::Stored says.
+  /// convolutions multiply; everything else is FP32, but in BF16 what kernels::Stored says. The ResNet trunk has FP32
+  /// alone.
   CudaTraining(const device::Context& context, device::Stream& stream, const Architecture& architecture,
                std::span<const float> parameters, Precision precision = Precision::fp32);
 
@@ -62,8 +63,9 @@ class CudaTraining final : public Training {
   float* branch_at(const Region& region, int branch) const {
     return at(region) + region.count() / 2 * static_cast<std::size_t>(branch);
   }
-  int rows() const { return n_ * kMapChannels; }
-  int map_positions() const { return n_ * plan_.shape.maps().area(); }
+  int channels() const { return map_channels(architecture_); }
+  int rows() const { return n_ * channels(); }
+  int map_positions() const { return n_ * plan_.map.area(); }
 
   // Calls f with a value of the type that the convolutions multiply.
   template <typename F>
@@ -85,15 +87,20 @@ class CudaTraining final : public Training {
     });
   }
 
-  // Calls f with what the first convolution begins at: pixels, or the residual.
+  kernels::ResidualScale residual_scale() const {
+    kernels::ResidualScale scale;
+    for (std::size_t c = 0; c < 3; ++c)
+      scale.channel[c] = static_cast<float>(front_end(architecture_).scale(c, architecture_.normalisation));
+    return scale;
+  }
+  kernels::FirstConvInput<float> stored_residual() const {
+    return {at(plan_.residual), n_, plan_.input.h, plan_.input.w, residual_scale()};
+  }
+  // Calls f with what the first convolution of SNet begins at: pixels, or the residual.
   template <typename F>
   void with_first_input(F f) const {
-    kernels::ResidualScale scale;
-    for (std::size_t c = 0; c < 3; ++c) scale.channel[c] = static_cast<float>(front_end(architecture_).scale(c));
-    if (is_fused(architecture_.front_end)) {
-      return f(kernels::FirstConvInput<std::uint8_t>{pixels_, n_, plan_.height, plan_.width, scale});
-    }
-    f(kernels::FirstConvInput<float>{at(plan_.residual), n_, plan_.shape.input.h, plan_.shape.input.w, scale});
+    if (!is_fused(architecture_)) return f(stored_residual());
+    f(kernels::FirstConvInput<std::uint8_t>{pixels_, n_, plan_.height, plan_.width, residual_scale()});
   }
   template <typename X>
   kernels::BatchNorm<X> batch_norm(int b) const;
@@ -121,6 +128,25 @@ class CudaTraining final : public Training {
   void backward_convolution(int b, GradientMode mode);
   template <typename T>
   void backward_convolution(int b, GradientMode mode);
+
+  // A map of the ResNet trunk.
+  struct TrunkMap {
+    float* data;
+    MapSize size;
+  };
+  kernels::BatchNorm<float> trunk_norm(int convolution) const;
+  TrunkMap input_of(int bottleneck) const;
+  float* gradient_behind(int bottleneck) const;
+  void forward_stem();
+  void forward_bottleneck(int b);
+  void convolve_trunk(int convolution, const TrunkMap& in);
+  void take_trunk_statistics(int convolution);
+  void backward_stem(GradientMode mode);
+  void backward_bottleneck(int b, GradientMode mode);
+  void backward_trunk_norm(int convolution, const float* grad, bool relu, GradientMode mode);
+  void backward_trunk_weight(int convolution, const TrunkMap& in, GradientMode mode);
+  void backward_trunk_input(int convolution, const TrunkMap& grad_in, const float* shortcut = nullptr);
+
   void run_branch(int branch, float weight);
   void compare_with_teacher();
 
@@ -128,7 +154,11 @@ class CudaTraining final : public Training {
   std::byte* transfer(std::size_t bytes);
   void download(void* to, const void* device, std::size_t bytes);     // waits
   void overwrite(void* device, const void* from, std::size_t bytes);  // waits
-  void merge_moments(int b);
+  double images_times(int area) const { return images_ * area; }      // positions of the whole batch
+  template <typename X>
+  void take_statistics(const X* x, int area, int c, const Region& statistics, int mean, int variance,
+                       const float* bias);
+  void merge_moments(int area, int c);
   template <typename T>
   void sum_over_processes(T* device, std::size_t count);
 
@@ -152,8 +182,7 @@ class CudaTraining final : public Training {
   double images_ = 0;                     // of all processes
   TrainingStep step_;
   std::uint64_t changes_ = 0;
-  bool maps_taught_ = false;             // the maps' gradient already has a teacher's part
-  std::array<double, kBlocks> count_{};  // positions of the whole batch that a block's statistics were taken over
+  bool maps_taught_ = false;  // the maps' gradient already has a teacher's part
 };
 
 }  // namespace lfm::inline LFM_TARGET

@@ -23,35 +23,41 @@ void CudaTraining::backward(const Stage& stage, GradientMode mode) {
       const device::Range range("backward block", n_, stage.index);
       return backward_block(stage.block, mode);
     }
-    case StageKind::front_end:  // has no parameters
-    case StageKind::stem:       // of another trunk, as bottlenecks
-    case StageKind::bottleneck: return;
+    case StageKind::stem: {
+      const device::Range range("backward stem", n_, stage.index);
+      return backward_stem(mode);
+    }
+    case StageKind::bottleneck: {
+      const device::Range range("backward bottleneck", n_, stage.index);
+      return backward_bottleneck(stage.block, mode);
+    }
+    case StageKind::front_end: return;  // has no parameters
   }
 }
 
 void CudaTraining::backward_head(GradientMode mode) {
   for (int branch = 0; branch < (step_.options.rks ? 2 : 1); ++branch) {
     const bool accumulate = branch > 0 || mode == GradientMode::accumulate;  // the branches share the layer
-    kernels::head_backward(branch_at(plan_.grad_features, branch), gradient_at(kHeadWeight), gradient_at(kHeadBias),
-                           branch_at(plan_.features, branch), parameter_at(kHeadWeight),
-                           branch_at(plan_.grad_logits, branch), n_, feature_count(architecture_), 1, accumulate,
-                           stream_.handle());
+    kernels::head_backward(branch_at(plan_.grad_features, branch), gradient_at(table_.head_weight()),
+                           gradient_at(table_.head_bias()), branch_at(plan_.features, branch),
+                           parameter_at(table_.head_weight()), branch_at(plan_.grad_logits, branch), n_,
+                           feature_count(architecture_), output_count(architecture_), accumulate, stream_.handle());
   }
 }
 
 void CudaTraining::backward_pool() {
-  const int area = plan_.shape.maps().area(), k = architecture_.k;
+  const int area = plan_.map.area(), k = architecture_.k;
   if (architecture_.pooling == Pooling::average) {
-    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), kMapChannels, area,
+    return kernels::average_pool_backward(at(plan_.grad_maps), at(plan_.grad_features), rows(), channels(), area,
                                           maps_taught_, stream_.handle());
   }
   if (!maps_taught_) stream_.zero(at(plan_.grad_maps), static_cast<std::size_t>(rows()) * area * sizeof(float));
   kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 0),
                          step_.options.rbld ? at(plan_.factors) : nullptr, at<std::int32_t>(plan_.topk_positions),
-                         rows(), kMapChannels, area, k, stream_.handle());
+                         rows(), channels(), area, k, stream_.handle());
   if (step_.options.rks) {
     kernels::pool_backward(at(plan_.grad_maps), branch_at(plan_.grad_features, 1), nullptr,
-                           at<std::int32_t>(plan_.rks_positions), rows(), kMapChannels, area, k, stream_.handle());
+                           at<std::int32_t>(plan_.rks_positions), rows(), channels(), area, k, stream_.handle());
   }
 }
 
@@ -81,7 +87,8 @@ void CudaTraining::backward_normalise(int b, GradientMode mode) {
     sum_over_processes(at<double>(plan_.sums), std::size_t{2} * kChannels[b + 1]);
     const auto backward = [&](auto* grad_conv, int border) {
       kernels::batch_norm_relu_backward(grad_conv, at(plan_.scratch), norm, at<G>(plan_.grad_out),
-                                        at<double>(plan_.sums), count_[b], border, stream_.handle());
+                                        at<double>(plan_.sums), images_times(plan_.shape.conv[b].area()), border,
+                                        stream_.handle());
     };
     if (b == 0) return backward(at<G>(plan_.grad_first), 0);
     backward(at<T>(plan_.grad_conv), 1);

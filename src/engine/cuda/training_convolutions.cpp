@@ -1,6 +1,6 @@
-// Training: the convolutions of blocks 2 to 4 and the 1x1, forward and backward, in FP32 or on tensor cores. Weights
-// are FP32 always; for tensor cores they are rounded and packed anew by every pass, as FP32's backward turns them
-// around.
+// Training: the convolutions of SNet's blocks 2 to 4 and the 1x1, forward and backward, in FP32 or on tensor cores.
+// Weights are FP32 always; for tensor cores they are rounded and packed anew by every pass, as FP32's backward turns
+// them around.
 #include "kernels/conv2x2_direct.h"
 #include "kernels/conv2x2_tensor_training.h"
 #include "kernels/conv2x2_tensor_weight.h"

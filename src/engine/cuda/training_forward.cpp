@@ -51,7 +51,7 @@ void CudaTraining::begin(const PixelBatch& batch, const TrainingStep& step) {
 void CudaTraining::forward(const Stage& stage) {
   switch (stage.kind) {
     case StageKind::front_end: {
-      if (is_fused(architecture_.front_end)) return;  // block 1 computes it
+      if (is_fused(architecture_)) return;  // block 1 computes it
       const device::Range range("forward residual", n_, stage.index);
       return kernels::residual(architecture_.front_end, at(plan_.residual), pixels_, n_, plan_.height, plan_.width,
                                stream_.handle());
@@ -72,8 +72,14 @@ void CudaTraining::forward(const Stage& stage) {
       const device::Range range("forward head", n_, stage.index);
       return head();
     }
-    case StageKind::stem:
-    case StageKind::bottleneck: return;  // of another trunk
+    case StageKind::stem: {
+      const device::Range range("forward stem", n_, stage.index);
+      return forward_stem();
+    }
+    case StageKind::bottleneck: {
+      const device::Range range("forward bottleneck", n_, stage.index);
+      return forward_bottleneck(stage.block);
+    }
   }
 }
 
@@ -90,30 +96,35 @@ void CudaTraining::forward_block(int b) {
 }
 
 void CudaTraining::normalise(int b) {
-  const std::int64_t positions = static_cast<std::int64_t>(n_) * plan_.shape.conv[b].area();
-  const int c = kChannels[b + 1];
-  count_[b] = images_ * plan_.shape.conv[b].area();
   in_formats_of(b, [&](auto format, auto stored) {
     using X = decltype(stored);
-    kernels::batch_moments(at<double>(plan_.sums), at(plan_.scratch), at<X>(plan_.conv[b]), positions, c,
-                           stream_.handle());
-    if (communicator_.size > 1) merge_moments(b);
-    kernels::batch_statistics(at(plan_.statistics[b]), parameter_at(running_mean(b)), parameter_at(running_var(b)),
-                              at<double>(plan_.sums), count_[b], c, kBatchNormEps, kBatchNormMomentum,
-                              is_stored_without_bias<X> ? parameter_at(conv_bias(b)) : nullptr, stream_.handle());
+    take_statistics(at<X>(plan_.conv[b]), plan_.shape.conv[b].area(), kChannels[b + 1], plan_.statistics[b],
+                    running_mean(b), running_var(b), is_stored_without_bias<X> ? parameter_at(conv_bias(b)) : nullptr);
     kernels::batch_norm_relu(at<decltype(format)>(plan_.out[b]), batch_norm<X>(b), stream_.handle());
   });
 }
 
+// The statistics of x [n][area][c] over the whole batch, to a region [2][c]; the running ones, by their ids, follow.
+// bias: what x is stored without, or null.
+template <typename X>
+void CudaTraining::take_statistics(const X* x, int area, int c, const Region& statistics, int mean, int variance,
+                                   const float* bias) {
+  kernels::batch_moments(at<double>(plan_.sums), at(plan_.scratch), x, static_cast<std::int64_t>(n_) * area, c,
+                         stream_.handle());
+  if (communicator_.size > 1) merge_moments(area, c);
+  kernels::batch_statistics(at(statistics), parameter_at(mean), parameter_at(variance), at<double>(plan_.sums),
+                            images_times(area), c, kBatchNormEps, kBatchNormMomentum, bias, stream_.handle());
+}
+template void CudaTraining::take_statistics(const float*, int, int, const Region&, int, int, const float*);
+
 // Mean and squared deviations of each process -> those of all. First the mean, then the deviations from it: nothing
 // cancels.
-void CudaTraining::merge_moments(int b) {
-  const int c = kChannels[b + 1];
-  const double own = static_cast<double>(n_) * plan_.shape.conv[b].area();
+void CudaTraining::merge_moments(int area, int c) {
+  const double own = static_cast<double>(n_) * area;
   auto *moments = at<double>(plan_.sums), *totals = at<double>(plan_.scratch);
   kernels::moments_to_totals(totals, moments, own, c, stream_.handle());
   sum_over_processes(totals, static_cast<std::size_t>(c));
-  kernels::recentre_moments(moments, totals, own, count_[b], c, stream_.handle());
+  kernels::recentre_moments(moments, totals, own, images_times(area), c, stream_.handle());
   sum_over_processes(moments + c, static_cast<std::size_t>(c));
 }
 
@@ -121,7 +132,7 @@ void CudaTraining::pool() {
   const TrainingOptions& options = step_.options;
   const DrawKey& key = step_.key;
   const InjectedDraws& injected = step_.injected;
-  const int area = plan_.shape.maps().area(), k = architecture_.k;
+  const int area = plan_.map.area(), k = architecture_.k;
   const kernels::DrawOrigin origin{key.seed, key.step, static_cast<std::uint32_t>(key.first_image)};
   if (architecture_.pooling == Pooling::average) {
     return kernels::average_pool(at(plan_.features), at(plan_.maps), rows(), area, stream_.handle());
@@ -137,14 +148,14 @@ void CudaTraining::pool() {
     if (injected.rbld_keep) upload(plan_.keep, injected.rbld_keep, selected);
     kernels::rbld(branch_at(plan_.features, 0), at(plan_.factors),
                   injected.rbld_keep ? at<std::uint8_t>(plan_.keep) : nullptr, at(plan_.rbld_tables),
-                  at(plan_.rbld_tables) + k, origin, rows(), kMapChannels, k, stream_.handle());
+                  at(plan_.rbld_tables) + k, origin, rows(), channels(), k, stream_.handle());
   }
   if (options.rks) {
     auto* drawn = at<std::int32_t>(plan_.drawn);
     if (injected.rks_index) {
       upload(plan_.drawn, injected.rks_index, selected * sizeof(std::int32_t));
     } else {
-      kernels::rks_draw(drawn, origin, rows(), kMapChannels, area, k, stream_.handle());
+      kernels::rks_draw(drawn, origin, rows(), channels(), area, k, stream_.handle());
     }
     kernels::rks_gather(branch_at(plan_.features, 1), at<std::int32_t>(plan_.rks_positions), drawn, at(plan_.maps),
                         rows(), area, k, stream_.handle());
@@ -154,8 +165,9 @@ void CudaTraining::pool() {
 // Logits, losses and their gradient, of one branch. weight: of the gradient.
 void CudaTraining::run_branch(int branch, float weight) {
   float* logits = result_at(branch);
-  kernels::head(logits, branch_at(plan_.features, branch), parameter_at(kHeadWeight), parameter_at(kHeadBias), n_,
-                feature_count(architecture_), 1, stream_.handle());
+  kernels::head(logits, branch_at(plan_.features, branch), parameter_at(table_.head_weight()),
+                parameter_at(table_.head_bias()), n_, feature_count(architecture_), output_count(architecture_),
+                stream_.handle());
   kernels::bce_with_logits(result_at(2 + branch), branch_at(plan_.grad_logits, branch), logits,
                            at<std::uint8_t>(plan_.labels), weight, n_, stream_.handle());
 }
@@ -170,7 +182,7 @@ void CudaTraining::compare_with_teacher() {
   upload(plan_.teacher_scale, teacher.scale.data(), teacher.scale.size_bytes());
   const float* scale = at(plan_.teacher_scale);
   if (maps_taught_) {
-    const int area = plan_.shape.maps().area();
+    const int area = plan_.map.area();
     upload(plan_.teacher_maps, teacher.maps.data(), teacher.maps.size_bytes());
     kernels::distill_maps(at(plan_.grad_maps), at(plan_.distance_partials), at(plan_.maps), at(plan_.teacher_maps),
                           scale, teacher.weight / static_cast<float>(kMapChannels * area), n_, area, stream_.handle());
@@ -212,7 +224,7 @@ TrainingResult CudaTraining::end() {
   }
   if (maps_taught_) {
     for (const float distance : row(4)) result.distance_maps += distance;
-    result.distance_maps /= kMapChannels * plan_.shape.maps().area();
+    result.distance_maps /= kMapChannels * plan_.map.area();
   }
   if (logits_taught) {
     for (const float distance : row(5)) result.distance_logits += distance;

@@ -11,36 +11,31 @@ namespace lfm::inline LFM_TARGET {
 
 namespace {
 
-struct Convolution {
-  int id;
-  int oc;
-  int ic;
-  int taps;
-};
-
-// The parameters whose layout on the device differs from the table's.
-constexpr std::array<Convolution, kBlocks + 1> convolutions() {
-  std::array<Convolution, kBlocks + 1> all{};
-  for (int b = 0; b < kBlocks; ++b) all[b] = {conv_weight(b), kChannels[b + 1], kChannels[b], 4};
-  all[kBlocks] = {kProjection, kMapChannels, kChannels[kBlocks], 1};
-  return all;
+// Calls f(id, oc, ic, taps) for the parameters whose layout on the device differs from the table's: the convolutions'
+// weights.
+template <typename F>
+void for_convolutions(const ParameterTable& table, F f) {
+  for (int id = 0; id < table.trainable; ++id) {
+    const ParameterSpec& spec = table[id];
+    if (spec.rank == 4) f(id, spec.shape[0], spec.shape[1], spec.shape[2] * spec.shape[3]);
+  }
 }
 
 // From the table's layout to the device's; values may be all parameters or the trainable ones.
 std::vector<float> to_device_layout(std::span<const float> values, const ParameterTable& table) {
   std::vector<float> packed(values.begin(), values.end());
-  for (const Convolution& c : convolutions()) {
-    std::ranges::copy(pack_weight(parameter(values, table, c.id), c.oc, c.ic, c.taps),
-                      parameter(std::span(packed), table, c.id).begin());
-  }
+  for_convolutions(table, [&](int id, int oc, int ic, int taps) {
+    std::ranges::copy(pack_weight(parameter(values, table, id), oc, ic, taps),
+                      parameter(std::span(packed), table, id).begin());
+  });
   return packed;
 }
 
 void to_table_layout(std::span<float> values, const ParameterTable& table) {
-  for (const Convolution& c : convolutions()) {
-    const auto weight = parameter(values, table, c.id);
-    std::ranges::copy(unpack_weight(weight, c.oc, c.ic, c.taps), weight.begin());
-  }
+  for_convolutions(table, [&](int id, int oc, int ic, int taps) {
+    const auto weight = parameter(values, table, id);
+    std::ranges::copy(unpack_weight(weight, oc, ic, taps), weight.begin());
+  });
 }
 
 }  // namespace
@@ -127,20 +122,23 @@ std::optional<std::vector<float>> CudaTraining::read(Activation activation) {
     download(bytes.data(), at(region), bytes.size());
     return to_floats(bytes, region.item_bytes == sizeof(float) ? Precision::fp32 : precision_);
   };
-  const int area = plan_.shape.maps().area();
+  const auto positions = [&](const Region& region) -> std::optional<std::vector<float>> {
+    if (region.bytes() == 0) return std::nullopt;  // of another trunk
+    const auto& [images, h, w, c] = region.shape;
+    const int area = static_cast<int>(h * w), channels = static_cast<int>(c);
+    return channels_first(values(region, area, channels), n_, area, channels);
+  };
+  const bool resnet = architecture_.trunk == Trunk::resnet;
   switch (activation) {
-    case Activation::block1:
-    case Activation::block2:
-    case Activation::block3:
-    case Activation::block4: {
-      const int b = static_cast<int>(activation) - static_cast<int>(Activation::block1);
-      const int out = plan_.shape.out[b].area(), c = kChannels[b + 1];
-      return channels_first(values(plan_.out[b], out, c), n_, out, c);
-    }
-    case Activation::maps: return values(plan_.maps, area, kMapChannels);
+    case Activation::block1: return positions(resnet ? plan_.resnet.stem : plan_.out[0]);
+    case Activation::block2: return positions(resnet ? plan_.resnet.out[kLayer1End - 1] : plan_.out[1]);
+    case Activation::block3: return positions(plan_.out[2]);
+    case Activation::block4: return positions(plan_.out[3]);
+    case Activation::maps: return values(plan_.maps, plan_.map.area(), channels());
     case Activation::features: return values(plan_.features, 1, feature_count(architecture_));
     case Activation::grad_maps:
-      return channels_first(values(plan_.grad_maps, area, kMapChannels), n_, area, kMapChannels);
+      if (resnet) return std::nullopt;  // bottlenecks pass it on in place
+      return positions(plan_.grad_maps);
   }
   return std::nullopt;
 }
