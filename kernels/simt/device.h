@@ -14,8 +14,8 @@
 #define __device__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
-// Loops stay rolled: unrolled, the kernels take three times as long to compile. But for the memory checker, to which
-// each repetition is an instruction of its own, as on a GPU.
+// Loops stay rolled: unrolled, the kernels take three times as long to compile. But where the memory checker counts
+// accesses (docs/KERNEL-COUNTERS.md): to it each repetition is an instruction of its own, as on a GPU.
 #if defined(LFM_UNROLLED)
 #define UNROLL _Pragma("GCC unroll 16")
 #else
