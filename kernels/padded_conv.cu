@@ -88,23 +88,24 @@ __global__ void __launch_bounds__(GemmTile::kThreads, 2)
   for (int cg = 0; cg < kColumns / 64; ++cg) {
     const auto place_of = [&](int i) { return std::int64_t{row_of(i)} * s.oc + column + 32 * cg; };
     const float4 b = load4(bias + column + 32 * cg);
-    float4 add[GemmTile::kThreadRows] = {};
-    if (shortcut) {  // all asked for together
-      UNROLL
-      for (int i = 0; i < GemmTile::kThreadRows; ++i) {
-        if (row_of(i) < s.rows) add[i] = load4(shortcut + place_of(i));
-      }
-    }
     UNROLL
-    for (int i = 0; i < GemmTile::kThreadRows; ++i) {
-      if (row_of(i) >= s.rows) break;
-      float(&four)[kColumns / 16] = acc[i];
-      four[4 * cg] = at_least(least, four[4 * cg] + b.x + add[i].x);
-      four[4 * cg + 1] = at_least(least, four[4 * cg + 1] + b.y + add[i].y);
-      four[4 * cg + 2] = at_least(least, four[4 * cg + 2] + b.z + add[i].z);
-      four[4 * cg + 3] = at_least(least, four[4 * cg + 3] + b.w + add[i].w);
-      if constexpr (!kChannelsFirst) {
-        store4(output + place_of(i), {four[4 * cg], four[4 * cg + 1], four[4 * cg + 2], four[4 * cg + 3]});
+    for (int rg = 0; rg < GemmTile::kThreadRows; rg += 4) {
+      float4 add[4] = {};
+      if (shortcut) {  // asked for together
+        UNROLL
+        for (int i = 0; i < 4; ++i) {
+          if (row_of(rg + i) < s.rows) add[i] = load4(shortcut + place_of(rg + i));
+        }
+      }
+      UNROLL
+      for (int i = 0; i < 4; ++i) {
+        if (row_of(rg + i) >= s.rows) break;
+        float* four = &acc[rg + i][4 * cg];
+        four[0] = at_least(least, four[0] + b.x + add[i].x);
+        four[1] = at_least(least, four[1] + b.y + add[i].y);
+        four[2] = at_least(least, four[2] + b.z + add[i].z);
+        four[3] = at_least(least, four[3] + b.w + add[i].w);
+        if constexpr (!kChannelsFirst) store4(output + place_of(rg + i), {four[0], four[1], four[2], four[3]});
       }
     }
   }
