@@ -4,8 +4,8 @@
 // Backward, with g the gradient of scale * x_hat + shift (zero where ReLU or the pooling did not let it through):
 //   grad_shift = sum g     grad_scale = sum g x_hat
 //   grad_x = scale * inverse * (g - sum g / count - x_hat * sum (g x_hat) / count)
-// Which of a window's four was the largest is computed again from x by the same function (batch_norm.cuh), not stored: x
-// is read anyway. Without ReLU, where a shortcut is added first (join.cu), every g flows through.
+// Which of a window's four was the largest is computed again from x by the same function (batch_norm.cuh), not stored:
+// x is read anyway. Without ReLU, where a shortcut is added first (join.cu), every g flows through.
 //
 // What is fused. Forward: normalisation, ReLU, pooling, and rounding to what the next convolution multiplies, in one
 // pass over x. Backward: the gradients of pooling, ReLU and batch norm, the border of zeros and the rounding, in two

@@ -1,9 +1,9 @@
-// padded_conv_backward_weight: grad_w[ky,kx][c][o] = sum over n, y, x of x[s y+ky-p][s x+kx-p][c] g[y][x][o], with s the
-// stride and p = kernel/2, zeros beyond the border.
+// padded_conv_backward_weight: grad_w[ky,kx][c][o] = sum over n, y, x of x[s y+ky-p][s x+kx-p][c] g[y][x][o], with s
+// the stride and p = kernel/2, zeros beyond the border.
 //   input [n][h][w][ic]   grad_output [n][oh][ow][oc]   ->   grad_weight [kernel*kernel][ic][oc]
 // GEMM over positions (position_gemm.cuh): rows = (tap, c), columns = oc; a slice of positions per block
-//   grid   (rows/128, oc/kColumns, slices)    block 256 threads; 64 columns of 3x3 windows, whose places take registers,
-//          and where oc is no multiple of 128
+//   grid   (rows/128, oc/kColumns, slices)    block 256 threads; 64 columns of 3x3 windows, whose places take
+//          registers, and where oc is no multiple of 128
 // The four channels that a thread brings belong to one tap: it walks along the positions of the output and the places
 // in the input that its tap sees there, and brings zeros where they lie outside. Of 64 channels a tile has two taps; in
 // place of rows behind the last one it repeats that, and does not store them. Slices are added in order by
@@ -28,7 +28,7 @@ struct WeightGemm {
   unsigned step, row_gap, image_gap;
 };
 
-/// What a row of the GEMM, with the three behind it, sees of the positions from `first` on. kKernel: of the convolution.
+/// What a row of the GEMM, with the three behind it, sees of the positions from `first` on. kKernel: the convolution's.
 template <int kKernel>
 class WindowCursor {
  public:

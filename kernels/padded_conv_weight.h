@@ -22,8 +22,8 @@ struct PaddedConvShape {
 /// Floats of scratch that padded_conv_backward_weight needs; more positions never need less.
 std::size_t padded_conv_backward_weight_scratch(const PaddedConvShape& shape);
 
-/// grad_weight [kernel*kernel][ic][oc] (+)= the sum over positions of input times grad_output [n][oh][ow][oc]. ic and oc
-/// multiples of 64, arrays aligned to 16 bytes.
+/// grad_weight [kernel*kernel][ic][oc] (+)= the sum over positions of input times grad_output [n][oh][ow][oc]. ic and
+/// oc multiples of 64, arrays aligned to 16 bytes.
 void padded_conv_backward_weight(float* grad_weight, float* scratch, const float* input, const float* grad_output,
                                  const PaddedConvShape& shape, bool accumulate, Stream stream);
 

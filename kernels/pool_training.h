@@ -30,8 +30,8 @@ void rks_draw(std::int32_t* positions, const DrawOrigin& origin, int rows, int c
 void rks_gather(float* values, std::int32_t* positions, const std::int32_t* drawn, const float* maps, int rows,
                 int area, int k, Stream stream);
 
-/// grad_maps [n][area][channels] += grad_values * factors at positions [rows][k], which differ within a row. factors may be
-/// null: all 1.
+/// grad_maps [n][area][channels] += grad_values * factors at positions [rows][k], which differ within a row. factors
+/// may be null: all 1.
 void pool_backward(float* grad_maps, const float* grad_values, const float* factors, const std::int32_t* positions,
                    int rows, int channels, int area, int k, Stream stream);
 

@@ -5,8 +5,8 @@
 //
 //   tile   8 x 32 outputs, all 64 channels; block 256 threads = 8 warps
 //   stage  the 17 x 65 residuals that the tile sees, three channels each, into shared memory, a warp a row
-//   then   a warp takes a row of outputs, a lane channels 2l and 2l+1. All lanes read the same residuals: 27 in 15 reads
-//          feed 54 multiply-adds. A warp stores, or reads the gradient, 256 bytes side by side.
+//   then   a warp takes a row of outputs, a lane channels 2l and 2l+1. All lanes read the same residuals: 27 in 15
+//          reads feed 54 multiply-adds. A warp stores, or reads the gradient, 256 bytes side by side.
 // Forward  grid (n * tiles): the 54 weights stay in registers.
 // Backward grid (slices): a block goes through the tiles of its slice; the 54 sums stay in registers, and the warps add
 //          theirs one after the other. sum_partials() adds the slices.

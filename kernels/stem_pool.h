@@ -9,8 +9,8 @@
 namespace lfm::kernels::inline LFM_TARGET {
 
 /// output [n][ph][pw][c] = max(0, the largest of each window of norm), and which of the window's values it was, tap =
-/// 3*ky + kx, the first of equals: winners [n][ph][pw][c/4], a byte each of four channels. Windows as padded_conv's, two
-/// apart, of what lies inside: ph = (h-1)/2 + 1, pw likewise. `pool` of the norm is not looked at.
+/// 3*ky + kx, the first of equals: winners [n][ph][pw][c/4], a byte each of four channels. Windows as padded_conv's,
+/// two apart, of what lies inside: ph = (h-1)/2 + 1, pw likewise. `pool` of the norm is not looked at.
 void stem_pool(float* output, std::uint32_t* winners, const BatchNorm<float>& norm, Stream stream);
 
 /// grad_input [n][h][w][c] = the sum of grad_output [n][ph][pw][c] over the windows that a value won: the gradient of

@@ -14,6 +14,7 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kTile = 32;
 constexpr int kDown = kThreads / kTile;
+constexpr int kOwn = kTile / kDown;  // values of a thread
 
 __global__ void __launch_bounds__(kThreads)
     transpose_kernel(float* __restrict__ transposed, const float* __restrict__ matrices, int layers, int rows,
@@ -22,19 +23,23 @@ __global__ void __launch_bounds__(kThreads)
   const int across = thread_index() % kTile, down = thread_index() / kTile;
   const int first_column = block_index() * kTile, first_row = block_row() * kTile;
   const std::int64_t layer = block_layer(), to_layer = reversed ? layers - 1 - layer : layer;
-  const float* from = matrices + layer * rows * columns + first_column + across;
+  const int own_column = first_column + across < columns ? first_column + across : columns - 1;
+  const float* from = matrices + layer * rows * columns + own_column;
   float* to = transposed + to_layer * rows * columns + first_row + across;
+  float own[kOwn];
   UNROLL
-  for (int i = down; i < kTile; i += kDown) {
-    if (first_row + i < rows && first_column + across < columns) {
-      tile[i][across] = from[static_cast<std::int64_t>(first_row + i) * columns];
-    }
+  for (int i = 0; i < kOwn; ++i) {  // beyond the end the last row, which is not stored: all are asked for together
+    const int row = first_row + down + i * kDown;
+    own[i] = from[std::int64_t{row < rows ? row : rows - 1} * columns];
   }
+  UNROLL
+  for (int i = 0; i < kOwn; ++i) tile[down + i * kDown][across] = own[i];
   sync_block();
   UNROLL
-  for (int i = down; i < kTile; i += kDown) {
-    if (first_column + i < columns && first_row + across < rows) {
-      to[static_cast<std::int64_t>(first_column + i) * rows] = tile[across][i];
+  for (int i = 0; i < kOwn; ++i) {
+    const int column = first_column + down + i * kDown;
+    if (column < columns && first_row + across < rows) {
+      to[std::int64_t{column} * rows] = tile[across][down + i * kDown];
     }
   }
 }
