@@ -9,10 +9,6 @@
 
 namespace lfm {
 
-std::string Engine::remedy(const Architecture& architecture, PlanMode) const {
-  return architecture.trunk == Trunk::snet ? "" : "use --device cpu or --device reference";
-}
-
 void Engine::require(const Architecture& architecture, PlanMode mode) const {
   const std::string what_to_do = remedy(architecture, mode);
   if (what_to_do.empty()) return;

@@ -233,9 +233,9 @@ class Engine {
   /// The arena that reserve(request) would take for a model of that architecture, by arithmetic alone: none need be
   /// loaded.
   virtual Plan plan_for(const Architecture& architecture, const PlanRequest& request) const = 0;
-  /// What to do where it lacks what passes or steps with that architecture take: "use --device cpu"; empty where it has
-  /// it.
-  virtual std::string remedy(const Architecture& architecture, PlanMode mode) const;
+  /// What to do where it lacks what passes or steps with that architecture take: "use --precision fp32"; empty where it
+  /// has it.
+  virtual std::string remedy(const Architecture&, PlanMode) const { return ""; }
   bool computes(const Architecture& architecture, PlanMode mode) const { return remedy(architecture, mode).empty(); }
   /// Throws Error{usage} with the remedy where it does not compute it, as load(), reserve() and infer() do.
   void require(const Architecture& architecture, PlanMode mode) const;

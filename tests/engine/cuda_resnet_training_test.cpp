@@ -15,23 +15,15 @@ namespace {
 
 using CudaResnetTraining = CudaEngineTest;
 
-/// What neither rival has alone: LFM's pooling and branches in front of SAFE's head.
-constexpr Architecture kMixed = {Pooling::topk,          3, FrontEnd::npr, Trunk::resnet, Head::softmax,
-                                 Normalisation::imagenet};
-
-std::vector<float> parameters_of(Engine& engine, const ParameterTable& table) {
-  std::vector<float> values(table.total_floats);
-  engine.training().read_parameters(values);
-  return values;
-}
-
-void expect_running_statistics(const std::vector<float>& got, const std::vector<float>& want,
-                               const ParameterTable& table) {
-  for (int id = table.trainable; id < table.size(); ++id) {
-    const double distance =
-        relative_distance(parameter(std::span(got), table, id), parameter(std::span(want), table, id));
-    CHECK_MESSAGE(distance <= 1e-5, table[id].name);
+void expect_same_activations(Training& got, Training& want) {
+  for (const Activation activation : {Activation::block1, Activation::block2, Activation::maps, Activation::features}) {
+    const auto values = got.read(activation), expected = want.read(activation);
+    REQUIRE((values && expected));
+    REQUIRE(values->size() == expected->size());
+    CHECK(relative_distance(*values, *expected) <= 1e-5);
   }
+  for (const Activation activation : {Activation::block3, Activation::block4, Activation::grad_maps})
+    CHECK(got.read(activation) == std::nullopt);
 }
 
 // See the CPU engine's test of the same name: rounding may turn a close maximum, so some seed must agree closely and
@@ -39,7 +31,7 @@ void expect_running_statistics(const std::vector<float>& got, const std::vector<
 TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.GradientsAreTheReferences") {
   const auto reference = make_reference_engine();
   auto tested = engine_under_test();
-  for (const Architecture& architecture : {kSafeNetwork, kMixed}) {
+  for (const Architecture& architecture : {kSafeNetwork, kMixedNetwork}) {
     double best = 1;
     for (unsigned seed = 1; seed < 7 && best > 1e-4; ++seed) {
       const DrawnBatch batch(2, 49, 54, seed);
@@ -50,8 +42,8 @@ TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.GradientsAreTheReferenc
       fmt::print("  {} seed {}: relative distance {:.1e}\n", front_end(architecture).word, seed, distance);
       CHECK(distance <= 0.3);
       if (seed == 1) {
-        const ParameterTable table = parameter_table(architecture);
-        expect_running_statistics(parameters_of(tested, table), parameters_of(*reference, table), table);
+        CHECK(relative_distance_of_statistics(parameters_of(tested), parameters_of(*reference), architecture) <= 1e-5);
+        expect_same_activations(tested.training(), reference->training());
       }
       best = std::min(best, distance);
     }
@@ -59,40 +51,17 @@ TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.GradientsAreTheReferenc
   }
 }
 
-TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.ReadsWhatTheLastStepComputed") {
-  const DrawnBatch batch(1, 49, 54, 3);
-  const auto parameters = random_parameters(kNprNetwork, 4);
-  const auto reference = make_reference_engine();
-  auto tested = engine_under_test();
-  tested.load(kNprNetwork, parameters);
-  tested.reserve({2, 49, 54, PlanMode::training});  // room for more
-  const auto step = [&](Engine& engine) {
-    engine.load(kNprNetwork, parameters);
-    forward_backward(engine, batch.images(0, 1), options_for(kNprNetwork), {}, 1.0f, GradientMode::overwrite);
-  };
-  step(tested);
-  step(*reference);
-  for (const Activation activation : {Activation::block1, Activation::block2, Activation::maps, Activation::features}) {
-    const auto got = tested.training().read(activation), want = reference->training().read(activation);
-    REQUIRE((got && want));
-    CHECK(got->size() == want->size());
-    CHECK(relative_distance(*got, *want) <= 1e-5);
-  }
-  for (const Activation activation : {Activation::block3, Activation::block4, Activation::grad_maps})
-    CHECK(tested.training().read(activation) == std::nullopt);
-}
-
 TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.SameBitsInEveryOrderOfThreads") {
   const DrawnBatch batch(3, 48, 50, 1);
-  const auto parameters = random_parameters(kMixed, 2);
+  const auto parameters = random_parameters(kMixedNetwork, 2);
   auto first = engine_under_test();
-  const auto expected = train(first, batch, parameters, kMixed);
+  const auto expected = train(first, batch, parameters, kMixedNetwork);
   for (const float value : expected) QUICK_REQUIRE(std::isfinite(value), value);
 #if defined(LFM_TARGET_EMULATED)
   const simt::ScopedSchedule scoped({simt::Order::shuffled, 3});
 #endif
   auto again = engine_under_test(1);
-  CHECK(train(again, batch, parameters, kMixed) == expected);
+  CHECK(train(again, batch, parameters, kMixedNetwork) == expected);
 }
 
 TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.StateContinuesElsewhere") {
@@ -106,12 +75,12 @@ TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.StateContinuesElsewhere
   const auto third_step = [&](Engine& engine) {
     forward_backward(engine, batch.images(0, 2), options_for(kSafeNetwork), {7, 3, 0}, 0.5f, GradientMode::overwrite);
     engine.training().adam({}, 3);
-    return parameters_of(engine, table);
+    return parameters_of(engine);
   };
   CHECK(third_step(one) == third_step(other));
   // What was folded for inference follows.
   std::vector<float> got(2), expected(2);
-  const auto values = parameters_of(one, table);
+  const auto values = parameters_of(one);
   auto fresh = engine_under_test();
   fresh.load(kSafeNetwork, values);
   infer(one, kSafeNetwork, batch.images(0, 2).pixels, got);
@@ -133,7 +102,7 @@ TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.TwoProcessesAreOneBatch
     e.training().adam({}, 1);
     std::vector<float> gradients(table.trainable_floats);
     e.training().read_gradients(gradients);
-    return std::pair(parameters_of(e, table), gradients);
+    return std::pair(parameters_of(e), gradients);
   };
   auto engine = engine_under_test(), left = engine_under_test(), right = engine_under_test();
   const auto whole = step(engine, 0, 3);
@@ -146,7 +115,7 @@ TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.TwoProcessesAreOneBatch
   other.join();
   CHECK(one == two);
   CHECK(relative_distance_of_gradients(one.second, whole.second, kNprNetwork) <= 0.01);  // see above
-  expect_running_statistics(one.first, whole.first, table);
+  CHECK(relative_distance_of_statistics(one.first, whole.first, kNprNetwork) <= 1e-5);
 }
 
 TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.RegionsFollowEachOtherAndAreAligned") {

@@ -14,6 +14,10 @@
 
 namespace lfm {
 
+/// What neither rival has alone: LFM's pooling and branches on the ResNet trunk, in front of SAFE's head.
+inline constexpr Architecture kMixedNetwork = {Pooling::topk,          3, FrontEnd::npr, Trunk::resnet, Head::softmax,
+                                               Normalisation::imagenet};
+
 /// Random images whose labels alternate.
 struct DrawnBatch {
   int n, h, w;
@@ -117,6 +121,25 @@ inline double relative_distance_of_gradients(const std::vector<float>& got, cons
                      is_noise ? relative_distance(g, std::span(zeros).first(g.size())) / all : relative_distance(g, e));
   }
   return worst;
+}
+
+/// The running statistics' distance, of all tensors the largest. Both: all parameters.
+inline double relative_distance_of_statistics(const std::vector<float>& got, const std::vector<float>& expected,
+                                              const Architecture& architecture) {
+  const ParameterTable table = parameter_table(architecture);
+  double worst = 0;
+  for (int id = table.trainable; id < table.size(); ++id) {
+    worst = std::max(
+        worst, relative_distance(parameter(std::span(got), table, id), parameter(std::span(expected), table, id)));
+  }
+  return worst;
+}
+
+/// All of them, after training.
+inline std::vector<float> parameters_of(Engine& engine) {
+  std::vector<float> values(parameter_table(engine.architecture()).total_floats);
+  engine.training().read_parameters(values);
+  return values;
 }
 
 /// Sums over the engines of one process, each called from a thread of its own.

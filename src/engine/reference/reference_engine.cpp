@@ -62,7 +62,6 @@ class ReferenceEngine final : public Engine, private Inference, private Training
     return layout.plan();
   }
 
-  std::string remedy(const Architecture&, PlanMode) const override { return ""; }
   Inference& inference() override { return *this; }
   Training& training() override { return *this; }
   void set_communicator(Communicator communicator) override { communicator_ = std::move(communicator); }
