@@ -6,12 +6,12 @@
 //   J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 //
 // Layout:  key     = seed, low word then high word
-//          counter = { step low, step high, image, stream << 24 | index }
+//          counter = { step low, step high, image, index with stream in its bits 24 to 26 }
 // where `index` counts blocks of four words. What step, image and index mean, per stream:
 //
 //   stream          step            image                    index
-//   rbld            training step   index in global batch    channel << 16 | rank / 4          word rank % 4
-//   rks             training step   index in global batch    channel << 16 | draw / 4          word draw % 4
+//   rbld            training step   index in global batch    block_of(channel, rank)           word rank % 4
+//   rks             training step   index in global batch    block_of(channel, draw)           word draw % 4
 //   initialisation  0               parameter id             element / 4                       word element % 4
 //   shuffle         epoch           position                 which order (0: the images)       word 0
 //   augmentation    epoch           place in the epoch       which draw (src/data/view.cpp)     any
@@ -23,7 +23,7 @@
 
 namespace lfm {
 
-/// What a draw is for; streams never share a number.
+/// What a draw is for; streams, eight at most, never share a number.
 enum class Stream : std::uint32_t {
   rbld = 0,
   rks = 1,
@@ -56,11 +56,11 @@ LFM_HOST_DEVICE constexpr PhiloxBlock philox4x32(PhiloxBlock counter, std::uint3
   return counter;
 }
 
-/// The block of four words at `index` (< 2^24) of a stream.
+/// The block of four words at `index` of a stream: bits 24 to 26 are zero.
 LFM_HOST_DEVICE constexpr PhiloxBlock draw_block(std::uint64_t seed, std::uint64_t step, std::uint32_t image,
                                                  Stream stream, std::uint32_t index) {
   const PhiloxBlock counter = {{static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), image,
-                                static_cast<std::uint32_t>(stream) << 24 | (index & 0xFFFFFFu)}};
+                                static_cast<std::uint32_t>(stream) << 24 | index}};
   return philox4x32(counter, static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
 }
 
@@ -74,11 +74,16 @@ LFM_HOST_DEVICE constexpr std::uint32_t uniform_below(std::uint32_t word, std::u
   return static_cast<std::uint32_t>(std::uint64_t{word} * n >> 32);
 }
 
+/// The index where the draws i (< 2^18) of a channel (< 2^13) lie, four a block.
+LFM_HOST_DEVICE constexpr std::uint32_t block_of(int channel, int i) {
+  const auto c = static_cast<std::uint32_t>(channel);
+  return c >> 8 << 27 | (c & 0xFFu) << 16 | static_cast<std::uint32_t>(i) / 4;
+}
+
 /// The number that RBLD compares with p(rank): the value of that rank is dropped where it is smaller.
 LFM_HOST_DEVICE constexpr float rbld_uniform(std::uint64_t seed, std::uint64_t step, std::uint32_t image, int channel,
                                              int rank) {
-  const auto index = static_cast<std::uint32_t>(channel) << 16 | static_cast<std::uint32_t>(rank) / 4;
-  return uniform01(draw_block(seed, step, image, Stream::rbld, index).at(rank));
+  return uniform01(draw_block(seed, step, image, Stream::rbld, block_of(channel, rank)).at(rank));
 }
 
 /// RKS: k different positions of a map with `area` positions (k <= area), uniform without replacement, into
@@ -88,10 +93,7 @@ LFM_HOST_DEVICE constexpr void rks_positions(std::uint64_t seed, std::uint64_t s
                                              int area, int k, std::int32_t* positions) {
   PhiloxBlock block{};
   for (int draw = 0; draw < k; ++draw) {
-    if (draw % 4 == 0) {
-      const auto index = static_cast<std::uint32_t>(channel) << 16 | static_cast<std::uint32_t>(draw) / 4;
-      block = draw_block(seed, step, image, Stream::rks, index);
-    }
+    if (draw % 4 == 0) block = draw_block(seed, step, image, Stream::rks, block_of(channel, draw));
     const int last = area - k + draw;
     auto position = static_cast<std::int32_t>(uniform_below(block.at(draw), static_cast<std::uint32_t>(last) + 1));
     for (int i = 0; i < draw; ++i) {

@@ -53,6 +53,23 @@ TEST_CASE("Philox.RbldRanksAreSeparateUniforms") {
   CHECK(different.size() > static_cast<std::size_t>(n * 0.995));  // 24 bits: about n^2 / 2^25 = 50 of them collide
 }
 
+// 256 channels are drawn as ever; the ResNet trunk has 512.
+TEST_CASE("Philox.ChannelsBeyond256AreDrawnForThemselves") {
+  CHECK(block_of(255, 4 * 65535) == 0xFFFFFFu);
+  std::set<std::uint32_t> blocks;
+  for (int channel = 0; channel < 1 << 13; ++channel) {
+    const std::uint32_t block = block_of(channel, 17);
+    blocks.insert(block);
+    REQUIRE((block & 7u << 24) == 0u);  // the stream's
+  }
+  CHECK(blocks.size() == std::size_t{1} << 13);
+  std::array<std::int32_t, 16> one{}, other{};
+  rks_positions(1, 2, 3, 4, 4096, 16, one.data());
+  rks_positions(1, 2, 3, 4 + 256, 4096, 16, other.data());
+  CHECK(one != other);
+  CHECK(rbld_uniform(1, 2, 3, 4, 0) != rbld_uniform(1, 2, 3, 4 + 256, 0));
+}
+
 TEST_CASE("Philox.RksPositionsAreDifferentAndUniform") {
   constexpr int area = 36, k = 16, images = 100, channels = 64;
   std::vector<int> hits(area);
