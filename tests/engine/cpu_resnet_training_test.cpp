@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cmath>
-#include <thread>
 
 #include "src/engine/cpu/cpu_engine.h"
 #include "src/model/front_end.h"
@@ -74,30 +73,12 @@ TEST_CASE_METHOD_FOR_EACH(CpuResnetTraining, cpu::supported_kernels(), "CpuResne
 }
 
 TEST_CASE_METHOD_FOR_EACH(CpuResnetTraining, cpu::supported_kernels(), "CpuResnetTraining.TwoProcessesAreOneBatch") {
-  const ParameterTable table = parameter_table(kNprNetwork);
-  const DrawnBatch batch(3, 48, 50, 9);
-  const auto parameters = random_parameters(kNprNetwork, 10);
-  const auto step = [&](Engine& e, int first, int count) {
-    e.load(kNprNetwork, parameters);
-    forward_backward(e, batch.images(first, count), options_for(kNprNetwork), {3, 1, first}, 1.0f / 3,
-                     GradientMode::overwrite);
-    e.training().adam({}, 1);
-    std::vector<float> gradients(table.trainable_floats);
-    e.training().read_gradients(gradients);
-    return std::pair(parameters_of(e), gradients);
-  };
-  const auto whole = step(*engine(2), 0, 3);
-
-  Group group(2);
-  std::array<std::unique_ptr<CpuEngine>, 2> halves = {engine(1), engine(1)};
-  for (int rank = 0; rank < 2; ++rank) halves[static_cast<std::size_t>(rank)]->set_communicator(group.member(rank));
-  std::pair<std::vector<float>, std::vector<float>> two;
-  std::thread other([&] { two = step(*halves[1], 2, 1); });
-  const auto one = step(*halves[0], 0, 2);
-  other.join();
-  CHECK(one == two);
-  CHECK(relative_distance_of_gradients(one.second, whole.second, kNprNetwork) <= 0.01);  // see above
-  CHECK(relative_distance_of_statistics(one.first, whole.first, kNprNetwork) <= 1e-5);
+  const auto whole = engine(2), left = engine(1), right = engine(1);
+  const SplitStep step = step_whole_and_split(*whole, *left, *right, DrawnBatch(3, 48, 50, 9), kNprNetwork);
+  CHECK(step.left.parameters == step.right.parameters);
+  CHECK(step.left.gradients == step.right.gradients);
+  CHECK(relative_distance_of_gradients(step.left.gradients, step.whole.gradients, kNprNetwork) <= 0.01);  // see above
+  CHECK(relative_distance_of_statistics(step.left.parameters, step.whole.parameters, kNprNetwork) <= 1e-5);
 }
 
 }  // namespace

@@ -1,9 +1,7 @@
 // What the CPU engine's training promises beyond right numbers: the same bits whatever the number of threads, the same
 // result split over processes, inference that follows training, and the ablation's average pooling.
-
 #include <cmath>
 #include <random>
-#include <thread>
 
 #include "src/engine/cpu/cpu_engine.h"
 #include "tests/cases/deviation.h"
@@ -121,36 +119,15 @@ TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.Ad
 }
 
 TEST_CASE_METHOD_FOR_EACH(CpuTraining, cpu::supported_kernels(), "CpuTraining.TwoProcessesAreOneBatch") {
+  const auto whole = engine(2), left = engine(1), right = engine(1);
+  const SplitStep step = step_whole_and_split(*whole, *left, *right, DrawnBatch(5, 50, 64, 9));
+  CHECK(step.left.parameters == step.right.parameters);
+  // Rounding may turn a close maximum, see above.
+  CHECK(relative_distance_of_gradients(step.left.gradients, step.whole.gradients) <= 0.01);
   const ParameterTable table = parameter_table({});
-  const DrawnBatch batch(5, 50, 64, 9);
-  const auto parameters = random_parameters({}, 10);
-  const auto step = [&](Engine& e, int first, int count) {
-    e.load({}, parameters);
-    forward_backward(e, batch.images(first, count), {}, {3, 1, first}, 1.0f / 5, GradientMode::overwrite);
-    e.training().adam({}, 1);
-  };
-  auto whole = engine(2);
-  step(*whole, 0, 5);
-
-  Group group(2);
-  std::array<std::unique_ptr<CpuEngine>, 2> halves = {engine(1), engine(1)};
-  for (int rank = 0; rank < 2; ++rank) halves[static_cast<std::size_t>(rank)]->set_communicator(group.member(rank));
-  std::thread other([&] { step(*halves[1], 3, 2); });
-  step(*halves[0], 0, 3);
-  other.join();
-
-  std::vector<float> expected(table.trainable_floats), got(table.trainable_floats);
-  whole->training().read_gradients(expected);
-  halves[0]->training().read_gradients(got);
-  CHECK(relative_distance_of_gradients(got, expected) <= 0.01);  // rounding may turn a close maximum, see above
-  std::vector<float> one(table.total_floats), two(table.total_floats);
-  halves[0]->training().read_parameters(one);
-  halves[1]->training().read_parameters(two);
-  CHECK(one == two);
-  whole->training().read_parameters(two);
   for (int id = kTrainable; id < kParameters; ++id) {
-    const auto g = parameter(std::span<const float>(one), table, id),
-               e = parameter(std::span<const float>(two), table, id);
+    const auto g = parameter(std::span(step.left.parameters), table, id),
+               e = parameter(std::span(step.whole.parameters), table, id);
     CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
   }
 }

@@ -1,7 +1,5 @@
 // The CUDA engine's training of the ResNet trunk, on the emulated device or on a GPU: its gradients beside the
 // reference's, and what training promises beyond them.
-#include <thread>
-
 #include "lfm/error.h"
 #include "src/model/front_end.h"
 #include "tests/engine/engine_under_test.h"
@@ -92,30 +90,12 @@ TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.TwoProcessesAreOneBatch
 #if defined(LFM_TEST_NCCL)
   SKIP("NCCL wants a GPU of its own for each process; a build with -DLFM_NCCL=OFF runs this");
 #endif
-  const ParameterTable table = parameter_table(kNprNetwork);
-  const DrawnBatch batch(3, 48, 50, 9);
-  const auto parameters = random_parameters(kNprNetwork, 10);
-  const auto step = [&](Engine& e, int first, int count) {
-    e.load(kNprNetwork, parameters);
-    forward_backward(e, batch.images(first, count), options_for(kNprNetwork), {3, 1, first}, 1.0f / 3,
-                     GradientMode::overwrite);
-    e.training().adam({}, 1);
-    std::vector<float> gradients(table.trainable_floats);
-    e.training().read_gradients(gradients);
-    return std::pair(parameters_of(e), gradients);
-  };
-  auto engine = engine_under_test(), left = engine_under_test(), right = engine_under_test();
-  const auto whole = step(engine, 0, 3);
-  Group group(2);
-  left.set_communicator(group.member(0));
-  right.set_communicator(group.member(1));
-  std::pair<std::vector<float>, std::vector<float>> two;
-  std::thread other([&] { two = step(right, 2, 1); });
-  const auto one = step(left, 0, 2);
-  other.join();
-  CHECK(one == two);
-  CHECK(relative_distance_of_gradients(one.second, whole.second, kNprNetwork) <= 0.01);  // see above
-  CHECK(relative_distance_of_statistics(one.first, whole.first, kNprNetwork) <= 1e-5);
+  auto whole = engine_under_test(), left = engine_under_test(), right = engine_under_test();
+  const SplitStep step = step_whole_and_split(whole, left, right, DrawnBatch(3, 48, 50, 9), kNprNetwork);
+  CHECK(step.left.parameters == step.right.parameters);
+  CHECK(step.left.gradients == step.right.gradients);
+  CHECK(relative_distance_of_gradients(step.left.gradients, step.whole.gradients, kNprNetwork) <= 0.01);  // see above
+  CHECK(relative_distance_of_statistics(step.left.parameters, step.whole.parameters, kNprNetwork) <= 1e-5);
 }
 
 TEST_CASE_METHOD(CudaResnetTraining, "CudaResnetTraining.RegionsFollowEachOtherAndAreAligned") {

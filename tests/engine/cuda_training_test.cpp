@@ -1,9 +1,6 @@
 // What the CUDA engine's training promises beyond right numbers, on the emulated device or on a GPU: the same bits in
 // whatever order threads take turns, the same result split over processes, inference that follows training, the
 // ablation's average pooling, room.
-
-#include <thread>
-
 #include "lfm/error.h"
 #include "src/engine/cuda/pack.h"
 #include "tests/cases/deviation.h"
@@ -138,35 +135,15 @@ TEST_CASE_METHOD(CudaTrainingTest, "CudaTrainingTest.TwoProcessesAreOneBatch") {
 #if defined(LFM_TEST_NCCL)
   SKIP("NCCL wants a GPU of its own for each process; a build with -DLFM_NCCL=OFF runs this");
 #endif
-  const ParameterTable table = parameter_table({});
-  const DrawnBatch batch(3, 48, 50, 9);
-  const auto parameters = random_parameters({}, 10);
-  const auto step = [&](Engine& e, int first, int count) {
-    e.load({}, parameters);
-    forward_backward(e, batch.images(first, count), {}, {3, 1, first}, 1.0f / 3, GradientMode::overwrite);
-    e.training().adam({}, 1);
-  };
   auto whole = engine_under_test(), left = engine_under_test(), right = engine_under_test();
-  step(whole, 0, 3);
-  Group group(2);
-  left.set_communicator(group.member(0));
-  right.set_communicator(group.member(1));
-  std::thread other([&] { step(right, 2, 1); });
-  step(left, 0, 2);
-  other.join();
-
-  std::vector<float> expected(table.trainable_floats), got(table.trainable_floats);
-  whole.training().read_gradients(expected);
-  left.training().read_gradients(got);
-  CHECK(relative_distance_of_gradients(got, expected) <= 0.01);  // rounding may turn a close maximum
-  std::vector<float> one(table.total_floats), two(table.total_floats);
-  left.training().read_parameters(one);
-  right.training().read_parameters(two);
-  CHECK(std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(table.trainable_floats), two.begin()));
-  whole.training().read_parameters(two);
+  const SplitStep step = step_whole_and_split(whole, left, right, DrawnBatch(3, 48, 50, 9));
+  CHECK(step.left.parameters == step.right.parameters);
+  CHECK(relative_distance_of_gradients(step.left.gradients, step.whole.gradients) <=
+        0.01);  // rounding may turn a close maximum
+  const ParameterTable table = parameter_table({});
   for (int id = kTrainable; id < kParameters; ++id) {
-    const auto g = parameter(std::span<const float>(one), table, id),
-               e = parameter(std::span<const float>(two), table, id);
+    const auto g = parameter(std::span(step.left.parameters), table, id),
+               e = parameter(std::span(step.whole.parameters), table, id);
     CHECK(cases::close_to_largest(table[id].name, {g.begin(), g.end()}, {e.begin(), e.end()}, 1e-5));
   }
 }

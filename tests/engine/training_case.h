@@ -1,5 +1,5 @@
 // What the tests of the engines' training share: batches, runs of a few steps, the distance of gradients, several
-// engines as one group.
+// engines as one group, a batch split between two.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <random>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "src/engine/network.h"
@@ -167,5 +168,40 @@ class Group {
   int size_;
   std::vector<std::vector<double>> parts_;
 };
+
+/// What a step leaves.
+struct Stepped {
+  std::vector<float> parameters, gradients;
+};
+
+/// One step, of a batch as a whole and split between two processes.
+struct SplitStep {
+  Stepped whole, left, right;
+};
+
+/// Each by an engine of its own, whose parameters are drawn alike; the left one has the larger part.
+inline SplitStep step_whole_and_split(Engine& whole, Engine& left, Engine& right, const DrawnBatch& batch,
+                                      const Architecture& architecture = {}) {
+  const auto parameters = random_parameters(architecture, 10);
+  const auto step = [&](Engine& engine, int first, int count) {
+    engine.load(architecture, parameters);
+    forward_backward(engine, batch.images(first, count), options_for(architecture), {3, 1, first},
+                     1.0f / static_cast<float>(batch.n), GradientMode::overwrite);
+    engine.training().adam({}, 1);
+    Stepped stepped{parameters_of(engine), std::vector<float>(parameter_table(architecture).trainable_floats)};
+    engine.training().read_gradients(stepped.gradients);
+    return stepped;
+  };
+  SplitStep result;
+  result.whole = step(whole, 0, batch.n);
+  Group group(2);
+  left.set_communicator(group.member(0));
+  right.set_communicator(group.member(1));
+  const int of_left = (batch.n + 1) / 2;
+  std::thread other([&] { result.right = step(right, of_left, batch.n - of_left); });
+  result.left = step(left, 0, of_left);
+  other.join();
+  return result;
+}
 
 }  // namespace lfm
